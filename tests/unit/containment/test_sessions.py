@@ -70,7 +70,11 @@ def test_the_gate_knows_what_reads() -> None:
 @pytest.mark.parametrize("action", ["*", "ec2:*", "iam:P*", "s3:PutObject", "", "nothing"])
 def test_what_is_not_known_to_read_changes(action: str) -> None:
     assert not session_policy.reads(action)
-    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    statement = {
+        "Effect": "Allow",
+        "Action": action,
+        "Resource": "*",
+    }
     assert session_policy.changes({"Statement": [statement]})
 
 
@@ -101,7 +105,14 @@ def test_every_deployed_action_that_changes_is_left_out(sent: list[Json]) -> Non
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": named, "Resource": "*"},
-            *({"Effect": "Allow", "Action": action, "Resource": "*"} for action in named),
+            *(
+                {
+                    "Effect": "Allow",
+                    "Action": action,
+                    "Resource": "*",
+                }
+                for action in named
+            ),
         ],
     }
     session = member_session("aws", "inc-1-plan", MEMBER, WHERE, everything)
@@ -119,7 +130,14 @@ def groups() -> list[str]:
 
 def containing(gate: Any) -> Any:
     """Returns the EC2 client of a session that may create a group, as ``gate`` permits."""
-    session = member_session("aws", "inc-1-contain", MEMBER, WHERE, CREATE, gate=gate)
+    session = member_session(
+        "aws",
+        "inc-1-contain",
+        MEMBER,
+        WHERE,
+        CREATE,
+        gate=gate,
+    )
     return session.client("ec2")
 
 
@@ -163,5 +181,12 @@ def test_a_session_that_only_reads_asks_no_gate(lab: Lab) -> None:
     """Verifying and planning go on while the response is paused."""
     lab.control("OPERATOR", paused=True)
     reading = session_policy.only_reading(CREATE)
-    session = member_session("aws", "inc-1-verify", MEMBER, WHERE, reading, gate=lab.gate())
+    session = member_session(
+        "aws",
+        "inc-1-verify",
+        MEMBER,
+        WHERE,
+        reading,
+        gate=lab.gate(),
+    )
     assert session.client("ec2").describe_security_groups()["SecurityGroups"] != []

@@ -52,7 +52,14 @@ class World:
         self.done.append(("restore", target.id))
         status = self.answers.get(target.id, Status.RESTORED)
         left = [] if status is Status.RESTORED else ["profile"]
-        return RestoreResult(status, ["network"], left, ["eni-1 is back"], left, [])
+        return RestoreResult(
+            status,
+            ["network"],
+            left,
+            ["eni-1 is back"],
+            left,
+            [],
+        )
 
     def open(self, name: str, *ids: str) -> tuple[str, list[Json]]:
         """Opens an incident and plans it; returns its ID and its targets."""
@@ -60,7 +67,13 @@ class World:
         event = load_finding()
         event["detail"]["id"] = name
         execution = self.execution(name)
-        incident_id = str(call("open", event=event, execution=execution)["incident_id"])
+        incident_id = str(
+            call(
+                "open",
+                event=event,
+                execution=execution,
+            )["incident_id"]
+        )
         self.record.note(incident_id, playbook="fake")
         planned = respond.handler(
             {"verb": "plan", "incident_id": incident_id, "execution": execution}
@@ -81,20 +94,44 @@ class World:
 
     def act(self, name: str, incident_id: str, targets: list[Json]) -> None:
         event: Json = {"incident_id": incident_id, "execution": self.execution(name)}
-        respond.handler({**event, "verb": "contain", "targets": targets, "attempt": 99})
-        call("verdict", targets=targets, error="", **event)
+        respond.handler(
+            {
+                **event,
+                "verb": "contain",
+                "targets": targets,
+                "attempt": 99,
+            }
+        )
+        call(
+            "verdict",
+            targets=targets,
+            error="",
+            **event,
+        )
 
     def status(self, incident_id: str) -> str:
         return str(self.deployment.meta(incident_id)["status"])
 
     def pause(self) -> None:
-        item = {"pk": "CONTROL", "sk": "OPERATOR", "paused": True, "by": "ada", "reason": "drill"}
+        item = {
+            "pk": "CONTROL",
+            "sk": "OPERATOR",
+            "paused": True,
+            "by": "ada",
+            "reason": "drill",
+        }
         self.record.table.put(item)
 
 
 def ask(incident_id: str, **event: Any) -> Json:
     """Asks the restore function."""
-    return restore.handler({"incident_id": incident_id, "requested_by": "ada", **event})
+    return restore.handler(
+        {
+            "incident_id": incident_id,
+            "requested_by": "ada",
+            **event,
+        }
+    )
 
 
 def make_world(

@@ -52,9 +52,23 @@ def test_the_notice_machine_looks_for_the_claim_of_what_something_acts_on(
     assert re.fullmatch(rf"{_id(event)}-[0-9a-f]{{12}}", answer["name"])
     assert (deployment.incidents(), notified(deployment)) == ([], ([], []))
     event["detail"]["service"].pop("eventLastSeen")
-    assert call("notice", event=event, execution=NOTICE)["sk"] == "META"
+    assert (
+        call(
+            "notice",
+            event=event,
+            execution=NOTICE,
+        )["sk"]
+        == "META"
+    )
     archived = finding_event(service={**event["detail"]["service"], "archived": True})
-    assert call("notice", event=archived, execution=NOTICE)["next"] == "done"
+    assert (
+        call(
+            "notice",
+            event=archived,
+            execution=NOTICE,
+        )["next"]
+        == "done"
+    )
 
 
 def test_an_incident_whose_finding_could_not_be_stored_is_opened_by_the_repetition(
@@ -94,7 +108,11 @@ def claim(deployment: Deployment, event: Any, execution: str, seconds_ago: int =
     arguments = definition("incident")["States"]["Claim"]["Arguments"]
     key = {"pk": f"INCIDENT#{_id(event)}", "sk": f"CLAIM#{finding.parse(event).last_seen}"}
     at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    stored = {**key, "execution": execution, "at": at.isoformat()}
+    stored = {
+        **key,
+        "execution": execution,
+        "at": at.isoformat(),
+    }
     try:
         deployment.dynamodb.put_item(
             TableName=TABLE,
@@ -130,7 +148,14 @@ def test_who_leaves_a_finding_to_the_other_machine_leaves_its_claim_too(
     deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "auto"}})
     notice = "started by the notice machine"
     assert claim(deployment, event, notice)
-    assert call("open", event=event, execution=notice)["next"] == "triage"
+    assert (
+        call(
+            "open",
+            event=event,
+            execution=notice,
+        )["next"]
+        == "triage"
+    )
     assert not claim(deployment, event, "a third")
 
 

@@ -26,7 +26,12 @@ def settle(
     """Lets verification find ``status``, and settles the verdict."""
     fake.steps["verify"] = StepResult(status=status, detail=detail)
     run_step("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=target, error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=target,
+        error="",
+    )
 
 
 def _contained(deployment: Deployment, fake: FakePlaybook) -> str:
@@ -40,18 +45,34 @@ def _contained(deployment: Deployment, fake: FakePlaybook) -> str:
 
 def verify_anew(incident_id: str) -> dict[str, Any]:
     """Plans a verification in the second execution."""
-    return run_step("plan", incident_id, execution=SECOND, verify_only=True)
+    return run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )
 
 
 def close_as_planned(incident_id: str, answer: dict[str, Any]) -> None:
     """Closes in the second execution as plan's answer says."""
     decided = {"decision": answer["decision"], "error": answer["error"]}
-    call("close", incident_id=incident_id, execution=SECOND, **decided)
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=SECOND,
+        **decided,
+    )
 
 
 def open_second_incident() -> str:
     """Opens the incident of another finding about the same instance."""
-    return open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    return open_incident(
+        detail={
+            **load_finding()["detail"],
+            "id": "another",
+            "arn": "",
+        }
+    )
 
 
 def test_a_contained_resource_is_only_read_again(
@@ -66,7 +87,12 @@ def test_a_contained_resource_is_only_read_again(
     assert deployment.targets(incident_id) == before
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
-    assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
+    assert run_step(
+        "finish",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )["done"]
     assert [name for name, _ in fake.calls] == ["verify", "verify"], "nothing is contained"
     assert lease_owners(deployment) == [SECOND]
 
@@ -111,8 +137,17 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     call("close", incident_id=incident_id, decision="act")
     configure(deployment, **changes)
     assert recurrence(record, incident_id, SECOND) == "start"
-    decision = run_step("plan", incident_id, execution=SECOND)["decision"]
-    call("close", incident_id=incident_id, execution=SECOND, decision=decision)
+    decision = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+    )["decision"]
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=SECOND,
+        decision=decision,
+    )
     [stored] = deployment.targets(incident_id)
     assert deployment.meta(incident_id)["status"] == "PARTIAL"
     assert (stored["status"], stored["verdict"]) == ("PARTIAL", "1 of 2")
@@ -123,8 +158,19 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     incident_id = _contained(deployment, fake)
-    record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
-    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.RESTORED)
+    record.before(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "interfaces",
+        {"eni-1": ["old"]},
+    )
+    record.set_target(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        status=Status.RESTORED,
+    )
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     assert recurrence(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
@@ -139,7 +185,11 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
 ) -> None:
     winner = deployment.start("winner")
     first = open_incident(winner)
-    [held] = run_step("plan", first, execution=winner)["targets"]
+    [held] = run_step(
+        "plan",
+        first,
+        execution=winner,
+    )["targets"]
     second = open_second_incident()
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == first
@@ -149,7 +199,12 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
     assert fake.calls == []
     assert lease_owners(deployment) == [winner]
     deployment.kill(winner)
-    assert run_step("contain", second, target, attempt=2)["done"]
+    assert run_step(
+        "contain",
+        second,
+        target,
+        attempt=2,
+    )["done"]
     assert [(name, given.attach) for name, given in fake.calls] == [("contain", ""), ("verify", "")]
     assert lease_owners(deployment) == [EXECUTION]
     settle(fake, second, target, Status.CONTAINED)

@@ -52,12 +52,26 @@ def test_a_recheck_that_read_before_a_restore_does_not_undo_it(
         "verify_only": True,
     }
     execution = world.execution("recheck")
-    answer = run_step("verify", first, execution=execution, targets=[reference], attempt=9)
+    answer = run_step(
+        "verify",
+        first,
+        execution=execution,
+        targets=[reference],
+        attempt=9,
+    )
     assert answer["done"]
     assert state(world) is Status.RESTORED
     notified(world.deployment)
-    event: Json = {"incident_id": first, "execution": execution, "error": ""}
-    verdict = call("verdict", targets=[reference], **event)
+    event: Json = {
+        "incident_id": first,
+        "execution": execution,
+        "error": "",
+    }
+    verdict = call(
+        "verdict",
+        targets=[reference],
+        **event,
+    )
     assert verdict["status"] == "RESTORED"
     assert world.status(first) == "RESTORED"
     assert notified(world.deployment) == ([], [])
@@ -75,7 +89,11 @@ def planned_during_a_restore(
         return world.restore(context, target)
 
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    monkeypatch.setattr(sys.modules[f"{world.fake.__name__}.restore"], "restore", restore)
+    monkeypatch.setattr(
+        sys.modules[f"{world.fake.__name__}.restore"],
+        "restore",
+        restore,
+    )
     assert ask(first)["status"] == "RESTORED"
     return planned[0]
 
@@ -88,7 +106,12 @@ def finding_during_a_restore(
     Returns both incidents, and the targets of the second one.
     """
     first = world.contain("a")
-    second, targets = planned_during_a_restore(world, monkeypatch, first, lambda: world.open("b"))
+    second, targets = planned_during_a_restore(
+        world,
+        monkeypatch,
+        first,
+        lambda: world.open("b"),
+    )
     return first, second, targets
 
 
@@ -99,12 +122,22 @@ def contained_by(
     event: Json = {"incident_id": incident_id, "execution": execution}
     answer: Json = {"done": False}
     for number in range(attempt, 40):
-        answer = run_step("contain", **event, targets=targets, attempt=number)
+        answer = run_step(
+            "contain",
+            **event,
+            targets=targets,
+            attempt=number,
+        )
         targets = answer.get("targets", targets)
         if answer["done"]:
             break
         assert (answer["again"], answer["wait_seconds"] > 0) == ("contain", True)
-    call("verdict", targets=targets, error="", **event)
+    call(
+        "verdict",
+        targets=targets,
+        error="",
+        **event,
+    )
     return answer, targets
 
 
@@ -116,10 +149,21 @@ def test_a_finding_that_comes_during_a_restore_is_contained_when_that_has_ended(
     notified(world.deployment)
     world.done.clear()
     execution = world.execution("b")
-    answer = run_step("contain", second, execution=execution, targets=targets, attempt=1)
+    answer = run_step(
+        "contain",
+        second,
+        execution=execution,
+        targets=targets,
+        attempt=1,
+    )
     assert 0 < answer["wait_seconds"] <= shared_settings.SPREAD_SECONDS
     assert world.done == [], "nothing is changed before everybody sees what was given back"
-    contained_by(second, execution, answer["targets"], attempt=2)
+    contained_by(
+        second,
+        execution,
+        answer["targets"],
+        attempt=2,
+    )
     assert world.done == [("contain", "i-1")]
     assert (state(world), state(world, 2)) == (Status.RESTORED, Status.CONTAINED)
     assert (world.status(first), world.status(second)) == ("RESTORED", "CONTAINED")
@@ -139,7 +183,13 @@ def test_a_step_that_is_repeated_rejoins_once(
     _, second, targets = finding_during_a_restore(world, monkeypatch)
     execution = world.execution("b")
     for _ in range(2):  # the first answer was lost
-        answer = run_step("contain", second, execution=execution, targets=targets, attempt=1)
+        answer = run_step(
+            "contain",
+            second,
+            execution=execution,
+            targets=targets,
+            attempt=1,
+        )
         assert [target["generation"] for target in answer["targets"]] == [2]
 
 
@@ -151,7 +201,11 @@ def test_what_a_person_gave_back_is_not_contained_again_by_a_recheck_that_waited
     execution = world.execution("recheck")
 
     def contain_again() -> list[Json]:
-        world.record.move(second, Status.CONTAINED, Status.CONTAINMENT_LOST)
+        world.record.move(
+            second,
+            Status.CONTAINED,
+            Status.CONTAINMENT_LOST,
+        )
         world.record.note(second, contained_again=execution)
         planned = run_step("plan", second, execution=execution)
         assert planned["decision"] == "act"
@@ -182,7 +236,12 @@ def test_without_waits_left_it_fails_and_leaves_the_restore_standing(world: Worl
     world.record.leases.release(ARN, world.execution("b"))
     ask(first)
     notified(world.deployment)
-    world.record.leases.acquire(ARN, world.execution("b"), second, 60)
+    world.record.leases.acquire(
+        ARN,
+        world.execution("b"),
+        second,
+        60,
+    )
     world.act("b", second, targets)
     assert state(world) is Status.RESTORED
     assert (world.status(first), world.status(second)) == ("RESTORED", "FAILED")
@@ -196,11 +255,19 @@ def test_without_waits_left_it_fails_and_leaves_the_restore_standing(world: Worl
 def test_a_restore_that_died_before_it_told_its_incidents_is_not_a_loss(world: World) -> None:
     """The recheck would find the resource open, and contain it again."""
     first, second = world.contain("a"), world.contain("b")
-    world.record.containments.set(ARN, 1, status=Status.RESTORED)
+    world.record.containments.set(
+        ARN,
+        1,
+        status=Status.RESTORED,
+    )
     world.verdicts = {"i-1": Status.FAILED}
     for incident_id in (first, second):
         event: Json = {"incident_id": incident_id, "execution": world.execution("recheck")}
-        event["targets"] = run_step("plan", **event, verify_only=True)["targets"]
+        event["targets"] = run_step(
+            "plan",
+            **event,
+            verify_only=True,
+        )["targets"]
         run_step("verify", **event, attempt=9)
         call("verdict", error="", **event)
         finished = run_step("finish", **event, verify_only=True)
@@ -218,7 +285,12 @@ def test_an_incident_that_is_not_monitored_watches_nothing_for_another(
     first = world.contain("a")
     second = world.contain("b")
     [target] = world.deployment.targets(second)
-    world.record.end_target(second, {**target}, Status.FAILED, "contain failed: throttled")
+    world.record.end_target(
+        second,
+        {**target},
+        Status.FAILED,
+        "contain failed: throttled",
+    )
     world.record.move(second, Status.CONTAINED, status)
     assert "no other incident watches" in ask(first, close=True)["refused"]
     assert [item["incident_id"] for item in world.record.watched()] == [first]
@@ -241,9 +313,18 @@ def test_an_execution_that_waited_changes_nothing_after_its_incident_was_closed(
     for name in "bcd"[:others]:
         world.contain(name)
     world.done.clear()
-    closed = ask(first, close=True, keep_contained=True, reason="its owner rebuilds it")
+    closed = ask(
+        first,
+        close=True,
+        keep_contained=True,
+        reason="its owner rebuilds it",
+    )
     assert closed["status"] == "CLOSED"
-    event = {"verb": step, "incident_id": first, "execution": world.execution("a")}
+    event = {
+        "verb": step,
+        "incident_id": first,
+        "execution": world.execution("a"),
+    }
     assert handler(event)["done"]
     assert world.done == []
     assert f"{step} ended" in world.deployment.timeline(first)

@@ -18,7 +18,11 @@ Json = dict[str, Any]
 
 def two_findings(world: World) -> tuple[str, str]:
     """Contains i-1 and i-2 for a first incident, and i-1 for a second one."""
-    return world.contain("a", "i-1", "i-2"), world.contain("b", "i-1")
+    return world.contain(
+        "a",
+        "i-1",
+        "i-2",
+    ), world.contain("b", "i-1")
 
 
 # -- restoring what several incidents share --------------------------------------------------------
@@ -68,10 +72,20 @@ def test_what_was_restored_a_moment_ago_is_contained_when_that_is_seen_everywher
     incident_id, targets = world.open("second")
     world.done.clear()
     event: Json = {"execution": world.execution("second"), "targets": targets}
-    answer = run_step("contain", incident_id, **event, attempt=1)
+    answer = run_step(
+        "contain",
+        incident_id,
+        **event,
+        attempt=1,
+    )
     assert (answer["done"], answer["again"], world.done) == (False, "contain", [])
     assert 0 < answer["wait_seconds"] <= shared_settings.SPREAD_SECONDS
-    assert run_step("contain", incident_id, **event, attempt=2)["done"]
+    assert run_step(
+        "contain",
+        incident_id,
+        **event,
+        attempt=2,
+    )["done"]
     assert world.done == [("contain", "i-1")]
 
 
@@ -82,7 +96,12 @@ def test_a_restore_of_long_ago_delays_nothing(
     monkeypatch.setattr("guardduty_response.functions.respond.SPREAD_SECONDS", 0)
     incident_id, targets = world.open("second")
     event: Json = {"execution": world.execution("second"), "targets": targets}
-    assert run_step("contain", incident_id, **event, attempt=1)["done"]
+    assert run_step(
+        "contain",
+        incident_id,
+        **event,
+        attempt=1,
+    )["done"]
 
 
 def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: World) -> None:
@@ -90,7 +109,12 @@ def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: Worl
     first, second = world.contain("first"), world.contain("second")
     elsewhere = world.contain("elsewhere", "i-2")
     event = {"incident_id": second, "execution": world.execution("recheck")}
-    call("close", decision="gone", error="i-1 no longer exists", **event)
+    call(
+        "close",
+        decision="gone",
+        error="i-1 no longer exists",
+        **event,
+    )
     assert [world.status(name) for name in (first, second)] == ["GONE", "GONE"]
     assert world.status(elsewhere) == "CONTAINED"
     assert "containment changed" in world.deployment.timeline(first)
@@ -155,7 +179,12 @@ def test_the_last_incident_needs_a_reason_to_leave_a_resource_contained(
     assert world.status(second) == "CONTAINED"
     links = world.record.containments.read(ARN, 1).open_links
     assert [link["incident_id"] for link in links] == [second], "it is watched on"
-    answer = ask(second, close=True, keep_contained=True, reason="rebuilt tomorrow")
+    answer = ask(
+        second,
+        close=True,
+        keep_contained=True,
+        reason="rebuilt tomorrow",
+    )
     assert answer["status"] == "CLOSED"
     assert world.record.containments.read(ARN, 1).open_links == []
     assert watched(world) == []
@@ -200,7 +229,13 @@ def test_an_incident_is_as_bad_as_the_worst_of_its_targets(
 ) -> None:
     for name, pair in (("a", (first, second)), ("b", (second, first))):
         ids = (f"i-{name}1", f"i-{name}2")
-        world.verdicts |= dict(zip(ids, pair, strict=True))
+        world.verdicts |= dict(
+            zip(
+                ids,
+                pair,
+                strict=True,
+            )
+        )
         assert world.status(world.contain(name, *ids)) == together
 
 

@@ -14,7 +14,14 @@ ACTING: Json = {
     "decision": "act",
     "error": "",
     "collect_first_seconds": 0,
-    "targets": [{"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}],
+    "targets": [
+        {
+            "kind": "ec2_instance",
+            "id": "i-1",
+            "arn": "arn:i-1",
+            "attach": "",
+        }
+    ],
 }
 ASKED = {**ACTING, "decision": "approve", "approval_timeout_seconds": 3600}
 
@@ -45,14 +52,23 @@ def test_only_open_sees_the_finding() -> None:
 
 
 def test_what_is_left_to_the_notice_machine_ends_at_once() -> None:
-    opened = {"incident_id": "", "playbook": "", "verify_only": False, "next": "done"}
+    opened = {
+        "incident_id": "",
+        "playbook": "",
+        "verify_only": False,
+        "next": "done",
+    }
     walk, _ = walk_incident(open={**opened, "why": "mode notify"})
     assert walk.entered == ["Claim", "Begin", "Open", "Warm", "Opened?", "NothingToDo"]
 
 
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "gone", "failed"])
 def test_a_decision_not_to_act_goes_to_close(decision: str) -> None:
-    plan = {"decision": decision, "error": "why", "targets": []}
+    plan = {
+        "decision": decision,
+        "error": "why",
+        "targets": [],
+    }
     walk, functions = walk_incident(plan=plan)
     assert walk.entered[-2:] == ["Decide", "Close"]
     [close] = functions.asked("close")
@@ -87,7 +103,11 @@ def test_a_failed_reading_is_a_verdict_of_its_own() -> None:
 
 def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     contain = [step(done=False, wait_seconds=7), step(status="CONTAINED")]
-    verify = step(done=False, again="contain", wait_seconds=3)
+    verify = step(
+        done=False,
+        again="contain",
+        wait_seconds=3,
+    )
     walk, functions = walk_incident(contain=contain, verify=verify)
     assert walk.waited == [7, 3]
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
@@ -112,7 +132,14 @@ def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> Non
 def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(
     phase: str,
 ) -> None:
-    collect = [phase_answer(done=False, wait_seconds=5, next=phase), phase_answer(next=phase)]
+    collect = [
+        phase_answer(
+            done=False,
+            wait_seconds=5,
+            next=phase,
+        ),
+        phase_answer(next=phase),
+    ]
     polled = [phase_answer(done=False, wait_seconds=15), phase_answer()]
     walk, functions = walk_incident(collect=collect, **{phase: polled})
     after = [
@@ -171,7 +198,11 @@ def test_an_approved_containment_collects_first_too() -> None:
 
 
 def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
-    opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage"}
+    opened = {
+        "incident_id": "inc-1",
+        "playbook": "ec2_instance",
+        "next": "triage",
+    }
     _, functions = walk_incident(open={**opened, "verify_only": True})
     for step_name in ("plan", "finish"):
         assert functions.asked(step_name)[0]["verify_only"] is True
@@ -244,7 +275,11 @@ def _raise(error: str) -> Any:
 )
 def test_what_a_person_answers(token: Any, decided: Any, acts: bool, decision: str) -> None:
     """The answer goes to the record first. Only then, triage runs anew and may act."""
-    _, functions = walk_incident(token=token, plan=[ASKED, ACTING], decide=decided)
+    _, functions = walk_incident(
+        token=token,
+        plan=[ASKED, ACTING],
+        decide=decided,
+    )
     assert functions.asked("ask")[0]["task_token"] == "token"
     assert [payload["approved"] for payload in functions.asked("plan")] == [False, True][: 1 + acts]
     assert bool(functions.asked("contain")) == acts

@@ -71,7 +71,12 @@ def test_a_target_that_cannot_be_changed_is_read_back_and_leaves_the_others_alon
     assert stored["i-2"]["status"] == "FAILED"
     assert stored["i-2"]["verdict"].endswith("(contain failed: ValueError: no such thing)")
     assert {stored[name]["status"] for name in ("i-1", "i-3")} == {"CONTAINED"}
-    call("verdict", incident_id=incident_id, targets=targets, error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        targets=targets,
+        error="",
+    )
     assert deployment.meta(incident_id)["status"] == "FAILED"
     messages, escalated = notified(deployment)
     assert sorted(messages) == ["CONTAINED", "CONTAINED", "FAILED"]
@@ -94,11 +99,30 @@ def test_an_execution_of_an_older_definition_names_one_target(
     deployment: Deployment, fake: FakePlaybook, failing: dict[str, Exception]
 ) -> None:
     incident_id, targets = _planned(fake)
-    assert run_step("contain", incident_id, targets[0])["done"]
-    assert run_step("verify", incident_id, targets[0], error="")["done"]
-    call("verdict", incident_id=incident_id, target=targets[0], error="")
+    assert run_step(
+        "contain",
+        incident_id,
+        targets[0],
+    )["done"]
+    assert run_step(
+        "verify",
+        incident_id,
+        targets[0],
+        error="",
+    )["done"]
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=targets[0],
+        error="",
+    )
     assert _statuses(deployment, incident_id)["i-1"] == "CONTAINED"
-    call("evidence_failed", incident_id=incident_id, target=targets[1], error="lost")
+    call(
+        "evidence_failed",
+        incident_id=incident_id,
+        target=targets[1],
+        error="lost",
+    )
     stored = {target["id"]: target for target in deployment.targets(incident_id)}
     assert stored["i-2"]["actions"]["evidence"]["detail"] == "lost"
 
@@ -138,7 +162,11 @@ def test_evidence_of_one_target_fails_alone(
         return StepResult()
 
     monkeypatch.setattr(fake, "evidence", evidence)
-    event = {"verb": "evidence", "incident_id": incident_id, "execution": EXECUTION}
+    event = {
+        "verb": "evidence",
+        "incident_id": incident_id,
+        "execution": EXECUTION,
+    }
     collect.handler({**event, "targets": targets}, None)
     assert sorted(started) == ["i-1", "i-3"]
     stored = {target["id"]: target for target in deployment.targets(incident_id)}

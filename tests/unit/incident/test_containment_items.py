@@ -31,25 +31,64 @@ def containments(record: IncidentRepository) -> Containments:
 
 def test_only_the_checks_of_the_latest_verification_count(containments: Containments) -> None:
     first = [check("eni-1"), check("eni-2", ok=False), check("profile")]
-    containments.set(ARN, 1, status=Status.PARTIAL, checks=first, watched=["eni-1", "eni-2"])
+    containments.set(
+        ARN,
+        1,
+        status=Status.PARTIAL,
+        checks=first,
+        watched=["eni-1", "eni-2"],
+    )
     read = containments.read(ARN, 1)
     assert sorted(read.checks, key=lambda found: found["name"]) == first
-    second = [check("eni-1", ok=False, read=False), check("eni-3", fatal=True)]
-    containments.set(ARN, 1, status=Status.FAILED, checks=second, watched=["eni-3"])
+    second = [
+        check(
+            "eni-1",
+            ok=False,
+            read=False,
+        ),
+        check("eni-3", fatal=True),
+    ]
+    containments.set(
+        ARN,
+        1,
+        status=Status.FAILED,
+        checks=second,
+        watched=["eni-3"],
+    )
     read = containments.read(ARN, 1)
     assert sorted(read.checks, key=lambda found: found["name"]) == second
     assert (read.state["status"], read.watched) == ("FAILED", ["eni-3"])
 
 
 def test_a_verification_without_checks_has_none(containments: Containments) -> None:
-    containments.set(ARN, 1, status=Status.CONTAINED, checks=[check("eni-1")])
-    containments.set(ARN, 1, status=Status.GONE, checks=[])
+    containments.set(
+        ARN,
+        1,
+        status=Status.CONTAINED,
+        checks=[check("eni-1")],
+    )
+    containments.set(
+        ARN,
+        1,
+        status=Status.GONE,
+        checks=[],
+    )
     assert containments.read(ARN, 1).checks == []
 
 
 def test_what_is_set_besides_leaves_the_checks_alone(containments: Containments) -> None:
-    containments.set(ARN, 1, checks=[check("eni-1")], watched=["eni-1"])
-    containments.set(ARN, 1, verdict="closed", weak=["profile"])
+    containments.set(
+        ARN,
+        1,
+        checks=[check("eni-1")],
+        watched=["eni-1"],
+    )
+    containments.set(
+        ARN,
+        1,
+        verdict="closed",
+        weak=["profile"],
+    )
     read = containments.read(ARN, 1)
     assert ([found["name"] for found in read.checks], read.watched) == (["eni-1"], ["eni-1"])
     assert (read.state["verdict"], read.state["weak"]) == ("closed", ["profile"])
@@ -58,7 +97,12 @@ def test_what_is_set_besides_leaves_the_checks_alone(containments: Containments)
 def test_a_verdict_that_could_not_be_written_is_not_half_there(
     containments: Containments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    containments.set(ARN, 1, status=Status.CONTAINED, checks=[check("eni-1")])
+    containments.set(
+        ARN,
+        1,
+        status=Status.CONTAINED,
+        checks=[check("eni-1")],
+    )
 
     def broken(writes: Any) -> Any:
         raise OSError("no answer")
@@ -66,7 +110,12 @@ def test_a_verdict_that_could_not_be_written_is_not_half_there(
     with monkeypatch.context() as patched:
         patched.setattr(containments.table, "transact", broken)
         with pytest.raises(OSError, match="no answer"):
-            containments.set(ARN, 1, status=Status.FAILED, checks=[check("eni-1", ok=False)])
+            containments.set(
+                ARN,
+                1,
+                status=Status.FAILED,
+                checks=[check("eni-1", ok=False)],
+            )
     read = containments.read(ARN, 1)
     assert (read.state["status"], [found["ok"] for found in read.checks]) == ("CONTAINED", [True])
 
@@ -86,10 +135,30 @@ def test_a_generation_that_does_not_exist_is_said_and_never_made(
 
 
 def test_actions_and_evidence_take_the_latest_word(containments: Containments) -> None:
-    containments.put_action(ARN, 1, "network", action("denied", "FAILED"))
-    containments.put_action(ARN, 1, "network", action("closed"))
-    containments.put_evidence(ARN, 1, "snapshots", {"outcome": "PARTIAL", "objects": []})
-    containments.put_evidence(ARN, 1, "snapshots", {"outcome": "COMPLETE", "tries": 2})
+    containments.put_action(
+        ARN,
+        1,
+        "network",
+        action("denied", "FAILED"),
+    )
+    containments.put_action(
+        ARN,
+        1,
+        "network",
+        action("closed"),
+    )
+    containments.put_evidence(
+        ARN,
+        1,
+        "snapshots",
+        {"outcome": "PARTIAL", "objects": []},
+    )
+    containments.put_evidence(
+        ARN,
+        1,
+        "snapshots",
+        {"outcome": "COMPLETE", "tries": 2},
+    )
     read = containments.read(ARN, 1)
     assert read.actions == {"network": action("closed")}
     assert read.evidence == {"snapshots": {"outcome": "COMPLETE", "tries": 2}}
@@ -98,9 +167,19 @@ def test_actions_and_evidence_take_the_latest_word(containments: Containments) -
 def test_every_loss_of_containment_stays_in_the_history(containments: Containments) -> None:
     losses = [{"at": f"2026-01-01T00:0{n}:00Z", "checks": [f"eni-{n}"]} for n in range(3)]
     for loss in losses:
-        containments.put_drift(ARN, 1, str(loss["at"]), loss)
+        containments.put_drift(
+            ARN,
+            1,
+            str(loss["at"]),
+            loss,
+        )
     ended = {**losses[1], "ended": "2026-01-01T00:09:00Z"}
-    containments.put_drift(ARN, 1, str(ended["at"]), ended)
+    containments.put_drift(
+        ARN,
+        1,
+        str(ended["at"]),
+        ended,
+    )
     assert containments.read(ARN, 1).drift == [losses[0], ended, losses[2]]
 
 
@@ -132,13 +211,34 @@ def test_no_item_grows_however_much_is_done(
     """Every change of a large record would otherwise cost, and could lose, the whole record."""
     for number in range(MANY):
         name = f"reversal-{number:03d}"
-        containments.put_action(ARN, 1, name, action("x" * 1000))
-        containments.put_before(ARN, 1, name, {"groups": [f"sg-{n:017d}" for n in range(5)]})
-        containments.put_drift(ARN, 1, f"2026-01-01T00:00:{number:03d}Z", {"checks": [name]})
+        containments.put_action(
+            ARN,
+            1,
+            name,
+            action("x" * 1000),
+        )
+        containments.put_before(
+            ARN,
+            1,
+            name,
+            {"groups": [f"sg-{n:017d}" for n in range(5)]},
+        )
+        containments.put_drift(
+            ARN,
+            1,
+            f"2026-01-01T00:00:{number:03d}Z",
+            {"checks": [name]},
+        )
         join(containments, f"inc-{number:016d}")
     checks = [check(f"interface eni-{number:017d}") for number in range(MANY)]
     for _ in range(3):
-        containments.set(ARN, 1, status=Status.CONTAINED, checks=checks, watched=["i-1"])
+        containments.set(
+            ARN,
+            1,
+            status=Status.CONTAINED,
+            checks=checks,
+            watched=["i-1"],
+        )
     read = containments.read(ARN, 1)
     assert [len(part) for part in (read.actions, read.before, read.checks, read.drift)] == [
         MANY,
@@ -171,9 +271,23 @@ def test_a_name_too_long_for_a_key_is_hashed(
     other = f"{name}!"
     for number, item in enumerate((name, other)):
         containments.put_before(ARN, 1, item, number)
-        containments.put_action(ARN, 1, item, action(str(number)))
-        containments.put_evidence(ARN, 1, item, {"outcome": str(number)})
-    containments.set(ARN, 1, checks=[check(name), check(other, ok=False)])
+        containments.put_action(
+            ARN,
+            1,
+            item,
+            action(str(number)),
+        )
+        containments.put_evidence(
+            ARN,
+            1,
+            item,
+            {"outcome": str(number)},
+        )
+    containments.set(
+        ARN,
+        1,
+        checks=[check(name), check(other, ok=False)],
+    )
     read = containments.read(ARN, 1)
     assert read.before == {name: 0, other: 1}
     assert {found: entry["detail"] for found, entry in read.actions.items()} == {
@@ -202,15 +316,48 @@ def test_incidents_of_a_containment_see_the_same(
     first = incident("i-1", status="CONTAINED")
     joined = join(record.containments, SECOND)
     record.put_target(SECOND, {**target(), "generation": joined.generation})
-    record.action(first, "ec2_instance", "i-1", "network", "DONE", "closed")
-    record.before(SECOND, "ec2_instance", "i-1", "profile", {"name": "web"})
-    record.evidence(first, "ec2_instance", "i-1", "snapshots", {"outcome": "COMPLETE"})
-    record.own_action(first, "ec2_instance", "i-1", "consequences", "NOTED", "a spot instance")
+    record.action(
+        first,
+        "ec2_instance",
+        "i-1",
+        "network",
+        "DONE",
+        "closed",
+    )
+    record.before(
+        SECOND,
+        "ec2_instance",
+        "i-1",
+        "profile",
+        {"name": "web"},
+    )
+    record.evidence(
+        first,
+        "ec2_instance",
+        "i-1",
+        "snapshots",
+        {"outcome": "COMPLETE"},
+    )
+    record.own_action(
+        first,
+        "ec2_instance",
+        "i-1",
+        "consequences",
+        "NOTED",
+        "a spot instance",
+    )
     for incident_id in (first, SECOND):
         record.set_target(
             incident_id, "ec2_instance", "i-1", status=Status.CONTAINED, watched=["i-1"]
         )
-    mine, other = (record.target(id, "ec2_instance", "i-1") for id in (first, SECOND))
+    mine, other = (
+        record.target(
+            id,
+            "ec2_instance",
+            "i-1",
+        )
+        for id in (first, SECOND)
+    )
     for shown in (mine, other):
         assert (shown["status"], shown["before"]) == ("CONTAINED", {"profile": {"name": "web"}})
         assert shown["incidents"] == [first, SECOND]

@@ -27,7 +27,11 @@ SWEEP = {"source": "guardduty-response.sweeper"}
 def test_the_sweep_takes_them_over(
     deployment: Deployment, record: IncidentRepository, status: str
 ) -> None:
-    incident_id = old_incident(record, status=status, still_contained=["profile"])
+    incident_id = old_incident(
+        record,
+        status=status,
+        still_contained=["profile"],
+    )
     watch(SWEEP)
     assert record.containments.generation(ARN) == 1
     target = shown(record, incident_id)
@@ -45,18 +49,40 @@ def test_a_new_finding_finds_the_state_before(
 ) -> None:
     """After a restore in part, of what that left contained."""
     kept = {"profile": BEFORE["profile"]}
-    incident_id = old_incident(record, status=status, still_contained=["profile"])
+    incident_id = old_incident(
+        record,
+        status=status,
+        still_contained=["profile"],
+    )
     watch(SWEEP)
     second = open_incident(SECOND, detail={**load_finding()["detail"], "id": "new"})
-    assert run_step("plan", second, execution=SECOND)["decision"] == "act"
-    record.before(second, "ec2_instance", "i-1", "profile", {"name": "quarantine"})
+    assert (
+        run_step(
+            "plan",
+            second,
+            execution=SECOND,
+        )["decision"]
+        == "act"
+    )
+    record.before(
+        second,
+        "ec2_instance",
+        "i-1",
+        "profile",
+        {"name": "quarantine"},
+    )
     [target] = record.read(second)[1]
     assert (target["generation"], target["before"]) == (generation, before or kept)
     assert (incident_id in target["incidents"]) == (status == "FAILED")
 
 
 def test_the_oldest_of_a_resource_has_the_state_before(record: IncidentRepository) -> None:
-    later = old_incident(record, "later", "FAILED", before={"profile": {"name": "quarantine"}})
+    later = old_incident(
+        record,
+        "later",
+        "FAILED",
+        before={"profile": {"name": "quarantine"}},
+    )
     first = old_incident(record, "first", "FAILED")
     record.note(later, opened_at="2026-01-02T00:00:00.000000Z")
     record.note(first, opened_at="2026-01-01T00:00:00.000000Z")
@@ -69,7 +95,12 @@ def failed_beside_a_containment(record: IncidentRepository) -> str:
     """An old incident that failed; another one has contained its resource since."""
     incident_id = old_incident(record, status="FAILED")
     join(record.containments, "inc-new", "i-1")
-    record.containments.set(ARN, 1, status=Status.CONTAINED, verdict="all closed")
+    record.containments.set(
+        ARN,
+        1,
+        status=Status.CONTAINED,
+        verdict="all closed",
+    )
     return incident_id
 
 
@@ -97,7 +128,11 @@ def test_the_table_is_searched_once_and_again_when_nothing_is_in_progress(
     record: IncidentRepository,
 ) -> None:
     """An execution that release 0.1.0 began may fail after the first search."""
-    reference = {**REFERENCE, "id": "i-2", "arn": ARN.replace("i-1", "i-2")}
+    reference = {
+        **REFERENCE,
+        "id": "i-2",
+        "arn": ARN.replace("i-1", "i-2"),
+    }
     under_way = old_incident(record, "under way", "CONTAINING")
     record.note(under_way, targets=[reference])
     assert record.take_over_ended() == []

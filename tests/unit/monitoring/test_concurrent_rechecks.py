@@ -22,13 +22,25 @@ SCHEDULES = f"{EXECUTIONS}incident:schedule"
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+    configure(
+        case.deployment,
+        remediations={"CryptoCurrency:EC2/*": mode},
+        **more,
+    )
 
 
 def hold_lease(record: IncidentRepository, monkeypatch: Any, owner: str, incident_id: str) -> None:
     """Gives the lease of i-1 to ``owner``, an execution that goes on."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert record.leases.acquire(ARN, owner, incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            owner,
+            incident_id,
+            900,
+        )
+        is None
+    )
 
 
 def begin_recheck(case: Case) -> None:
@@ -38,13 +50,22 @@ def begin_recheck(case: Case) -> None:
 
 
 def plan(case: Case, execution: str = EXECUTION, **more: Any) -> Any:
-    event = {"verb": "plan", "incident_id": case.incident_id, "execution": execution}
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": execution,
+    }
     return respond.handler({**event, **more}, None)
 
 
 def close_unplanned(case: Case) -> None:
     """Closes the recheck, of which plan has decided nothing."""
-    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    call(
+        "close",
+        incident_id=case.incident_id,
+        decision="none",
+        execution=EXECUTION,
+    )
 
 
 # -- others at work --------------------------------------------------------------------------------
@@ -96,7 +117,11 @@ def test_a_promise_that_a_switch_breaks_meanwhile_is_taken_back(
 ) -> None:
     """Between the message and triage, the response was paused."""
     begin_recheck(case)
-    record.move(case.incident_id, Status.CONTAINED, Status.CONTAINMENT_LOST)
+    record.move(
+        case.incident_id,
+        Status.CONTAINED,
+        Status.CONTAINMENT_LOST,
+    )
     record.note(case.incident_id, contained_again=EXECUTION)
     configure(case.deployment, paused=True)
     assert plan(case)["decision"] == "none"
@@ -147,7 +172,13 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
 def test_the_command_of_the_message_asks_a_person_and_contains_again(
     case: Case, record: IncidentRepository
 ) -> None:
-    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    record.before(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        "network",
+        {"groups": ["sg-web"]},
+    )
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
@@ -207,8 +238,16 @@ def test_a_recheck_that_waits_for_one_that_contains_contains_nothing(
 ) -> None:
     def contain(times: int) -> None:
         if times == 1:
-            record.containments.set(ARN, 1, status=Status.CONTAINED)
-            record.move(case.incident_id, Status.CONTAINMENT_LOST, Status.CONTAINED)
+            record.containments.set(
+                ARN,
+                1,
+                status=Status.CONTAINED,
+            )
+            record.move(
+                case.incident_id,
+                Status.CONTAINMENT_LOST,
+                Status.CONTAINED,
+            )
 
     done = found_beside_the_schedules_recheck(case, record, monkeypatch, contain)
     assert done == [False, True]

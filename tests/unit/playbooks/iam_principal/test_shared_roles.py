@@ -38,7 +38,11 @@ def beside(iam: IamLab, target: Target) -> Callable[[], None]:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(leases.Leases, "acquire", acquire_and_tell)
-            thread = Thread(target=playbook.contain, args=(iam.context(), target), daemon=True)
+            thread = Thread(
+                target=playbook.contain,
+                args=(iam.context(), target),
+                daemon=True,
+            )
             thread.start()
             waits.wait(5)  # without a lease it writes meanwhile, and never waits
         iam.ids["thread"] = thread
@@ -65,7 +69,14 @@ def two_sessions(iam: IamLab) -> tuple[Target, Target]:
     iam.role(session="carol")
     tags = [{"Key": PREFIX, "Value": "of the owner"}, {"Key": "team", "Value": "web"}]
     iam.see().tag_role(RoleName="app", Tags=tags)
-    first, second = session(iam, "carol", INCIDENT), session(iam, "dave", SECOND)
+    first, second = (
+        session(
+            iam,
+            "carol",
+            INCIDENT,
+        ),
+        session(iam, "dave", SECOND),
+    )
     for target in (first, second):
         playbook.contain(iam.context(incident=target.opened_by), target)
         iam.record.containments.set(*target.place or ("", 0), status=Status.CONTAINED)
@@ -168,7 +179,14 @@ def test_two_revocations_of_a_role_side_by_side_leave_the_later_date(iam: IamLab
     """The second begins half a minute later, while the first is about to write."""
     iam.options["revoke_sessions"] = "role"
     iam.role(session="carol")
-    first, second = session(iam, "carol", INCIDENT), session(iam, "dave", INCIDENT)
+    first, second = (
+        session(
+            iam,
+            "carol",
+            INCIDENT,
+        ),
+        session(iam, "dave", INCIDENT),
+    )
 
     def begin_later() -> None:
         iam.clock_offset += 30
@@ -205,7 +223,11 @@ def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
             deny("DateLessThan", "aws:TokenIssueTime", moment(3600)),
         ],
     }
-    iam.see().put_role_policy(RoleName="app", PolicyName=OLDER, PolicyDocument=json.dumps(later))
+    iam.see().put_role_policy(
+        RoleName="app",
+        PolicyName=OLDER,
+        PolicyDocument=json.dumps(later),
+    )
     with iam.record.shared.hold(
         iam.ids["arn"],
         OLDER,
@@ -216,7 +238,15 @@ def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
     views: list[PolicyDocument | None] = [None, None]  # as it was before that
 
     def shown_late(client: AwsClient, role_name: str, name: str) -> PolicyDocument | None:
-        return views.pop() if name == OLDER and views else role_policy(client, role_name, name)
+        return (
+            views.pop()
+            if name == OLDER and views
+            else role_policy(
+                client,
+                role_name,
+                name,
+            )
+        )
 
     monkeypatch.setattr(role, "role_policy", shown_late)
     playbook.contain(iam.context(), target)
