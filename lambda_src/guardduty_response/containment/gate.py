@@ -12,9 +12,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,7 @@ class Gate:
     _queue: threading.Lock = field(default_factory=threading.Lock)  # of _waiting alone
     _waiting: list[_Write] = field(default_factory=list)
     _written: threading.Event = field(default_factory=threading.Event)
+    _batch: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
@@ -162,7 +163,21 @@ class Gate:
             if not self._is_valid():
                 self._ask_with_waiting()
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Permits what this thread does in the block, once it is begun: calls of which the first
+        alone would leave the resource more open than it was. Raises as ``permit`` does.
+        """
+        self.permit()
+        self._batch.begun = True
+        try:
+            yield
+        finally:
+            self._batch.begun = False
+
     def _is_valid(self) -> bool:
+        if getattr(self._batch, "begun", False):
+            return True
         return not self._refusal and time.monotonic() - self._agreed_at < VALID_SECONDS
 
     @property

@@ -344,3 +344,17 @@ def test_a_table_that_may_not_be_read_closes_it(
 ) -> None:
     failing(lab, monkeypatch, operation, answer("AccessDeniedException", 400))
     refused(lab.gate(), "could not be read .*AccessDeniedException")
+
+
+def test_a_batch_that_was_begun_is_finished(lab: Lab, clock: Clock) -> None:
+    """By the thread that began it, and by no other."""
+    gate = lab.gate()
+    with gate.batch():
+        lab.control("OPERATOR", paused=True)
+        clock.now += VALID_SECONDS + 1
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(gate.permit).exception(), GateClosed)
+        gate.permit()
+    refused(gate, "paused")
+    with pytest.raises(GateClosed, match="paused"), gate.batch():
+        raise AssertionError("begun although it is paused")
