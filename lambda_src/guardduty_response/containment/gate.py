@@ -72,10 +72,10 @@ def _paused_by(controls: list[Item]) -> str:
         if control.get("paused") is False:
             continue
         if control["sk"] == "TERRAFORM":
-            return "the response is paused (paused = true in Terraform)"
+            return f"{guardrails.PAUSED} (paused = true in Terraform)"
         who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
         why = findings.text(control.get("reason"), 500) or "no reason given"
-        return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
+        return f"{guardrails.PAUSED} by {who} ({why}): item CONTROL/OPERATOR"
     return ""
 
 
@@ -191,6 +191,11 @@ class Gate:
         forbids them: the resource was restored, or has a newer containment.
         """
         return self._reason in self._over
+
+    @property
+    def is_paused(self) -> bool:
+        """Tells whether changes were refused because of a pause, which ends."""
+        return self._reason.startswith(guardrails.PAUSED)
 
     def write_before(self, name: str, value: Any) -> None:
         """Records an item's state before containment. Raises GateClosed: then the item must not be

@@ -233,10 +233,14 @@ def test_evidence_needs_no_lease_and_no_policy_that_acts(lab: Lab) -> None:
 
 def test_evidence_respects_pause_and_exemptions(lab: Lab) -> None:
     lab.control("OPERATOR", paused=True, by="ada")
-    refused(lab.gate("evidence"), "paused by ada")
+    paused = lab.gate("evidence")
+    refused(paused, "paused by ada")
+    assert paused.is_paused
     lab.no_control("OPERATOR")
     lab.deployment.configure({"guardrails.exempt_accounts": [ACCOUNT]})
-    refused(lab.gate("evidence"), "is exempt")
+    exempt = lab.gate("evidence")
+    refused(exempt, "is exempt")
+    assert not exempt.is_paused
 
 
 # -- time ------------------------------------------------------------------------------------------

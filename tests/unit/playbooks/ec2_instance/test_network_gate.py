@@ -6,20 +6,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from guardduty_response.containment.gate import VALID_SECONDS, Gate
+from guardduty_response.containment.gate import VALID_SECONDS
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
-from tests.unit.containment.gates import Clock
+from tests.unit.containment.gates import Clock, PausableGate
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
-
-
-class PausedGate(Gate):
-    """A gate that refuses from the moment on that somebody pauses."""
-
-    paused = False
-
-    def _refused_because(self, writes: Any) -> str:
-        return "the response is paused by ada" if self.paused else ""
 
 
 def test_a_pause_while_connections_are_flushed_leaves_no_interface_all_open(
@@ -29,7 +20,7 @@ def test_a_pause_while_connections_are_flushed_leaves_no_interface_all_open(
     lab.build()
     lab.options["untrack_connections"] = True
     target, context, clock = lab.plan(), lab.context(), Clock(monkeypatch)
-    gate = PausedGate(
+    gate = PausableGate(
         record=lab.record,
         config=context.config,
         incident_id=INCIDENT,
@@ -42,11 +33,11 @@ def test_a_pause_while_connections_are_flushed_leaves_no_interface_all_open(
         all_open = [lab.group(f"{PREFIX}-untrack")["GroupId"]]
         if params.get("Groups") not in (None, all_open):
             clock.now += VALID_SECONDS + 1
-            gate.paused = True
+            gate.refuses = "the response is paused by ada"
         return False
 
     lab.fail("ModifyNetworkInterfaceAttribute", "Never", when=between_the_two)
     context.gate, context.assume = gate, partial(lab.assume, gate=gate)
     ec2_instance.contain(context, target)
-    assert gate.paused
+    assert gate.refuses
     assert list(lab.groups().values()) == [[f"{PREFIX}-quarantine"]]
