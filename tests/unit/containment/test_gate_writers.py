@@ -162,6 +162,31 @@ def test_a_refusal_keeps_what_the_last_restore_left_contained(lab: Lab) -> None:
     assert containments.read(ARN, joined.generation).before == {"profile": {"name": "web"}}
 
 
+def test_a_refusal_ends_a_permission_that_would_still_be_valid(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More writers wait than a transaction takes, and somebody pauses between two of them."""
+    gate = lab.gate()
+    ask = gate._ask
+
+    def then_pause(writes: Any) -> None:
+        ask(writes)
+        lab.control("OPERATOR", paused=True)
+
+    monkeypatch.setattr(gate, "_ask", then_pause)
+    monkeypatch.setattr(gates, "BEFORES_IN_TRANSACTION", 1)
+    with ThreadPoolExecutor(2) as pool:
+        with gate._lock:
+            written = [pool.submit(gate.write_before, name, 1) for name in ("first", "second")]
+            while len(gate._waiting) < 2:
+                time.sleep(0.01)
+        errors = [future.exception() for future in written]
+    assert sorted(type(error).__name__ for error in errors) == ["GateClosed", "NoneType"]
+    assert len(lab.befores()) == 1
+    with pytest.raises(GateClosed, match="paused"):
+        gate.permit()
+
+
 def test_what_was_taken_back_is_recorded_anew(lab: Lab) -> None:
     lab.control("OPERATOR", paused=True)
     for gate in (lab.gate(), lab.gate()):
