@@ -198,6 +198,15 @@ def test_restored_meanwhile(lab: Lab, status: Status) -> None:
     refused_and_unrecorded(lab, lab.gate(), "i-1 was restored meanwhile")
 
 
+def test_restored_by_somebody_who_took_the_lease_is_over(lab: Lab) -> None:
+    """That it is over counts more than that the lease is gone: the incident may join anew."""
+    lab.record.leases.release(ARN, EXECUTION)
+    lab.record.containments.set(*lab.place, status=Status.RESTORED)
+    gate = lab.gate()
+    refused(gate, "i-1 was restored meanwhile")
+    assert gate.is_over
+
+
 def test_planned_anew_meanwhile(lab: Lab) -> None:
     stale = lab.record.meta(lab.incident_id)
     lab.record.note(lab.incident_id, plan_digest="plan-2")
