@@ -43,7 +43,7 @@ locals {
       name             = "restore"
       description      = "Undoes containment, and closes incidents; started by people only."
       alarm            = "Undoing a containment raised an error: a resource may be restored in part, unrecorded. Ask again after looking."
-      evidence_actions = ["s3:PutObject"]
+      evidence_actions = ["s3:GetObject", "s3:PutObject"]
       tells            = true
     }
     terminate = {

@@ -60,16 +60,17 @@ run "every_job" {
     condition = {
       for key, one in module.function : local.functions[key].job => {
         tells  = strcontains(one.function_role_policy, "sns:Publish")
+        reads  = strcontains(one.function_role_policy, "s3:GetObject")
         writes = strcontains(one.function_role_policy, "s3:PutObject")
         tools  = strcontains(one.function_role_policy, "/tools/*")
       }
       } == {
-      playbook  = { tells = false, writes = true, tools = false }
-      collector = { tells = false, writes = true, tools = true }
-      restore   = { tells = true, writes = true, tools = false }
-      terminate = { tells = false, writes = false, tools = false }
+      playbook  = { tells = false, reads = true, writes = true, tools = false }
+      collector = { tells = false, reads = true, writes = true, tools = true }
+      restore   = { tells = true, reads = true, writes = true, tools = false }
+      terminate = { tells = false, reads = true, writes = false, tools = false }
     }
-    error_message = "Only restore may tell people, only the collector may read tools, terminate may write nothing."
+    error_message = "Only restore may tell people, only the collector may read tools, terminate may write nothing. All must read: a state before over 64 KB is in the bucket."
   }
   assert {
     condition = alltrue([

@@ -12,9 +12,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,10 +72,10 @@ def _paused_by(controls: list[Item]) -> str:
         if control.get("paused") is False:
             continue
         if control["sk"] == "TERRAFORM":
-            return "the response is paused (paused = true in Terraform)"
+            return f"{guardrails.PAUSED} (paused = true in Terraform)"
         who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
         why = findings.text(control.get("reason"), 500) or "no reason given"
-        return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
+        return f"{guardrails.PAUSED} by {who} ({why}): item CONTROL/OPERATOR"
     return ""
 
 
@@ -130,6 +130,7 @@ class Gate:
     _queue: threading.Lock = field(default_factory=threading.Lock)  # of _waiting alone
     _waiting: list[_Write] = field(default_factory=list)
     _written: threading.Event = field(default_factory=threading.Event)
+    _batch: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
@@ -165,7 +166,21 @@ class Gate:
             if not self._is_valid():
                 self._ask_with_waiting()
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Permits what this thread does in the block, once it is begun: calls of which the first
+        alone would leave the resource more open than it was. Raises as ``permit`` does.
+        """
+        self.permit()
+        self._batch.begun = True
+        try:
+            yield
+        finally:
+            self._batch.begun = False
+
     def _is_valid(self) -> bool:
+        if getattr(self._batch, "begun", False):
+            return True
         return not self._refusal and time.monotonic() - self._agreed_at < VALID_SECONDS
 
     @property
@@ -179,6 +194,11 @@ class Gate:
         forbids them: the resource was restored, or has a newer containment.
         """
         return self._reason in self._over
+
+    @property
+    def is_paused(self) -> bool:
+        """Tells whether changes were refused because of a pause, which ends."""
+        return self._reason.startswith(guardrails.PAUSED)
 
     def write_before(self, name: str, value: Any) -> None:
         """Records an item's state before containment. Raises GateClosed: then the item must not be

@@ -15,6 +15,8 @@ from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
 
+PAUSED = "the response is paused"  # how every sentence about a pause begins
+
 
 class GuardedTarget(TypedDict, total=False):
     """Describes a target for the guardrails; ``principals`` are the ARNs it involves."""
@@ -55,7 +57,7 @@ def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]
     """Returns why nothing may act: a pause, or an exempt account, resource or principal."""
     guardrails = config.guardrails
     if config.paused:
-        return "the response is paused (paused = true): nothing was changed; unpause with Terraform"
+        return f"{PAUSED} (paused = true): nothing was changed; unpause with Terraform"
     if account_id in guardrails["exempt_accounts"]:
         return f"account {account_id} is exempt (guardrails.exempt_accounts)"
     for target in targets:

@@ -24,11 +24,12 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.errors import TargetGone
+from guardduty_response.errors import GateClosed, TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.moments import now
 
 TRIES = 5  # how often an item may meet throttling or an outage before it is given up
+TRIES_PAUSED = 120  # and a pause: two to four hours; what AWS has begun goes on meanwhile
 # Seconds between polls: each costs four state transitions, and eleven of the 25,000 events that
 # Step Functions keeps of an execution; one that reaches the limit fails.
 PACE = (5, 10, 15, 30)
@@ -111,7 +112,7 @@ class Collection(Generic[W]):
             item = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
         except Exception as error:
             reason = describe_error(error)
-            if is_transient(error) and tries < TRIES:
+            if tries < _most_tries(target_context, error):
                 tries += 1
                 item = EvidenceItem(Outcome.RUNNING, f"asked again: {reason}", 15, state=state)
             else:
@@ -120,6 +121,14 @@ class Collection(Generic[W]):
                 item = EvidenceItem(Outcome.FAILED, text, task=task, state=state)
         _record(target_context, module, item, before, tries)
         return item
+
+
+def _most_tries(target_context: TargetContext, error: Exception) -> int:
+    """Returns how often an item may meet the error before it is given up."""
+    gate = target_context.context.gate
+    if gate and gate.is_paused and isinstance(error, GateClosed):
+        return TRIES_PAUSED
+    return TRIES if is_transient(error) else 0
 
 
 def _record(

@@ -78,12 +78,10 @@ def get_event(key: str) -> Any:
 def get_verified(stored: StoredObject) -> Any:
     """Returns the JSON that was stored as ``stored`` names it.
 
-    Raises ResponseError when the object's SHA-256 is another one: somebody changed it.
+    Raises ResponseError when the object's SHA-256 is another one: somebody changed it. Reads the
+    current version: who names one needs s3:GetObjectVersion (Amazon S3 API, GetObject).
     """
-    request = {"VersionId": stored["version"]} if stored.get("version") else {}
-    answer = clients.client("s3").get_object(
-        Bucket=os.environ["GDR_BUCKET"], Key=stored["key"], **request
-    )
+    answer = clients.client("s3").get_object(Bucket=os.environ["GDR_BUCKET"], Key=stored["key"])
     content = answer["Body"].read()
     digest = hashlib.sha256(content).hexdigest()
     if digest != stored["sha256"]:

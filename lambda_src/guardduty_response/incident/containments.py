@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containment import Containment, parse, wrapped
@@ -28,7 +30,7 @@ from guardduty_response.incident.model import (
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.table import Item, Table, condition_failed
 
 CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
 BEFORES_IN_TRANSACTION = 50  # and 4 MB in all
@@ -262,26 +264,34 @@ class Containments:
         """Returns the write of an item's state before containment, for a transaction.
 
         The first writing stands, and a second one does not fail the transaction. ``writer``: by
-        which ``take_back_before`` knows it again.
+        which ``take_back_before`` knows it again. It is a part of the value, so that it never marks
+        a value that another has written.
         """
-        values = wrapped(arn, value) | {"name": name, "writer": writer}
+        value = wrapped(arn, value)["value"] | {"writer": writer}
         return {
             "Update": {
                 "Key": item(self._key(arn, sort_key(generation, "BEFORE", name))),
-                "UpdateExpression": (
-                    "SET #value = if_not_exists(#value, :value), #name = :name,"
-                    " writer = if_not_exists(writer, :writer)"
-                ),
+                "UpdateExpression": "SET #value = if_not_exists(#value, :value), #name = :name",
                 "ExpressionAttributeNames": {"#value": "value", "#name": "name"},
-                "ExpressionAttributeValues": item(values, ":"),
+                "ExpressionAttributeValues": item({":value": value, ":name": name}),
             }
         }
 
     def take_back_before(self, arn: str, generation: int, name: str, writer: str) -> None:
         """Takes back a state before if ``writer`` was first to write it: nothing was changed."""
-        key = self._key(arn, sort_key(generation, "BEFORE", name))
-        remove = ["value", "writer"]
-        self.table.update(key["pk"], key["sk"], {}, remove=remove, only_if={"writer": writer})
+        try:
+            self.table.write(
+                self.table.client.update_item,
+                TableName=self.table.name,
+                Key=item(self._key(arn, sort_key(generation, "BEFORE", name))),
+                UpdateExpression="REMOVE #value",
+                ConditionExpression="#value.#writer = :writer",
+                ExpressionAttributeNames={"#value": "value", "#writer": "writer"},
+                ExpressionAttributeValues=item({":writer": writer}),
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
     def put_evidence(
         self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]

@@ -8,6 +8,7 @@ something is conditional, so concurrent executions cannot both win.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -154,7 +155,7 @@ class IncidentRepository(TargetRepository):
             add={"emissions": 1},
             only_if={"status": status},
         )
-        if counted:
+        if counted or self._has_made(meta["incident_id"], changes):
             return Opened(outcome, status, {**stored, **changes})
         return Opened(OnFinding.ATTACH, status, stored)  # another execution changed it first
 
@@ -221,9 +222,22 @@ class IncidentRepository(TargetRepository):
             changes["open"] = "held"
         else:
             remove = ["open"]
-        return self.table.update(
-            incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
-        )
+        key, condition = incident_key(incident_id), {"status": old}
+        if self.table.update(key, "META", changes, remove=remove, only_if=condition):
+            return True
+        return self._has_made(incident_id, changes)
+
+    def _has_made(self, incident_id: str, changes: Mapping[str, Any]) -> bool:
+        """Tells whether a refused write that sets the status was made all the same.
+
+        Where an answer is lost the client repeats the call, and the first one has changed the
+        status. Its time says whose it is.
+        """
+        if "status" not in changes:
+            return False
+        stored = self.table.get(incident_key(incident_id), "META") or {}
+        names = ("status", "updated_at", "execution")
+        return all(stored.get(name) == changes[name] for name in names if name in changes)
 
     def take_over_old(
         self, incident_id: str, owners_too: bool = True, in_progress: bool = False

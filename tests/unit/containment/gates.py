@@ -84,3 +84,12 @@ class Clock:
         self.now = 1000.0
         clock = SimpleNamespace(monotonic=lambda: self.now, time=time.time)
         monkeypatch.setattr(gates, "time", clock)
+
+
+class PausableGate(Gate):
+    """Permits everything, or says what ``refuses`` holds. Asks no table."""
+
+    refuses = ""
+
+    def _refused_because(self, writes: Any) -> str:
+        return self.refuses

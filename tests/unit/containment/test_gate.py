@@ -198,6 +198,15 @@ def test_restored_meanwhile(lab: Lab, status: Status) -> None:
     refused_and_unrecorded(lab, lab.gate(), "i-1 was restored meanwhile")
 
 
+def test_restored_by_somebody_who_took_the_lease_is_over(lab: Lab) -> None:
+    """That it is over counts more than that the lease is gone: the incident may join anew."""
+    lab.record.leases.release(ARN, EXECUTION)
+    lab.record.containments.set(*lab.place, status=Status.RESTORED)
+    gate = lab.gate()
+    refused(gate, "i-1 was restored meanwhile")
+    assert gate.is_over
+
+
 def test_planned_anew_meanwhile(lab: Lab) -> None:
     stale = lab.record.meta(lab.incident_id)
     lab.record.note(lab.incident_id, plan_digest="plan-2")
@@ -233,10 +242,14 @@ def test_evidence_needs_no_lease_and_no_policy_that_acts(lab: Lab) -> None:
 
 def test_evidence_respects_pause_and_exemptions(lab: Lab) -> None:
     lab.control("OPERATOR", paused=True, by="ada")
-    refused(lab.gate("evidence"), "paused by ada")
+    paused = lab.gate("evidence")
+    refused(paused, "paused by ada")
+    assert paused.is_paused
     lab.no_control("OPERATOR")
     lab.deployment.configure({"guardrails.exempt_accounts": [ACCOUNT]})
-    refused(lab.gate("evidence"), "is exempt")
+    exempt = lab.gate("evidence")
+    refused(exempt, "is exempt")
+    assert not exempt.is_paused
 
 
 # -- time ------------------------------------------------------------------------------------------
@@ -344,3 +357,17 @@ def test_a_table_that_may_not_be_read_closes_it(
 ) -> None:
     failing(lab, monkeypatch, operation, answer("AccessDeniedException", 400))
     refused(lab.gate(), "could not be read .*AccessDeniedException")
+
+
+def test_a_batch_that_was_begun_is_finished(lab: Lab, clock: Clock) -> None:
+    """By the thread that began it, and by no other."""
+    gate = lab.gate()
+    with gate.batch():
+        lab.control("OPERATOR", paused=True)
+        clock.now += VALID_SECONDS + 1
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(gate.permit).exception(), GateClosed)
+        gate.permit()
+    refused(gate, "paused")
+    with pytest.raises(GateClosed, match="paused"), gate.batch():
+        raise AssertionError("begun although it is paused")

@@ -11,10 +11,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from guardduty_response.containment import gate as gates
 from guardduty_response.errors import GateClosed
+from guardduty_response.incident.statuses import Status
 
 from tests.unit.containment.gates import Clock, Lab
 from tests.unit.fake_playbook import ARN
-from tests.unit.function_calls import EXECUTION
+from tests.unit.function_calls import EXECUTION, target
 
 GROUPS = {"eni-1": ["sg-web"]}
 ACCOUNT = "222222222222"
@@ -145,6 +146,56 @@ def test_a_refusal_takes_back_what_was_written_beside_it_alone(lab: Lab, clock: 
     with pytest.raises(GateClosed, match="paused"):
         gate.write_before("network", {"eni-1": ["sg-quarantine"]})
     assert lab.befores() == {"network": GROUPS}
+
+
+def test_a_refusal_keeps_what_was_recorded_under_a_valid_permission(lab: Lab, clock: Clock) -> None:
+    """It was written by itself, and its change was made. A later step may be refused."""
+    gate = lab.gate()
+    gate.permit()
+    gate.write_before("network", GROUPS)
+    clock.now += gates.VALID_SECONDS + 1
+    lab.control("OPERATOR", paused=True)
+    for later in (gate, lab.gate()):
+        with pytest.raises(GateClosed, match="paused"):
+            later.write_before("network", {"eni-1": ["sg-quarantine"]})
+    assert lab.record.containments.read(*lab.place).before == {"network": GROUPS}
+
+
+def test_a_refusal_keeps_what_the_last_restore_left_contained(lab: Lab) -> None:
+    """A new generation begins with it. Nobody could read it again."""
+    containments = lab.record.containments
+    lab.gate().write_before("profile", {"name": "web"})
+    containments.set(*lab.place, status=Status.RESTORE_PARTIAL, still_contained=["profile"])
+    joined = containments.join(target(), lab.incident_id, "ec2_instance")
+    lab.control("OPERATOR", paused=True)
+    with pytest.raises(GateClosed, match="paused"):
+        lab.gate(generation=joined.generation).write_before("profile", {"name": "quarantine"})
+    assert containments.read(ARN, joined.generation).before == {"profile": {"name": "web"}}
+
+
+def test_a_refusal_ends_a_permission_that_would_still_be_valid(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More writers wait than a transaction takes, and somebody pauses between two of them."""
+    gate = lab.gate()
+    ask = gate._ask
+
+    def then_pause(writes: Any) -> None:
+        ask(writes)
+        lab.control("OPERATOR", paused=True)
+
+    monkeypatch.setattr(gate, "_ask", then_pause)
+    monkeypatch.setattr(gates, "BEFORES_IN_TRANSACTION", 1)
+    with ThreadPoolExecutor(2) as pool:
+        with gate._lock:
+            written = [pool.submit(gate.write_before, name, 1) for name in ("first", "second")]
+            while len(gate._waiting) < 2:
+                time.sleep(0.01)
+        errors = [future.exception() for future in written]
+    assert sorted(type(error).__name__ for error in errors) == ["GateClosed", "NoneType"]
+    assert len(lab.befores()) == 1
+    with pytest.raises(GateClosed, match="paused"):
+        gate.permit()
 
 
 def test_what_was_taken_back_is_recorded_anew(lab: Lab) -> None:

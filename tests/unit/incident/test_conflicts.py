@@ -5,14 +5,17 @@ them, and moto never refuses them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.incident import table as tables
+from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.statuses import Event, OnFinding, Status
 
 from tests.unit.containment.gates import Lab
 from tests.unit.deployment import Deployment
@@ -165,3 +168,68 @@ def test_a_conflict_never_closes_a_gate(
     gate.write_before("network", {"eni-1": ["sg-web"]})
     gate.permit()
     assert lab.befores() == {"network": {"eni-1": ["sg-web"]}}
+
+
+# -- an answer that is lost ------------------------------------------------------------------------
+
+
+def lose_the_first_answer(
+    record: IncidentRepository, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Lets the client write, get no answer in time and repeat the call, as botocore does."""
+    call, lost = getattr(record.table.client, operation), list[Any]()
+
+    def repeated(**request: Any) -> Any:
+        if not lost:
+            lost.append(call(**request))
+        return call(**request)
+
+    monkeypatch.setattr(record.table.client, operation, repeated)
+
+
+@pytest.mark.parametrize("status", [Status.RESTORED, Status.FAILED, Status.NOTIFIED], ids=str)
+def test_who_reopens_an_incident_and_gets_no_answer_has_reopened_it(
+    deployment: Deployment,
+    record: IncidentRepository,
+    incident: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: Status,
+) -> None:
+    """Else the incident is OPEN, names this execution, and nobody works on it."""
+    incident_id = incident(status=status)
+    again = {
+        "incident_id": incident_id,
+        "execution": "again",
+        "mode": "auto",
+        "severity": 8.0,
+        "config_sha256": "another",
+        "reasons": ["another key"],
+        "last_seen": iso(datetime.now(UTC) + timedelta(hours=1)),
+    }
+    lose_the_first_answer(record, monkeypatch, "update_item")
+    opened = record.open(cast(IncidentRecord, again))
+    assert (opened.outcome, opened.previous) == (OnFinding.START, status)
+    assert deployment.meta(incident_id)["execution"] == "again"
+
+
+@pytest.mark.parametrize(
+    ("status", "event", "comes_to"),
+    [
+        (Status.OPEN, Event.NOTIFIED, Status.NOTIFIED),
+        (Status.OPEN, Event.SKIPPED, Status.SKIPPED),
+        (Status.CONTAINED, Event.RESTORED, Status.RESTORED),
+        (Status.CONTAINED, Event.CLOSED, Status.CLOSED),
+    ],
+)
+def test_a_transition_whose_answer_is_lost_was_made(
+    record: IncidentRepository,
+    incident: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: Status,
+    event: Event,
+    comes_to: Status,
+) -> None:
+    incident_id = incident(status=status)
+    lose_the_first_answer(record, monkeypatch, "update_item")
+    assert record.transition(incident_id, event) is comes_to
+    assert record.meta(incident_id)["status"] == comes_to

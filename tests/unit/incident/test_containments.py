@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.aws import clients
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containment import INLINE_BYTES
 from guardduty_response.incident.containments import Containments, Joined
@@ -263,6 +265,28 @@ def test_a_large_value_is_stored_by_its_hash(
     [item] = stored(deployment, "BEFORE").values()
     assert len(str(item)) < 1000
     assert containments.read(ARN, 1).before == {"policies": value}
+
+
+def test_a_large_value_is_read_as_the_functions_roles_may(
+    deployment: Deployment, containments: Containments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who names a version needs s3:GetObjectVersion (Amazon S3 API, GetObject), which they lack."""
+    deployment.s3.put_bucket_versioning(
+        Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+    )
+    join(containments, FIRST)
+    containments.put_before(ARN, 1, "policies", ["x" * INLINE_BYTES])
+    s3 = clients.client("s3")
+    get_object = s3.get_object
+
+    def without_versions(**request: Any) -> Any:
+        if "VersionId" in request:
+            denied: Any = {"Error": {"Code": "AccessDenied", "Message": "s3:GetObjectVersion"}}
+            raise ClientError(denied, "GetObject")
+        return get_object(**request)
+
+    monkeypatch.setattr(s3, "get_object", without_versions)
+    assert containments.read(ARN, 1).before == {"policies": ["x" * INLINE_BYTES]}
 
 
 def test_a_large_value_that_somebody_changed_is_refused(

@@ -5,6 +5,7 @@ changes at the same time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypedDict
 
@@ -198,7 +199,8 @@ def close(
     for interface in to_close:
         client = allowed.client("ec2", instance.arn(f"network-interface/{interface.id}"), MODIFY)
         flush_group = ready.get(("untrack", interface.vpc))
-        swaps[interface] = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
+        swap = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
+        swaps[interface] = partial(_at_once, instance, swap) if flush_group is not None else swap
     strips: dict[RuleKey, Callable[[], AwsAnswer]] = {}
     for vpc, group in groups.items():
         if isinstance(group, dict) and instance.own_groups.get(vpc) != group["GroupId"]:
@@ -282,6 +284,13 @@ def _flush_group(
         for permission in EVERYTHING:
             _edit(call, group["GroupId"], permission)
     return group
+
+
+def _at_once(instance: InstanceContext, swap: Callable[[], AwsAnswer]) -> AwsAnswer:
+    """Swaps by way of the flush group: a gate that closed in between would leave all open."""
+    gate = instance.context.gate
+    with gate.batch() if gate else nullcontext():
+        return swap()
 
 
 def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> AwsAnswer:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Target
 from guardduty_response.containment.target_context import policy
+from guardduty_response.errors import GateClosed
 from guardduty_response.playbooks.ec2_instance.evidence import copies, forensics_account, snapshots
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
@@ -347,3 +348,19 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
     ]
     assert share["Condition"]["StringEquals"]["ec2:Add/userId"] == VAULT
     assert "Delete" not in json.dumps([member, in_forensics])
+
+
+def test_a_closed_gate_is_no_fault_of_the_copying_role(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector asks again after a pause, and the copies are made."""
+    target = ready(evidence, role="copier")
+
+    def closed(*_: Any) -> Any:
+        raise GateClosed("nothing is changed any more: the response is paused by ada")
+
+    with monkeypatch.context() as paused:
+        paused.setattr(copies, "open_forensics_session", closed)
+        with pytest.raises(GateClosed):
+            evidence.collect(copies, target)
+    assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import AWS_ERRORS, AwsClient, describe_error
+from guardduty_response.errors import GateClosed
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
@@ -258,6 +259,8 @@ class Copying:
         try:
             ec2 = open_forensics_session(self.instance, self.forensics).client("ec2")
             self.make_copies(ec2, "vault", shared)
+        except GateClosed:
+            raise
         except AWS_ERRORS as error:
             if is_transient(error):
                 self.waits = f"copies wait ({describe_error(error)})"
