@@ -8,6 +8,7 @@ with what to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Generic, TypeVar
@@ -41,6 +42,23 @@ LOGGED_STATUS = {
     Outcome.SKIPPED: SKIPPED,
 }
 W = TypeVar("W", bound=TargetContext)
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """Counts the looks at an item that met throttling or an outage, and those that met a pause."""
+
+    failed: int = 0
+    paused: int = 0
+
+    def after(self, target_context: TargetContext, error: Exception) -> _Tries | None:
+        """Returns the tries after a look that met ``error``; None: the item is given up."""
+        gate = target_context.context.gate
+        if gate and gate.is_paused and isinstance(error, GateClosed):
+            return replace(self, paused=self.paused + 1) if self.paused < TRIES_PAUSED else None
+        if is_transient(error) and self.failed < TRIES:
+            return replace(self, failed=self.failed + 1)
+        return None
 
 
 class Collection(Generic[W]):
@@ -103,17 +121,17 @@ class Collection(Generic[W]):
         before: Json = dict(target_context.stored["evidence"].get(name) or {})
         if before and before["outcome"] != Outcome.RUNNING:
             return EvidenceItem(Outcome(before["outcome"]), before["detail"])
-        tries = int(before.get("tries", 0))
+        tries = _Tries(int(before.get("tries", 0)), int(before.get("tries_paused", 0)))
         state: Json = before.get("state", {})  # what was found so far stands
         try:
             item: EvidenceItem = module.run(target_context, before)
-            tries = 0
+            tries = _Tries()
         except TargetGone as gone:
             item = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
         except Exception as error:
             reason = describe_error(error)
-            if tries < _most_tries(target_context, error):
-                tries += 1
+            if more := tries.after(target_context, error):
+                tries = more
                 item = EvidenceItem(Outcome.RUNNING, f"asked again: {reason}", 15, state=state)
             else:
                 text = f"{name} of {target_context.id} failed ({reason})"
@@ -123,16 +141,12 @@ class Collection(Generic[W]):
         return item
 
 
-def _most_tries(target_context: TargetContext, error: Exception) -> int:
-    """Returns how often an item may meet the error before it is given up."""
-    gate = target_context.context.gate
-    if gate and gate.is_paused and isinstance(error, GateClosed):
-        return TRIES_PAUSED
-    return TRIES if is_transient(error) else 0
-
-
 def _record(
-    target_context: TargetContext, module: ModuleType, item: EvidenceItem, before: Json, tries: int
+    target_context: TargetContext,
+    module: ModuleType,
+    item: EvidenceItem,
+    before: Json,
+    tries: _Tries,
 ) -> None:
     """Stores the item in the target's record, and logs it once it has ended."""
     name = str(module.NAME)
@@ -144,7 +158,8 @@ def _record(
         "task": item.task[:1000],
         "state": item.state,
         "request_ids": request_ids,
-        "tries": tries,
+        "tries": tries.failed,
+        "tries_paused": tries.paused,
         "since": before.get("since") or now(),
         "at": now(),
     }

@@ -66,6 +66,7 @@ class EvidenceEntry(TypedDict, total=False):
     state: StoredState
     request_ids: list[str]
     tries: int
+    tries_paused: int  # while the response was paused
     since: str
     at: str
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence import collection
+from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance import evidence as collector
+from guardduty_response.playbooks.ec2_instance.evidence import snapshots as module
 
 from tests.unit.containment.gates import PausableGate
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT
@@ -51,6 +54,28 @@ def test_snapshots_that_are_under_way_outlast_a_pause(evidence: EvidenceLab) -> 
     assert collector.collect(guarded(evidence, target), target).done
     assert snapshots(evidence)[0] == "COMPLETE"
     assert len(evidence.snapshots()) == 2, "of the two volumes, once"
+
+
+def test_a_pause_uses_up_no_tries_of_an_outage(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence.build()
+    target = evidence.plan()
+    collector.evidence(guarded(evidence, target), target)
+    for _ in range(collection.TRIES + 2):
+        collector.collect(guarded(evidence, target, PAUSED), target)
+
+    def refused(*_: object) -> EvidenceItem:
+        raise ClientError(
+            {"Error": {"Code": "RequestLimitExceeded", "Message": "slow down"}},
+            "DescribeSnapshots",
+        )
+
+    with monkeypatch.context() as outage:
+        outage.setattr(module, "run", refused)
+        collector.collect(guarded(evidence, target), target)
+    outcome, detail = snapshots(evidence)
+    assert outcome == "RUNNING" and "slow down" in detail
 
 
 def test_a_pause_without_an_end_is_not_waited_for(
