@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from guardduty_response.decision.configuration import Config, FreezeWindow
+from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
 from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
@@ -55,7 +55,7 @@ def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]
     """Returns why nothing may act: a pause, or an exempt account, resource or principal."""
     guardrails = config.guardrails
     if config.paused:
-        return "the response is paused (paused = true): nothing was changed; unpause with Terraform"
+        return f"{PAUSED} (paused = true): nothing was changed; unpause with Terraform"
     if account_id in guardrails["exempt_accounts"]:
         return f"account {account_id} is exempt (guardrails.exempt_accounts)"
     for target in targets:
