@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from guardduty_response.errors import ResponseError
 from guardduty_response.functions import respond
 from guardduty_response.incident import shared_settings
 from guardduty_response.incident.statuses import Status
@@ -259,3 +260,16 @@ def test_a_restore_of_the_other_incident_leaves_the_second_target_contained(worl
         "RESTORED",
         "CONTAINED",
     ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"close": "true"}, {"close": 1}, {"close": None}, {"closed": True}, {"Close": True}],
+)
+def test_what_means_to_close_never_restores(world: World, request_: Json) -> None:
+    """Restoring is what is done where nothing else is asked for."""
+    incident_id = world.contain("a")
+    with pytest.raises(ResponseError, match="nothing was changed"):
+        ask(incident_id, **request_)
+    assert world.status(incident_id) == "CONTAINED"
+    assert ("restore", "i-1") not in world.done
