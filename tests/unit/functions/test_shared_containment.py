@@ -262,6 +262,20 @@ def test_a_restore_of_the_other_incident_leaves_the_second_target_contained(worl
     ]
 
 
+def test_the_verdict_for_one_incident_is_every_incidents(world: World) -> None:
+    """A loss that the verification for a new finding sees, and its end."""
+    first, second = world.contain("a"), world.contain("b")
+    world.verdicts = {"i-1": Status.PARTIAL}
+    third = world.contain("c")
+    statuses = [world.status(incident_id) for incident_id in (first, second, third)]
+    assert statuses == ["BREACHED", "BREACHED", "PARTIAL"]
+    assert world.deployment.timeline(first)[-1] == "containment changed"
+    world.verdicts = {}
+    world.contain("d")
+    for incident_id in (first, second, third):
+        assert world.status(incident_id) == "CONTAINED"
+
+
 @pytest.mark.parametrize(
     "request_",
     [{"close": "true"}, {"close": 1}, {"close": None}, {"closed": True}, {"Close": True}],
