@@ -24,7 +24,7 @@ from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.decision import configuration, guardrails, policy
 from guardduty_response.decision import finding as findings
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.configuration import PAUSED, Config
 from guardduty_response.errors import ConfigError, GateClosed
 from guardduty_response.incident.containments import (
     BEFORES_IN_TRANSACTION,
@@ -72,10 +72,10 @@ def _paused_by(controls: list[Item]) -> str:
         if control.get("paused") is False:
             continue
         if control["sk"] == "TERRAFORM":
-            return f"{guardrails.PAUSED} (paused = true in Terraform)"
+            return f"{PAUSED} (paused = true in Terraform)"
         who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
         why = findings.text(control.get("reason"), 500) or "no reason given"
-        return f"{guardrails.PAUSED} by {who} ({why}): item CONTROL/OPERATOR"
+        return f"{PAUSED} by {who} ({why}): item CONTROL/OPERATOR"
     return ""
 
 
@@ -198,7 +198,7 @@ class Gate:
     @property
     def is_paused(self) -> bool:
         """Tells whether changes were refused because of a pause, which ends."""
-        return self._reason.startswith(guardrails.PAUSED)
+        return self._reason.startswith(PAUSED)
 
     def write_before(self, name: str, value: Any) -> None:
         """Records an item's state before containment. Raises GateClosed: then the item must not be

@@ -19,6 +19,9 @@ from guardduty_response.errors import ConfigError
 
 # Options of one playbook (variable ``playbooks``): only the playbook knows the shape.
 PlaybookOptions = dict[str, Any]
+# Every reason that names a pause begins with this, so that a finding that comes again is known to
+# have met one.
+PAUSED = "the response is paused"
 
 
 class ApprovalTag(TypedDict):

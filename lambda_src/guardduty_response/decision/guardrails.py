@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from guardduty_response.decision.configuration import Config, FreezeWindow
+from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
 from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
-
-PAUSED = "the response is paused"  # how every sentence about a pause begins
 
 
 class GuardedTarget(TypedDict, total=False):

@@ -179,8 +179,11 @@ def _leave(event: Payload, seen: finding.Finding, mode: str) -> Answer:
     """Leaves a finding to the notice machine, and says so in this execution's claim.
 
     While an apply changes the policy, the notice machine may have read another one, by which the
-    finding is not its own either. It finds this, and decides again.
+    finding is not its own either. It finds this, and decides again. Who was started by it when it
+    had looked, or with a pointer, which has no claim, answers itself.
     """
+    if finding.get(event["event"], "finding_key") or _is_started_by_notice(event, seen):
+        return notify_only(event)
     table, key, mine = incidents().table, incident_key(seen.incident_id), event["execution"]
     left = _done(why=f"mode {mode}: left to the notice machine")
     claimed = {"execution": mine}
@@ -190,16 +193,25 @@ def _leave(event: Payload, seen: finding.Finding, mode: str) -> Answer:
     return left if seconds_left(str(claim["at"]), IN_TIME_SECONDS) else notify_only(event)
 
 
+def _is_started_by_notice(event: Payload, seen: finding.Finding) -> bool:
+    return str(event["execution"]).rsplit(":", 1)[-1] == _name_of_start(seen)
+
+
+def _name_of_start(seen: finding.Finding) -> str:
+    """Returns the name under which the notice machine starts the incident machine."""
+    digest = hashlib.sha256(seen.last_seen.encode()).hexdigest()
+    return f"{seen.incident_id}-{digest[:12]}"
+
+
 def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
     """Returns where the notice machine finds the claim of this state of the finding."""
-    digest = hashlib.sha256(seen.last_seen.encode()).hexdigest()
     return {
         "incident_id": seen.incident_id,
         "next": "look",
         "why": f"mode {mode}: for the incident machine",
         "pk": incident_key(seen.incident_id),
         "sk": seen.claim,
-        "name": f"{seen.incident_id}-{digest[:12]}",
+        "name": _name_of_start(seen),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypedDict, cast
@@ -103,18 +104,23 @@ def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str
 def plan_digest(planned: list[Planned]) -> str:
     """Returns the SHA-256 of what is planned: which resources, and what is done to each.
 
-    An approval is bound to it: what an approver has seen is what is done.
+    An approval is bound to it: what an approver has seen is what is done. In which order a
+    sentence names interfaces or instances does not count: EC2 lists them in any.
     """
     plans = [
         {
             "arn": plan.target.arn,
             "immutable_id": immutable_id(plan),
-            "actions": plan.actions,
-            "consequences": plan.consequences,
+            "actions": {action: _words(sentence) for action, sentence in plan.actions.items()},
+            "consequences": _words(plan.consequences),
         }
         for plan in planned
     ]
     return hashlib.sha256(finding.canonical(plans).encode()).hexdigest()
+
+
+def _words(sentence: str) -> list[str]:
+    return sorted(re.findall(r"[^\s,;()]+", sentence))
 
 
 def immutable_id(plan: Planned) -> str:

@@ -40,6 +40,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, TRANSITIONS, Event, Status
 from guardduty_response.incident.target_repository import generation_of
 
+_KEYS = {"incident_id", "requested_by", "close", "keep_contained", "reason"}
 _TIMELINE_EVENTS = {
     Status.RESTORED: "restored",
     Status.RESTORE_PARTIAL: "restored in part",
@@ -249,6 +250,20 @@ def _reason_to_keep(event: Payload) -> str | None:
     return reason
 
 
+def _check_request(event: Payload) -> None:
+    """Raises ResponseError for what could mean to close: taken for less, it would restore."""
+    unknown = sorted(map(str, event.keys() - _KEYS))
+    if unknown:
+        raise ResponseError(
+            f"a request has no {', '.join(unknown)}: its keys are {', '.join(sorted(_KEYS))};"
+            " nothing was changed"
+        )
+    if not isinstance(event.get("close", False), bool):
+        raise ResponseError(
+            f"close is true or false, not {event['close']!r:.200}; nothing was changed"
+        )
+
+
 def _run(event: Payload) -> RestoreAnswer:
     incident_id = event.get("incident_id")
     if not isinstance(incident_id, str) or not incident_id.startswith("inc-"):
@@ -256,6 +271,7 @@ def _run(event: Payload) -> RestoreAnswer:
             'an incident is named like {"incident_id": "inc-0123456789abcdef"}, not'
             f" {incident_id!r}"
         )
+    _check_request(event)
     record = IncidentRepository(os.environ["GDR_TABLE"])
     try:
         record.take_over_old(incident_id)

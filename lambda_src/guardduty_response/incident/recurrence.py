@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from guardduty_response.decision.configuration import PAUSED
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
@@ -15,6 +16,7 @@ from guardduty_response.incident.statuses import (
 
 # The same decision on a recurrence would only be noise after one of these. Guardrails have decided
 # too, so any change of the configuration has it decided anew; people are told when that differs.
+# After a pause it is decided anew in any case: the operator's item is no part of the configuration.
 _QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
 
 
@@ -42,9 +44,14 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
         and stored.get("mode") == meta.get("mode")
         and stored.get("severity") == meta.get("severity")
     )
-    if outcome is OnFinding.START and same_decision and status in _QUIET:
+    quiet = status in _QUIET and not _was_paused(stored)
+    if outcome is OnFinding.START and same_decision and quiet:
         return OnFinding.ATTACH
     return outcome
+
+
+def _was_paused(stored: IncidentRecord) -> bool:
+    return any(reason.startswith(PAUSED) for reason in stored.get("reasons") or [])
 
 
 def answer_told(stored: IncidentRecord) -> list[str]:

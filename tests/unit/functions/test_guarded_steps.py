@@ -140,18 +140,14 @@ def run(
     def run_step(function: str, step: str) -> str:
         status = "OPEN" if step == "plan" else "CONTAINED"
         incident_id = incident(status=status, playbook="fake", plan_digest="plan-1")
-        event: Json = {
-            "verb": step,
-            "incident_id": incident_id,
-            "execution": EXECUTION,
-            "seconds_left": 9,
-            "requested_by": "ada",
-        }
+        event: Json = {"incident_id": incident_id}
+        if step:
+            event |= {"verb": step, "execution": EXECUTION, "seconds_left": 9}
         if status == "CONTAINED":
             record.set_target(incident_id, "ec2_instance", "i-1", status=Status.CONTAINED)
             if step:
                 record.leases.acquire(target()["arn"], EXECUTION, incident_id, 900)
-            event["targets"] = [target(generation=1)]
+                event["targets"] = [target(generation=1)]
         # Whatever a refused step raises, nothing may have changed.
         with contextlib.suppress(Exception):
             _functions()[function].handler(event, None)

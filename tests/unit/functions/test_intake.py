@@ -11,10 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.decision import finding
+from guardduty_response.evidence import store as evidence_store
 
 from tests.support.asl_walker import definition
 from tests.unit.background import drain
-from tests.unit.deployment import BUCKET, REGION, TABLE, Deployment
+from tests.unit.deployment import BUCKET, EXECUTIONS, REGION, TABLE, Deployment
 from tests.unit.function_calls import EXECUTION, NOTICE, call, notified
 
 Make = Callable[..., dict[str, Any]]
@@ -171,3 +172,28 @@ def test_who_leaves_a_finding_when_the_other_machine_has_looked_tells_people_its
     assert notified(deployment) == (messages, [])
     call("notice", event=event, execution=NOTICE)
     assert len(notified(deployment)[0]) == 1 - len(messages), "told once"
+
+
+def test_who_was_started_by_the_notice_machine_leaves_nothing_to_it(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """An apply changes the rule first, and the policy while the notice machine waits to look."""
+    event = finding_event()
+    look = call("notice", event=event, execution=NOTICE)
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "notify"}})
+    started = f"{EXECUTIONS}incident:{look['name']}"
+    assert claim(deployment, event, started)
+    assert call("open", event=event, execution=started)["next"] == "done"
+    assert notified(deployment) == (["notice"], [])
+
+
+def test_who_was_started_with_a_pointer_leaves_nothing_to_the_notice_machine(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """It has no claim: nobody looks for the finding."""
+    event = finding_event()
+    key = evidence_store.put_event(_id(event), event)["key"]
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "notify"}})
+    for _ in range(2):
+        assert call("open", event={"finding_key": key})["next"] == "done"
+    assert notified(deployment) == (["notice"], []), "told once"

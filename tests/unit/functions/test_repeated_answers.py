@@ -69,6 +69,26 @@ def test_an_exemption_that_ends_lets_the_finding_be_contained(world: World) -> N
     assert world.status(incident_id) == "CONTAINED"
 
 
+@pytest.mark.parametrize("by", ["OPERATOR", "TERRAFORM"])
+def test_a_pause_that_ends_lets_the_finding_be_contained(world: World, by: str) -> None:
+    """The item is no part of the configuration, so its hash does not say that the pause is over.
+
+    Terraform's pauses functions that a failed apply did not reach.
+    """
+    configure(world.deployment, remediations={"CryptoCurrency:EC2/*": "auto"})
+    world.record.table.put({"pk": "CONTROL", "sk": by, "paused": True})
+    incident_id = send(world)
+    assert (world.status(incident_id), notified(world.deployment)) == (
+        "SKIPPED",
+        (["SKIPPED"], []),
+    )
+    send(world)
+    assert (world.status(incident_id), notified(world.deployment)) == ("SKIPPED", ([], []))
+    world.record.table.put({"pk": "CONTROL", "sk": by, "paused": False})
+    assert world.contain("a") == incident_id
+    assert world.status(incident_id) == "CONTAINED"
+
+
 def test_an_answer_that_never_reached_people_is_told(world: World) -> None:
     own = {"CryptoCurrency:EC2/*": "dry_run"}
     configure(world.deployment, remediations=own)

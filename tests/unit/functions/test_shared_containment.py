@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from guardduty_response.errors import ResponseError
 from guardduty_response.incident import shared_settings
 from guardduty_response.incident.statuses import Status
 
@@ -257,3 +258,30 @@ def test_a_restore_of_the_other_incident_leaves_the_second_target_contained(worl
     assert (world.status(second), world.status(both)) == ("RESTORED", "RESTORE_PARTIAL")
     statuses = [target["status"] for target in world.deployment.targets(both)]
     assert statuses == ["RESTORED", "CONTAINED"]
+
+
+def test_the_verdict_for_one_incident_is_every_incidents(world: World) -> None:
+    """A loss that the verification for a new finding sees, and its end."""
+    first, second = world.contain("a"), world.contain("b")
+    world.verdicts = {"i-1": Status.PARTIAL}
+    third = world.contain("c")
+    statuses = [world.status(incident_id) for incident_id in (first, second, third)]
+    assert statuses == ["BREACHED", "BREACHED", "PARTIAL"]
+    assert world.deployment.timeline(first)[-1] == "containment changed"
+    world.verdicts = {}
+    world.contain("d")
+    for incident_id in (first, second, third):
+        assert world.status(incident_id) == "CONTAINED"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"close": "true"}, {"close": 1}, {"close": None}, {"closed": True}, {"Close": True}],
+)
+def test_what_means_to_close_never_restores(world: World, request_: Json) -> None:
+    """Restoring is what is done where nothing else is asked for."""
+    incident_id = world.contain("a")
+    with pytest.raises(ResponseError, match="nothing was changed"):
+        ask(incident_id, **request_)
+    assert world.status(incident_id) == "CONTAINED"
+    assert ("restore", "i-1") not in world.done

@@ -137,6 +137,9 @@ class ContainmentModel(RuleBasedStateMachine):
         name = data.draw(strategies.sampled_from(sorted(self.incidents)))
         values, was = dict(self.resource.values), self._status(name)
         answer = self.machine.restore(self.incidents[name])
+        if answer["refused"]:
+            latest = self._generation(name) == self._latest_generation()
+            assert was not in (*self.WATCHED, "FAILED", "RESTORE_PARTIAL") or not latest
         if answer["refused"] or was == "RESTORED":
             assert self.resource.values == values
             return
@@ -210,6 +213,25 @@ class ContainmentModel(RuleBasedStateMachine):
             assert not others or was not in self.WATCHED
         else:
             assert self._status(name) == "CLOSED"
+            left = was in (*self.WATCHED, "FAILED", "RESTORE_PARTIAL") and self._was_changed(name)
+            assert keep or others or not left, "nobody watches what stays contained"
+
+    @precondition(lambda self: self._ended())
+    @rule(data=strategies.data())
+    def old_update_arrives_late(self, data: Any) -> None:
+        """GuardDuty saw nothing since a person restored or closed: nothing starts."""
+        name = data.draw(strategies.sampled_from(self._ended()))
+        was, values = self._status(name), dict(self.resource.values)
+        self.clock += 1
+        self.machine.run(self._event(name, year=2001))
+        assert (self._status(name), self.resource.values) == (was, values)
+
+    def _ended(self) -> list[str]:
+        return sorted(
+            name
+            for name in self.incidents
+            if self._status(name) in ("RESTORED", "RESTORE_PARTIAL", "CLOSED")
+        )
 
     @rule()
     def made_anew_under_the_same_arn(self) -> None:
@@ -234,9 +256,7 @@ class ContainmentModel(RuleBasedStateMachine):
 
     @invariant()
     def one_snapshot_set_for_each_generation(self) -> None:
-        heads = [item for item in self._items() if item["sk"] == "HEAD"]
-        generations = int(heads[0]["generation"]) if heads else 0
-        assert len(self.resource.snapshots) == generations
+        assert len(self.resource.snapshots) == self._latest_generation()
 
     @invariant()
     def linked_incidents_agree(self) -> None:
@@ -256,6 +276,14 @@ class ContainmentModel(RuleBasedStateMachine):
     def _items(self) -> list[dict[str, Any]]:
         return self.deployment.items(f"CONTAINMENT#{ARN}")
 
+    def _latest_generation(self) -> int:
+        heads = [item for item in self._items() if item["sk"] == "HEAD"]
+        return int(heads[0]["generation"]) if heads else 0
+
+    def _was_changed(self, name: str) -> bool:
+        before = f"{self._generation(name):04d}#BEFORE#"
+        return any(item["sk"].startswith(before) and "value" in item for item in self._items())
+
     def _incident_id(self, name: str) -> str:
         [found] = [
             meta["incident_id"]
@@ -264,7 +292,7 @@ class ContainmentModel(RuleBasedStateMachine):
         ]
         return str(found)
 
-    def _event(self, name: str) -> dict[str, Any]:
+    def _event(self, name: str, year: int = 2999) -> dict[str, Any]:
         event = copy.deepcopy(load_finding())
         kind, immutable_id = name.split("/")
         event["detail"] |= {
@@ -272,7 +300,7 @@ class ContainmentModel(RuleBasedStateMachine):
             "type": FINDINGS[kind],
             "title": f"about {immutable_id}",
         }
-        event["detail"]["service"]["eventLastSeen"] = f"2999-01-01T00:{self.clock % 60:02d}:00Z"
+        event["detail"]["service"]["eventLastSeen"] = f"{year}-01-01T00:{self.clock % 60:02d}:00Z"
         event["detail"]["service"]["count"] = self.clock
         return event
 

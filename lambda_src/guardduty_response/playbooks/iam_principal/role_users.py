@@ -39,7 +39,7 @@ def describe_role_users(principal: PrincipalContext, sessions: Sessions, role: A
 
 
 def _shortened(names: list[str]) -> str:
-    shown = ", ".join(names[:SHOWN])
+    shown = ", ".join(sorted(names)[:SHOWN])
     more = len(names) - SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 

@@ -238,15 +238,18 @@ def test_who_else_uses_the_role_is_said(iam: IamLab, monkeypatch: pytest.MonkeyP
     client.create_instance_profile(InstanceProfileName="app")
     client.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    created = ec2.run_instances(
-        ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "app"}
-    )["Instances"][0]
+    profile = {"Name": "app"}
+    created = [
+        ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile=profile)
+        for _ in range(5)
+    ]
     code = {"ZipFile": b"x"}
     iam.see("lambda").create_function(
         FunctionName="resize", Runtime="python3.13", Handler="a.b", Role=iam.ids["arn"], Code=code
     )
     text = iam.planned().consequences
-    assert f"instance {created['InstanceId']} in {REGION}" in text
+    names = ", ".join(sorted(started["Instances"][0]["InstanceId"] for started in created))
+    assert f"instance {names} in {REGION}" in text, "in an order that stays"
     assert "function resize" in text
     assert "other sessions go on" in text
     iam.respond(iam.plan())

@@ -1,0 +1,75 @@
+"""An approval is bound to the plan that people were shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Event
+
+from tests.support.repository import load_finding
+from tests.unit.deployment import Deployment
+from tests.unit.fake_playbook import FakePlaybook, configure
+from tests.unit.function_calls import call, recurrence
+from tests.unit.functions.respond_steps import SECOND, open_incident, run_step
+
+SHOWN = "instance i-2, i-3 with it (all of them need new credentials)"
+
+
+def _approve(deployment: Deployment, fake: FakePlaybook, **meanwhile: Any) -> str:
+    """Lets a person approve what was planned, and plans anew; returns the incident."""
+    configure(deployment, remediations={"*": "approve"})
+    fake.consequences = SHOWN
+    incident_id = open_incident()
+    assert run_step("plan", incident_id)["decision"] == "approve"
+    call("ask", incident_id=incident_id, task_token="t")
+    call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
+    for name, value in meanwhile.items():
+        setattr(fake, name, value)
+    return incident_id
+
+
+def test_what_aws_lists_in_another_order_is_not_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    """EC2 promises no order of what it describes (API reference, DescribeInstances)."""
+    other_order = "instance i-3, i-2 with it (all of them need new credentials)"
+    incident_id = _approve(deployment, fake, consequences=other_order)
+    assert run_step("plan", incident_id, approved=True)["decision"] == "act"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"consequences": SHOWN.replace("i-3", "i-4")}, {"consequences": ""}, {"ids": ["i-1", "i-9"]}],
+)
+def test_what_changed_meanwhile_is_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook, change: dict[str, Any]
+) -> None:
+    incident_id = _approve(deployment, fake, **change)
+    assert run_step("plan", incident_id, approved=True)["decision"] == "approve"
+    meta = deployment.meta(incident_id)
+    assert meta["plan_digest"] != meta["approved_digest"]
+    assert any("asked again" in reason for reason in meta["reasons"])
+
+
+def test_an_approval_is_for_one_run(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
+) -> None:
+    """The finding comes again, and the plan is the same as the one that was approved."""
+    incident_id = _approve(deployment, fake)
+    assert run_step("plan", incident_id, approved=True)["decision"] == "act"
+    record.transition(incident_id, Event.PARTIAL)
+    assert recurrence(record, incident_id, SECOND) == "start"
+    assert run_step("plan", incident_id, execution=SECOND)["decision"] == "approve"
+
+
+def test_what_was_handed_over_before_people_were_asked_is_not_handed_over_again(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    other = load_finding()
+    other["detail"] |= {"id": "of the instance"}
+    fake.hand_over = {"ec2_instance": lambda: other}
+    incident_id = _approve(deployment, fake)
+    assert len(deployment.meta(incident_id)["children"]) == 1
+    assert run_step("plan", incident_id, approved=True)["hand_over"] == []
