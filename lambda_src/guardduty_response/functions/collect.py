@@ -15,7 +15,6 @@ from guardduty_response.containment.contract import (
     Target,
     load_collector,
 )
-from guardduty_response.decision import configuration
 from guardduty_response.functions import runtime, steps
 
 # The playbook's option ``finish`` -> the step that follows collection.
@@ -66,10 +65,8 @@ def _evidence(event: runtime.Payload) -> StepPayload:
 
 def _collect(event: runtime.Payload) -> steps.PhaseAnswer:
     """Collects all evidence after the verdict."""
-    playbook = os.environ["GDR_PLAYBOOK"]
-    finish = configuration.load().playbooks[playbook].get("finish", "")
-    next_step = _NEXT_STEPS.get(finish, "finish")
-    return steps.phase(event, load_collector(playbook).collect, next_step)
+    collector = load_collector(os.environ["GDR_PLAYBOOK"])
+    return steps.phase(event, collector.collect, "finish", _NEXT_STEPS)
 
 
 handler = runtime.dispatch(

@@ -220,6 +220,7 @@ def decide(
         "reasons": reasons,
         "targets": [target.reference() for target in targets],
         "plan_digest": digest,
+        "options": context.options,
     }
     if again:
         fields["execution"] = context.execution  # the lease is free when this execution ends

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target, member_session
 from guardduty_response.containment.gate import LEASE_SECONDS, Gate
-from guardduty_response.decision import configuration, finding
+from guardduty_response.decision import configuration, finding, planned_options
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Payload, is_of_old_execution, target_references
 from guardduty_response.incident import statuses
@@ -163,19 +163,28 @@ def combine(results: list[StepResult]) -> StepResult:
     )
 
 
-def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAnswer:
+def phase(
+    event: Payload,
+    step: TargetStep,
+    next_step: str = "close",
+    next_by_finish: Mapping[str, str] | None = None,
+) -> PhaseAnswer:
     """Runs a step after the verdict over every target of the incident.
 
-    The shortest wait of all targets counts. A failure is that target's alone.
+    The shortest wait of all targets counts. A failure is that target's alone. ``next_by_finish``:
+    the step that follows instead, by the playbook's option ``finish``.
     """
     context = make_context(event)
     meta = context.record.meta(context.incident_id)
+    context.options = planned_options.in_flight(meta.get("options"), context.options)
     targets: list[Target] = []
     if not event.get("verify_only"):
         targets = [Target(**reference) for reference in meta["targets"]]
     results = [_run(context, event["verb"], target, step) for target in targets]
     waits = [result.wait_seconds for result in results if not result.done]
     asked_for = [result.next_step for result in results if result.next_step]
+    if next_by_finish:
+        next_step = next_by_finish.get(str(context.options.get("finish", "")), next_step)
     next_step = asked_for[0] if asked_for else next_step
     settled = bool(targets) and Status(meta["status"]) not in statuses.IN_PROGRESS
     return {

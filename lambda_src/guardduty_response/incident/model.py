@@ -211,6 +211,7 @@ class IncidentRecord(TypedDict, total=False):
     parent: str  # the incident that handed this one over; empty: GuardDuty's own finding
     children: list[str]  # incidents that were handed over to other playbooks
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
+    options: dict[str, Any]  # of its playbook, when it was planned
     approved_digest: str  # the plan that a person approved
     approved_by: str
     approved_at: str

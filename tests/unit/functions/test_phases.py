@@ -91,6 +91,34 @@ def test_what_comes_after_the_evidence(
     assert _run("collect", _contained(fake))["next"] == next_step
 
 
+@pytest.mark.parametrize(
+    ("planned", "now", "next_step"),
+    [
+        ("none", "stop", "close"),
+        ("stop", "terminate", "finish"),
+        ("terminate", "stop", "finish"),
+        ("terminate", "none", "close"),
+    ],
+)
+def test_an_apply_takes_from_what_was_planned_and_adds_nothing(
+    deployment: Deployment, fake: FakePlaybook, planned: str, now: str, next_step: str
+) -> None:
+    """The plan, and whoever approved it, said what would be done with the instance."""
+    seen = []
+
+    def step(context: Context, target: Target) -> StepResult:
+        seen.append(context.options["finish"])
+        return StepResult()
+
+    fake.finish = step  # type: ignore[method-assign]
+    configure(deployment, **{"playbooks.fake": {"finish": planned}})
+    incident_id = _contained(fake)
+    configure(deployment, **{"playbooks.fake": {"finish": now}})
+    assert _run("collect", incident_id)["next"] == next_step
+    _run("finish", incident_id)
+    assert seen == [min(planned, now, key=["none", "stop", "terminate"].index)]
+
+
 def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
