@@ -11,6 +11,7 @@ from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
 from guardduty_response.functions.runtime import Answer, Payload, target_references
 from guardduty_response.incident import (
+    approval,
     commands,
     containments,
     notifications,
@@ -48,9 +49,11 @@ def _ask(event: Payload) -> Answer:
     Whoever answers sends the token back (SendTaskSuccess {"approved": bool}).
     """
     record, incident_id = incidents(), event["incident_id"]
-    record.transition(incident_id, Event.ASK, task_token=event["task_token"])
+    asked = record.meta(incident_id)
+    minutes = round(approval.timeout_seconds(asked, configuration.load()) / 60)
+    first = asked.get("asked_at") or now()
+    record.transition(incident_id, Event.ASK, task_token=event["task_token"], asked_at=first)
     meta, targets, _ = record.read(incident_id)
-    minutes = configuration.load().guardrails["approval_timeout_minutes"]
     note = (
         f"Without an answer in {minutes} minutes nothing is changed and the incident ends as"
         " TIMED_OUT."

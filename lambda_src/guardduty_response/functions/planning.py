@@ -14,6 +14,7 @@ from guardduty_response.containment.contract import Context, Planned, Target, lo
 from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present
 from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
@@ -237,8 +238,7 @@ def decide(
     if decision in _NOT_ACTING:
         return answer(decision, error=reasons[-1] if decision == "failed" else "")
     result = answer(decision, targets)
-    minutes = context.config.guardrails["approval_timeout_minutes"]
-    result["approval_timeout_seconds"] = int(minutes) * 60
+    result["approval_timeout_seconds"] = approval.timeout_seconds(meta, context.config)
     if not again and not approved:  # handed over before a person was asked
         result["hand_over"] = _hand_over(context, planned)
     if _collects_first():

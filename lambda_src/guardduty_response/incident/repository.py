@@ -147,6 +147,7 @@ class IncidentRepository(TargetRepository):
                 "told": "",
                 "closed_once": False,
                 "approved_digest": "",  # an approval is for one run
+                "asked_at": "",
             }
         counted = self.table.update(
             incident_key(meta["incident_id"]),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event
 
@@ -53,6 +55,21 @@ def test_what_changed_meanwhile_is_asked_about_again(
     assert any("asked again" in reason for reason in meta["reasons"])
 
 
+def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
+) -> None:
+    """Else an execution that was asked about twice would end in the middle of the second one."""
+    incident_id = _approve(deployment, fake, consequences="")
+    for minutes_ago, left in ((40, 20), (58, 15)):
+        first = iso(datetime.now(UTC) - timedelta(minutes=minutes_ago))
+        record.note(incident_id, asked_at=first)
+        seconds = run_step("plan", incident_id, approved=True)["approval_timeout_seconds"]
+        assert 60 * left - 5 <= seconds <= 60 * left
+    call("ask", incident_id=incident_id, task_token="t2")
+    assert deployment.meta(incident_id)["asked_at"] == first
+    assert "in 15 minutes" in deployment.messages()[-1]["Message"]
+
+
 def test_an_approval_is_for_one_run(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
@@ -61,7 +78,8 @@ def test_an_approval_is_for_one_run(
     assert run_step("plan", incident_id, approved=True)["decision"] == "act"
     record.transition(incident_id, Event.PARTIAL)
     assert recurrence(record, incident_id, SECOND) == "start"
-    assert run_step("plan", incident_id, execution=SECOND)["decision"] == "approve"
+    again = run_step("plan", incident_id, execution=SECOND)
+    assert (again["decision"], again["approval_timeout_seconds"]) == ("approve", 3600)
 
 
 def test_what_was_handed_over_before_people_were_asked_is_not_handed_over_again(

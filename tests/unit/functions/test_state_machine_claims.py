@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.support.asl_walker import OWN_ARN, Failed, Json, Walk
+from tests.unit.deployment import TABLE, Deployment
 from tests.unit.functions.machine_walk import FINDING, INCIDENT_ID, Functions, walk_incident
 
 # -- the claim -------------------------------------------------------------------------------------
@@ -53,6 +55,19 @@ def test_who_loses_the_claim_is_counted_and_calls_no_function() -> None:
     assert count["Key"] == {"pk": {"S": f"INCIDENT#{INCIDENT_ID}"}, "sk": {"S": "META"}}
     walk, functions = walk_incident(**{"dynamodb:putItem": LOST, "dynamodb:updateItem": LOST})
     assert walk.entered[-1] == "NothingToDo", "there is no record to count in"
+
+
+@pytest.mark.parametrize(("mode", "counted"), [("auto", 2), ("notify", 1)])
+def test_what_the_notice_machine_counts_is_not_counted_twice(
+    deployment: Deployment, mode: str, counted: int
+) -> None:
+    _, functions = walk_incident(**{"dynamodb:putItem": LOST})
+    [_, count] = functions.claims
+    stored = {"mode": {"S": mode}, "emissions": {"N": "1"}}
+    deployment.dynamodb.put_item(TableName=TABLE, Item={**count["Key"], **stored})
+    with suppress(deployment.dynamodb.exceptions.ConditionalCheckFailedException):
+        deployment.dynamodb.update_item(**{**count, "TableName": TABLE})
+    assert deployment.meta(INCIDENT_ID)["emissions"] == counted
 
 
 def test_a_claim_that_fails_leaves_the_decision_to_the_record() -> None:
