@@ -109,7 +109,11 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     after = _alike(world.look(victim))
     assert after.scaling_group is None
     assert set(after.targets) == {victim.instance, *replacement}
-    expected = replace(before, scaling_group=after.scaling_group, targets=after.targets)
+    expected = replace(
+        before,
+        scaling_group=after.scaling_group,
+        targets=after.targets,
+    )
     assert after == expected
     assert answer["status"] == "RESTORE_PARTIAL"
     [text] = answer["not_restored"]

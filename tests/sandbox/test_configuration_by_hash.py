@@ -21,8 +21,16 @@ def deployed(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 def test_an_apply_that_fails_half_way(deployed: Deployment, control: Control) -> None:
     """One function acts by the old document, the others by the new one; the pause is there."""
     late = f"{P}-collect-ec2-instance"
-    fault = {"service": "lambda", "action": "UpdateFunctionConfiguration", "resource": late}
-    control("POST", "faults", {**fault, "error": "AccessDeniedException"})
+    fault = {
+        "service": "lambda",
+        "action": "UpdateFunctionConfiguration",
+        "resource": late,
+    }
+    control(
+        "POST",
+        "faults",
+        {**fault, "error": "AccessDeniedException"},
+    )
     with deployed.watched():
         code, _ = deployed.apply("auto", paused="true")
     assert code != 0

@@ -165,8 +165,16 @@ def test_a_refusal_keeps_what_the_last_restore_left_contained(lab: Lab) -> None:
     """A new generation begins with it. Nobody could read it again."""
     containments = lab.record.containments
     lab.gate().write_before("profile", {"name": "web"})
-    containments.set(*lab.place, status=Status.RESTORE_PARTIAL, still_contained=["profile"])
-    joined = containments.join(target(), lab.incident_id, "ec2_instance")
+    containments.set(
+        *lab.place,
+        status=Status.RESTORE_PARTIAL,
+        still_contained=["profile"],
+    )
+    joined = containments.join(
+        target(),
+        lab.incident_id,
+        "ec2_instance",
+    )
     lab.control("OPERATOR", paused=True)
     with pytest.raises(GateClosed, match="paused"):
         lab.gate(generation=joined.generation).write_before("profile", {"name": "quarantine"})
@@ -188,7 +196,14 @@ def test_a_refusal_ends_a_permission_that_would_still_be_valid(
     monkeypatch.setattr(gates, "BEFORES_IN_TRANSACTION", 1)
     with ThreadPoolExecutor(2) as pool:
         with gate._lock:
-            written = [pool.submit(gate.write_before, name, 1) for name in ("first", "second")]
+            written = [
+                pool.submit(
+                    gate.write_before,
+                    name,
+                    1,
+                )
+                for name in ("first", "second")
+            ]
             while len(gate._waiting) < 2:
                 time.sleep(0.01)
         errors = [future.exception() for future in written]

@@ -26,7 +26,11 @@ def _approve(deployment: Deployment, fake: FakePlaybook, **meanwhile: Any) -> st
     incident_id = open_incident()
     assert run_step("plan", incident_id)["decision"] == "approve"
     call("ask", incident_id=incident_id, task_token="t")
-    call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
+    call(
+        "decide",
+        incident_id=incident_id,
+        answer={"approved": True, "by": "ada"},
+    )
     for name, value in meanwhile.items():
         setattr(fake, name, value)
     return incident_id
@@ -38,7 +42,14 @@ def test_what_aws_lists_in_another_order_is_not_asked_about_again(
     """EC2 promises no order of what it describes (API reference, DescribeInstances)."""
     other_order = "instance i-3, i-2 with it (all of them need new credentials)"
     incident_id = _approve(deployment, fake, consequences=other_order)
-    assert run_step("plan", incident_id, approved=True)["decision"] == "act"
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            approved=True,
+        )["decision"]
+        == "act"
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +60,14 @@ def test_what_changed_meanwhile_is_asked_about_again(
     deployment: Deployment, fake: FakePlaybook, change: dict[str, Any]
 ) -> None:
     incident_id = _approve(deployment, fake, **change)
-    assert run_step("plan", incident_id, approved=True)["decision"] == "approve"
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            approved=True,
+        )["decision"]
+        == "approve"
+    )
     meta = deployment.meta(incident_id)
     assert meta["plan_digest"] != meta["approved_digest"]
     assert any("asked again" in reason for reason in meta["reasons"])
@@ -63,7 +81,11 @@ def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
     for minutes_ago, left in ((40, 20), (58, 15)):
         first = iso(datetime.now(UTC) - timedelta(minutes=minutes_ago))
         record.note(incident_id, asked_at=first)
-        seconds = run_step("plan", incident_id, approved=True)["approval_timeout_seconds"]
+        seconds = run_step(
+            "plan",
+            incident_id,
+            approved=True,
+        )["approval_timeout_seconds"]
         assert 60 * left - 5 <= seconds <= 60 * left
     call("ask", incident_id=incident_id, task_token="t2")
     assert deployment.meta(incident_id)["asked_at"] == first
@@ -75,7 +97,14 @@ def test_an_approval_is_for_one_run(
 ) -> None:
     """The finding comes again, and the plan is the same as the one that was approved."""
     incident_id = _approve(deployment, fake)
-    assert run_step("plan", incident_id, approved=True)["decision"] == "act"
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            approved=True,
+        )["decision"]
+        == "act"
+    )
     record.transition(incident_id, Event.PARTIAL)
     assert recurrence(record, incident_id, SECOND) == "start"
     again = run_step("plan", incident_id, execution=SECOND)
@@ -90,4 +119,11 @@ def test_what_was_handed_over_before_people_were_asked_is_not_handed_over_again(
     fake.hand_over = {"ec2_instance": lambda: other}
     incident_id = _approve(deployment, fake)
     assert len(deployment.meta(incident_id)["children"]) == 1
-    assert run_step("plan", incident_id, approved=True)["hand_over"] == []
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            approved=True,
+        )["hand_over"]
+        == []
+    )

@@ -76,7 +76,13 @@ def test_a_pause_that_ends_lets_the_finding_be_contained(world: World, by: str) 
     Terraform's pauses functions that a failed apply did not reach.
     """
     configure(world.deployment, remediations={"CryptoCurrency:EC2/*": "auto"})
-    world.record.table.put({"pk": "CONTROL", "sk": by, "paused": True})
+    world.record.table.put(
+        {
+            "pk": "CONTROL",
+            "sk": by,
+            "paused": True,
+        }
+    )
     incident_id = send(world)
     assert (world.status(incident_id), notified(world.deployment)) == (
         "SKIPPED",
@@ -84,7 +90,13 @@ def test_a_pause_that_ends_lets_the_finding_be_contained(world: World, by: str) 
     )
     send(world)
     assert (world.status(incident_id), notified(world.deployment)) == ("SKIPPED", ([], []))
-    world.record.table.put({"pk": "CONTROL", "sk": by, "paused": False})
+    world.record.table.put(
+        {
+            "pk": "CONTROL",
+            "sk": by,
+            "paused": False,
+        }
+    )
     assert world.contain("a") == incident_id
     assert world.status(incident_id) == "CONTAINED"
 
