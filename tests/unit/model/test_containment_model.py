@@ -161,14 +161,14 @@ class ContainmentModel(RuleBasedStateMachine):
         contained, new = self._contained_and_new()
         restored, name = (data.draw(strategies.sampled_from(names)) for names in (contained, new))
         self.clock += 1
-        before = dict(self.before)
+        restored_values = {**self.resource.values, **self.before}
         self.machine.restore_during(
             self.incidents[restored], self._event(name), self._in_the_midst_of_a_restore
         )
         self.incidents[name] = self._incident_id(name)
         assert self._status(restored) == "RESTORED"
         assert self._generation(name) == self._generation(restored) + 1
-        self._expect_contained(name, {**self.resource.values, **before})
+        self._expect_contained(name, restored_values)
 
     @contextmanager
     def _in_the_midst_of_a_restore(self, start: Any) -> Iterator[None]:
