@@ -15,7 +15,7 @@ from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval
-from guardduty_response.incident.containments import Present
+from guardduty_response.incident.containments import Present, is_held
 from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import generation_of, log_entry
@@ -120,6 +120,46 @@ def plan_digest(planned: list[Planned]) -> str:
     return hashlib.sha256(finding.canonical(plans).encode()).hexdigest()
 
 
+def _after_approval(
+    digest: str,
+    planned: list[Planned],
+    present: list[Future[Present]],
+    meta: IncidentRecord,
+) -> tuple[str, str]:
+    """Returns the decision about a plan after a person has approved one, and the reason."""
+    approved = f"approved by {meta.get('approved_by')} at {meta.get('approved_at')}"
+    if meta["approved_digest"] == digest:
+        return "act", approved
+    if by := _contained_meanwhile(planned, present, meta):
+        return "act", (
+            f"{approved}; incident {by} contained it meanwhile, and nothing is planned that was"
+            " not approved"
+        )
+    return "approve", "what was approved is not what would be done now: asked again"
+
+
+def _contained_meanwhile(
+    planned: list[Planned], present: list[Future[Present]], meta: IncidentRecord
+) -> str:
+    """Returns the incident that contained the resources while people were asked about this one.
+
+    Empty: nobody did, or something is planned now that they were not asked about. What that
+    incident has done already reads differently in the plan.
+    """
+    asked_at, asked_about = meta.get("asked_at") or "", meta.get("planned_actions") or {}
+    by = ""
+    for plan, known in zip(planned, present, strict=True):
+        state = known.result().state
+        if not (asked_at and state and is_held(state, immutable_id(plan))):
+            return ""
+        if state["opened_at"] <= asked_at:
+            return ""
+        if not set(plan.actions) <= set(asked_about.get(plan.target.arn, [])):
+            return ""
+        by = state["opened_by"]
+    return by
+
+
 def _words(sentence: str) -> list[str]:
     return sorted(re.findall(r"[^\s,;()]+", sentence))
 
@@ -203,12 +243,11 @@ def decide(
         record.note(incident_id, contained_again="", left_breached=reason)
         return answer("none")
     digest = plan_digest(planned)
+    if decision == "approve" and meta.get("approved_digest"):
+        decision, reason = _after_approval(digest, planned, present, meta)
+        digest = meta["approved_digest"] if decision == "act" else digest
+        reasons.append(reason)
     targets = [replace(target, plan_digest=digest) for target in targets]
-    if decision == "approve" and meta.get("approved_digest") == digest:
-        decision = "act"
-        reasons.append(f"approved by {meta.get('approved_by')} at {meta.get('approved_at')}")
-    elif decision == "approve" and meta.get("approved_digest"):
-        reasons.append("what was approved is not what would be done now: asked again")
     if decision == "act":
         targets = _linked(context, planned, targets, present, meta if again else None)
     elif meta.get("held"):
@@ -222,6 +261,7 @@ def decide(
         "targets": [target.reference() for target in targets],
         "plan_digest": digest,
         "options": context.options,
+        "planned_actions": {plan.target.arn: sorted(plan.actions) for plan in planned},
     }
     if again:
         fields["execution"] = context.execution  # the lease is free when this execution ends

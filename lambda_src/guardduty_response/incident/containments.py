@@ -350,5 +350,10 @@ def _same_resource(state: ContainmentRecord, immutable_id: str) -> bool:
     return not known or not immutable_id or known == immutable_id
 
 
+def is_held(state: ContainmentRecord, immutable_id: str) -> bool:
+    """Tells whether a containment is not over, and of the very resource."""
+    return not _is_over(state, immutable_id)
+
+
 def _is_over(state: ContainmentRecord, immutable_id: str) -> bool:
     return Status(state["status"]) in ENDED or not _same_resource(state, immutable_id)

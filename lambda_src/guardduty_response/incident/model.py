@@ -212,6 +212,7 @@ class IncidentRecord(TypedDict, total=False):
     children: list[str]  # incidents that were handed over to other playbooks
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
     options: dict[str, Any]  # of its playbook, when it was planned
+    planned_actions: dict[str, list[str]]  # ARN -> names of the actions that were planned
     asked_at: str  # when people were first asked in this run
     approved_digest: str  # the plan that a person approved
     approved_by: str

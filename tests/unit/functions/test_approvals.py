@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event
@@ -71,6 +73,61 @@ def test_what_changed_meanwhile_is_asked_about_again(
     meta = deployment.meta(incident_id)
     assert meta["plan_digest"] != meta["approved_digest"]
     assert any("asked again" in reason for reason in meta["reasons"])
+
+
+def _second_question(deployment: Deployment, fake: FakePlaybook) -> str:
+    """Asks about two findings on one resource, approves the first and contains; returns the other.
+
+    What the first one has done reads differently in the plan.
+    """
+    first, second = _approve(deployment, fake), open_incident(SECOND, **_another())
+    run_step("plan", second, execution=SECOND)
+    call("ask", incident_id=second, task_token="t2", execution=SECOND)
+    assert run_step("plan", first, approved=True)["decision"] == "act"
+    call("decide", incident_id=second, answer={"approved": True, "by": "bob"})
+    fake.consequences = "everything is closed already"
+    return second
+
+
+def _another() -> dict[str, Any]:
+    event = load_finding()
+    return {"detail": {**event["detail"], "id": "another"}}
+
+
+def test_what_another_approved_incident_contained_meanwhile_is_not_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    second = _second_question(deployment, fake)
+    answer = run_step("plan", second, approved=True, execution=SECOND)
+    assert answer["decision"] == "act"
+    meta = deployment.meta(second)
+    assert meta["plan_digest"] == meta["approved_digest"], "the gate compares them"
+    assert answer["targets"][0]["plan_digest"] == meta["approved_digest"]
+    assert "contained it meanwhile" in meta["reasons"][-1]
+
+
+def test_what_is_planned_beyond_that_is_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, plan = _second_question(deployment, fake), fake.plan
+
+    def more(context: Context) -> list[Planned]:
+        return [
+            replace(planned, actions={**planned.actions, "stop_instance": "stopped"})
+            for planned in plan(context)
+        ]
+
+    monkeypatch.setattr(fake, "plan", more)
+    assert run_step("plan", second, approved=True, execution=SECOND)["decision"] == "approve"
+
+
+def test_what_was_contained_when_people_were_asked_is_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
+) -> None:
+    """The plan said so: what reads differently now is something else."""
+    second = _second_question(deployment, fake)
+    record.note(second, asked_at=iso(datetime.now(UTC) + timedelta(minutes=1)))
+    assert run_step("plan", second, approved=True, execution=SECOND)["decision"] == "approve"
 
 
 def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
