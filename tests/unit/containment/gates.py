@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.containment import gate as gates
+from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.gate import Gate
 from guardduty_response.decision import configuration
 from guardduty_response.incident.repository import IncidentRepository
@@ -93,3 +95,20 @@ class PausableGate(Gate):
 
     def _refused_because(self, writes: Any) -> str:
         return self.refuses
+
+    @classmethod
+    def of(
+        cls, lab: Any, context: Context, target: Target, incident_id: str, purpose: str = "change"
+    ) -> PausableGate:
+        """Makes a gate for a playbook's lab, and lets the context's sessions wait for it."""
+        gate = cls(
+            record=lab.record,
+            config=context.config,
+            incident_id=incident_id,
+            execution="exec",
+            target=target.reference(),
+            meta=lambda: lab.record.meta(incident_id),
+            purpose=purpose,
+        )
+        context.gate, context.assume = gate, partial(lab.assume, gate=gate)
+        return gate

@@ -15,7 +15,7 @@ from guardduty_response.incident.statuses import Event
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
-from tests.unit.function_calls import call, recurrence
+from tests.unit.function_calls import EXECUTION, call, recurrence
 from tests.unit.functions.respond_steps import SECOND, open_incident, run_step
 
 SHOWN = "instance i-2, i-3 with it (all of them need new credentials)"
@@ -38,20 +38,17 @@ def _approve(deployment: Deployment, fake: FakePlaybook, **meanwhile: Any) -> st
     return incident_id
 
 
+def _planned_after_approval(incident_id: str, execution: str = EXECUTION) -> dict[str, Any]:
+    return run_step("plan", incident_id, approved=True, execution=execution)
+
+
 def test_what_aws_lists_in_another_order_is_not_asked_about_again(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     """EC2 promises no order of what it describes (API reference, DescribeInstances)."""
     other_order = "instance i-3, i-2 with it (all of them need new credentials)"
     incident_id = _approve(deployment, fake, consequences=other_order)
-    assert (
-        run_step(
-            "plan",
-            incident_id,
-            approved=True,
-        )["decision"]
-        == "act"
-    )
+    assert _planned_after_approval(incident_id)["decision"] == "act"
 
 
 @pytest.mark.parametrize(
@@ -62,14 +59,7 @@ def test_what_changed_meanwhile_is_asked_about_again(
     deployment: Deployment, fake: FakePlaybook, change: dict[str, Any]
 ) -> None:
     incident_id = _approve(deployment, fake, **change)
-    assert (
-        run_step(
-            "plan",
-            incident_id,
-            approved=True,
-        )["decision"]
-        == "approve"
-    )
+    assert _planned_after_approval(incident_id)["decision"] == "approve"
     meta = deployment.meta(incident_id)
     assert meta["plan_digest"] != meta["approved_digest"]
     assert any("asked again" in reason for reason in meta["reasons"])
@@ -83,7 +73,7 @@ def _second_question(deployment: Deployment, fake: FakePlaybook) -> str:
     first, second = _approve(deployment, fake), open_incident(SECOND, **_another())
     run_step("plan", second, execution=SECOND)
     call("ask", incident_id=second, task_token="t2", execution=SECOND)
-    assert run_step("plan", first, approved=True)["decision"] == "act"
+    assert _planned_after_approval(first)["decision"] == "act"
     call("decide", incident_id=second, answer={"approved": True, "by": "bob"})
     fake.consequences = "everything is closed already"
     return second
@@ -98,7 +88,7 @@ def test_what_another_approved_incident_contained_meanwhile_is_not_asked_about_a
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     second = _second_question(deployment, fake)
-    answer = run_step("plan", second, approved=True, execution=SECOND)
+    answer = _planned_after_approval(second, SECOND)
     assert answer["decision"] == "act"
     meta = deployment.meta(second)
     assert meta["plan_digest"] == meta["approved_digest"], "the gate compares them"
@@ -118,7 +108,7 @@ def test_what_is_planned_beyond_that_is_asked_about_again(
         ]
 
     monkeypatch.setattr(fake, "plan", more)
-    assert run_step("plan", second, approved=True, execution=SECOND)["decision"] == "approve"
+    assert _planned_after_approval(second, SECOND)["decision"] == "approve"
 
 
 def test_what_was_contained_when_people_were_asked_is_asked_about_again(
@@ -127,7 +117,7 @@ def test_what_was_contained_when_people_were_asked_is_asked_about_again(
     """The plan said so: what reads differently now is something else."""
     second = _second_question(deployment, fake)
     record.note(second, asked_at=iso(datetime.now(UTC) + timedelta(minutes=1)))
-    assert run_step("plan", second, approved=True, execution=SECOND)["decision"] == "approve"
+    assert _planned_after_approval(second, SECOND)["decision"] == "approve"
 
 
 def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
@@ -138,11 +128,7 @@ def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
     for minutes_ago, left in ((40, 20), (58, 15)):
         first = iso(datetime.now(UTC) - timedelta(minutes=minutes_ago))
         record.note(incident_id, asked_at=first)
-        seconds = run_step(
-            "plan",
-            incident_id,
-            approved=True,
-        )["approval_timeout_seconds"]
+        seconds = _planned_after_approval(incident_id)["approval_timeout_seconds"]
         assert 60 * left - 5 <= seconds <= 60 * left
     call("ask", incident_id=incident_id, task_token="t2")
     assert deployment.meta(incident_id)["asked_at"] == first
@@ -154,14 +140,7 @@ def test_an_approval_is_for_one_run(
 ) -> None:
     """The finding comes again, and the plan is the same as the one that was approved."""
     incident_id = _approve(deployment, fake)
-    assert (
-        run_step(
-            "plan",
-            incident_id,
-            approved=True,
-        )["decision"]
-        == "act"
-    )
+    assert _planned_after_approval(incident_id)["decision"] == "act"
     record.transition(incident_id, Event.PARTIAL)
     assert recurrence(record, incident_id, SECOND) == "start"
     again = run_step("plan", incident_id, execution=SECOND)
@@ -176,11 +155,4 @@ def test_what_was_handed_over_before_people_were_asked_is_not_handed_over_again(
     fake.hand_over = {"ec2_instance": lambda: other}
     incident_id = _approve(deployment, fake)
     assert len(deployment.meta(incident_id)["children"]) == 1
-    assert (
-        run_step(
-            "plan",
-            incident_id,
-            approved=True,
-        )["hand_over"]
-        == []
-    )
+    assert _planned_after_approval(incident_id)["hand_over"] == []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Context, Target
@@ -22,17 +20,8 @@ PAUSED = "the response is paused by ada (a drill): item CONTROL/OPERATOR"
 def guarded(lab: EvidenceLab, target: Target, refuses: str = "") -> Context:
     """Returns a context as a step of the collector has it: each with a gate of its own."""
     context = lab.context()
-    gate = PausableGate(
-        record=lab.record,
-        config=context.config,
-        incident_id=INCIDENT,
-        execution="exec",
-        target=target.reference(),
-        meta=lambda: lab.record.meta(INCIDENT),
-        purpose="evidence",
-    )
+    gate = PausableGate.of(lab, context, target, INCIDENT, "evidence")
     gate.refuses = refuses
-    context.gate, context.assume = gate, partial(lab.assume, gate=gate)
     return context
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -20,14 +19,7 @@ def test_a_pause_while_connections_are_flushed_leaves_no_interface_all_open(
     lab.build()
     lab.options["untrack_connections"] = True
     target, context, clock = lab.plan(), lab.context(), Clock(monkeypatch)
-    gate = PausableGate(
-        record=lab.record,
-        config=context.config,
-        incident_id=INCIDENT,
-        execution="exec",
-        target=target.reference(),
-        meta=lambda: lab.record.meta(INCIDENT),
-    )
+    gate = PausableGate.of(lab, context, target, INCIDENT)
 
     def between_the_two(params: Any) -> bool:
         all_open = [lab.group(f"{PREFIX}-untrack")["GroupId"]]
@@ -37,7 +29,6 @@ def test_a_pause_while_connections_are_flushed_leaves_no_interface_all_open(
         return False
 
     lab.fail("ModifyNetworkInterfaceAttribute", "Never", when=between_the_two)
-    context.gate, context.assume = gate, partial(lab.assume, gate=gate)
     ec2_instance.contain(context, target)
     assert gate.refuses
     assert list(lab.groups().values()) == [[f"{PREFIX}-quarantine"]]
