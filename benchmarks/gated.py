@@ -55,9 +55,10 @@ def gated(context: Context, target: Target, playbook: Any) -> Context:
 
     ``playbook``: the module, as functions/respond.py loads it.
     """
+    from guardduty_response.containment.contract import knows_state_before
     from guardduty_response.functions import steps
 
     guarded = steps.guarded(context, dataclasses.replace(target, plan_digest="d0"))
     assert guarded.gate is not None
-    guarded.gate.open(bool(getattr(playbook, "KNOWS_STATE_BEFORE", False)))
+    guarded.gate.open(knows_state_before(playbook))
     return guarded

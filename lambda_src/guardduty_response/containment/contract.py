@@ -258,6 +258,11 @@ class Playbook(Protocol):
         """Does what comes after evidence: the playbook's option ``finish``."""
 
 
+def knows_state_before(playbook: Playbook) -> bool:
+    """Tells whether a state before comes before the first call of ``contain``."""
+    return bool(getattr(playbook, "KNOWS_STATE_BEFORE", False))
+
+
 class Collector(Protocol):
     """Declares a playbook's package ``evidence``, in the zip of its collector function alone.
 

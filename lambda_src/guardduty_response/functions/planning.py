@@ -15,7 +15,7 @@ from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval
-from guardduty_response.incident.containments import Present, is_held
+from guardduty_response.incident.containments import Present, is_over
 from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import generation_of, log_entry
@@ -150,7 +150,7 @@ def _contained_meanwhile(
     by = ""
     for plan, known in zip(planned, present, strict=True):
         state = known.result().state
-        if not (asked_at and state and is_held(state, immutable_id(plan))):
+        if not (asked_at and state) or is_over(state, immutable_id(plan)):
             return ""
         if state["opened_at"] <= asked_at:
             return ""

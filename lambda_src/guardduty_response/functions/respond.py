@@ -19,6 +19,7 @@ from guardduty_response.containment.contract import (
     StepPayload,
     StepResult,
     Target,
+    knows_state_before,
     load,
 )
 from guardduty_response.containment.gate import LEASE_SECONDS
@@ -172,7 +173,7 @@ def _change(context: Context, playbook: Playbook, target: Target) -> str:
     """
     assert context.gate is not None
     # Beside the first calls; it renews the lease.
-    context.gate.open(awaits_write=bool(getattr(playbook, "KNOWS_STATE_BEFORE", False)))
+    context.gate.open(awaits_write=knows_state_before(playbook))
     try:
         detail = playbook.contain(context, target).detail
     except GateClosed as closed:

@@ -117,7 +117,7 @@ class Containments:
         for _ in range(ATTEMPTS):
             now_present, known = known or self.present(arn), None
             present, state = now_present.generation, now_present.state
-            if state and not _is_over(state, immutable_id):
+            if state and not is_over(state, immutable_id):
                 self._link(arn, present, incident_id)
                 if immutable_id and not state.get("immutable_id"):
                     self.set(arn, present, immutable_id=immutable_id)
@@ -350,10 +350,6 @@ def _same_resource(state: ContainmentRecord, immutable_id: str) -> bool:
     return not known or not immutable_id or known == immutable_id
 
 
-def is_held(state: ContainmentRecord, immutable_id: str) -> bool:
-    """Tells whether a containment is not over, and of the very resource."""
-    return not _is_over(state, immutable_id)
-
-
-def _is_over(state: ContainmentRecord, immutable_id: str) -> bool:
+def is_over(state: ContainmentRecord, immutable_id: str) -> bool:
+    """Tells whether a containment was restored, or is another resource's of the same ARN."""
     return Status(state["status"]) in ENDED or not _same_resource(state, immutable_id)
