@@ -33,6 +33,23 @@ TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
 
+# What the index "outbox" has of a message (modules/incident/main.tf).
+WAITING = [
+    "topic",
+    "incident_id",
+    "reason",
+    "event",
+    "status",
+    "subject",
+    "attributes",
+    "actors",
+    "resource",
+    "group",
+    "hold_until",
+    "sending_until",
+    "tries",
+]
+
 # Roles of the response in member accounts, everything switched on that it can have, and in the
 # Identity Center account.
 OWN_ROLES = [
@@ -228,7 +245,7 @@ class Deployment:
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
                 {"AttributeName": n, "AttributeType": "S"}
-                for n in ("pk", "sk", "open", "updated_at")
+                for n in ("pk", "sk", "open", "updated_at", "outbox", "written_at")
             ],
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
@@ -242,7 +259,15 @@ class Deployment:
                         {"AttributeName": "open", "KeyType": "HASH"},
                         {"AttributeName": "updated_at", "KeyType": "RANGE"},
                     ],
-                }
+                },
+                {
+                    "IndexName": "outbox",
+                    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": WAITING},
+                    "KeySchema": [
+                        {"AttributeName": "outbox", "KeyType": "HASH"},
+                        {"AttributeName": "written_at", "KeyType": "RANGE"},
+                    ],
+                },
             ],
         )
 
