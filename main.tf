@@ -65,12 +65,16 @@ module "incident" {
   timeout_seconds = local.incident_timeout_seconds
   topic_arns      = local.topic_arns
   topic_keys      = local.topic_keys
-  kms_key_arn     = local.kms_key_arn
-  iam             = var.iam
-  functions       = var.functions
-  evidence        = var.evidence
-  watch           = var.watch
-  tags            = var.tags
+  expected_subscriptions = {
+    notifications = coalesce(var.notifications.expected_subscriptions, max(1, length(var.notifications.email_addresses)))
+    escalations   = coalesce(var.notifications.escalation.expected_subscriptions, max(1, length(var.notifications.escalation.email_addresses)))
+  }
+  kms_key_arn = local.kms_key_arn
+  iam         = var.iam
+  functions   = var.functions
+  evidence    = var.evidence
+  watch       = var.watch
+  tags        = var.tags
 }
 
 # The document that collects data from an instance over SSM. The collector names it, and members run it.

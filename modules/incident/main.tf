@@ -48,6 +48,14 @@ resource "aws_dynamodb_table" "incidents" {
     name = "updated_at"
     type = "S"
   }
+  attribute {
+    name = "outbox"
+    type = "S"
+  }
+  attribute {
+    name = "written_at"
+    type = "S"
+  }
 
   # This index is sparse: incidents in progress have the value 1, and monitored incidents have the value held. The
   # reconciler and monitoring therefore read only those.
@@ -56,6 +64,16 @@ resource "aws_dynamodb_table" "incidents" {
     hash_key        = "open"
     range_key       = "updated_at"
     projection_type = "ALL"
+  }
+
+  # This index is sparse, too: it has the messages that were not sent yet, with what a digest says of each. The hash key
+  # is a number from 0 to 7, so that a burst is spread (docs/decisions/0031).
+  global_secondary_index {
+    name               = "outbox"
+    hash_key           = "outbox"
+    range_key          = "written_at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["topic", "incident_id", "reason", "event", "status", "subject", "attributes", "actors", "resource", "group", "hold_until", "sending_until", "tries"]
   }
 
   ttl {

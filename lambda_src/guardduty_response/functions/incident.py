@@ -282,7 +282,7 @@ def _send_end(
         urgent = status in ESCALATE and (new_status or bool(error))
         draft = Draft(
             name,
-            reason_for("ended", event["execution"], status, error, *answer),
+            reason_for("ended", event["execution"], history.run, status, error, *answer),
             note=error,
             escalate=urgent or decision == "failed",
             execution=event["execution"],

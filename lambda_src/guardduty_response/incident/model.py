@@ -227,7 +227,7 @@ class IncidentRecord(TypedDict, total=False):
     report_key: str
     checked_at: str
     answer_told: list[str]  # what a release before 0.2 said was decided, where nothing was done
-    run: str  # execution that opened it last; messages say in which run they were written
+    run: str  # when it was opened last; messages say in which run they were written
     # monitoring
     watch: RecheckReference
     undone_by: ChangeEvent  # the change that started the latest recheck

@@ -114,7 +114,7 @@ class IncidentRepository(TargetRepository):
             "decision": None,
             "targets": [],
             "open": "1",
-            "run": meta["execution"],
+            "run": at,
         }
         condition = "attribute_not_exists(pk)"
         writes: list[Item] = [{"Put": {"Item": item(created), "ConditionExpression": condition}}]
@@ -152,7 +152,7 @@ class IncidentRepository(TargetRepository):
                 "open": "1",
                 "previous": status,
                 "held": status if recurrence.was_contained(stored) else "",
-                "run": meta["execution"],
+                "run": now(),
                 **recurrence.answer_of_old(stored),
                 "approved_digest": "",  # an approval is for one run
             }

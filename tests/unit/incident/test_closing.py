@@ -223,7 +223,7 @@ def test_asking_a_person(
         "second",
         "1",
     )
-    [message, _] = deployment.messages("escalations")
+    [message] = deployment.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
     for part in (
         "Nothing has been changed yet",

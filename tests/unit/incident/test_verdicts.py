@@ -141,7 +141,7 @@ def test_what_was_undone_is_a_breach_told_once(
     assert recurrence(record, incident_id, "three") == "start"
 
 
-def test_a_breach_whose_message_failed_is_told_by_the_retry(
+def test_a_breach_whose_message_could_not_be_written_is_told_by_the_retry(
     deployment: Deployment,
     incident: Begin,
     verified: Verified,
@@ -152,7 +152,7 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry(
     _again(record, incident_id)
     verified(incident_id, "FAILED", execution=SECOND)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", _throttle)
+        patch.setattr(notifications, "notify", _throttle)
         with pytest.raises(TransientError):
             _verdict(incident_id, verify_only=True, execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
@@ -170,17 +170,29 @@ def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
     _again(record, incident_id)
     verified(incident_id, "FAILED", execution=SECOND)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", _throttle)
+        patch.setattr(notifications, "notify", _throttle)
         with pytest.raises(TransientError):
             _verdict(incident_id, verify_only=True, execution=SECOND)
     call("close", incident_id=incident_id, decision="act", execution=SECOND)
     assert notified(deployment) == (["BREACHED"], ["BREACHED"])
 
 
+def test_a_verdict_repeated_is_told_once(
+    deployment: Deployment, incident: Begin, verified: Verified
+) -> None:
+    """Its answer was lost and the machine asks again."""
+    incident_id = incident()
+    verified(incident_id, "PARTIAL")
+    for _ in range(2):
+        _verdict(incident_id)
+    assert notified(deployment) == (["PARTIAL"], ["PARTIAL"])
+    assert deployment.timeline(incident_id).count("verdict PARTIAL") == 1
+
+
 def _throttle(*_: Any, **__: Any) -> None:
     from botocore.exceptions import ClientError
 
-    raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Publish")
+    raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "PutItem")
 
 
 def test_what_could_not_be_read_again_is_not_called_contained(
