@@ -215,7 +215,9 @@ class Deployment:
         self.queues = {
             name: self._queue(name) for name in ("notifications", "escalations", "dead-letters")
         }
-        topics = {name: self._topic(name) for name in ("notifications", "escalations")}
+        topics = self.topics = {
+            name: self._topic(name) for name in ("notifications", "escalations")
+        }
         role = self.iam.create_role(RoleName="machine", AssumeRolePolicyDocument="{}")["Role"][
             "Arn"
         ]

@@ -77,7 +77,7 @@ def test_an_answer_that_never_reached_people_is_told(world: World) -> None:
     incident_id = send(world)
     notified(world.deployment)
     for message in messages_of(world.record.table, incident_id):
-        key = {name: {"S": message[name]} for name in ("pk", "sk")}  # type: ignore[literal-required]
+        key = {name: {"S": message[name]} for name in ("pk", "sk")}
         world.deployment.dynamodb.delete_item(TableName=TABLE, Key=key)
     configure(world.deployment, remediations={**own, "Trojan:EC2/*": "notify"})
     send(world)

@@ -97,8 +97,9 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
             if not (slot.free or len(units) == 1):
                 break
             count = _send_unit(table, units.pop(0), slot)
-            if count is None:
+            if not count:
                 pace.give_back(table, topic, slot)
+            if count is None:
                 return _Batch(sent, publications)
             sent, publications = sent + count, publications + bool(count)
     records = [record for unit in units for record in unit]
