@@ -131,7 +131,7 @@ def test_two_schedules_at_once_send_each_message_once(
     for run in runs:
         run.join()
     text = "\n".join(message["Message"] for message in deployment.messages())
-    named = [name for name in re.findall(r"inc-\d  |Incident  inc-\d", text)]
+    named = re.findall(r"inc-\d  |Incident  inc-\d", text)
     assert sorted(name.strip()[-5:] for name in named) == [f"inc-{number}" for number in range(5)]
     for number in range(5):
         [message] = messages(deployment, number)
