@@ -226,9 +226,9 @@ def notify_only(event: Payload) -> Answer:
     if opened.outcome is not OnFinding.START:
         return _done(seen.incident_id, "finding recurred")
     # Written before the status moves: a retry then writes what was not written.
-    told: IncidentRecord = {**opened.meta, "status": Status.NOTIFIED}
+    shown: IncidentRecord = {**opened.meta, "status": Status.NOTIFIED}
     draft = Draft("notice", reason_for("notice", execution))
-    if notifications.notify(record, told, [], draft).reached:
+    if notifications.notify(record, shown, [], draft).reached:
         record.event(seen.incident_id, "notified", "a message was sent to the notification topic")
     record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
     return _done(seen.incident_id, "notified")

@@ -56,8 +56,8 @@ def answer_of_old(stored: IncidentRecord) -> IncidentRecord:
     META keeps it for ``is_answered_as_before``: what is decided anew takes its place there.
     """
     status, flags = Status(stored["status"]), cast(Mapping[str, Any], stored)
-    told = status in _QUIET and flags.get("told") == status and not stored.get("run")
-    return {"answer_told": answer(stored)} if told else {}
+    known = status in _QUIET and flags.get("told") == status and not stored.get("run")
+    return {"answer_told": answer(stored)} if known else {}
 
 
 def is_answered_as_before(meta: IncidentRecord, history: History) -> bool:

@@ -111,8 +111,8 @@ def held_for(
 
     Only where each loss is contained again: what is left to people is told at once.
     """
-    told = len(history.losses_since(LOSS_HOURS, target["id"]))
-    repeated = told >= LOSSES and status in (Status.CONTAINMENT_LOST, Status.CONTAINED)
+    losses = len(history.losses_since(LOSS_HOURS, target["id"]))
+    repeated = losses >= LOSSES and status in (Status.CONTAINMENT_LOST, Status.CONTAINED)
     again = rechecked or bool(meta.get("contained_again"))
     return target["id"] if repeated and again and _mode(meta) == "auto" else ""
 

@@ -132,8 +132,8 @@ def _flags(meta: IncidentRecord) -> list[MessageRecord]:
     if flags.get("closed_once"):
         messages.append(_flag("ended", event="closing"))
     if flags.get("left_told"):
-        told = History(messages)
-        messages.append(_flag("", event="problem", reason=reason_left(flags["left_told"], told)))
+        left = reason_left(flags["left_told"], History(messages))
+        messages.append(_flag("", event="problem", reason=left))
     if "death_told" in flags:
         failed = reason_failed(flags["death_told"])
         messages.append(_flag("", event="problem", reason=failed))

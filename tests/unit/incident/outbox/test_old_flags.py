@@ -10,7 +10,7 @@ from guardduty_response.incident import notifications
 from guardduty_response.incident.outbox.history import history_of
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
-from guardduty_response.monitoring import recheck
+from guardduty_response.monitoring import recheck, schedule
 
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook
@@ -82,7 +82,7 @@ def test_an_old_answer_is_told_again_only_where_it_differs(
     incident_id = old["dry_run"]
     before = record.meta(incident_id)
     changed: Any = {
-        **{name: before[name] for name in ("incident_id", "mode", "reasons", "finding_type")},  # type: ignore[literal-required]
+        **{name: before[name] for name in ("incident_id", "mode", "reasons", "finding_type")},
         "severity": float(before["severity"]) + severity,
         "config_sha256": "another",
         "execution": "another",
@@ -90,8 +90,8 @@ def test_an_old_answer_is_told_again_only_where_it_differs(
     }
     assert record.open(changed).outcome == "start"
     call("close", incident_id=incident_id, decision="dry_run", execution="another")
-    told = ["DRY_RUN"] if severity else []
-    assert notified(deployment) == (told, [])
+    sent = ["DRY_RUN"] if severity else []
+    assert notified(deployment) == (sent, [])
     assert ("decided as before" in deployment.timeline(incident_id)) is not bool(severity)
 
 
@@ -137,8 +137,6 @@ def test_what_was_told_to_be_unreadable_is_not_told_again(
 def test_what_was_told_to_be_unmonitored_is_not_told_again(
     deployment: Deployment, record: IncidentRepository, old: dict[str, str]
 ) -> None:
-    from guardduty_response.monitoring import schedule
-
     for incident_id in old.values():
         record.note(incident_id, unwatched="yes", playbook="another")
     assert schedule.notify_unmonitored(record) == []

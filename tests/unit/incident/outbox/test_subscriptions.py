@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from guardduty_response.aws import clients
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import report
 from guardduty_response.incident.outbox import subscriptions
@@ -111,10 +112,8 @@ def test_a_subscription_that_waits_for_its_confirmation_is_a_problem(
             assert TopicArn
             return pages[NextToken]
 
-    real = subscriptions.clients.client
-    monkeypatch.setattr(
-        subscriptions.clients, "client", lambda name: Sns() if name == "sns" else real(name)
-    )
+    real = clients.client
+    monkeypatch.setattr(clients, "client", lambda name: Sns() if name == "sns" else real(name))
     problems = _look(deployment)
     assert len(problems) == 2
     assert "2 confirmed subscriptions where 1 are expected" in problems[0]
