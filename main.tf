@@ -62,9 +62,10 @@ module "incident" {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
   }
-  timeout_seconds = local.incident_timeout_seconds
-  topic_arns      = local.topic_arns
-  topic_keys      = local.topic_keys
+  timeout_seconds   = local.incident_timeout_seconds
+  topic_arns        = local.topic_arns
+  topic_keys        = local.topic_keys
+  messages_a_minute = var.notifications.messages_a_minute
   expected_subscriptions = {
     notifications = coalesce(var.notifications.expected_subscriptions, max(1, length(var.notifications.email_addresses)))
     escalations   = coalesce(var.notifications.escalation.expected_subscriptions, max(1, length(var.notifications.escalation.email_addresses)))

@@ -20,6 +20,8 @@ locals {
     # item was made and before the old one goes. The hash itself is known at plan.
     GDR_CONFIG_SHA256 = [for item in [aws_dynamodb_table_item.document] : sha256(var.config_json)][0]
     GDR_NAME_PREFIX   = var.name_prefix
+    # single messages of a topic in a minute; what comes beyond goes out in digests
+    GDR_MESSAGES_A_MINUTE = tostring(var.messages_a_minute)
     # Tokens of the global STS endpoint may not work in Regions that an account has opted into.
     AWS_STS_REGIONAL_ENDPOINTS = "regional"
   }

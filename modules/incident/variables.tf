@@ -90,6 +90,13 @@ variable "expected_subscriptions" {
   nullable    = false
 }
 
+variable "messages_a_minute" {
+  description = "The number of single messages that a topic gets in a minute; what comes beyond goes out in digests."
+  type        = number
+  default     = 6
+  nullable    = false
+}
+
 variable "topic_keys" {
   description = "{ topic_arn, kms_key_arn } of topics that are encrypted with another key than kms_key_arn."
   type        = list(object({ topic_arn = string, kms_key_arn = string }))

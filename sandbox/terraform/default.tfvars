@@ -29,6 +29,11 @@ forensics = {
   packet_capture_seconds = 0
 }
 
+# A whole incident takes seconds here, and each message is shown by itself.
+notifications = {
+  messages_a_minute = 10000
+}
+
 evidence = {
   force_destroy = true
 }

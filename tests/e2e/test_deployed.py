@@ -86,10 +86,12 @@ def test_every_failure_has_a_place_to_go(world: World) -> None:
             f"{PREFIX}-notice",
             f"{PREFIX}-execution-status",
             f"{PREFIX}-sweeper",
+            f"{PREFIX}-outbox",
         )
         for target in events.list_targets_by_rule(Rule=rule)["Targets"]
     }
-    assert places.pop(f"{PREFIX}-sweeper") == dead
+    for rule in ("sweeper", "outbox"):
+        assert places.pop(f"{PREFIX}-{rule}") == dead
     assert set(places.values()) == {undelivered}
     assert len(places) == 3
     sqs = world.client("sqs", SECURITY)

@@ -91,7 +91,7 @@ def _units(records: Sequence[MessageRecord]) -> list[Unit]:
 def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     """Sends a topic's messages; stops at the first that cannot be sent."""
     sent = publications = 0
-    if len(units) <= pace.MESSAGES_A_MINUTE:
+    if len(units) <= pace.limit():
         while units:
             slot = pace.ask(table, topic).slot()
             if not (slot.free or len(units) == 1):
