@@ -379,7 +379,8 @@ class Deployment:
     def incidents(self) -> list[Json]:
         return [
             plain(item)
-            for item in self.dynamodb.scan(TableName=TABLE)["Items"]
+            for page in self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
+            for item in page["Items"]
             if item["sk"] == {"S": "META"}
         ]
 
