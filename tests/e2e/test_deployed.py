@@ -19,6 +19,7 @@ COMMON = {
     "GDR_BUCKET",
     "GDR_CONFIG_SHA256",
     "GDR_NAME_PREFIX",
+    "GDR_MESSAGES_A_MINUTE",
 }
 TOPICS = {"GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"}
 FUNCTIONS = {
@@ -27,7 +28,8 @@ FUNCTIONS = {
         "watchdog",
         COMMON
         | TOPICS
-        | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"},
+        | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}
+        | {"GDR_EXPECTED_SUBSCRIPTIONS"},
     ),
     "playbook-ec2-instance": (
         "playbook_ec2_instance",

@@ -172,7 +172,9 @@ def _send_verdict(
         losses=news if lost else [],
         entry=entry,
         target=target["id"],
-        held_for=recheck.held_for(meta, history, shown, target, rechecked),
+        held_for=recheck.held_for(
+            meta, history, shown, target, rechecked or meta.get("contained_again") == execution
+        ),
     )
     notifications.notify(record, {**meta, "status": shown}, [target], draft)
     return history.with_message(draft.known(meta, [target]))

@@ -105,15 +105,15 @@ def _mode(meta: IncidentRecord) -> str:
 
 
 def held_for(
-    meta: IncidentRecord, history: History, status: Status, target: TargetRecord, rechecked: bool
+    meta: IncidentRecord, history: History, status: Status, target: TargetRecord, again: bool
 ) -> str:
     """Returns the resource whose repeated losses are told of once an hour, or an empty string.
 
-    Only where each loss is contained again: what is left to people is told at once.
+    Only where each loss is contained again: what is left to people is told at once. ``again``: the
+    verdict is of a recheck, or of containing once more after a loss.
     """
     losses = len(history.losses_since(LOSS_HOURS, target["id"]))
     repeated = losses >= LOSSES and status in (Status.CONTAINMENT_LOST, Status.CONTAINED)
-    again = rechecked or bool(meta.get("contained_again"))
     return target["id"] if repeated and again and _mode(meta) == "auto" else ""
 
 

@@ -8,7 +8,9 @@ import pytest
 from guardduty_response.incident.outbox import waiting
 from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Status
 
+from tests.support.repository import later, load_finding
 from tests.unit.deployment import TABLE
 from tests.unit.fake_playbook import configure
 from tests.unit.function_calls import OUTBOX, kinds, notified, watch
@@ -92,3 +94,16 @@ def test_a_fight_in_a_burst_is_named_in_the_digest(
     [message] = case.deployment.messages("escalations")
     assert f"{case.incident_id}  BREACHED, BREACHED" in message["Message"]
     assert f"Changed by {BOB['who']} (2 times)" in message["Message"]
+
+
+def test_a_new_finding_about_a_contested_resource_is_told_at_once(case: Case) -> None:
+    """Its verdict is none of the repeated losses."""
+    for number in range(4):
+        _undo(case, number)
+    notified(case.deployment)
+    incidents = IncidentRepository(TABLE)
+    incidents.move(case.incident_id, Status.CONTAINED, Status.FAILED)
+    with at_minute(300):
+        case.run(later(load_finding()))
+    assert case.meta["status"] == "CONTAINED"
+    assert "CONTAINED" in notified(case.deployment)[0]
