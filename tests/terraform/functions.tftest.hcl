@@ -62,14 +62,15 @@ run "every_job" {
         tells  = strcontains(one.function_role_policy, "sns:Publish")
         writes = strcontains(one.function_role_policy, "s3:PutObject")
         tools  = strcontains(one.function_role_policy, "/tools/*")
+        outbox = [for s in jsondecode(one.function_role_policy).Statement : s.Condition if s.Sid == "OutboxIsNotItsOwn"] == []
       }
       } == {
-      playbook  = { tells = false, writes = true, tools = false }
-      collector = { tells = false, writes = true, tools = true }
-      restore   = { tells = true, writes = true, tools = false }
-      terminate = { tells = false, writes = false, tools = false }
+      playbook  = { tells = false, writes = true, tools = false, outbox = false }
+      collector = { tells = false, writes = true, tools = true, outbox = false }
+      restore   = { tells = true, writes = true, tools = false, outbox = true }
+      terminate = { tells = false, writes = false, tools = false, outbox = false }
     }
-    error_message = "Only restore may tell people, only the collector may read tools, terminate may write nothing."
+    error_message = "Only restore may tell people and write to the outbox, only the collector may read tools, terminate may write nothing."
   }
   assert {
     condition = alltrue([
