@@ -102,15 +102,15 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
             if count is None:
                 return _Batch(sent, publications)
             sent, publications = sent + count, publications + bool(count)
-    records = [record for unit in units for record in unit]
-    nobody = bool(records) and pace.ask(table, topic).slot().nobody
-    for inside, text in digest.compose(records):
-        claimed = _claim_all(table, inside)
-        if not claimed:
-            continue
-        if not _publish(table, claimed, text, nobody):
+    # Claimed before they are named, so that two runs at once do not name the same incident.
+    claimed = _claim_all(table, [record for unit in units for record in unit])
+    nobody = bool(claimed) and pace.ask(table, topic).slot().nobody
+    digests = digest.compose(claimed)
+    for number, (inside, text) in enumerate(digests):
+        if not _publish(table, inside, text, nobody):
+            _give_up_claims(table, [record for left, _ in digests[number + 1 :] for record in left])
             break
-        sent, publications = sent + len(claimed), publications + 1
+        sent, publications = sent + len(inside), publications + 1
     return _Batch(sent, publications)
 
 
@@ -133,6 +133,11 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
 def _claim_all(table: Table, records: Sequence[MessageRecord]) -> list[MessageRecord]:
     claims = [clients.POOL.submit(sender.claim, table, record) for record in records]
     return [record for claim in claims if (record := claim.result())]
+
+
+def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:
+    for done in [clients.POOL.submit(sender.give_up_claim, table, record) for record in records]:
+        done.result()
 
 
 def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobody: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -108,6 +109,48 @@ def test_a_digest_is_cut_where_the_topic_takes_no_more(
     assert max(len(message["Message"].encode()) for message in found) <= 3_000
     ids = {messages(deployment, number)[0]["digest"] for number in range(LIMIT, LIMIT + 30)}
     assert len(ids) == publications
+
+
+def test_two_schedules_at_once_name_each_incident_once(
+    deployment: Deployment, record: IncidentRepository, atomic: None
+) -> None:
+    with at_minute(0):
+        _burst(record, LIMIT + 12)
+        notified(deployment)
+    with at_minute(1):
+        runs = [threading.Thread(target=watch, args=(OUTBOX,)) for _ in range(2)]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+    found = deployment.messages()
+    for number in range(LIMIT, LIMIT + 12):
+        named = [message for message in found if f"  inc-{number}  " in message["Message"]]
+        assert len(named) == 1, number
+
+
+def test_what_a_broken_digest_leaves_is_sent_by_the_next_run(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "MESSAGE_BYTES", 3_000)
+    with at_minute(0):
+        _burst(record, LIMIT + 30)
+        notified(deployment)
+    published: list[Any] = []
+
+    def second_fails(request: Any) -> None:
+        published.append(request)
+        if len(published) == 2:
+            down(request)
+
+    with at_minute(1), publishing(before=second_fails):
+        first = watch(OUTBOX)
+    assert first["publications"] == 1 and first["waiting"] == 30 - first["sent"]
+    with at_minute(2):
+        assert watch(OUTBOX)["waiting"] == 0
+    found = deployment.messages()
+    for number in range(LIMIT, LIMIT + 30):
+        assert sum(f"  inc-{number}  " in message["Message"] for message in found) == 1
 
 
 def test_a_topic_that_takes_nothing_delays_no_other(
