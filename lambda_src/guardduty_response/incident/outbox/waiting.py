@@ -120,7 +120,7 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
     if not claimed:
         return 0
     last = claimed[-1]
-    body = sender.body_of(table, last["incident_id"], last["reason"])
+    body = _body(table, last)
     if len(claimed) == 1 and not last.get("group"):
         ok = sender.send(table, last, sender.Text(last["subject"], body), slot.nobody)
     else:
@@ -128,6 +128,20 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
         text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
         ok = _publish(table, claimed, text, slot.nobody)
     return len(claimed) if ok else None
+
+
+def _body(table: Table, record: MessageRecord) -> str:
+    """Returns the text of a message. One that cannot be read delays no message, not even itself."""
+    try:
+        return sender.body_of(table, record["incident_id"], record["reason"])
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"[:500]
+        log("text of a message not read", incident_id=record["incident_id"], detail=why)
+        return (
+            f"The text of this message could not be read ({why}). It is about incident"
+            f" {record['incident_id']}, status {record['status']}: read its record in DynamoDB"
+            f" table {table.name}."
+        )
 
 
 def _claim_all(table: Table, records: Sequence[MessageRecord]) -> list[MessageRecord]:

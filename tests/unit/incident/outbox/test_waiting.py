@@ -7,11 +7,11 @@ import threading
 from typing import Any
 
 import pytest
-from guardduty_response.incident.outbox import digest, pace, waiting
+from guardduty_response.incident.outbox import digest, pace, sender, waiting
 from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.deployment import Deployment
+from tests.unit.deployment import BUCKET, Deployment
 from tests.unit.function_calls import OUTBOX, kinds, notified, watch
 from tests.unit.incident.outbox.outbox_lab import at_minute, messages, write
 from tests.unit.publishing import down, publishing
@@ -210,3 +210,37 @@ def test_a_held_message_waits_for_its_time(
     [found] = deployment.messages()
     assert kinds([found]) == ['["BREACHED", "CONTAINED", "digest"]']
     assert len({message["digest"] for message in messages(deployment)}) == 1
+
+
+def test_a_text_that_somebody_changed_delays_no_message(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    with publishing(before=down):
+        write(record, "FAILED", 1, meta={"title": "x" * 100_000})
+        write(record, "FAILED", 2)
+    [name] = [name for name in deployment.evidence("inc-1") if name.startswith("message-")]
+    deployment.s3.put_object(Bucket=BUCKET, Key=f"incidents/inc-1/{name}", Body=b"forged")
+    assert watch(OUTBOX)["sent"] == 2
+    forged, good = deployment.messages()
+    assert "could not be read (ResponseError" in forged["Message"] and "inc-1" in forged["Message"]
+    assert good["Message"].startswith("NOT contained")
+
+
+def test_a_topic_whose_messages_cannot_be_claimed_delays_no_other(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with publishing(before=down):
+        write(record, "FAILED", escalate=True)
+    claim = sender.claim
+
+    def refuse(table: Any, message: Any) -> Any:
+        if message["topic"] == "escalations":
+            raise OSError("no answer")
+        return claim(table, message)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sender, "claim", refuse)
+        assert watch(OUTBOX)["sent"] == 1
+    assert notified(deployment) == (["FAILED"], [])
+    watch(OUTBOX)
+    assert notified(deployment) == ([], ["FAILED"])
