@@ -75,7 +75,7 @@ resource "aws_dynamodb_table" "incidents" {
     hash_key           = "outbox"
     range_key          = "written_at"
     projection_type    = "INCLUDE"
-    non_key_attributes = ["topic", "incident_id", "reason", "event", "status", "subject", "attributes", "actors", "resource", "group", "hold_until", "sending_until", "tries"]
+    non_key_attributes = ["topic", "incident_id", "reason", "event", "status", "subject", "attributes", "actors", "resource", "group", "hold_until", "sending_until", "tries", "error"]
   }
 
   ttl {

@@ -80,6 +80,10 @@ def _is_due(record: MessageRecord) -> bool:
     return record.get("sending_until", "") < at and record.get("hold_until", "") < at
 
 
+def _is_refused(record: MessageRecord) -> bool:
+    return "InvalidParameter" in record.get("error", "")
+
+
 def _units(records: Sequence[MessageRecord]) -> list[Unit]:
     units: dict[str, Unit] = {}
     for record in records:
@@ -91,6 +95,9 @@ def _units(records: Sequence[MessageRecord]) -> list[Unit]:
 def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     """Sends a topic's messages; stops at the first that cannot be sent."""
     sent = publications = 0
+    # What SNS refuses for its content goes out as lines of a digest, after all others.
+    refused = [unit for unit in units if any(map(_is_refused, unit))]
+    units = [unit for unit in units if unit not in refused]
     if len(units) <= pace.limit():
         while units:
             slot = pace.ask(table, topic).slot()
@@ -103,7 +110,7 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
                 return _Batch(sent, publications)
             sent, publications = sent + count, publications + bool(count)
     # Claimed before they are named, so that two runs at once do not name the same incident.
-    claimed = _claim_all(table, [record for unit in units for record in unit])
+    claimed = _claim_all(table, [record for unit in [*units, *refused] for record in unit])
     nobody = bool(claimed) and pace.ask(table, topic).slot().nobody
     digests = digest.compose(claimed)
     for number, (inside, text) in enumerate(digests):

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from guardduty_response.incident.outbox import digest, pace, sender, waiting
 from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.repository import IncidentRepository
@@ -244,3 +245,24 @@ def test_a_topic_whose_messages_cannot_be_claimed_delays_no_other(
     assert notified(deployment) == (["FAILED"], [])
     watch(OUTBOX)
     assert notified(deployment) == ([], ["FAILED"])
+
+
+def test_a_message_that_is_refused_for_its_content_delays_no_other(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    def refuse(request: Any) -> None:
+        if "poison" in request["Message"]:
+            error: Any = {"Error": {"Code": "InvalidParameter", "Message": "no"}}
+            raise ClientError(error, "Publish")
+
+    with publishing(before=down):
+        write(record, "FAILED", 1, note="poison")
+        write(record, "FAILED", 2)
+    with publishing(before=refuse):
+        with at_minute(1):
+            assert watch(OUTBOX)["sent"] == 0
+        with at_minute(2):
+            assert watch(OUTBOX)["waiting"] == 0
+    whole, lines = deployment.messages()
+    assert "inc-2" in whole["Message"] and whole["Subject"].startswith("[FAILED]")
+    assert "  inc-1  FAILED; status FAILED" in lines["Message"]
