@@ -51,14 +51,11 @@ locals {
       description = "Messages about incidents could not be sent for ten minutes: read /aws/lambda/${var.name_prefix}-watchdog, and the incident table's index outbox."
       metric      = "MessagesWaiting"
       statistic   = "Maximum"
-      period      = 60
     }
-    # Subscriptions are looked at once an hour.
     subscriptions = {
       description = "A topic has fewer confirmed subscriptions than expected, some that wait for a confirmation, or cannot be looked at: nobody may hear of incidents. The incident table says more (keys OUTBOX#notifications and OUTBOX#escalations)."
       metric      = "TopicsWithoutSubscribers"
       statistic   = "Sum"
-      period      = 3600
     }
   }
 }
@@ -72,8 +69,8 @@ resource "aws_cloudwatch_metric_alarm" "outbox" {
   metric_name         = each.value.metric
   dimensions          = { Deployment = var.name_prefix }
   statistic           = each.value.statistic
-  period              = each.value.period
-  evaluation_periods  = 2
+  period              = 60
+  evaluation_periods  = 5
   datapoints_to_alarm = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"

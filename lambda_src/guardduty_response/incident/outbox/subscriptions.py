@@ -45,6 +45,7 @@ class _Found:
 def look(table: Table) -> list[str]:
     """Reads the subscriptions of each topic that was not looked at in the last hour.
 
+    A topic with a problem is looked at in each run, so that the record says soon that it is mended.
     Records what was found, writes a metric for the alarm where something is wrong, and returns
     the problems.
     """
@@ -55,7 +56,8 @@ def look(table: Table) -> list[str]:
         stored = table.get(topic_key(topic), SUBSCRIPTIONS) or {}
         checked_at = stored.get("checked_at")
         fresh = checked_at and seconds_left(checked_at, LOOK_SECONDS)
-        if count == 0 or (fresh and stored.get("expected") == count):
+        settled = not stored.get("problem") and stored.get("expected") == count
+        if count == 0 or (fresh and settled):
             continue
         record = _look_at(topic, arn, count)
         table.put({"pk": topic_key(topic), "sk": SUBSCRIPTIONS, **record})

@@ -145,6 +145,20 @@ def test_what_cannot_be_read_is_no_success(
     assert write(record).reached, "whether somebody is there is not known"
 
 
+def test_a_problem_that_is_mended_is_soon_known(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    """Somebody confirms the subscription minutes after the first apply."""
+    _unsubscribe(deployment)
+    assert len(_look(deployment)) == 1
+    topics, sns = deployment.topics, deployment.sns
+    [other] = sns.list_subscriptions_by_topic(TopicArn=topics["escalations"])["Subscriptions"]
+    queue = other["Endpoint"]
+    sns.subscribe(TopicArn=topics["notifications"], Protocol="sqs", Endpoint=queue)
+    assert _look(deployment) == []
+    assert write(record).reached
+
+
 def test_topics_are_looked_at_once_an_hour(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
