@@ -17,6 +17,11 @@ locals {
     # Without an escalation topic, escalations must not be lost.
     escalations = try(coalesce(module.notifications[0].topic_arns.escalations, module.notifications[0].topic_arns.notifications), null)
   }
+  # Who has e-mail addresses expects as many confirmed subscriptions; nobody at all is never expected.
+  expected_subscriptions = {
+    notifications = coalesce(var.notifications.expected_subscriptions, max(1, length(var.notifications.email_addresses)))
+    escalations   = coalesce(var.notifications.escalation.expected_subscriptions, max(1, length(var.notifications.escalation.email_addresses)))
+  }
   # Your own topics that are encrypted with a key of their own. Whoever publishes there uses that key as well.
   topic_keys = [
     for topic in [var.notifications, var.notifications.escalation] : { topic_arn = topic.topic_arn, kms_key_arn = topic.topic_kms_key_arn } if topic.topic_kms_key_arn != null
@@ -62,15 +67,17 @@ module "incident" {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
   }
-  timeout_seconds = local.incident_timeout_seconds
-  topic_arns      = local.topic_arns
-  topic_keys      = local.topic_keys
-  kms_key_arn     = local.kms_key_arn
-  iam             = var.iam
-  functions       = var.functions
-  evidence        = var.evidence
-  watch           = var.watch
-  tags            = var.tags
+  timeout_seconds        = local.incident_timeout_seconds
+  topic_arns             = local.topic_arns
+  topic_keys             = local.topic_keys
+  messages_a_minute      = var.notifications.messages_a_minute
+  expected_subscriptions = local.expected_subscriptions
+  kms_key_arn            = local.kms_key_arn
+  iam                    = var.iam
+  functions              = var.functions
+  evidence               = var.evidence
+  watch                  = var.watch
+  tags                   = var.tags
 }
 
 # The document that collects data from an instance over SSM. The collector names it, and members run it.

@@ -85,23 +85,31 @@ variable "notifications" {
     an escalation topic, escalations go to the notifications topic.
     - topic_kms_key_arn is the key of your own topic, if that is not kms.key_arn. Without it, publishing to such a
       topic is refused.
+    - expected_subscriptions is the number of confirmed subscriptions below which there is an alarm: by default the
+      number of email_addresses, and at least 1. With 0, the topic is not looked at.
+    - messages_a_minute is the number of single messages that a topic gets in a minute. What comes beyond goes out in
+      digests. More is of use only if no person is subscribed: SNS suspends an e-mail subscription that gets more than
+      ten in a second.
     - runbook_url is linked in every message.
     - siem_search_url is a search in your own tool (Splunk, Sumo Logic). It is linked with {user}, {role},
       {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id}
       filled in.
   EOT
   type = object({
-    create_topic      = optional(bool, true)
-    topic_arn         = optional(string)
-    topic_kms_key_arn = optional(string)
-    email_addresses   = optional(list(string), [])
-    runbook_url       = optional(string)
-    siem_search_url   = optional(string)
+    create_topic           = optional(bool, true)
+    topic_arn              = optional(string)
+    topic_kms_key_arn      = optional(string)
+    email_addresses        = optional(list(string), [])
+    expected_subscriptions = optional(number)
+    messages_a_minute      = optional(number, 6)
+    runbook_url            = optional(string)
+    siem_search_url        = optional(string)
     escalation = optional(object({
-      create_topic      = optional(bool, true)
-      topic_arn         = optional(string)
-      topic_kms_key_arn = optional(string)
-      email_addresses   = optional(list(string), [])
+      create_topic           = optional(bool, true)
+      topic_arn              = optional(string)
+      topic_kms_key_arn      = optional(string)
+      email_addresses        = optional(list(string), [])
+      expected_subscriptions = optional(number)
     }), {})
   })
   default  = {}
@@ -134,6 +142,17 @@ variable "notifications" {
       (var.notifications.escalation.create_topic || length(var.notifications.escalation.email_addresses) == 0)
     )
     error_message = "email_addresses are subscribed only to topics that are created here. Subscribe them to your own topic where that topic is managed."
+  }
+  validation {
+    condition     = var.notifications.messages_a_minute >= 1 && floor(var.notifications.messages_a_minute) == var.notifications.messages_a_minute
+    error_message = "notifications.messages_a_minute must be a whole number, at least 1."
+  }
+  validation {
+    condition = alltrue([
+      for topic in [var.notifications, var.notifications.escalation] :
+      topic.expected_subscriptions == null ? true : topic.expected_subscriptions >= 0 && floor(topic.expected_subscriptions) == topic.expected_subscriptions
+    ])
+    error_message = "expected_subscriptions (in notifications and notifications.escalation) must be a whole number: 0 if the topic is not to be looked at."
   }
   validation {
     condition     = var.notifications.runbook_url == null || can(regex("^https://[^\\s]+$", var.notifications.runbook_url))

@@ -31,7 +31,10 @@ def names(prefix: str) -> dict[str, Any]:
             kind: f"{prefix}-{kind}"
             for kind in ("incident", "watchdog", "playbook-ec2-instance", "restore-ec2-instance")
         },
-        "rules": [f"{prefix}-{kind}" for kind in ("act", "notice", "execution-status", "sweeper")],
+        "rules": [
+            f"{prefix}-{kind}"
+            for kind in ("act", "notice", "execution-status", "sweeper", "outbox")
+        ],
         "quarantine": {
             "profile": f"{prefix}-quarantine",
             "security_group_name": f"{prefix}-quarantine",

@@ -28,6 +28,14 @@ locals {
     Action   = "sns:Publish"
     Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
   }]
+  # What is known of a topic, and what people will read, is written by who sends messages.
+  silent = var.topic_arns != null ? [] : [{
+    Sid       = "OutboxIsNotItsOwn"
+    Effect    = "Deny"
+    Action    = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    Resource  = var.table_arn
+    Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["OUTBOX#*", "TEXT#*"] } }
+  }]
   # Who publishes to an encrypted topic uses its key.
   topic_keys = [
     for statement in [{
@@ -112,6 +120,7 @@ locals {
         },
       ],
       local.tell,
+      local.silent,
       local.topic_keys,
       var.more_statements,
       [

@@ -43,6 +43,40 @@ locals {
       statistic   = "Sum"
     }
   }
+
+  # Metrics that the watchdog writes into its log (CloudWatch embedded metric format). Both topics are told, because the
+  # alarm can be about one of them.
+  outbox_alarms = {
+    messages-wait = {
+      description = "Messages about incidents could not be sent for ten minutes: read /aws/lambda/${var.name_prefix}-watchdog, and the incident table's index outbox."
+      metric      = "MessagesWaiting"
+      statistic   = "Maximum"
+    }
+    subscriptions = {
+      description = "A topic has fewer confirmed subscriptions than expected, some that wait for a confirmation, or cannot be looked at: nobody may hear of incidents. The incident table says more (keys OUTBOX#notifications and OUTBOX#escalations)."
+      metric      = "TopicsWithoutSubscribers"
+      statistic   = "Sum"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "outbox" {
+  for_each = local.outbox_alarms
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = "GuardDutyResponse"
+  metric_name         = each.value.metric
+  dimensions          = { Deployment = var.name_prefix }
+  statistic           = each.value.statistic
+  period              = 60
+  evaluation_periods  = 5
+  datapoints_to_alarm = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

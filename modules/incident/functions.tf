@@ -127,6 +127,18 @@ locals {
           Resource = values(local.machine_arns)
         },
         {
+          Sid      = "MessagesThatWait"
+          Effect   = "Allow"
+          Action   = "dynamodb:Query"
+          Resource = "${aws_dynamodb_table.incidents.arn}/index/outbox"
+        },
+        {
+          Sid      = "WhoIsSubscribed"
+          Effect   = "Allow"
+          Action   = "sns:ListSubscriptionsByTopic"
+          Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+        },
+        {
           # For incidents of release 0.1.0 that no index holds.
           Sid      = "SearchOldRecords"
           Effect   = "Allow"
@@ -160,6 +172,8 @@ locals {
       GDR_INCIDENT_MACHINE_ARN = local.machine_arns.incident
       GDR_NOTICE_MACHINE_ARN   = local.machine_arns.notice
       GDR_DEAD_LETTERS_URL     = aws_sqs_queue.dead_letters.url
+      # topic => the number of confirmed subscriptions below which there is an alarm
+      GDR_EXPECTED_SUBSCRIPTIONS = jsonencode(var.expected_subscriptions)
     }
   }
 }

@@ -20,6 +20,8 @@ locals {
     # item was made and before the old one goes. The hash itself is known at plan.
     GDR_CONFIG_SHA256 = [for item in [aws_dynamodb_table_item.document] : sha256(var.config_json)][0]
     GDR_NAME_PREFIX   = var.name_prefix
+    # single messages of a topic in a minute; what comes beyond goes out in digests
+    GDR_MESSAGES_A_MINUTE = tostring(var.messages_a_minute)
     # Tokens of the global STS endpoint may not work in Regions that an account has opted into.
     AWS_STS_REGIONAL_ENDPOINTS = "regional"
   }
@@ -48,6 +50,14 @@ resource "aws_dynamodb_table" "incidents" {
     name = "updated_at"
     type = "S"
   }
+  attribute {
+    name = "outbox"
+    type = "S"
+  }
+  attribute {
+    name = "written_at"
+    type = "S"
+  }
 
   # This index is sparse: incidents in progress have the value 1, and monitored incidents have the value held. The
   # reconciler and monitoring therefore read only those.
@@ -56,6 +66,16 @@ resource "aws_dynamodb_table" "incidents" {
     hash_key        = "open"
     range_key       = "updated_at"
     projection_type = "ALL"
+  }
+
+  # This index is sparse, too: it has the messages that were not sent yet, with what a digest says of each. The hash key
+  # is a number from 0 to 7, so that a burst is spread (docs/decisions/0031).
+  global_secondary_index {
+    name               = "outbox"
+    hash_key           = "outbox"
+    range_key          = "written_at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["topic", "incident_id", "reason", "event", "status", "subject", "attributes", "actors", "resource", "group", "hold_until", "sending_until", "tries", "error"]
   }
 
   ttl {

@@ -23,6 +23,7 @@ locals {
       notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
       execution-status = { rule = aws_cloudwatch_event_rule.execution_status.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
       sweeper          = { rule = aws_cloudwatch_event_rule.sweeper.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
+      outbox           = { rule = aws_cloudwatch_event_rule.outbox.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
     },
     {
       for index, name in local.act_rules : name => { rule = aws_cloudwatch_event_rule.act[index].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
@@ -82,6 +83,13 @@ resource "aws_cloudwatch_event_rule" "sweeper" {
   tags                = var.tags
 }
 
+resource "aws_cloudwatch_event_rule" "outbox" {
+  name                = "${var.name_prefix}-outbox"
+  description         = "Messages that wait, and subscriptions of the topics."
+  schedule_expression = "rate(1 minute)"
+  tags                = var.tags
+}
+
 resource "aws_cloudwatch_event_rule" "watch" {
   count = local.watching ? 1 : 0
 
@@ -107,7 +115,7 @@ resource "aws_cloudwatch_event_target" "this" {
   target_id = each.key
   arn       = each.value.arn
   role_arn  = each.value.role_arn
-  input     = each.key == "sweeper" ? jsonencode({ source = "guardduty-response.sweeper" }) : null
+  input     = contains(["sweeper", "outbox"], each.key) ? jsonencode({ source = "guardduty-response.${each.key}" }) : null
 
   # The id of the event names the rechecks that it starts, so a second delivery starts none.
   dynamic "input_transformer" {
@@ -135,6 +143,7 @@ resource "aws_lambda_permission" "watchdog" {
     {
       execution-status = aws_cloudwatch_event_rule.execution_status.arn
       sweeper          = aws_cloudwatch_event_rule.sweeper.arn
+      outbox           = aws_cloudwatch_event_rule.outbox.arn
     },
     { for name in ["watch"] : name => aws_cloudwatch_event_rule.watch[0].arn if local.watching },
     { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].arn if local.watching && var.watch.cloudtrail },

@@ -83,6 +83,20 @@ variable "topic_arns" {
   nullable    = false
 }
 
+variable "expected_subscriptions" {
+  description = "notifications and escalations: the number of confirmed subscriptions below which there is an alarm; 0: the topic is not looked at."
+  type        = object({ notifications = number, escalations = number })
+  default     = { notifications = 1, escalations = 1 }
+  nullable    = false
+}
+
+variable "messages_a_minute" {
+  description = "The number of single messages that a topic gets in a minute; what comes beyond goes out in digests."
+  type        = number
+  default     = 6
+  nullable    = false
+}
+
 variable "topic_keys" {
   description = "{ topic_arn, kms_key_arn } of topics that are encrypted with another key than kms_key_arn."
   type        = list(object({ topic_arn = string, kms_key_arn = string }))

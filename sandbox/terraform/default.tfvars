@@ -29,6 +29,13 @@ forensics = {
   packet_capture_seconds = 0
 }
 
+# A whole incident takes seconds here, and each message is shown by itself. The inbox subscribes after the apply.
+notifications = {
+  messages_a_minute      = 10000
+  expected_subscriptions = 0
+  escalation             = { expected_subscriptions = 0 }
+}
+
 evidence = {
   force_destroy = true
 }

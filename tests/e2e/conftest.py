@@ -66,11 +66,24 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     try:
         world = World(lifecycle.up(say, [_exempt(directory, seed.Victim(**known.seed))]))
         world.clock(waits=WAITS, timeouts=TIMEOUTS)
+        _wait_for_subscribers(world)
         yield world
     finally:
         if not kept and state.load() is not None:
             lifecycle.down(say)
         patch.undo()
+
+
+def _wait_for_subscribers(world: World) -> None:
+    """The inbox subscribed after the apply: until the schedule has seen it, nobody is told."""
+
+    def seen() -> bool:
+        topics = ("notifications", "escalations")
+        known = [item for topic in topics for item in world.items(f"OUTBOX#{topic}")]
+        return sum(int(item.get("confirmed", {}).get("N", 0)) > 0 for item in known) == 2
+
+    with world.sweeping():
+        world.until(seen, "the subscriptions are looked at", 60)
 
 
 @pytest.fixture

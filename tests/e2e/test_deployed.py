@@ -19,6 +19,7 @@ COMMON = {
     "GDR_BUCKET",
     "GDR_CONFIG_SHA256",
     "GDR_NAME_PREFIX",
+    "GDR_MESSAGES_A_MINUTE",
 }
 TOPICS = {"GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"}
 FUNCTIONS = {
@@ -27,7 +28,8 @@ FUNCTIONS = {
         "watchdog",
         COMMON
         | TOPICS
-        | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"},
+        | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}
+        | {"GDR_EXPECTED_SUBSCRIPTIONS"},
     ),
     "playbook-ec2-instance": (
         "playbook_ec2_instance",
@@ -86,10 +88,12 @@ def test_every_failure_has_a_place_to_go(world: World) -> None:
             f"{PREFIX}-notice",
             f"{PREFIX}-execution-status",
             f"{PREFIX}-sweeper",
+            f"{PREFIX}-outbox",
         )
         for target in events.list_targets_by_rule(Rule=rule)["Targets"]
     }
-    assert places.pop(f"{PREFIX}-sweeper") == dead
+    for rule in ("sweeper", "outbox"):
+        assert places.pop(f"{PREFIX}-{rule}") == dead
     assert set(places.values()) == {undelivered}
     assert len(places) == 3
     sqs = world.client("sqs", SECURITY)

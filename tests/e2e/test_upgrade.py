@@ -167,6 +167,7 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     assert [change for change in changed if change["actions"] != ["update"]] == []
     types = {str(change["address"]).rsplit(".", 2)[-2] for change in changed}
     assert types == {
+        "aws_dynamodb_table",  # an index more
         "aws_iam_role",
         "aws_iam_role_policy",
         "aws_lambda_function",
@@ -185,6 +186,11 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
         f"{incident}.aws_dynamodb_table_item.control",
         f"{incident}.aws_dynamodb_table_item.document",
         f"{incident}.terraform_data.config",
+        f"{incident}.aws_cloudwatch_event_rule.outbox",
+        f'{incident}.aws_cloudwatch_event_target.this["outbox"]',
+        f'{incident}.aws_lambda_permission.watchdog["outbox"]',
+        f'{incident}.aws_cloudwatch_metric_alarm.outbox["messages-wait"]',
+        f'{incident}.aws_cloudwatch_metric_alarm.outbox["subscriptions"]',
     }
 
 

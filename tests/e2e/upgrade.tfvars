@@ -17,6 +17,11 @@ playbooks = {
   iam_principal = { restore = true, repeat_minutes = 0.05, lookup_hours = 0.05 }
 }
 
+# The release before does not know it, and Terraform leaves it out there.
+notifications = {
+  messages_a_minute = 10000
+}
+
 evidence = {
   force_destroy = true
 }

@@ -63,14 +63,15 @@ run "every_job" {
         reads  = strcontains(one.function_role_policy, "s3:GetObject")
         writes = strcontains(one.function_role_policy, "s3:PutObject")
         tools  = strcontains(one.function_role_policy, "/tools/*")
+        outbox = [for s in jsondecode(one.function_role_policy).Statement : s.Condition if s.Sid == "OutboxIsNotItsOwn"] == []
       }
       } == {
-      playbook  = { tells = false, reads = true, writes = true, tools = false }
-      collector = { tells = false, reads = true, writes = true, tools = true }
-      restore   = { tells = true, reads = true, writes = true, tools = false }
-      terminate = { tells = false, reads = true, writes = false, tools = false }
+      playbook  = { tells = false, reads = true, writes = true, tools = false, outbox = false }
+      collector = { tells = false, reads = true, writes = true, tools = true, outbox = false }
+      restore   = { tells = true, reads = true, writes = true, tools = false, outbox = true }
+      terminate = { tells = false, reads = true, writes = false, tools = false, outbox = false }
     }
-    error_message = "Only restore may tell people, only the collector may read tools, terminate may write nothing. All must read: a state before over 64 KB is in the bucket."
+    error_message = "Only restore may tell people and write to the outbox, only the collector may read tools, terminate may write nothing. All must read: a state before over 64 KB is in the bucket."
   }
   assert {
     condition = alltrue([

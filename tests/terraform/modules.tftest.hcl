@@ -47,7 +47,7 @@ run "incident" {
     condition = alltrue([
       for target in values(aws_cloudwatch_event_target.this) :
       length(target.dead_letter_config) == 1 && target.retry_policy[0].maximum_event_age_in_seconds == 86400 && target.retry_policy[0].maximum_retry_attempts == 185
-    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "act-2", "notice", "execution-status", "sweeper", "watch", "changes"])
+    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "act-2", "notice", "execution-status", "sweeper", "outbox", "watch", "changes"])
     error_message = "Every target must have a dead-letter queue and a day of retries."
   }
   assert {
@@ -66,8 +66,10 @@ run "incident" {
       length(jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.stateMachineArn) == 2,
       aws_cloudwatch_event_rule.sweeper.schedule_expression == "rate(5 minutes)",
       aws_cloudwatch_event_rule.watch[0].schedule_expression == "rate(15 minutes)",
-      toset(keys(aws_lambda_permission.watchdog)) == toset(["execution-status", "sweeper", "watch", "changes"]),
+      toset(keys(aws_lambda_permission.watchdog)) == toset(["execution-status", "sweeper", "outbox", "watch", "changes"]),
       aws_cloudwatch_event_target.this["sweeper"].input == jsonencode({ source = "guardduty-response.sweeper" }),
+      aws_cloudwatch_event_rule.outbox.schedule_expression == "rate(1 minute)",
+      aws_cloudwatch_event_target.this["outbox"].input == jsonencode({ source = "guardduty-response.outbox" }),
       aws_lambda_event_source_mapping.undelivered.function_response_types == toset(["ReportBatchItemFailures"]),
       jsondecode(aws_sqs_queue_redrive_policy.undelivered.redrive_policy).maxReceiveCount == 3,
     ])
@@ -107,6 +109,25 @@ run "incident" {
   }
   assert {
     condition = alltrue([
+      for statement in jsondecode(output.policies["watchdog"]).Statement :
+      statement.Action == { MessagesThatWait = "dynamodb:Query", WhoIsSubscribed = "sns:ListSubscriptionsByTopic" }[statement.Sid]
+      && toset(flatten([statement.Resource])) == toset({ MessagesThatWait = ["${output.table_arn}/index/outbox"], WhoIsSubscribed = values(var.topic_arns) }[statement.Sid])
+      if contains(["MessagesThatWait", "WhoIsSubscribed"], statement.Sid)
+      ]) && alltrue([
+      for policy in [output.policies["incident"]] : !strcontains(policy, "ListSubscriptionsByTopic") && !strcontains(policy, "index/outbox")
+    ]) && jsondecode(aws_lambda_function.this["watchdog"].environment[0].variables["GDR_EXPECTED_SUBSCRIPTIONS"]) == { notifications = 1, escalations = 1 }
+    error_message = "The watchdog alone may look for messages that wait, and for who is subscribed to the topics."
+  }
+  assert {
+    condition = alltrue([
+      for name in ["messages-wait", "subscriptions"] :
+      aws_cloudwatch_metric_alarm.outbox[name].namespace == "GuardDutyResponse" && aws_cloudwatch_metric_alarm.outbox[name].dimensions == tomap({ Deployment = var.name_prefix })
+      && aws_cloudwatch_metric_alarm.outbox[name].period == 60 && aws_cloudwatch_metric_alarm.outbox[name].alarm_actions == toset(values(var.topic_arns))
+    ])
+    error_message = "Messages that wait and topics without subscribers must alarm both topics."
+  }
+  assert {
+    condition = alltrue([
       for machine in values(aws_sfn_state_machine.this) :
       machine.type == "STANDARD" && machine.logging_configuration[0].level == "ALL" && !machine.logging_configuration[0].include_execution_data && machine.tracing_configuration[0].enabled
       ]) && alltrue([
@@ -121,7 +142,7 @@ run "incident" {
   assert {
     condition = alltrue([
       aws_dynamodb_table.incidents.name == "gdr-incidents",
-      one(aws_dynamodb_table.incidents.global_secondary_index).name == "open",
+      toset(aws_dynamodb_table.incidents.global_secondary_index[*].name) == toset(["open", "outbox"]),
       aws_dynamodb_table.incidents.ttl[0].attribute_name == "expires_at",
       aws_dynamodb_table.incidents.point_in_time_recovery[0].enabled,
       aws_dynamodb_table.incidents.server_side_encryption[0].kms_key_arn == var.kms_key_arn,
@@ -162,7 +183,7 @@ run "incident_with_nothing_acting" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper"])
+    condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper", "outbox"])
     error_message = "With nothing acting there must be no rule 1, nothing to watch, and no target of either."
   }
   assert {

@@ -252,3 +252,58 @@ run "watch_minutes" {
 
   expect_failures = [var.watch]
 }
+
+run "subscriptions_below_zero" {
+  command = plan
+
+  variables {
+    notifications = { expected_subscriptions = -1 }
+  }
+
+  expect_failures = [var.notifications]
+}
+
+run "half_a_subscription" {
+  command = plan
+
+  variables {
+    notifications = { escalation = { expected_subscriptions = 1.5 } }
+  }
+
+  expect_failures = [var.notifications]
+}
+
+run "no_message_at_all" {
+  command = plan
+
+  variables {
+    notifications = { messages_a_minute = 0 }
+  }
+
+  expect_failures = [var.notifications]
+}
+
+run "subscriptions_by_addresses" {
+  command = plan
+
+  variables {
+    notifications = {
+      email_addresses = ["a@example.com", "b@example.com"]
+      escalation      = { expected_subscriptions = 0 }
+    }
+  }
+
+  assert {
+    condition     = local.expected_subscriptions == { notifications = 2, escalations = 0 } && module.incident[0].function_environment["GDR_MESSAGES_A_MINUTE"] == "6"
+    error_message = "As many subscriptions must be expected as there are addresses, or as the number says, and people get six messages a minute."
+  }
+}
+
+run "somebody_is_expected" {
+  command = plan
+
+  assert {
+    condition     = local.expected_subscriptions == { notifications = 1, escalations = 1 }
+    error_message = "A topic without addresses must have a subscriber."
+  }
+}

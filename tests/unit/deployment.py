@@ -9,6 +9,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -19,6 +20,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from guardduty_response.decision import configuration
 from moto import mock_aws
 
+from tests.support.repository import ROOT
 from tests.unit.background import drain
 
 Json = dict[str, Any]
@@ -32,6 +34,10 @@ REGION, SECURITY, MEMBER, PREFIX = (
 TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
+
+# What the index "outbox" has of a message (modules/incident/main.tf).
+_TABLE_TF = (ROOT / "modules/incident/main.tf").read_text()
+WAITING: list[str] = json.loads(re.findall(r"non_key_attributes = (\[.*\])", _TABLE_TF)[0])
 
 # Roles of the response in member accounts, everything switched on that it can have, and in the
 # Identity Center account.
@@ -183,6 +189,12 @@ def deployed() -> Iterator[Deployment]:
         os.environ.update(kept)
 
 
+def _index(name: str, range_key: str, projection: Any) -> Any:
+    keys = {name: "HASH", range_key: "RANGE"}
+    schema = [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()]
+    return {"IndexName": name, "Projection": projection, "KeySchema": schema}
+
+
 class Deployment:
     """Holds everything that a function meets, and shows what people and auditors see of it."""
 
@@ -198,7 +210,7 @@ class Deployment:
         self.queues = {
             name: self._queue(name) for name in ("notifications", "escalations", "dead-letters")
         }
-        topics = {name: self._topic(name) for name in ("notifications", "escalations")}
+        self.topics = {name: self._topic(name) for name in ("notifications", "escalations")}
         role = self.iam.create_role(RoleName="machine", AssumeRolePolicyDocument="{}")["Role"][
             "Arn"
         ]
@@ -212,8 +224,8 @@ class Deployment:
             "GDR_TABLE": TABLE,
             "GDR_BUCKET": BUCKET,
             "GDR_NAME_PREFIX": PREFIX,
-            "GDR_TOPIC_ARN": topics["notifications"],
-            "GDR_ESCALATION_TOPIC_ARN": topics["escalations"],
+            "GDR_TOPIC_ARN": self.topics["notifications"],
+            "GDR_ESCALATION_TOPIC_ARN": self.topics["escalations"],
             "GDR_INCIDENT_MACHINE_ARN": f"{MACHINES}incident",
             "GDR_NOTICE_MACHINE_ARN": f"{MACHINES}notice",
             "GDR_DEAD_LETTERS_URL": self.queues["dead-letters"],
@@ -228,21 +240,19 @@ class Deployment:
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
                 {"AttributeName": n, "AttributeType": "S"}
-                for n in ("pk", "sk", "open", "updated_at")
+                for n in ("pk", "sk", "open", "updated_at", "outbox", "written_at")
             ],
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
                 {"AttributeName": "sk", "KeyType": "RANGE"},
             ],
             GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "open",
-                    "Projection": {"ProjectionType": "ALL"},
-                    "KeySchema": [
-                        {"AttributeName": "open", "KeyType": "HASH"},
-                        {"AttributeName": "updated_at", "KeyType": "RANGE"},
-                    ],
-                }
+                _index("open", "updated_at", {"ProjectionType": "ALL"}),
+                _index(
+                    "outbox",
+                    "written_at",
+                    {"ProjectionType": "INCLUDE", "NonKeyAttributes": WAITING},
+                ),
             ],
         )
 

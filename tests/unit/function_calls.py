@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardduty_response.functions import incident, reconcile
+from guardduty_response.incident import notifications
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso
+from guardduty_response.incident.outbox.message import reason_for
+from guardduty_response.incident.outbox.sender import Sent
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import EXECUTIONS, Deployment
@@ -15,6 +19,7 @@ from tests.unit.deployment import EXECUTIONS, Deployment
 Json = dict[str, Any]
 EXECUTION = f"{EXECUTIONS}incident:first"
 NOTICE = f"{EXECUTIONS}notice:first"
+OUTBOX = {"source": "guardduty-response.outbox"}
 
 
 def call(step_name: str, **event: Any) -> Json:
@@ -45,6 +50,12 @@ def target(name: str = "i-1", **more: Any) -> Json:
 def kinds(messages: list[Json]) -> list[str]:
     """Returns which messages arrived: their attribute 'event'."""
     return [message["MessageAttributes"]["event"]["Value"] for message in messages]
+
+
+def tell(record: IncidentRepository, event: str, meta: Any, targets: Any = (), **more: Any) -> Sent:
+    """Sends a message about an incident, for a reason of its own."""
+    draft = notifications.Draft(event, reason_for(event, secrets.token_hex(4)), **more)
+    return notifications.notify(record, meta, list(targets), draft)
 
 
 def notified(deployment: Deployment) -> tuple[list[str], list[str]]:

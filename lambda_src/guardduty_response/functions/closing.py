@@ -57,7 +57,7 @@ def close(
         record.leases.release_all(targets, owner)
     note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
-    notify(record, meta, targets, note)
+    notify(record, meta, targets, note, owner)
     return answer(meta, [])
 
 

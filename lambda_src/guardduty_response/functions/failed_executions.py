@@ -15,6 +15,9 @@ from guardduty_response.errors import MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import notifications, opening
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.history import reason_failed
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
 from guardduty_response.incident.target_repository import incident_key
@@ -30,26 +33,26 @@ class Handled(TypedDict):
 def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     """Reports that the incident's execution failed: FAILED if the incident was in progress.
 
-    Otherwise the status stands. Notifies and escalates either way, once for each execution, and
-    before the status moves: what fails on the way is found again by the next run.
+    Otherwise the status stands. Notifies and escalates either way, once for each execution. The
+    message is written before the status moves: what fails on the way is found by the next run.
     """
-    meta, targets, _ = record.read(incident_id)
-    if meta.get("death_told") == meta["execution"]:
-        return
+    meta, targets, _, history = record.read_whole(incident_id)
     in_progress = Status(meta["status"]) in IN_PROGRESS
+    reason = reason_failed(meta["execution"])
+    if history.has(reason) and not in_progress:
+        return
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
             target["status"], target["verdict"] = Status.FAILED, why
             record.end_target(incident_id, {**target}, Status.FAILED, why)
     name = "execution failed" if in_progress else "execution failed after the verdict"
-    record.event(incident_id, name, why, actor="watchdog")
     shown = Status.FAILED if in_progress else Status(meta["status"])
     message = shown if in_progress else "problem"
-    notifications.publish(message, {**meta, "status": shown}, targets, note=why, escalate=True)
+    draft = Draft(message, reason, note=why, escalate=True, entry=(name, why), actor="watchdog")
+    notifications.notify(record, {**meta, "status": shown}, targets, draft)
     if in_progress:
         reasons = [*(meta.get("reasons") or []), why]
         record.transition(incident_id, Event.EXECUTION_FAILED, reasons=reasons)
-    record.note(incident_id, death_told=meta["execution"])
 
 
 def report_lost(record: IncidentRepository, event: Any, execution: str, why: str) -> None:
@@ -61,9 +64,16 @@ def report_lost(record: IncidentRepository, event: Any, execution: str, why: str
         fail(record, incident_id, why)
         return
     # Whatever the incident has come to, it goes on.
-    record.event(incident_id, "recurrence lost", why, actor="watchdog")
     stored, targets, _ = record.read(incident_id)
-    notifications.publish("problem", stored, targets, note=why, escalate=True)
+    draft = Draft(
+        "problem",
+        reason_for("recurrence", meta["finding_key"], execution),
+        note=why,
+        escalate=True,
+        entry=("recurrence lost", why),
+        actor="watchdog",
+    )
+    notifications.notify(record, stored, targets, draft)
 
 
 def handle(record: IncidentRepository, detail: Payload) -> Handled:

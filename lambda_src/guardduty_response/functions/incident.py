@@ -22,6 +22,9 @@ from guardduty_response.incident import (
 )
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.history import History
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
 from guardduty_response.monitoring import recheck
@@ -38,8 +41,9 @@ def _notify_start(event: Payload) -> Answer:
         detail = "after the loss of containment, the resource is contained once more"
         record.event(incident_id, "contained again", detail)
         return {}
-    notifications.publish("started", meta, [])
-    record.event(incident_id, "announced", "people were notified that the response started")
+    reason = reason_for("started", event["execution"])
+    if notifications.notify(record, meta, [], Draft("started", reason)).reached:
+        record.event(incident_id, "announced", "people were notified that the response started")
     return {}
 
 
@@ -58,8 +62,10 @@ def _ask(event: Payload) -> Answer:
         f"Without an answer in {minutes} minutes nothing is changed and the incident ends as"
         " TIMED_OUT."
     )
-    notifications.publish("approval", meta, targets, note=note, escalate=True)
-    record.event(incident_id, "asked", note)
+    # A repeated task has a token of its own, and asks the same.
+    reason = reason_for("approval", event["execution"], meta.get("plan_digest") or "")
+    draft = Draft("approval", reason, note=note, escalate=True, entry=("asked", note))
+    notifications.notify(record, meta, targets, draft)
     return {}
 
 
@@ -100,7 +106,7 @@ def _verdict(event: Payload) -> Answer:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
             # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
-            statuses.append(Status(outcome.settle(record, incident_id)[0]["status"]))
+            statuses.append(Status(outcome.settle(record, incident_id).meta["status"]))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
@@ -109,20 +115,19 @@ def _verdict(event: Payload) -> Answer:
         verified.append(reference)
     if not verified:
         return {"status": combine(statuses)}
-    meta, targets = outcome.settle(record, incident_id)
+    meta, targets, history = outcome.settle(record, incident_id)
     for reference in verified:
         rechecked = bool(reference.get("verify_only"))
         if rechecked and meta.get("unverified"):
             detail = "containment could be read again"
             record.event(incident_id, "verified again", detail, target=reference["id"])
             record.note(incident_id, unverified="")
+            meta["unverified"] = ""
         target = _find(targets, reference)
-        _send_verdict(record, meta, target, event["execution"], rechecked)
+        history = _send_verdict(record, meta, history, target, event["execution"], rechecked)
         outcome.settle_linked(
             record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
         )
-        if reference is not verified[-1]:
-            meta = record.meta(incident_id)  # says what was sent
         statuses.append(Status(target["status"]))
     return {"status": combine(statuses)}
 
@@ -139,37 +144,43 @@ def _find(targets: list[TargetRecord], reference: TargetPayload) -> TargetRecord
 def _send_verdict(
     record: IncidentRepository,
     meta: IncidentRecord,
+    history: History,
     target: TargetRecord,
     execution: str,
     rechecked: bool,
-) -> None:
-    """Writes the verdict into the timeline and sends it, unless a recheck found nothing new."""
+) -> History:
+    """Writes the verdict into the timeline and sends it, unless a recheck found nothing new.
+
+    Returns what people were told by now.
+    """
     incident_id, status = meta["incident_id"], Status(target["status"])
-    news = recheck.news(meta, target) if rechecked else []
-    unchanged = rechecked and meta.get("told") == meta["status"] and not news
-    # A recheck that finds nothing new leaves no trace but its time.
-    if not (unchanged and recheck.is_latest(meta, execution)):
-        sentences = [target.get("verdict", "")]
-        if news:
-            sentences += summary.containment_loss(target["breach"])[1:]
-        record.event(incident_id, f"verdict {status}", "; ".join(sentences), target=target["id"])
-    if unchanged:
-        return
+    news = recheck.news(history, target) if rechecked else []
+    sentences = [target.get("verdict", "")]
+    if news:
+        sentences += summary.containment_loss(target["breach"])[1:]
+    entry = (f"verdict {status}", "; ".join(sentences))
+    if rechecked and history.status == meta["status"] and not news:
+        # A recheck that finds nothing new leaves no trace but its time.
+        if not recheck.is_latest(meta, execution):
+            record.event(incident_id, *entry, target=target["id"])
+        return history
     lost = Status(meta["status"]) is Status.CONTAINMENT_LOST
     shown = Status.CONTAINMENT_LOST if lost else status
-    notifications.publish(
+    draft = Draft(
         shown,
-        {**meta, "status": shown},
-        [target],
-        note=recheck.next_response(meta, shown),
+        reason_for("status", shown, target["arn"], execution, *news),
+        note=recheck.next_response(meta, history, shown, target),
         escalate=shown in ESCALATE,
+        execution=execution,
+        losses=news if lost else [],
+        entry=entry,
+        target=target["id"],
+        held_for=recheck.held_for(
+            meta, history, shown, target, rechecked or meta.get("contained_again") == execution
+        ),
     )
-    notified_losses: list[str] = []
-    if lost:
-        notified_losses = sorted({*(meta.get("breach_told") or []), *news})
-    record.note(
-        incident_id, told=shown, told_by=execution, breach_told=notified_losses, left_told=""
-    )
+    notifications.notify(record, {**meta, "status": shown}, [target], draft)
+    return history.with_message(draft.known(meta, [target]))
 
 
 # -- failures beside containment -------------------------------------------------------------------
@@ -189,9 +200,15 @@ def _not_handed_over(event: Payload) -> Answer:
     record, incident_id = incidents(), event["incident_id"]
     command = commands.start_response(event["machine"], event["finding_key"])
     note = f"An incident of its own could not be started ({event['error']}). Start it: {command}"
-    record.event(incident_id, "not handed over", note)
     meta, targets, _ = record.read(incident_id)
-    notifications.publish("problem", meta, targets, note=note, escalate=True)
+    draft = Draft(
+        "problem",
+        reason_for("not_handed_over", event["execution"], event["finding_key"]),
+        note=note,
+        escalate=True,
+        entry=("not handed over", note),
+    )
+    notifications.notify(record, meta, targets, draft)
     return {}
 
 
@@ -218,9 +235,10 @@ def _close(event: Payload) -> Answer:
     else:
         why = error or outcome.NO_RESULT
         outcome.finish_targets(record, incident_id, Status.FAILED, why)
-        meta, targets = outcome.settle(record, incident_id)
+        settled = outcome.settle(record, incident_id)
+        meta, targets = settled.meta, settled.targets
     meta = _write_report(record, meta)
-    _send_end(record, meta, targets, decision, error)
+    _send_end(record, meta, targets, event)
     record.leases.release_all(meta.get("targets") or [], event["execution"])
     return {"status": Status(meta["status"])}
 
@@ -253,22 +271,29 @@ def _send_end(
     record: IncidentRepository,
     meta: IncidentRecord,
     targets: list[TargetRecord],
-    decision: str,
-    error: str,
+    event: Payload,
 ) -> None:
     """Sends the status, if it was not sent yet, or the end of the response."""
     incident_id, status = meta["incident_id"], Status(meta["status"])
-    new_status = meta.get("told") != status
+    decision, error = event["decision"], event.get("error") or ""
+    history, answer = record.history(meta), recurrence.answer(meta)
+    new_status = history.status != status
     name = "problem" if error else "closing"
     if new_status:
         name = status
-    if not error and recurrence.is_answered_as_before(meta):
+    if not error and recurrence.is_answered_as_before(meta, history):
         record.event(incident_id, "decided as before", "nothing new to tell people")
-    elif new_status or error or not meta.get("closed_once"):
+    elif new_status or error or not history.has_ended:
         urgent = status in ESCALATE and (new_status or bool(error))
-        escalate = urgent or decision == "failed"
-        notifications.publish(name, meta, targets, note=error, escalate=escalate)
-    record.note(incident_id, closed_once=True, told=status)
+        draft = Draft(
+            name,
+            reason_for("ended", event["execution"], history.run, status, error, *answer),
+            note=error,
+            escalate=urgent or decision == "failed",
+            execution=event["execution"],
+            answer=answer,
+        )
+        notifications.notify(record, meta, targets, draft)
     report_key = meta.get("report_key", "not written")
     record.event(incident_id, "ended", f"status {status}; report {report_key}")
 

@@ -14,6 +14,8 @@ from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import seconds_left
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 from guardduty_response.incident.target_repository import incident_key
@@ -109,8 +111,10 @@ def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
     opened = record.open(meta)
     if opened.outcome is OnFinding.START:
         record.event(incident_id, "skipped", why)
-        # Notified before the status moves: a retry then sends what was not sent.
-        notifications.publish(Status.SKIPPED, {**opened.meta, "status": Status.SKIPPED}, [])
+        # Written before the status moves: a retry then writes what was not written.
+        reason = reason_for("unreadable", execution)
+        skipped: IncidentRecord = {**opened.meta, "status": Status.SKIPPED}
+        notifications.notify(record, skipped, [], Draft(Status.SKIPPED, reason))
         record.transition(incident_id, Event.SKIPPED, decision="skip")
     return _done(incident_id, why)
 
@@ -233,8 +237,10 @@ def notify_only(event: Payload) -> Answer:
     record, opened = _open_record(delivered, decided, execution)
     if opened.outcome is not OnFinding.START:
         return _done(seen.incident_id, "finding recurred")
-    # Notified before the status moves: a retry then sends what was not sent.
-    notifications.publish("notice", {**opened.meta, "status": Status.NOTIFIED}, [])
-    record.event(seen.incident_id, "notified", "a message was sent to the notification topic")
+    # Written before the status moves: a retry then writes what was not written.
+    shown: IncidentRecord = {**opened.meta, "status": Status.NOTIFIED}
+    draft = Draft("notice", reason_for("notice", execution))
+    if notifications.notify(record, shown, [], draft).reached:
+        record.event(seen.incident_id, "notified", "a message was sent to the notification topic")
     record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
     return _done(seen.incident_id, "notified")

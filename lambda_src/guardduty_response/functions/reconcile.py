@@ -2,7 +2,8 @@
 
 It is told of failed executions, looks for incidents that no execution works on, and takes up events
 that EventBridge could not deliver. Each is recorded and escalated; it can act on no resource. It
-also starts the rechecks of containment (monitoring/schedule.py).
+also starts the rechecks of containment (monitoring/schedule.py), and sends messages that wait
+(incident/outbox/waiting.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident.moments import iso
+from guardduty_response.incident.outbox import subscriptions, waiting
 from guardduty_response.incident.repository import IncidentRepository, old_references
 from guardduty_response.monitoring import schedule
 
@@ -33,6 +35,12 @@ class Reconciled(TypedDict):
 
     failed: list[str]
     unwatched: list[str]
+
+
+class Delivery(waiting.Delivered):
+    """Declares what was sent, and what is wrong with the topics' subscriptions."""
+
+    problems: list[str]
 
 
 class FailedMessage(TypedDict):
@@ -81,6 +89,17 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
     if errors:
         raise errors[0]
     return {"failed": failed, "unwatched": unmonitored}
+
+
+def _deliver() -> Delivery:
+    """Sends messages that wait, and looks at who is subscribed to the topics."""
+    table = _record().table
+    problems: list[str] = []
+    try:
+        problems = subscriptions.look(table)
+    except Exception as error:  # messages are sent all the same
+        _log_failure("subscriptions not looked at", error)
+    return {**waiting.send_waiting(table), "problems": problems}
 
 
 def _take_over_old(record: IncidentRepository) -> None:
@@ -144,6 +163,8 @@ def _run(event: Payload) -> Answer:
         return failed_executions.handle(_record(), event["detail"])
     if event.get("source") == "guardduty-response.sweeper":
         return _reconcile()
+    if event.get("source") == "guardduty-response.outbox":
+        return _deliver()
     if event.get("source") == "guardduty-response.watch":
         return schedule.start_scheduled(_record(), event)
     if event.get("detail-type") == _API_CALL:

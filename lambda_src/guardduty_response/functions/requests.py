@@ -9,6 +9,8 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import notifications, report
 from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
@@ -62,18 +64,28 @@ def acquire_leases(
 
 
 def notify(
-    record: IncidentRepository, meta: IncidentRecord, targets: list[TargetRecord], note: str
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    note: str,
+    request: str,
 ) -> None:
-    """Writes the report anew, then sends the message; a missing report hides nothing."""
+    """Writes the report anew, then sends the message; a missing report hides nothing.
+
+    ``request``: what makes this restore or closing distinct, such as the owner of its leases.
+    """
     incident_id, status = meta["incident_id"], Status(meta["status"])
     try:
         meta["report_key"] = report.write(record, incident_id, evidence_store.put)
     except Exception as error:
         record.event(incident_id, "report failed", f"{type(error).__name__}: {error}")
-    notifications.publish(
-        status, meta, targets, note=f"Requested by {note}.", escalate=status in ESCALATE
+    draft = Draft(
+        status,
+        reason_for("request", request),
+        note=f"Requested by {note}.",
+        escalate=status in ESCALATE,
+        execution=request,
     )
-    fields: IncidentRecord = {"told": status}
+    notifications.notify(record, meta, targets, draft)
     if "report_key" in meta:
-        fields["report_key"] = meta["report_key"]
-    record.note(incident_id, **fields)
+        record.note(incident_id, report_key=meta["report_key"])

@@ -221,20 +221,24 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
     finally:
         record.leases.release_all(targets, owner)
     meta["status"] = _settle(record, meta, restored)
-    notify(record, meta, restored, requester)
+    notify(record, meta, restored, requester, owner)
     for target in restored:
-        _tell_linked(record, incident_id, target, requester)
+        _tell_linked(record, incident_id, target, requester, owner)
     return answer(meta, restored)
 
 
 def _tell_linked(
-    record: IncidentRepository, incident_id: str, target: TargetRecord, requester: str
+    record: IncidentRepository,
+    incident_id: str,
+    target: TargetRecord,
+    requester: str,
+    request: str,
 ) -> None:
     """Tells the other incidents of the containment that it was restored."""
     why = f"{target.get('verdict', '')}, by incident {incident_id}"
     for other in outcome.settle_linked(record, incident_id, target, why):
         meta, targets, _ = record.read(other)
-        notify(record, meta, targets, f"{requester}, for incident {incident_id}")
+        notify(record, meta, targets, f"{requester}, for incident {incident_id}", request)
 
 
 def _reason_to_keep(event: Payload) -> str | None:

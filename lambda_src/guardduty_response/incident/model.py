@@ -229,22 +229,16 @@ class IncidentRecord(TypedDict, total=False):
     emissions: int  # how often GuardDuty sent the finding
     task_token: str  # answers the approval; never shown
     report_key: str
-    closed_once: bool
     checked_at: str
-    # notifications sent
-    told: str  # status that was sent last
-    told_by: str  # execution that sent it
-    answer_told: list[str]  # what was decided, and sent, before the incident was opened again
-    breach_told: list[str]  # lost checks and CloudTrail events that were sent
-    left_told: str
-    death_told: str  # execution whose failure was sent
+    answer_told: list[str]  # what a release before 0.2 said was decided, where nothing was done
+    run: str  # when it was opened last; messages say in which run they were written
     # monitoring
     watch: RecheckReference
     undone_by: ChangeEvent  # the change that started the latest recheck
     contained_again: str  # execution that contains again after a loss
     left_breached: str  # why a loss was left to people
-    unverified: str  # why containment could not be read, while that is so
-    unwatched: str  # "yes" while the playbook is switched off
+    unverified: str  # since when containment cannot be read, while that is so
+    unwatched: str  # since when the playbook is switched off, while that is so
 
 
 class TimelineEvent(TypedDict, total=False):
@@ -274,9 +268,38 @@ class Lease(TypedDict, total=False):
 MessageAttributes = dict[str, dict[str, str]]
 
 
-class Notification(TypedDict):
-    """Declares what is published to a topic."""
+class MessageRecord(TypedDict, total=False):
+    """Declares the MESSAGE item: what people are told about an incident, on one topic, and why.
 
-    Subject: str  # ASCII, at most 100 characters
-    Message: str
-    MessageAttributes: MessageAttributes
+    Its text is an item of its own (pk ``TEXT#incident``, sk the reason), so that who reads an
+    incident does not read every text.
+    """
+
+    pk: str
+    sk: str  # MESSAGE#topic#reason
+    incident_id: str
+    topic: str  # notifications or escalations
+    reason: str  # why people are told: a word, and a hash of what makes it distinct
+    event: str  # started, approval, notice, closing, problem, or a status
+    status: str
+    subject: str
+    attributes: MessageAttributes
+    run: str  # of the incident, when it was written
+    execution: str  # that wrote it
+    losses: list[str]  # lost checks and CloudTrail events that people learn of
+    actors: list[str]  # who is said to have undone containment
+    answer: list[str]  # what was decided about the finding, where nothing was done
+    resource: str  # IDs of the targets that it is about, joined by commas
+    written_at: str
+    # while it waits
+    outbox: str  # sparse index: a number that spreads what waits
+    sending_until: str  # somebody is sending it, until then
+    group: str  # messages that go out together
+    hold_until: str  # not sent before that
+    tries: int
+    error: str  # why it could not be sent
+    # afterwards
+    sent_at: str
+    message_id: str  # by Amazon SNS
+    digest: str  # message ID of the digest that it went out in
+    nobody: bool  # the topic had no confirmed subscription

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from guardduty_response.aws import clients
 from guardduty_response.aws.log import log
 from guardduty_response.decision import configuration, finding
-from guardduty_response.incident import siem_link, summary
-from guardduty_response.incident.model import IncidentRecord, Notification, TargetRecord
+from guardduty_response.incident import siem_link, summary, timeline
+from guardduty_response.incident.model import (
+    IncidentRecord,
+    MessageAttributes,
+    MessageRecord,
+    TargetRecord,
+)
+from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.outbox.message import (
+    NOTIFICATIONS,
+    reason_for,
+    sort_key,
+    topic_arns,
+)
+from guardduty_response.incident.outbox.sender import Sent, Text, write_and_send
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
@@ -153,10 +168,60 @@ def _headlines(event: str, meta: IncidentRecord) -> list[str]:
     return [_SAMPLE, _SAMPLE_FAILED if event in ESCALATE else headline]
 
 
-def _request(
-    event: str, meta: IncidentRecord, targets: list[TargetRecord], note: str
-) -> Notification:
-    subject, body = compose(event, meta, targets, note)
+@dataclass(frozen=True)
+class Draft:
+    """Says what to tell people of an incident, and why.
+
+    ``event`` and ``note``: as for ``compose``. ``reason``: as ``outbox.message.reason_for`` makes
+    it; nobody is told twice for the same reason. ``escalate``: to the escalation topic, too.
+    ``entry``: name and detail of an event that is written to the timeline with the message.
+    """
+
+    event: str
+    reason: str
+    note: str = ""
+    escalate: bool = False
+    execution: str = ""
+    losses: Sequence[str] = ()
+    answer: Sequence[str] = ()
+    entry: tuple[str, str] | None = None
+    target: str = ""
+    actor: str = ""
+    held_for: str = ""  # the resource whose repeated losses are told of once an hour
+
+    def known(self, meta: IncidentRecord, targets: list[TargetRecord]) -> MessageRecord:
+        """Returns the message as the history has it once it is written."""
+        return {**_message(self, meta, targets), "written_at": now()}
+
+
+def _message(draft: Draft, meta: IncidentRecord, targets: list[TargetRecord]) -> MessageRecord:
+    changes = [
+        change for target in targets for change in (target.get("breach") or {}).get("by", [])
+    ]
+    message: MessageRecord = {
+        "incident_id": meta["incident_id"],
+        "reason": draft.reason,
+        "event": draft.event,
+        "status": meta["status"],
+        "attributes": _attributes(draft.event, meta),
+        "run": meta.get("run") or "",
+        "execution": draft.execution,
+        "losses": list(draft.losses),
+        "actors": sorted({change["who"] or "unknown" for change in changes})
+        if draft.losses
+        else [],
+        "answer": list(draft.answer),
+        "resource": ",".join(target["id"] for target in targets)[:300],
+    }
+    if draft.held_for:
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        message["group"] = f"{draft.held_for} {hour:%Y-%m-%dT%H}"
+        message["hold_until"] = iso(hour + timedelta(hours=1))
+    return message
+
+
+def _attributes(event: str, meta: IncidentRecord) -> MessageAttributes:
+    """Returns the message's attributes, which serve filter policies."""
     texts = {
         "event": event,
         "status": meta["status"],
@@ -169,40 +234,32 @@ def _request(
         name: {"DataType": "String", "StringValue": str(value)} for name, value in texts.items()
     }
     attributes["severity"] = {"DataType": "Number", "StringValue": _severity(meta)}
-    return {
-        "Subject": subject,
-        "Message": body.encode()[:_MESSAGE_BYTES].decode(errors="ignore"),
-        "MessageAttributes": attributes,
-    }
+    return attributes
 
 
-def publish(
-    event: str,
-    meta: IncidentRecord,
-    targets: list[TargetRecord],
-    note: str = "",
-    escalate: bool = False,
-) -> None:
-    """Sends a message to the notification topic and, with ``escalate``, to the escalation topic.
+def notify(
+    record: IncidentRepository, meta: IncidentRecord, targets: list[TargetRecord], draft: Draft
+) -> Sent:
+    """Writes a message for the notification topic, and sends it (outbox/sender.py).
 
-    ``event`` and ``note`` as for ``compose``. The message's attributes serve filter policies.
-    A sample finding escalates nothing. Raises the first error after every topic was tried.
+    A sample finding escalates nothing. Raises botocore ClientError when the message cannot be
+    written. One that cannot be sent waits.
     """
-    request = _request(event, meta, targets, note)
-    topics = [os.environ["GDR_TOPIC_ARN"]]
-    escalate = escalate and not meta.get("sample")
-    if escalate and os.environ["GDR_ESCALATION_TOPIC_ARN"] != topics[0]:
-        topics.insert(0, os.environ["GDR_ESCALATION_TOPIC_ARN"])
-    sns = clients.client("sns")
-    failures: list[Exception] = []
-    for topic in topics:
-        try:
-            sns.publish(TopicArn=topic, **request)
-        except Exception as error:  # one broken topic must not silence the other
-            log("publish failed", topic=topic, detail=str(error)[:300])
-            failures.append(error)
-    if failures:
-        raise failures[0]
+    subject, body = compose(draft.event, meta, targets, draft.note)
+    text = Text(subject, body.encode()[:_MESSAGE_BYTES].decode(errors="ignore"))
+    escalate = draft.escalate and not meta.get("sample")
+    topics = [topic for topic in topic_arns() if escalate or topic == NOTIFICATIONS]
+    event = None
+    if draft.entry:
+        event = timeline.entry(meta["incident_id"], *draft.entry, draft.target, draft.actor)
+    message = _message(draft, meta, targets)
+    return write_and_send(record.table, message, text, topics, event)
+
+
+def is_written(record: IncidentRepository, incident_id: str, reason: str) -> bool:
+    """Tells whether a message was written for this reason."""
+    key = sort_key(NOTIFICATIONS, reason)
+    return record.table.get(f"INCIDENT#{incident_id}", key) is not None
 
 
 def notify_unverified(
@@ -212,12 +269,31 @@ def notify_unverified(
 
     Sends nothing more until it was read again.
     """
-    if meta.get("unverified"):
+    since = meta.get("unverified") or now()
+    if not _is_time(since):
+        return  # people were told by a release before 0.2
+    if not meta.get("unverified"):
+        record.note(meta["incident_id"], unverified=since)
+    elif is_written(record, meta["incident_id"], reason_for("unverified", since)):
         return
     note = (
         f"Containment could not be verified: {why}. Every recheck tries again; this message is sent"
         " once."
     )
-    record.event(meta["incident_id"], "not verified", why, actor="watch")
-    publish("problem", meta, targets, note=note, escalate=True)
-    record.note(meta["incident_id"], unverified=why[:1000])
+    draft = Draft(
+        "problem",
+        reason_for("unverified", since),
+        note=note,
+        escalate=True,
+        entry=("not verified", why),
+        actor="watch",
+    )
+    notify(record, meta, targets, draft)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

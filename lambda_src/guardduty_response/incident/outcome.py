@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.model import IncidentRecord, TargetRecord
+from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
@@ -47,22 +50,28 @@ def _event_of(verdict: Status, status: Status) -> Event:
     return _VERDICTS.get(verdict, Event.FAILED)
 
 
-def settle(
-    record: IncidentRepository, incident_id: str
-) -> tuple[IncidentRecord, list[TargetRecord]]:
-    """Sets the incident's status once all targets have a verdict; returns META and targets."""
-    meta, targets, _ = record.read(incident_id)
+class Settled(NamedTuple):
+    """Holds an incident after ``settle``, and what people were told before."""
+
+    meta: IncidentRecord
+    targets: list[TargetRecord]
+    history: History
+
+
+def settle(record: IncidentRepository, incident_id: str) -> Settled:
+    """Sets the incident's status once all targets have a verdict."""
+    meta, targets, _, history = record.read_whole(incident_id)
     statuses = [Status(target["status"]) for target in targets]
     if not any(status in IN_PROGRESS for status in statuses):
         combined, present = combine(statuses), Status(meta["status"])
         if combined is present and combined not in WATCHED:
-            return meta, targets  # told of a restore a second time, say
+            return Settled(meta, targets, history)  # told of a restore a second time, say
         event = _event_of(combined, present)
         try:
             meta["status"] = record.transition(incident_id, event)
         except IllegalTransition as error:
             record.event(incident_id, "status kept", str(error))
-    return meta, targets
+    return Settled(meta, targets, history)
 
 
 def is_monitored(record: IncidentRepository, incident_id: str) -> bool:
@@ -102,7 +111,7 @@ def _follow(record: IncidentRepository, incident_id: str, target: TargetRecord, 
     if before in IN_PROGRESS:
         return False
     record.follow_containment(incident_id, target)
-    if Status(settle(record, incident_id)[0]["status"]) is before:
+    if Status(settle(record, incident_id).meta["status"]) is before:
         return False
     record.event(incident_id, "containment changed", why, target=target["id"])
     return True

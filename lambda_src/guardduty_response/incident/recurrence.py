@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from guardduty_response.decision.configuration import PAUSED
 from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
     ENDED,
@@ -54,19 +57,30 @@ def _was_paused(stored: IncidentRecord) -> bool:
     return any(reason.startswith(PAUSED) for reason in stored.get("reasons") or [])
 
 
-def answer_told(stored: IncidentRecord) -> list[str]:
-    """Returns what people were told that was decided about the finding, if nothing was done."""
-    status = Status(stored["status"])
-    return _answer(stored) if status in _QUIET and stored.get("told") == status else []
+def answer_of_old(stored: IncidentRecord) -> IncidentRecord:
+    """Returns what a release before 0.2 said was decided, where nothing was done.
+
+    META keeps it for ``is_answered_as_before``: what is decided anew takes its place there.
+    """
+    status, flags = Status(stored["status"]), cast(Mapping[str, Any], stored)
+    known = status in _QUIET and flags.get("told") == status and not stored.get("run")
+    return {"answer_told": answer(stored)} if known else {}
 
 
-def is_answered_as_before(meta: IncidentRecord) -> bool:
+def is_answered_as_before(meta: IncidentRecord, history: History) -> bool:
     """Tells whether people know the answer to a finding that was decided anew."""
-    return bool(meta.get("answer_told")) and meta.get("answer_told") == _answer(meta)
+    last = history.last_status
+    known = last.get("answer") if last else []
+    return bool(known) and known == answer(meta)
 
 
-def _answer(meta: IncidentRecord) -> list[str]:
-    """Returns what was decided: status, mode, severity and the reasons."""
+def answer(meta: IncidentRecord) -> list[str]:
+    """Returns what was decided: status, mode, severity and the reasons.
+
+    Empty where something was done.
+    """
+    if meta["status"] not in _QUIET:
+        return []
     severity = f"{float(meta['severity']):g}"
     return [str(meta["status"]), meta["mode"], severity, *(meta.get("reasons") or [])]
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from guardduty_response.decision import configuration
 from guardduty_response.incident import commands, html, summary
 from guardduty_response.incident.model import (
     EvidenceEntry,
     IncidentRecord,
+    MessageRecord,
     StoredObject,
     TargetRecord,
     TimelineEvent,
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import search_links
+from guardduty_response.incident.outbox.history import messages_of
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
@@ -149,11 +151,35 @@ def _target_section(target: TargetRecord, incident_id: str) -> str:
     )
 
 
+def _messages_section(messages: Sequence[MessageRecord]) -> str:
+    """Lists what people were told, and whether anybody could get it."""
+    rows = [
+        [
+            html.text(message["written_at"]),
+            html.text(message["topic"]),
+            html.text(message["subject"]),
+            html.text(_delivery(message)),
+        ]
+        for message in sorted(messages, key=lambda message: message["written_at"])
+    ]
+    columns = ["Written (UTC)", "Topic", "Message", "Sent (UTC)"]
+    return f"<h2>Messages</h2>{html.table(columns, rows)}"
+
+
+def _delivery(message: MessageRecord) -> str:
+    if not message.get("sent_at"):
+        return f"waits {message.get('error', '')}".strip()
+    way = f" in digest {message['digest']}" if message.get("digest") else ""
+    nobody = ", published to nobody: no confirmed subscription" if message.get("nobody") else ""
+    return f"{message['sent_at']}{way}{nobody}"
+
+
 def render(
     meta: IncidentRecord,
     targets: list[TargetRecord],
     events: list[TimelineEvent],
     restore: bool = False,
+    messages: Sequence[MessageRecord] = (),
 ) -> str:
     """Returns the page. ``restore``: whether there is a restore function.
 
@@ -187,6 +213,7 @@ def render(
         f"{links}{observations}"
         f"<h2>Undo</h2>{_undo_section(meta, restore)}"
         f"{''.join(_target_section(target, meta['incident_id']) for target in targets)}"
+        f"{_messages_section(messages)}"
         f"<h2>Timeline</h2>{html.timeline(events)}"
         f"{html.table(['When (UTC)', 'Event', 'Resource', 'Detail'], event_rows)}"
         f"<footer>Written {html.text(now())} from the incident record. record.json beside this page"
@@ -197,11 +224,14 @@ def render(
 def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str:
     """Stores report.html and record.json as evidence; returns the report's key in the bucket."""
     meta, targets, events = record.read(incident_id)
+    messages = messages_of(record.table, incident_id)
     meta.pop("task_token", None)  # whoever has it can approve
     document = json.dumps(
-        {"incident": meta, "targets": targets, "timeline": events}, sort_keys=True, indent=1
+        {"incident": meta, "targets": targets, "timeline": events, "messages": messages},
+        sort_keys=True,
+        indent=1,
     )
     put(incident_id, "record.json", document.encode())
     options = configuration.load().playbooks.get(meta.get("playbook") or "", {})
-    page = render(meta, targets, events, bool(options.get("restore")))
+    page = render(meta, targets, events, bool(options.get("restore")), messages)
     return put(incident_id, "report.html", page.encode())["key"]

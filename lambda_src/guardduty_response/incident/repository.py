@@ -7,15 +7,14 @@ something is conditional, so concurrent executions cannot both win.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.incident import recurrence
+from guardduty_response.incident import recurrence, timeline
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
@@ -26,6 +25,7 @@ from guardduty_response.incident.model import (
     TimelineEvent,
 )
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.outbox.history import History, history_of, messages_of
 from guardduty_response.incident.shared_settings import SharedSettings
 from guardduty_response.incident.statuses import (
     ENDED,
@@ -74,6 +74,15 @@ class Opened:
     meta: IncidentRecord
 
 
+class WholeIncident(NamedTuple):
+    """Holds everything that is stored with an incident; ``history``: what people were told."""
+
+    meta: IncidentRecord
+    targets: list[TargetRecord]
+    events: list[TimelineEvent]
+    history: History
+
+
 class IncidentRepository(TargetRepository):
     """One deployment's incidents. Methods raise botocore ClientError for service errors."""
 
@@ -106,11 +115,12 @@ class IncidentRepository(TargetRepository):
             "decision": None,
             "targets": [],
             "open": "1",
+            "run": at,
         }
         condition = "attribute_not_exists(pk)"
         writes: list[Item] = [{"Put": {"Item": item(created), "ConditionExpression": condition}}]
         if detail:
-            entry = _timeline_event(meta["incident_id"], "opened", detail)
+            entry = timeline.entry(meta["incident_id"], "opened", detail)
             writes.append({"Put": {"Item": item(entry)}})
         if not self.table.transact(writes):
             return Opened(OnFinding.START, None, created)
@@ -143,9 +153,8 @@ class IncidentRepository(TargetRepository):
                 "open": "1",
                 "previous": status,
                 "held": status if recurrence.was_contained(stored) else "",
-                "answer_told": recurrence.answer_told(stored),
-                "told": "",
-                "closed_once": False,
+                "run": now(),
+                **recurrence.answer_of_old(stored),
                 "approved_digest": "",  # an approval is for one run
                 "asked_at": "",
             }
@@ -174,6 +183,11 @@ class IncidentRepository(TargetRepository):
 
         Raises ResponseError when there is no such incident.
         """
+        whole = self.read_whole(incident_id)
+        return whole.meta, whole.targets, whole.events
+
+    def read_whole(self, incident_id: str) -> WholeIncident:
+        """Returns what ``read`` does, and what people were told."""
         items = self.table.query(
             KeyConditionExpression="pk = :pk",
             ConsistentRead=True,
@@ -184,11 +198,14 @@ class IncidentRepository(TargetRepository):
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
         targets = [self.view(stored) for stored in items if stored["sk"].startswith("TARGET#")]
         events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
-        return (
-            cast(IncidentRecord, metas[0]),
-            targets,
-            cast(list[TimelineEvent], events),
-        )
+        meta = cast(IncidentRecord, metas[0])
+        messages = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
+        history = history_of(meta, messages)
+        return WholeIncident(meta, targets, cast(list[TimelineEvent], events), history)
+
+    def history(self, meta: IncidentRecord) -> History:
+        """Returns what people were told about an incident."""
+        return history_of(meta, messages_of(self.table, meta["incident_id"]))
 
     def transition(
         self, incident_id: str, event: Event, known: Status | None = None, /, **fields: Any
@@ -339,7 +356,7 @@ class IncidentRepository(TargetRepository):
         self, incident_id: str, name: str, detail: str = "", target: str = "", actor: str = ""
     ) -> None:
         """Appends an event to the timeline."""
-        self.table.put(_timeline_event(incident_id, name, detail, target, actor))
+        self.table.put(timeline.entry(incident_id, name, detail, target, actor))
 
     def stale(self, before: str) -> list[IncidentRecord]:
         """Returns incidents in progress whose last change is older than ``before``, oldest first.
@@ -363,18 +380,3 @@ class IncidentRepository(TargetRepository):
             ExpressionAttributeValues=item(values),
         )
         return cast(list[IncidentRecord], found)
-
-
-def _timeline_event(
-    incident_id: str, name: str, detail: str, target: str = "", actor: str = ""
-) -> TimelineEvent:
-    at = now()
-    return {
-        "pk": incident_key(incident_id),
-        "sk": f"EVENT#{at}#{secrets.token_hex(2)}",
-        "at": at,
-        "event": name,
-        "detail": detail[:2000],
-        "target": target,
-        "actor": actor,
-    }

@@ -166,6 +166,13 @@ class Table:
             raise
         return True
 
+    def count(self, pk: str, sk: str, name: str, by: int, changes: Values | None = None) -> int:
+        """Adds to a number of an item, which is made if need be; returns the new number."""
+        request = self.update_request({"pk": pk, "sk": sk}, changes or {}, add={name: by})
+        del request["ConditionExpression"]
+        answer = self.client.update_item(TableName=self.name, **request, ReturnValues="UPDATED_NEW")
+        return int(plain(answer["Attributes"])[name])
+
     def update_request(
         self,
         key: Values,

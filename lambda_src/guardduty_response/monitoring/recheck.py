@@ -14,6 +14,9 @@ from guardduty_response.incident.model import (
     TargetRecord,
 )
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.history import History, reason_left
+from guardduty_response.incident.outbox.waiting import LOSS_HOURS, LOSSES
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 
@@ -76,35 +79,63 @@ def is_latest(meta: IncidentRecord, execution: str) -> bool:
     return latest.get("execution") == execution
 
 
-def news(meta: IncidentRecord, target: TargetRecord) -> list[str]:
+def news(history: History, target: TargetRecord) -> list[str]:
     """Returns the lost checks and CloudTrail events that people have not been notified of."""
     loss = target.get("breach")
     if target["status"] != Status.CONTAINMENT_LOST or not loss:
         return []
     known = {f"{target['id']} {name}" for name in loss["checks"]}
     known |= {change["event_id"] for change in loss["by"]}
-    return sorted(known - set(meta.get("breach_told") or []))
+    return sorted(known - history.known_losses)
 
 
-def next_response(meta: IncidentRecord, status: Status) -> str:
-    """Says what happens about a lost containment, or what a person can do about it."""
-    if status is not Status.CONTAINMENT_LOST:
-        return ""
+def _mode(meta: IncidentRecord) -> str:
+    """Returns the mode by which a lost containment is answered now; "paused" while it is."""
     config = configuration.load()
-    decision = policy.decide(
+    if config.paused:
+        return "paused"
+    return policy.decide(
         config,
         meta["finding_type"],
         meta["account_id"],
         float(meta["severity"]),
         meta["playbook"],
         "no playbook",
-    )
-    if decision.mode == "auto" and not config.paused:
-        return (
+    ).mode
+
+
+def held_for(
+    meta: IncidentRecord, history: History, status: Status, target: TargetRecord, again: bool
+) -> str:
+    """Returns the resource whose repeated losses are told of once an hour, or an empty string.
+
+    Only where each loss is contained again: what is left to people is told at once. ``again``: the
+    verdict is of a recheck, or of containing once more after a loss.
+    """
+    losses = len(history.losses_since(LOSS_HOURS, target["id"]))
+    repeated = losses >= LOSSES and status in (Status.CONTAINMENT_LOST, Status.CONTAINED)
+    return target["id"] if repeated and again and _mode(meta) == "auto" else ""
+
+
+def next_response(
+    meta: IncidentRecord, history: History, status: Status, target: TargetRecord
+) -> str:
+    """Says what happens about a lost containment, or what a person can do about it."""
+    if status is not Status.CONTAINMENT_LOST:
+        return ""
+    mode = _mode(meta)
+    if mode == "auto":
+        note = (
             "Mode auto: it is contained again at once, unless a guardrail forbids that. The next"
             " message says which."
         )
-    why = "the response is paused" if config.paused else f"the mode is {decision.mode}"
+        if len(history.losses_since(LOSS_HOURS, target["id"])) + 1 < LOSSES:
+            return note
+        return (
+            f"{note}\nContainment was lost {LOSSES} times or more in {LOSS_HOURS} hours. Containing"
+            " goes on, and further losses are told of in one message an hour."
+        )
+    why = "the response is paused" if mode == "paused" else f"the mode is {mode}"
     sentences = [f"It is not contained again automatically ({why}): a person decides."]
     return "\n".join([*sentences, *commands.after_containment_loss(meta)])
 
@@ -122,27 +153,35 @@ def close_recheck(
     rechecked = is_latest(meta, execution) and not contained_again
     if status is Status.CONTAINMENT_LOST and not contained_again:
         _notify_left_to_people(record, meta)  # also of a recurrence that only verified
-    notified = meta.get("told_by") == execution
-    nothing_new = rechecked and decision == "act" and not error and not notified
     if rechecked and decision == "failed":
         targets = record.read(meta["incident_id"])[1]
         notifications.notify_unverified(record, meta, targets, error)
-    elif not (decision == "none" or nothing_new):
-        return None
-    elif decision == "act":
+    elif decision == "none":
+        pass
+    elif rechecked and decision == "act" and not error and not _has_told(record, meta, execution):
         record.note(meta["incident_id"], checked_at=now())
+    else:
+        return None
     record.leases.release_all(meta.get("targets") or [], execution)
     return {"status": status}
 
 
+def _has_told(record: IncidentRepository, meta: IncidentRecord, execution: str) -> bool:
+    """Tells whether the latest verdict that people were told is of this execution."""
+    last = record.history(meta).last_status
+    return last is not None and last.get("execution") == execution
+
+
 def _notify_left_to_people(record: IncidentRepository, meta: IncidentRecord) -> None:
     """Notifies, once, that a guardrail left a lost containment to people, and why."""
-    reason = meta.get("left_breached") or ""
-    if not reason or reason == meta.get("left_told"):
+    why = meta.get("left_breached") or ""
+    if not why:
         return
-    incident_id = meta["incident_id"]
-    record.event(incident_id, "not contained again", reason)
-    targets = record.read(incident_id)[1]
-    note = "\n".join([reason, *commands.after_containment_loss(meta)])
-    notifications.publish("problem", meta, targets, note=note, escalate=True)
-    record.note(incident_id, left_told=reason)
+    history = record.history(meta)
+    reason = reason_left(why, history)
+    if history.has(reason):
+        return
+    targets = record.read(meta["incident_id"])[1]
+    note = "\n".join([why, *commands.after_containment_loss(meta)])
+    draft = Draft("problem", reason, note=note, escalate=True, entry=("not contained again", why))
+    notifications.notify(record, meta, targets, draft)

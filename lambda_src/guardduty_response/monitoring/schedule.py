@@ -25,9 +25,15 @@ from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident import commands, notifications
 from guardduty_response.incident.model import ChangeEvent, IncidentRecord
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.target_repository import generation_of
+
+# What releases before 0.2 wrote in place of a time; people were notified then.
+_NOTIFIED_BEFORE = "yes"
 
 
 class Started(TypedDict):
@@ -129,17 +135,33 @@ def notify_unmonitored(record: IncidentRepository) -> list[str]:
     notified = []
     for meta in record.watched():
         incident_id, disabled = meta["incident_id"], _playbook_disabled(meta)
-        if disabled == bool(meta.get("unwatched")):
-            continue
-        if disabled:
-            targets = record.read(incident_id)[1]
-            note = _unmonitored_note(meta)
-            notifications.publish("problem", meta, targets, note=note, escalate=True)
+        since = meta.get("unwatched") or ""
+        if disabled and not since:
+            since = now()
+            record.note(incident_id, unwatched=since)
+        if disabled and since != _NOTIFIED_BEFORE and _tell_unmonitored(record, meta, since):
             notified.append(incident_id)
-        name = "no longer watched" if disabled else "watched again"
-        record.event(incident_id, name, actor="watchdog")
-        record.note(incident_id, unwatched="yes" if disabled else "")
+        elif since and not disabled:
+            record.event(incident_id, "watched again", actor="watchdog")
+            record.note(incident_id, unwatched="")
     return notified
+
+
+def _tell_unmonitored(record: IncidentRepository, meta: IncidentRecord, since: str) -> bool:
+    """Notifies, once, that containment is not monitored ``since`` a time."""
+    reason = reason_for("unwatched", since)
+    if notifications.is_written(record, meta["incident_id"], reason):
+        return False
+    targets = record.read(meta["incident_id"])[1]
+    draft = Draft(
+        "problem",
+        reason,
+        note=_unmonitored_note(meta),
+        escalate=True,
+        entry=("no longer watched", ""),
+        actor="watchdog",
+    )
+    return notifications.notify(record, meta, targets, draft).new
 
 
 def _unmonitored_note(meta: IncidentRecord) -> str:

@@ -105,7 +105,9 @@ def test_a_call_that_hangs_at_every_attempt_ends_before_any_function_does() -> N
     limits = [int(seconds) for numbers in found for seconds in numbers]
     assert len(limits) == 2
     assert longest < min(limits)
-    config = clients.client("sns", "us-east-1").meta.config
+    sns = clients.client("sns", "us-east-1").meta.config
+    assert sns.retries["total_max_attempts"] == 2, "a message waits in the outbox instead"
+    config = clients.client("sqs", "us-east-1").meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (
         clients.CONNECT_SECONDS,
         clients.READ_SECONDS,

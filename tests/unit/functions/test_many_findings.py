@@ -15,6 +15,7 @@ from tests.support.asl_walker import Json
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook
+from tests.unit.function_calls import OUTBOX, watch
 from tests.unit.functions.crowded_account import RANDOM, Account, Clock, deliver
 from tests.unit.monitoring.contained_incident import Case
 
@@ -100,6 +101,8 @@ def test_findings_at_once_are_all_answered(
     for record in records:
         [target] = deployment.targets(record["incident_id"])
         assert target["before"] == {"network": {"eni-1": [target["id"]]}}
+    while watch(OUTBOX)["sent"]:
+        pass
     messages = [message["Message"] for message in deployment.messages()]
     for record in records:
         assert any(record["incident_id"] in text and "CONTAINED" in text for text in messages)

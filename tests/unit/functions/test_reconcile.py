@@ -88,13 +88,13 @@ def test_it_is_told_once_however_often_it_is_heard(
     assert deployment.timeline(incident_id).count("execution failed") == 1
 
 
-def test_it_is_told_by_the_retry_when_the_first_message_failed(
+def test_it_is_told_by_the_retry_when_the_first_message_was_not_written(
     deployment: Deployment, finding_event: Make, incident: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident_id = incident()
     event = _ended(EXECUTION, input=json.dumps(finding_event()), cause="x")
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", _failing)
+        patch.setattr(notifications, "notify", _failing)
         with pytest.raises(ResponseError):
             watch(event)
     assert deployment.meta(incident_id)["open"] == "1"  # still found by the sweeper
@@ -106,9 +106,9 @@ def test_it_is_told_by_the_retry_when_the_first_message_failed(
 def test_a_death_after_the_verdict_keeps_it_and_is_told(
     deployment: Deployment, finding_event: Make, incident: Begin, status: str
 ) -> None:
-    """Close fails when no message can be sent: somebody must hear of the verdict all the same."""
+    """Close failed: somebody must hear of the verdict all the same."""
     incident_id = incident(status=status)
-    watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="SNS was down"))
+    watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="DynamoDB was down"))
     assert deployment.meta(incident_id)["status"] == status
     [got] = deployment.messages("escalations")
     assert got["Subject"].startswith("[PROBLEM]")
@@ -242,15 +242,15 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
                 "config_sha256": "c",
             }
         )
-    publish = notifications.publish
+    notify = notifications.notify
 
-    def only_b(what: str, meta: IncidentRecord, *rest: Any, **more: Any) -> None:
+    def only_b(record: IncidentRepository, meta: IncidentRecord, *rest: Any) -> None:
         if meta["incident_id"] == "inc-a":
             _failing()
-        publish(what, meta, *rest, **more)
+        notify(record, meta, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", only_b)
+        patch.setattr(notifications, "notify", only_b)
         with pytest.raises(ClientError):
             _reconcile()
     assert (deployment.meta("inc-a")["status"], deployment.meta("inc-b")["status"]) == (

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident import notifications, summary
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
 from tests.unit.deployment import Deployment
-from tests.unit.function_calls import notified
+from tests.unit.function_calls import notified, tell
 from tests.unit.incident.records import (
     META,
     TARGET,
@@ -107,8 +108,10 @@ def test_every_status_that_is_told_has_a_headline() -> None:
 # -- publishing ------------------------------------------------------------------------------------
 
 
-def test_attributes_serve_filter_policies(deployment: Deployment) -> None:
-    notifications.publish("CONTAINED", META, [TARGET])
+def test_attributes_serve_filter_policies(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    tell(record, "CONTAINED", META, [TARGET])
     [got] = deployment.messages()
     assert {name: item["Value"] for name, item in got["MessageAttributes"].items()} == {
         "event": "CONTAINED",
@@ -123,36 +126,40 @@ def test_attributes_serve_filter_policies(deployment: Deployment) -> None:
     assert notified(deployment) == ([], [])
 
 
-def test_a_message_without_a_finding_has_its_attributes_too(deployment: Deployment) -> None:
-    notifications.publish(
-        "SKIPPED",
-        {"incident_id": "inc-1", "status": "SKIPPED", "finding_type": "", "account_id": ""},
-        [],
-    )
+def test_a_message_without_a_finding_has_its_attributes_too(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    empty = {"incident_id": "inc-1", "status": "SKIPPED", "finding_type": "", "account_id": ""}
+    tell(record, "SKIPPED", empty)
     assert deployment.messages()[0]["MessageAttributes"]["finding_type"]["Value"] == "unknown"
 
 
-def test_a_huge_message_is_cut_below_the_limit(deployment: Deployment) -> None:
-    notifications.publish("FAILED", {**META, "title": "ü" * 500_000}, [TARGET])
+def test_a_huge_message_is_cut_below_the_limit(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    tell(record, "FAILED", {**META, "title": "ü" * 500_000}, [TARGET])
     [got] = deployment.messages()
     assert 190_000 < len(got["Message"].encode()) <= 200_000
 
 
 @pytest.mark.parametrize("broken", ["GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"])
 def test_one_broken_topic_does_not_silence_the_other(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, broken: str
+    deployment: Deployment,
+    record: IncidentRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
 ) -> None:
     monkeypatch.setenv(broken, "arn:aws:sns:eu-central-1:111111111111:deleted")
-    with pytest.raises(Exception, match=r"(?i)not.?found|does not exist|invalid"):
-        notifications.publish("FAILED", META, [], escalate=True)
+    assert not tell(record, "FAILED", META, escalate=True).sent
     assert sorted(notified(deployment)) == [[], ["FAILED"]]
+    assert deployment.timeline("inc-1") == ["message waits"]
 
 
 def test_one_topic_for_both_is_told_once(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GDR_ESCALATION_TOPIC_ARN", os.environ["GDR_TOPIC_ARN"])
-    notifications.publish("FAILED", META, [], escalate=True)
+    tell(record, "FAILED", META, escalate=True)
     assert notified(deployment) == (["FAILED"], [])
 
 
@@ -161,10 +168,10 @@ def test_one_topic_for_both_is_told_once(
 
 @pytest.mark.parametrize("event", ["started", "notice", "problem", *map(str, Status)])
 def test_every_message_about_a_sample_says_so_and_escalates_nothing(
-    deployment: Deployment, event: str
+    deployment: Deployment, record: IncidentRepository, event: str
 ) -> None:
     sample: Any = {**META, "status": "DRY_RUN", "sample": True}
-    notifications.publish(event, sample, [TARGET], escalate=True)
+    tell(record, event, sample, [TARGET], escalate=True)
     [message] = deployment.messages()
     assert deployment.messages("escalations") == []
     assert message["Subject"].startswith("[SAMPLE ")

@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.decision import finding
-from guardduty_response.errors import ConfigError, MalformedFinding, ResponseError, TransientError
+from guardduty_response.errors import ConfigError, MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
 
 from tests.unit.deployment import BUCKET, TABLE, Deployment
-from tests.unit.function_calls import EXECUTION, NOTICE, call, kinds, notified
+from tests.unit.function_calls import EXECUTION, NOTICE, OUTBOX, call, kinds, notified, watch
 
 Make = Callable[..., dict[str, Any]]
 
@@ -277,26 +277,30 @@ def throttled(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], _Failing]
     return once
 
 
-def test_a_notice_that_could_not_be_sent_is_sent_by_the_retry(
+def test_a_notice_that_could_not_be_sent_waits(
     deployment: Deployment, finding_event: Make, throttled: Callable[[str, str], _Failing]
 ) -> None:
     deployment.configure({"remediations": {}})
     failing = throttled("sns", "publish")
-    with pytest.raises(TransientError):
-        call("notice", event=finding_event())
-    assert failing.failed
     call("notice", event=finding_event())
+    assert failing.failed
+    incident_id = _id(finding_event())
+    assert deployment.meta(incident_id)["status"] == "NOTIFIED"
+    assert "message waits" in deployment.timeline(incident_id)
+    assert "notified" not in deployment.timeline(incident_id)
+    call("notice", event=finding_event())
+    assert notified(deployment) == ([], []), "the schedule sends it"
+    assert watch(OUTBOX)["sent"] == 1
     assert notified(deployment) == (["notice"], [])
-    assert deployment.meta(_id(finding_event()))["status"] == "NOTIFIED"
 
 
-def test_an_unreadable_event_is_told_by_the_retry(
+def test_an_unreadable_event_is_told_although_the_topic_failed(
     deployment: Deployment, throttled: Callable[[str, str], _Failing]
 ) -> None:
     throttled("sns", "publish")
-    with pytest.raises(TransientError):
+    for _ in range(2):
         call("open", event={"source": "aws.ec2"})
-    call("open", event={"source": "aws.ec2"})
+    watch(OUTBOX)
     assert notified(deployment) == (["SKIPPED"], [])
 
 

@@ -140,7 +140,7 @@ def test_what_was_undone_is_a_breach_told_once(
 
 
 @pytest.mark.parametrize("step_name", ["verdict", "close"])
-def test_a_breach_whose_message_failed_is_told_by_the_retry_or_by_close(
+def test_a_breach_whose_message_could_not_be_written_is_told_by_the_retry_or_by_close(
     deployment: Deployment,
     incident: Begin,
     verified: Verified,
@@ -152,7 +152,7 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry_or_by_close(
     _again(record, incident_id)
     verified(incident_id, "FAILED", execution=SECOND)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", _throttle)
+        patch.setattr(notifications, "notify", _throttle)
         with pytest.raises(TransientError):
             _verdict(incident_id, verify_only=True, execution=SECOND)
     if step_name == "verdict":
@@ -162,10 +162,22 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry_or_by_close(
     assert notified(deployment) == (["BREACHED"], ["BREACHED"])
 
 
+def test_a_verdict_repeated_is_told_once(
+    deployment: Deployment, incident: Begin, verified: Verified
+) -> None:
+    """Its answer was lost and the machine asks again."""
+    incident_id = incident()
+    verified(incident_id, "PARTIAL")
+    for _ in range(2):
+        _verdict(incident_id)
+    assert notified(deployment) == (["PARTIAL"], ["PARTIAL"])
+    assert deployment.timeline(incident_id).count("verdict PARTIAL") == 1
+
+
 def _throttle(*_: Any, **__: Any) -> None:
     from botocore.exceptions import ClientError
 
-    raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Publish")
+    raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "PutItem")
 
 
 def test_what_could_not_be_read_again_is_not_called_contained(

@@ -11,7 +11,7 @@ from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import later, load_finding
 from tests.unit.fake_playbook import ARN, configure
-from tests.unit.function_calls import notified
+from tests.unit.function_calls import notified, tell
 from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, UNREAD, UNTAGGED, Case
 
 
@@ -230,12 +230,18 @@ def test_a_new_interface_that_is_open_is_a_breach(case: Case) -> None:
     assert case.target["breach"]["checks"] == ["eni-2"]
 
 
+def _became_partial(case: Case, record: IncidentRepository) -> None:
+    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL)
+    tell(record, "PARTIAL", record.meta(case.incident_id))
+    notified(case.deployment)
+
+
 def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
     case: Case, record: IncidentRepository
 ) -> None:
     _mode(case, "approve")
     record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
-    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
+    _became_partial(case, record)
     case.see(GOOD, UNTAGGED)
     case.check()
     assert (case.meta["status"], notified(case.deployment)) == ("PARTIAL", ([], []))
@@ -253,7 +259,7 @@ def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
 ) -> None:
     _mode(case, "approve")
     record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
-    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
+    _became_partial(case, record)
     case.check()
     assert case.meta["status"] == "CONTAINED"
     case.see(GOOD, UNTAGGED)

@@ -1,0 +1,107 @@
+"""Limits how many single messages a topic gets in a minute.
+
+Amazon SNS suspends an e-mail subscription that gets more than ten messages a second (Amazon SNS
+Developer Guide, "Amazon SNS email subscription setup and management"), and nobody reads that many.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.log import log
+from guardduty_response.incident.outbox.message import topic_key
+from guardduty_response.incident.table import Item, Table
+
+# An incident that is contained has three messages. Two of them in a minute are told message by
+# message; what comes beyond that goes out in a digest a minute later.
+MESSAGES_A_MINUTE = 6
+SUBSCRIPTIONS = "SUBSCRIPTIONS"  # sort key of what is known of a topic's subscriptions
+_MINUTE = "MINUTE#"
+_RETENTION_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Says whether a message may be sent by itself now.
+
+    ``nobody``: at the last look the topic had no confirmed subscription.
+    """
+
+    free: bool
+    nobody: bool
+    minute: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """Holds the calls that ask for a slot, under way."""
+
+    minute: str
+    counted: Future[int]
+    known: Future[list[Item]]
+
+    def slot(self) -> Slot:
+        """Returns the slot. Pacing that cannot be read or counted keeps nobody from hearing."""
+        try:
+            count, known = self.counted.result(), self.known.result()
+        except Exception as error:
+            log("message not paced", detail=f"{type(error).__name__}: {error}"[:300])
+            return Slot(True, False, "")
+        counts = [stored["messages"] for stored in known if _is_earlier(stored, self.minute)]
+        subscriptions = [stored for stored in known if stored["sk"] == SUBSCRIPTIONS]
+        nobody = any(stored.get("confirmed") == 0 for stored in subscriptions)
+        # A burst that goes on stays in digests until there was a quiet minute.
+        busy = max([count, *counts]) > limit()
+        return Slot(not busy, nobody, self.minute)
+
+
+def limit() -> int:
+    """Returns how many single messages a topic gets in a minute."""
+    return int(os.environ.get("GDR_MESSAGES_A_MINUTE") or MESSAGES_A_MINUTE)
+
+
+def _is_earlier(stored: Item, minute: str) -> bool:
+    sort = str(stored["sk"])
+    return sort.startswith(_MINUTE) and sort < minute
+
+
+def _sort_key(at: datetime) -> str:
+    return f"{_MINUTE}{at.isoformat(timespec='minutes')}"
+
+
+def present() -> datetime:
+    """Returns the present time. Tests that simulate time replace it."""
+    return datetime.now(UTC)
+
+
+def ask(table: Table, topic: str) -> Request:
+    """Counts a message of this minute, beside whatever else the caller does."""
+    at = present()
+    minute, before = _sort_key(at), _sort_key(at - timedelta(minutes=1))
+    gone = {"expires_at": int(time.time()) + _RETENTION_SECONDS}
+    key = topic_key(topic)
+    return Request(
+        minute,
+        clients.POOL.submit(table.count, key, minute, "messages", 1, gone),
+        clients.POOL.submit(
+            table.query,
+            KeyConditionExpression="pk = :pk AND sk >= :before",
+            ExpressionAttributeValues=item({":pk": key, ":before": before}),
+        ),
+    )
+
+
+def give_back(table: Table, topic: str, slot: Slot) -> None:
+    """Takes back the count of a message that was not sent."""
+    if not slot.minute:
+        return
+    try:
+        table.count(topic_key(topic), slot.minute, "messages", -1)
+    except Exception as error:
+        log("slot not given back", detail=f"{type(error).__name__}: {error}"[:300])

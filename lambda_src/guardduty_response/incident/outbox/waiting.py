@@ -1,0 +1,185 @@
+"""Sends what waits in the outbox, for the watchdog's schedule: one by one, or in digests.
+
+A message waits because its topic could not be reached, because many came at once, or because it is
+held for the digest of a containment that is lost again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypedDict, cast
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.log import log, metric
+from guardduty_response.incident.model import MessageRecord
+from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.outbox import digest, pace, sender
+from guardduty_response.incident.outbox.history import history_of, messages_of
+from guardduty_response.incident.outbox.message import INDEX, SHARDS, address, topic_arns
+from guardduty_response.incident.table import Table
+
+# People are alarmed of what has waited for longer.
+LATE_MINUTES = 10
+# Containment that was lost so often in so many hours is told of in one message an hour.
+LOSSES, LOSS_HOURS = 3, 24
+
+Unit = list[MessageRecord]  # messages that go out together
+
+
+class Delivered(TypedDict):
+    """Declares how many messages were sent, in how many publications, and how many still wait."""
+
+    sent: int
+    publications: int
+    waiting: int
+
+
+class _Batch(NamedTuple):
+    """Holds what was sent of a topic's messages, and in how many publications."""
+
+    sent: int = 0
+    publications: int = 0
+
+
+def send_waiting(table: Table) -> Delivered:
+    """Sends what waits and is not claimed, oldest first; escalations before notifications."""
+    waiting = _waiting(table)
+    _report_late(waiting)
+    due = [record for record in waiting if _is_due(record)]
+    sent = publications = 0
+    for topic in topic_arns():
+        mine = [record for record in due if address(record["topic"]) == topic]
+        try:
+            batch = _send_topic(table, topic, _units(mine))
+        except Exception as error:  # the other topic is not delayed
+            log("outbox failed", topic=topic, detail=f"{type(error).__name__}: {error}"[:300])
+            continue
+        sent, publications = sent + batch.sent, publications + batch.publications
+    return {"sent": sent, "publications": publications, "waiting": len(waiting) - sent}
+
+
+def _waiting(table: Table) -> list[MessageRecord]:
+    """Returns what the index knows to be unsent, oldest first. It may lag by a moment."""
+    queries = [
+        clients.POOL.submit(
+            table.query,
+            IndexName=INDEX,
+            KeyConditionExpression="outbox = :shard",
+            ExpressionAttributeValues=item({":shard": str(shard)}),
+        )
+        for shard in range(SHARDS)
+    ]
+    found = [stored for query in queries for stored in query.result()]
+    return cast(list[MessageRecord], sorted(found, key=lambda stored: stored["written_at"]))
+
+
+def _is_due(record: MessageRecord) -> bool:
+    at = now()
+    return record.get("sending_until", "") < at and record.get("hold_until", "") < at
+
+
+def _is_refused(record: MessageRecord) -> bool:
+    return "InvalidParameter" in record.get("error", "")
+
+
+def _units(records: Sequence[MessageRecord]) -> list[Unit]:
+    units: dict[str, Unit] = {}
+    for record in records:
+        key = f"{record['incident_id']} {record.get('group') or record['sk']}"
+        units.setdefault(key, []).append(record)
+    return list(units.values())
+
+
+def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
+    """Sends a topic's messages; stops at the first that cannot be sent."""
+    sent = publications = 0
+    # What SNS refuses for its content goes out as lines of a digest, after all others.
+    refused = [unit for unit in units if any(map(_is_refused, unit))]
+    units = [unit for unit in units if unit not in refused]
+    if len(units) <= pace.limit():
+        while units:
+            slot = pace.ask(table, topic).slot()
+            if not (slot.free or len(units) == 1):
+                break
+            count = _send_unit(table, units.pop(0), slot)
+            if not count:
+                pace.give_back(table, topic, slot)
+            if count is None:
+                return _Batch(sent, publications)
+            sent, publications = sent + count, publications + bool(count)
+    # Claimed before they are named, so that two runs at once do not name the same incident.
+    claimed = _claim_all(table, [record for unit in [*units, *refused] for record in unit])
+    nobody = bool(claimed) and pace.ask(table, topic).slot().nobody
+    digests = digest.compose(claimed)
+    for number, (inside, text) in enumerate(digests):
+        if not _publish(table, inside, text, nobody):
+            _give_up_claims(table, [record for left, _ in digests[number + 1 :] for record in left])
+            break
+        sent, publications = sent + len(inside), publications + 1
+    return _Batch(sent, publications)
+
+
+def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
+    """Sends messages that go out together; returns how many, None if the topic takes nothing."""
+    claimed = _claim_all(table, unit)
+    if not claimed:
+        return 0
+    last = claimed[-1]
+    body = _body(table, last)
+    if len(claimed) == 1 and not last.get("group"):
+        ok = sender.send(table, last, sender.Text(last["subject"], body), slot.nobody)
+    else:
+        history = history_of({}, messages_of(table, last["incident_id"]))
+        text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
+        ok = _publish(table, claimed, text, slot.nobody)
+    return len(claimed) if ok else None
+
+
+def _body(table: Table, record: MessageRecord) -> str:
+    """Returns the text of a message. One that cannot be read delays no message, not even itself."""
+    try:
+        return sender.body_of(table, record["incident_id"], record["reason"])
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"[:500]
+        log("text of a message not read", incident_id=record["incident_id"], detail=why)
+        return (
+            f"The text of this message could not be read ({why}). It is about incident"
+            f" {record['incident_id']}, status {record['status']}: read its record in DynamoDB"
+            f" table {table.name}."
+        )
+
+
+def _claim_all(table: Table, records: Sequence[MessageRecord]) -> list[MessageRecord]:
+    claims = [clients.POOL.submit(sender.claim, table, record) for record in records]
+    return [record for claim in claims if (record := claim.result())]
+
+
+def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:
+    for done in [clients.POOL.submit(sender.give_up_claim, table, record) for record in records]:
+        done.result()
+
+
+def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobody: bool) -> bool:
+    """Publishes a digest and marks the messages in it; returns whether the topic has it."""
+    message_id = sender.publish(table, records, text, digest.attributes_of(records))
+    if not message_id:
+        return False
+    sent = {"digest": message_id, "message_id": message_id}
+    marks = [clients.POOL.submit(sender.mark, table, record, sent, nobody) for record in records]
+    for done in marks:
+        done.result()
+    return True
+
+
+def _report_late(waiting: Sequence[MessageRecord]) -> None:
+    """Writes a metric, for the alarm, where earlier runs could not send what waits."""
+    before = iso(datetime.now(UTC) - timedelta(minutes=LATE_MINUTES))
+    late = [
+        record
+        for record in waiting
+        if max(record["written_at"], record.get("hold_until", "")) < before
+    ]
+    if late:
+        metric("MessagesWaiting", len(late), oldest=late[0]["written_at"])
