@@ -14,6 +14,7 @@ from tests.support.repository import load_finding
 
 if TYPE_CHECKING:
     from tests.support.forwarding_plan import Forwarding
+    from tests.support.one_account import OneAccountPlanner
     from tests.support.terraform_tools import Planner
 
 
@@ -107,7 +108,7 @@ def finding_event() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneAccountPlanner]:
     """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
     account at all. The policies of the responder role name the wrong account.
     """

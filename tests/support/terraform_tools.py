@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -371,9 +371,12 @@ class Planner:
         self._endpoint = endpoint
         self._known: dict[str, Plan] = {}
 
+    def key(self, variables: Mapping[str, Any]) -> str:
+        """Return what a plan with these variables is known by: them all, as JSON."""
+        return json.dumps({**FIXED, **variables}, sort_keys=True)
+
     def __call__(self, **variables: Any) -> Plan:
-        fixed = FIXED
-        text = json.dumps({**fixed, **variables}, sort_keys=True)
+        text = self.key(variables)
         if text not in self._known:
             file = self.scratch / f"{len(self._known)}.tfvars.json"
             file.write_text(text)

@@ -23,7 +23,8 @@ from tests.terraform.plan.plan_events import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.terraform_tools import Plan, Planner
+    from tests.support.one_account import OneAccountPlanner
+    from tests.support.terraform_tools import Plan
 
 pytestmark = pytest.mark.terraform
 ACCOUNT, OTHER = "222222222222", "333333333333"
@@ -86,7 +87,8 @@ def _settings(planned: Plan) -> configuration.Config:
 
 
 @pytest.fixture(params=MAPS, scope="module")
-def planned(request: pytest.FixtureRequest, plan: Planner) -> Plan:
+def planned(request: pytest.FixtureRequest, plan: OneAccountPlanner) -> Plan:
+    plan.prepare(*MAPS.values())
     return plan(**MAPS[request.param])
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from guardduty_response.decision import configuration
 
+from tests.support.repository import ROOT
+
 if TYPE_CHECKING:
+    from tests.support.one_account import OneAccountPlanner
     from tests.support.terraform_tools import Plan, Planner
 
 pytestmark = pytest.mark.terraform
@@ -18,22 +21,55 @@ ONE = {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}
 INCIDENT = "module.security.module.incident[0]"
 
 
+BOUNDARY = f"arn:aws:iam::{SECURITY}:policy/boundary"
+ALL_THAT_ONE_PLAYBOOK_ANSWERS = {
+    kind: "auto"
+    for kind, entry in json.loads((ROOT / "catalogue" / "finding_types.json").read_text()).items()
+    if entry["playbook"] == "ec2_instance"
+}
+CASES: dict[str, dict[str, Any]] = {
+    "default": {"remediations": ONE, "organization_id": "o-sandbox001"},
+    "many": {"remediations": ALL_THAT_ONE_PLAYBOOK_ANSWERS, "organization_id": "o-sandbox001"},
+    "idle": {"remediations": {"*": "notify"}, "organization_id": "o-sandbox001"},
+    "off": {"remediations": {"*": "off"}},
+    "nothing": {"create": False, "remediations": ONE},
+    "everything": {
+        "remediations": {"*": "auto"},
+        "forensics": {"when": "before"},
+        "playbooks": {
+            "ec2_instance": {"restore": True, "finish": "terminate"},
+            "iam_principal": {
+                "restore": True,
+                "remediate": ["users"],
+                "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
+            },
+        },
+    },
+    "boundary": {
+        "remediations": ONE,
+        "iam": {"path": "/security/", "permissions_boundary": BOUNDARY},
+    },
+}
+
+
 @pytest.fixture(scope="module")
-def default(plan: Planner) -> Plan:
-    return plan(remediations=ONE, organization_id="o-sandbox001")
+def planned(plan: OneAccountPlanner) -> dict[str, Plan]:
+    """The plan of each case."""
+    plan.prepare(*CASES.values())
+    return {name: plan(**case) for name, case in CASES.items()}
 
 
-def test_more_finding_types_cost_next_to_nothing(plan: Planner, default: Plan) -> None:
+@pytest.fixture(scope="module")
+def default(planned: dict[str, Plan]) -> Plan:
+    return planned["default"]
+
+
+def test_more_finding_types_cost_next_to_nothing(planned: dict[str, Plan]) -> None:
     """Within one playbook: one type, and every type that it answers by name. Only rule 1 takes more
     rules for more types, each with its target.
     """
-    answered = {
-        kind: "auto"
-        for kind, entry in default.policy.items()
-        if entry["playbook"] == "ec2_instance"
-    }
-    assert len(answered) > 50
-    many = plan(remediations=answered, organization_id="o-sandbox001")
+    default, many = planned["default"], planned["many"]
+    assert len(ALL_THAT_ONE_PLAYBOOK_ANSWERS) > 50
     more = many.resources.keys() - default.resources.keys()
     assert default.resources.keys() <= many.resources.keys()
     rules = [name for name in many.patterns if name.startswith("act[")]
@@ -41,9 +77,9 @@ def test_more_finding_types_cost_next_to_nothing(plan: Planner, default: Plan) -
     assert all("_rule.act[" in address or '_target.this["act-' in address for address in more)
 
 
-def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
+def test_a_playbook_costs_little(planned: dict[str, Plan]) -> None:
     """And nothing at all while no switch uses it."""
-    idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
+    default, idle = planned["default"], planned["idle"]
     more = {
         address
         for address in default.resources
@@ -64,11 +100,10 @@ def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
     assert not [address for address in idle.resources if "module.function" in address]
 
 
-def test_off_and_create_false_leave_nothing(plan: Planner) -> None:
-    off = plan(remediations={"*": "off"})
+def test_off_and_create_false_leave_nothing(planned: dict[str, Plan]) -> None:
+    off, nothing = planned["off"], planned["nothing"]
     assert "act" not in off.patterns
     assert {entry["mode"] for entry in off.policy.values()} == {"off"}
-    nothing = plan(create=False, remediations=ONE)
     assert [address for address in nothing.resources if address.startswith("module.security")] == []
 
 
@@ -98,7 +133,7 @@ def test_functions(default: Plan) -> None:
 
 def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
     targets = default.of_type("aws_cloudwatch_event_target")
-    assert len(targets) == 7  # one of them the member's, of the changes there
+    assert len(targets) == 8  # one of them the member's, of the changes there
     for target in targets.values():
         assert target["retry_policy"] == [
             {"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}
@@ -140,36 +175,25 @@ def test_who_trusts_whom(default: Plan) -> None:
         assert role["permissions_boundary"] is None
 
 
-def test_security_account_and_member_may_be_one(plan: Planner) -> None:
+def test_security_account_and_member_may_be_one(planned: dict[str, Plan]) -> None:
     """No role of the one has the name of a role of the other, whatever is switched on."""
-    iam = {
-        "restore": True,
-        "remediate": ["users"],
-        "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
-    }
-    planned = plan(
-        remediations={"*": "auto"},
-        forensics={"when": "before"},
-        playbooks={"ec2_instance": {"restore": True, "finish": "terminate"}, "iam_principal": iam},
-    )
     names = [
         (address.split(".")[1], role["name"])
-        for address, role in planned.of_type("aws_iam_role").items()
+        for address, role in planned["everything"].of_type("aws_iam_role").items()
     ]
     ours, theirs = ({name for side, name in names if side == of} for of in ("security", "member"))
     assert len(ours) >= 13 and len(theirs) >= 9
     assert ours & theirs == set()
 
 
-def test_boundary_and_path_reach_every_role(plan: Planner) -> None:
-    boundary = f"arn:aws:iam::{SECURITY}:policy/boundary"
-    planned = plan(remediations=ONE, iam={"path": "/security/", "permissions_boundary": boundary})
-    roles = planned.of_type("aws_iam_role")
+def test_boundary_and_path_reach_every_role(planned: dict[str, Plan]) -> None:
+    bounded = planned["boundary"]
+    roles = bounded.of_type("aws_iam_role")
     assert len(roles) == 12
     assert {(role["path"], role["permissions_boundary"]) for role in roles.values()} == {
-        ("/security/", boundary)
+        ("/security/", BOUNDARY)
     }
-    [trust] = json.loads(planned.outputs["trust_policies"]["responder"]["ec2_instance"])[
+    [trust] = json.loads(bounded.outputs["trust_policies"]["responder"]["ec2_instance"])[
         "Statement"
     ]
     assert (
@@ -199,23 +223,28 @@ def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "sentence"),
+    ("variables", "sentences"),
     [
-        ({"remediations": {"CryptoCurency:EC2/*": "auto"}}, "CryptoCurrency:EC2/*"),
         (
-            {"remediations": {"CryptoCurrency:EC2/*": "automatic"}},
-            "allowed are off, notify, dry_run, approve, auto",
+            {
+                "remediations": {
+                    "CryptoCurency:EC2/*": "auto",
+                    "Backdoor:EC2/*": "automatic",
+                },
+            },
+            ("CryptoCurrency:EC2/*", "allowed are off, notify, dry_run, approve, auto"),
         ),
-        ({"remediations": ONE, "account_remediations": {"12": {}}}, "12 digits"),
+        ({"remediations": ONE, "account_remediations": {"12": {}}}, ("12 digits",)),
     ],
-    ids=["misspelt key", "unknown mode", "account id"],
+    ids=["misspelt key, unknown mode", "account id"],
 )
 def test_bad_switches_fail_the_plan_with_a_sentence(
-    plan: Planner, variables: dict[str, Any], sentence: str
+    plan: Planner, variables: dict[str, Any], sentences: tuple[str, ...]
 ) -> None:
     from tests.support.terraform_tools import PlanError
 
     with pytest.raises(PlanError) as caught:
         plan(**variables)
     text = " ".join(str(caught.value).replace("│", " ").split())
-    assert sentence in text, text
+    for sentence in sentences:
+        assert sentence in text, text

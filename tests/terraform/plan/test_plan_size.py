@@ -11,7 +11,8 @@ import pytest
 from benchmarks.planning import CASES, MORE_RESOURCES
 
 if TYPE_CHECKING:
-    from tests.support.terraform_tools import Plan, Planner
+    from tests.support.one_account import OneAccountPlanner
+    from tests.support.terraform_tools import Plan
 
 pytestmark = pytest.mark.terraform
 
@@ -20,10 +21,10 @@ def _ours(planned: Plan) -> set[str]:
     return {address for address in planned.resources if address.startswith("module.security.")}
 
 
-def test_one_type_or_all_of_a_playbook(plan: Planner) -> None:
-    single, every = (
-        _ours(plan(**CASES[case])) for case in ("one type", "all types of its playbook")
-    )
+def test_one_type_or_all_of_a_playbook(plan: OneAccountPlanner) -> None:
+    cases = [CASES[name] for name in ("one type", "all types of its playbook")]
+    plan.prepare(*cases)
+    single, every = (_ours(plan(**case)) for case in cases)
     assert len(CASES["all types of its playbook"]["remediations"]) > 40
     assert len(single) > 40
     assert single <= every
@@ -31,7 +32,7 @@ def test_one_type_or_all_of_a_playbook(plan: Planner) -> None:
 
 
 @pytest.mark.proof
-def test_two_hundred_accounts_with_exceptions(plan: Planner) -> None:
+def test_two_hundred_accounts_with_exceptions(plan: OneAccountPlanner) -> None:
     single, many = (plan(**CASES[case]) for case in ("one account", "200 accounts"))
     assert _ours(single) == _ours(many)
     assert len(many.policy["CryptoCurrency:EC2/BitcoinTool.B"]["accounts"]) == 200

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.terraform_tools import Plan, Planner
+    from tests.support.one_account import OneAccountPlanner
+    from tests.support.terraform_tools import Plan
 
 pytestmark = pytest.mark.terraform
 # of the account or of the world, not of a Region
@@ -33,7 +34,8 @@ def _names(planned: Plan) -> set[tuple[str, str]]:
     return {(kind, name) for kind, name in found if name != "None"}
 
 
-def test_two_deployments_share_no_name(plan: Planner) -> None:
+def test_two_deployments_share_no_name(plan: OneAccountPlanner) -> None:
+    plan.prepare(*({**SWITCHES, "name_prefix": prefix} for prefix in (FIRST, SECOND)))
     first, second = (plan(**SWITCHES, name_prefix=prefix) for prefix in (FIRST, SECOND))
     assert len(_names(first)) >= 10
     assert not _names(first) & _names(second)
@@ -42,7 +44,7 @@ def test_two_deployments_share_no_name(plan: Planner) -> None:
     }
 
 
-def test_a_members_roles_trust_their_own_deployment_alone(plan: Planner) -> None:
+def test_a_members_roles_trust_their_own_deployment_alone(plan: OneAccountPlanner) -> None:
     for mine, other in ((FIRST, SECOND), (SECOND, FIRST)):
         trusts = str(plan(**SWITCHES, name_prefix=mine).outputs["trust_policies"])
         assert f"role/{mine}-playbook-ec2-instance" in trusts

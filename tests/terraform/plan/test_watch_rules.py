@@ -13,19 +13,25 @@ from tests.support.repository import ROOT
 from tests.terraform.plan.plan_events import matches
 
 if TYPE_CHECKING:
-    from tests.support.terraform_tools import Plan, Planner
+    from tests.support.one_account import OneAccountPlanner
+    from tests.support.terraform_tools import Plan
 
 pytestmark = pytest.mark.terraform
 RULE = "module.security.module.incident[0].aws_cloudwatch_event_rule"
 LISTED = json.loads((ROOT / "playbooks" / "ec2_instance" / "undoing-calls.json").read_text())
 
 
+SWITCHES = {
+    "remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+    "organization_id": "o-sandbox001",
+}
+LONG_PREFIX = {**SWITCHES, "name_prefix": "g" * 20}
+
+
 @pytest.fixture(scope="module")
-def planned(plan: Planner) -> Plan:
-    return plan(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-    )
+def planned(plan: OneAccountPlanner) -> Plan:
+    plan.prepare(SWITCHES, LONG_PREFIX)
+    return plan(**SWITCHES)
 
 
 def _event(
@@ -109,13 +115,8 @@ def test_nothing_else_wakes_it(planned: Plan, event: Any) -> None:
     assert not matches(planned.patterns["changes"], event)
 
 
-def test_the_pattern_fits_also_with_a_long_prefix(plan: Planner) -> None:
-    long = plan(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-        name_prefix="g" * 20,
-    )
-    assert len(long.patterns["changes"]) < 2048
+def test_the_pattern_fits_also_with_a_long_prefix(plan: OneAccountPlanner) -> None:
+    assert len(plan(**LONG_PREFIX).patterns["changes"]) < 2048
 
 
 def test_the_schedule(planned: Plan) -> None:
@@ -131,7 +132,7 @@ def test_the_schedule(planned: Plan) -> None:
     }
 
 
-def test_without_a_playbook_in_use_nothing_is_watched(plan: Planner) -> None:
+def test_without_a_playbook_in_use_nothing_is_watched(plan: OneAccountPlanner) -> None:
     idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
     assert not [
         address for address in idle.resources if "watch[0]" in address or "changes[0]" in address

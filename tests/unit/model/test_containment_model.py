@@ -355,7 +355,7 @@ def _walk(examples: int, steps: int, seed: int | None = None) -> None:
 
 
 def test_walks() -> None:
-    _walk(examples=6, steps=10)
+    _walk(examples=4, steps=10)
 
 
 @pytest.mark.proof

@@ -27,7 +27,7 @@ def _undo(case: Case, number: int) -> None:
         case.check(change)
 
 
-@pytest.mark.parametrize("times", [20])
+@pytest.mark.parametrize("times", [7, pytest.param(20, marks=pytest.mark.proof)])
 def test_a_fight_is_bounded_in_messages_and_not_in_containing(
     case: Case, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
