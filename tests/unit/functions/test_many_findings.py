@@ -51,7 +51,7 @@ def finding_about(number: int) -> Json:
     return event
 
 
-@pytest.mark.parametrize("findings", [10, pytest.param(1000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("findings", [20, pytest.param(1000, marks=pytest.mark.proof)])
 def test_findings_at_once_are_all_answered(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, findings: int
 ) -> None:
