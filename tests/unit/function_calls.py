@@ -24,7 +24,14 @@ OUTBOX = {"source": "guardduty-response.outbox"}
 
 def call(step_name: str, **event: Any) -> Json:
     """Runs a step of the incident function."""
-    return incident.handler({"verb": step_name, "execution": EXECUTION, **event}, None)
+    return incident.handler(
+        {
+            "verb": step_name,
+            "execution": EXECUTION,
+            **event,
+        },
+        None,
+    )
 
 
 def watch(event: Json) -> Json:
@@ -54,8 +61,17 @@ def kinds(messages: list[Json]) -> list[str]:
 
 def tell(record: IncidentRepository, event: str, meta: Any, targets: Any = (), **more: Any) -> Sent:
     """Sends a message about an incident, for a reason of its own."""
-    draft = notifications.Draft(event, reason_for(event, secrets.token_hex(4)), **more)
-    return notifications.notify(record, meta, list(targets), draft)
+    draft = notifications.Draft(
+        event,
+        reason_for(event, secrets.token_hex(4)),
+        **more,
+    )
+    return notifications.notify(
+        record,
+        meta,
+        list(targets),
+        draft,
+    )
 
 
 def notified(deployment: Deployment) -> tuple[list[str], list[str]]:

@@ -49,7 +49,11 @@ def test_presigned_urls_fit_the_pattern(region: str, bucket: str) -> None:
     session.set_credentials(
         "AKIAEXAMPLE", "s", "IQoJb3JpZ2luX2VjE//////////wEaCXVzLWVhc3QtMSJHMEUCIQDx+="
     )
-    s3 = session.create_client("s3", region_name=region, config=Config(signature_version="s3v4"))
+    s3 = session.create_client(
+        "s3",
+        region_name=region,
+        config=Config(signature_version="s3v4"),
+    )
     key = (
         "incidents/inc-0123456789abcdef/i-0123456789abcdef0/forensics/"
         "20261124T080000Z-0a1b2c3d/plan.txt"

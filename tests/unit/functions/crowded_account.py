@@ -18,7 +18,13 @@ from tests.support.asl_walker import Failed, Json, Walk
 
 CONCURRENCY = 10
 # How long a function works on a step; cold starts are in it.
-SECONDS = {"open": 0.6, "plan": 1.0, "contain": 3.0, "evidence": 1.0, "collect": 2.0}
+SECONDS = {
+    "open": 0.6,
+    "plan": 1.0,
+    "contain": 3.0,
+    "evidence": 1.0,
+    "collect": 2.0,
+}
 OTHER_SECONDS = 0.5
 RANDOM = random.Random()  # noqa: S311 - jitter of a simulation
 
@@ -127,7 +133,11 @@ def deliver(account: Account, events: list[Json], names: Callable[[int], str]) -
 
     account.clock.run(
         [
-            threading.Thread(target=run, args=(number, event), daemon=True)
+            threading.Thread(
+                target=run,
+                args=(number, event),
+                daemon=True,
+            )
             for number, event in enumerate(events)
         ]
     )

@@ -39,7 +39,12 @@ def _approve(deployment: Deployment, fake: FakePlaybook, **meanwhile: Any) -> st
 
 
 def _planned_after_approval(incident_id: str, execution: str = EXECUTION) -> dict[str, Any]:
-    return run_step("plan", incident_id, approved=True, execution=execution)
+    return run_step(
+        "plan",
+        incident_id,
+        approved=True,
+        execution=execution,
+    )
 
 
 def test_what_aws_lists_in_another_order_is_not_asked_about_again(
@@ -72,9 +77,18 @@ def _second_question(deployment: Deployment, fake: FakePlaybook) -> str:
     """
     first, second = _approve(deployment, fake), open_incident(SECOND, **_another())
     run_step("plan", second, execution=SECOND)
-    call("ask", incident_id=second, task_token="t2", execution=SECOND)
+    call(
+        "ask",
+        incident_id=second,
+        task_token="t2",
+        execution=SECOND,
+    )
     assert _planned_after_approval(first)["decision"] == "act"
-    call("decide", incident_id=second, answer={"approved": True, "by": "bob"})
+    call(
+        "decide",
+        incident_id=second,
+        answer={"approved": True, "by": "bob"},
+    )
     fake.consequences = "everything is closed already"
     return second
 

@@ -88,7 +88,11 @@ def _assert_sent_once(deployment: Deployment, records: list[Json], published: li
                 written[(item["incident_id"], item["event"])] += 1
     sent = Counter[tuple[str, str]]()
     for message in published:
-        lines = re.findall(r"^  (inc-[0-9a-f]{16})  (.*); status", message["Message"], re.M)
+        lines = re.findall(
+            r"^  (inc-[0-9a-f]{16})  (.*); status",
+            message["Message"],
+            re.M,
+        )
         for incident_id, events in lines:
             sent.update((incident_id, event) for event in events.split(", "))
         if not lines:

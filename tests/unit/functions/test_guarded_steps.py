@@ -38,7 +38,13 @@ WITHOUT_CALLS = {("respond", "warm")}
 READING = {"plan", "verify"}  # what a playbook does with sessions that only read
 CREATE: Json = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "ec2:CreateSecurityGroup", "Resource": "*"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "ec2:CreateSecurityGroup",
+            "Resource": "*",
+        }
+    ],
 }
 
 
@@ -48,7 +54,11 @@ def _functions() -> dict[str, Any]:
     names = [
         path.stem
         for path in sorted(Path(folder).glob("*.py"))
-        if re.search(r"^handler = ", path.read_text(), re.MULTILINE)
+        if re.search(
+            r"^handler = ",
+            path.read_text(),
+            re.MULTILINE,
+        )
     ]
     return {name: importlib.import_module(f"guardduty_response.functions.{name}") for name in names}
 
@@ -78,7 +88,12 @@ class Changing(FakePlaybook):
     def _try(self, name: str, context: Context) -> None:
         self.tried.append(name)
         role = "GDR_RESPONDER_ROLE"
-        session = context.assume(MEMBER, "us-east-1", CREATE, role=role)
+        session = context.assume(
+            MEMBER,
+            "us-east-1",
+            CREATE,
+            role=role,
+        )
         session.client("ec2").create_security_group(GroupName=f"made-by-{name}", Description="x")
 
     def plan(self, context: Context) -> list[Planned]:
@@ -99,7 +114,14 @@ class Changing(FakePlaybook):
 
     def restore(self, context: Context, target: Target) -> RestoreResult:
         self._try("restore", context)
-        return RestoreResult(Status.RESTORED, [], [], [], [], [])
+        return RestoreResult(
+            Status.RESTORED,
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
 
 
 class Sessions:
@@ -119,7 +141,11 @@ def playbook(
 ) -> Iterator[Changing]:
     module = Changing()
     for name in ("", ".playbook", ".evidence", ".terminate", ".eradicate", ".restore"):
-        monkeypatch.setitem(sys.modules, module.__name__ + name, module)
+        monkeypatch.setitem(
+            sys.modules,
+            module.__name__ + name,
+            module,
+        )
     yield module
     clients.POOL.submit(lambda: None).result()
 
@@ -139,14 +165,32 @@ def run(
 
     def run_step(function: str, step: str) -> str:
         status = "OPEN" if step == "plan" else "CONTAINED"
-        incident_id = incident(status=status, playbook="fake", plan_digest="plan-1")
+        incident_id = incident(
+            status=status,
+            playbook="fake",
+            plan_digest="plan-1",
+        )
         event: Json = {"incident_id": incident_id}
         if step:
-            event |= {"verb": step, "execution": EXECUTION, "seconds_left": 9}
+            event |= {
+                "verb": step,
+                "execution": EXECUTION,
+                "seconds_left": 9,
+            }
         if status == "CONTAINED":
-            record.set_target(incident_id, "ec2_instance", "i-1", status=Status.CONTAINED)
+            record.set_target(
+                incident_id,
+                "ec2_instance",
+                "i-1",
+                status=Status.CONTAINED,
+            )
             if step:
-                record.leases.acquire(target()["arn"], EXECUTION, incident_id, 900)
+                record.leases.acquire(
+                    target()["arn"],
+                    EXECUTION,
+                    incident_id,
+                    900,
+                )
                 event["targets"] = [target(generation=1)]
         # Whatever a refused step raises, nothing may have changed.
         with contextlib.suppress(Exception):
@@ -163,7 +207,11 @@ def _made() -> list[str]:
 
 
 def _pause() -> None:
-    item = {"pk": "CONTROL", "sk": "OPERATOR", "paused": True}
+    item = {
+        "pk": "CONTROL",
+        "sk": "OPERATOR",
+        "paused": True,
+    }
     IncidentRepository(TABLE).table.put(item)
 
 
@@ -194,7 +242,11 @@ def test_a_session_that_can_change_something_has_a_gate(
 ) -> None:
     run(function, step)
     assert playbook.tried
-    for name, (policy, guarded) in zip(playbook.tried, sessions.opened, strict=True):
+    for name, (policy, guarded) in zip(
+        playbook.tried,
+        sessions.opened,
+        strict=True,
+    ):
         assert guarded is (name not in READING), name
         assert guarded or policy["Statement"] == [], f"{name} may change something unasked"
 
@@ -221,7 +273,11 @@ def test_paused_a_step_changes_nothing(
 def test_paused_after_the_verdict_the_late_steps_do_not_even_begin(
     deployment: Deployment, playbook: Changing, run: Callable[[str, str], str], step: str
 ) -> None:
-    function = {"finish": "respond", "terminate": "terminate", "remediate": "eradicate"}[step]
+    function = {
+        "finish": "respond",
+        "terminate": "terminate",
+        "remediate": "eradicate",
+    }[step]
     _pause()
     incident_id = run(function, step)
     assert (playbook.tried, _made()) == ([], [])

@@ -26,7 +26,12 @@ OTHER = {"finding_key": "incidents/inc-1/handed-over-inc-2.json"}
 
 
 def _go(decision: str = "act", **answers: Any) -> tuple[Walk, Functions]:
-    target = {"kind": "role_session", "id": "app/i-1", "arn": "arn:app", "attach": ""}
+    target = {
+        "kind": "role_session",
+        "id": "app/i-1",
+        "arn": "arn:app",
+        "attach": "",
+    }
     plan = {
         "decision": decision,
         "error": "",
@@ -35,9 +40,17 @@ def _go(decision: str = "act", **answers: Any) -> tuple[Walk, Functions]:
         "hand_over": [OTHER],
         "approval_timeout_seconds": 60,
     }
-    after_approval = {**plan, "decision": "act", "hand_over": []}
+    after_approval = {
+        **plan,
+        "decision": "act",
+        "hand_over": [],
+    }
     plans = [plan, after_approval] if decision == "approve" else plan
-    return walk_incident(token=lambda: {"approved": True}, plan=plans, **answers)
+    return walk_incident(
+        token=lambda: {"approved": True},
+        plan=plans,
+        **answers,
+    )
 
 
 def test_an_execution_of_its_own_before_containment() -> None:
@@ -81,7 +94,13 @@ def test_what_could_not_be_started_is_escalated_with_the_command(
     deployment: Deployment, incident: Any
 ) -> None:
     incident_id = incident()
-    call("not_handed_over", incident_id=incident_id, machine=OWN_ARN, error="Throttled", **OTHER)
+    call(
+        "not_handed_over",
+        incident_id=incident_id,
+        machine=OWN_ARN,
+        error="Throttled",
+        **OTHER,
+    )
     [message] = deployment.messages("escalations")
     assert (
         f"--state-machine-arn {OWN_ARN}" in message["Message"]
@@ -101,7 +120,13 @@ def _planned(
 ) -> tuple[str, Json]:
     configure(deployment, **changes)
     fake.hand_over = {finding.playbook_for(finding.parse(other))[0] or "": lambda: other}
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     event = {
         "verb": "plan",
         "incident_id": incident_id,
@@ -119,7 +144,11 @@ def test_the_other_finding_is_stored_and_opens_an_incident_of_its_own(
     stored = evidence_store.get_event(other["finding_key"])
     assert stored == json.loads(json.dumps(_derived()))
     assert finding.parse(stored).incident_id != incident_id
-    opened = call("open", event=other, execution=EXECUTION.replace(":one", ":two"))
+    opened = call(
+        "open",
+        event=other,
+        execution=EXECUTION.replace(":one", ":two"),
+    )
     assert opened["incident_id"] == finding.parse(stored).incident_id != incident_id
     [target] = deployment.targets(incident_id)
     assert target["actions"]["hand_over_to_ec2_instance"]["status"] == "DONE"
@@ -143,9 +172,20 @@ def test_what_cannot_be_made_is_said_and_containment_goes_on(
 
     configure(deployment)
     fake.hand_over = {"ec2_instance": nowhere}
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     answer = respond.handler(
-        {"verb": "plan", "incident_id": incident_id, "execution": EXECUTION, "verify_only": False}
+        {
+            "verb": "plan",
+            "incident_id": incident_id,
+            "execution": EXECUTION,
+            "verify_only": False,
+        }
     )
     assert answer["hand_over"] == [] and answer["decision"] == "act"
     line = deployment.targets(incident_id)[0]["actions"]["hand_over_to_ec2_instance"]
@@ -165,14 +205,28 @@ def test_a_rehearsal_hands_nothing_over(deployment: Deployment, fake: FakePlaybo
 def test_containment_waits_for_forensics_of_what_loses_something_by_it_alone(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
-    before = {"when": "before", "deadline_seconds": 60, "deadlines": {}}
+    before = {
+        "when": "before",
+        "deadline_seconds": 60,
+        "deadlines": {},
+    }
     assert (
-        _planned(deployment, fake, _derived(), forensics=before)[1]["collect_first_seconds"] == 60
+        _planned(
+            deployment,
+            fake,
+            _derived(),
+            forensics=before,
+        )[1]["collect_first_seconds"]
+        == 60
     )
     fake.COLLECTS_FIRST = False
     event = load_finding(id="another")
     incident_id = str(
-        call("open", event=event, execution=EXECUTION.replace(":one", ":three"))["incident_id"]
+        call(
+            "open",
+            event=event,
+            execution=EXECUTION.replace(":one", ":three"),
+        )["incident_id"]
     )
     asked = {
         "verb": "plan",

@@ -183,7 +183,14 @@ def test_who_was_started_by_the_notice_machine_leaves_nothing_to_it(
     deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "notify"}})
     started = f"{EXECUTIONS}incident:{look['name']}"
     assert claim(deployment, event, started)
-    assert call("open", event=event, execution=started)["next"] == "done"
+    assert (
+        call(
+            "open",
+            event=event,
+            execution=started,
+        )["next"]
+        == "done"
+    )
     assert notified(deployment) == (["notice"], [])
 
 

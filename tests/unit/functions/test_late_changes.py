@@ -38,7 +38,11 @@ def test_what_changed_after_the_verdict_stops_the_late_steps(
     world: World, step: str, handler: Any, change: Any, said: str
 ) -> None:
     incident_id = world.contain("a")
-    event = {"verb": step, "incident_id": incident_id, "execution": world.execution("a")}
+    event = {
+        "verb": step,
+        "incident_id": incident_id,
+        "execution": world.execution("a"),
+    }
     change(world)
     world.done.clear()
     assert handler(event)["done"]
@@ -51,11 +55,19 @@ def test_what_changed_after_the_verdict_stops_the_late_steps(
 
 @pytest.mark.parametrize("step", ["terminate", "finish", "remediate"])
 def test_without_such_a_change_they_run(world: World, step: str) -> None:
-    handlers: Json = {"terminate": terminate, "finish": respond, "remediate": eradicate}
+    handlers: Json = {
+        "terminate": terminate,
+        "finish": respond,
+        "remediate": eradicate,
+    }
     incident_id = world.contain("a")
     world.done.clear()
     handlers[step].handler(
-        {"verb": step, "incident_id": incident_id, "execution": world.execution("a")}
+        {
+            "verb": step,
+            "incident_id": incident_id,
+            "execution": world.execution("a"),
+        }
     )
     assert world.done == [(step, "i-1")]
 

@@ -72,7 +72,11 @@ class _Restorer(ModuleType):
     found: dict[str, Any]
 
     def restore(self, context: Context, target: Target) -> RestoreResult:
-        stored = context.record.target(context.incident_id, target.kind, target.id)
+        stored = context.record.target(
+            context.incident_id,
+            target.kind,
+            target.id,
+        )
         self.found = stored["before"]
         return RestoreResult(
             Status.RESTORED,
@@ -98,7 +102,11 @@ def _table(deployment: Deployment) -> list[dict[str, Any]]:
 
 def _finish_in_progress(record: IncidentRepository, old: dict[str, str]) -> None:
     for name in ("awaiting", "containing"):
-        record.move(old[name], Status(record.meta(old[name])["status"]), Status.FAILED)
+        record.move(
+            old[name],
+            Status(record.meta(old[name])["status"]),
+            Status.FAILED,
+        )
 
 
 def _new_finding(fake: FakePlaybook, name: str) -> tuple[str, dict[str, Any]]:
@@ -149,7 +157,12 @@ def test_what_is_verified_after_the_take_over_counts(
         "weak": ["later"],
         "still_contained": [],
     }
-    record.set_target(old["partial"], "ec2_instance", "i-2", **later)
+    record.set_target(
+        old["partial"],
+        "ec2_instance",
+        "i-2",
+        **later,
+    )
     [target] = record.read(old["partial"])[1]
     assert later.items() <= target.items()
 
@@ -197,7 +210,13 @@ def test_a_new_finding_joins_an_old_containment(
     if swept:
         watch(SWEEP)
     incident_id, target = _new_finding(fake, id)
-    record.before(incident_id, target["kind"], id, "profile", {"name": "quarantine"})
+    record.before(
+        incident_id,
+        target["kind"],
+        id,
+        "profile",
+        {"name": "quarantine"},
+    )
     [stored] = record.read(incident_id)[1]
     assert (stored["generation"], stored["opened_by"]) == (1, old[name])
     assert stored["before"] == BEFORE
@@ -209,10 +228,23 @@ def test_an_old_finding_that_comes_again_keeps_its_state_before(
 ) -> None:
     """It is OPEN then, so that the sweep does not find it."""
     incident_id = old["contained"]
-    record.move(incident_id, Status.CONTAINED, Status.OPEN, targets=[], held="CONTAINED")
+    record.move(
+        incident_id,
+        Status.CONTAINED,
+        Status.OPEN,
+        targets=[],
+        held="CONTAINED",
+    )
     record.note(incident_id, execution=SECOND)
     fake.ids = ["i-1"]
-    assert run_step("plan", incident_id, execution=SECOND)["decision"] == "act"
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            execution=SECOND,
+        )["decision"]
+        == "act"
+    )
     [stored] = record.read(incident_id)[1]
     assert (stored["generation"], stored["before"]) == (1, BEFORE)
 
@@ -249,9 +281,20 @@ def test_restoring_the_owner_tells_the_attached_incident(
 def test_closing_an_old_incident_takes_over(
     record: IncidentRepository, restorer: _Restorer, old: dict[str, str]
 ) -> None:
-    close = {"incident_id": old["contained"], "requested_by": "ada", "close": True}
+    close = {
+        "incident_id": old["contained"],
+        "requested_by": "ada",
+        "close": True,
+    }
     assert "keep_contained" in restore.handler(close, None)["refused"]
-    kept = restore.handler({**close, "keep_contained": True, "reason": "case 7"}, None)
+    kept = restore.handler(
+        {
+            **close,
+            "keep_contained": True,
+            "reason": "case 7",
+        },
+        None,
+    )
     assert (kept["refused"], kept["status"]) == ("", "CLOSED")
     [target] = record.read(old["contained"])[1]
     assert (target["before"], target["incidents"]) == (BEFORE, [])
@@ -265,7 +308,11 @@ def test_an_execution_of_the_old_definition_goes_on(
     assert "plan_digest" not in meta
     stored: Any = record.read(old["containing"])[1][0]
     names = ("kind", "id", "arn", "account_id", "region")
-    target = {**{name: stored[name] for name in names}, "scope": {}, "attach": ""}
+    target = {
+        **{name: stored[name] for name in names},
+        "scope": {},
+        "attach": "",
+    }
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     event: dict[str, Any] = {
         "execution": meta["execution"],

@@ -54,12 +54,23 @@ def _run(step_name: str, incident_id: str, target: Any = None, **event: Any) -> 
 def _contained(fake: FakePlaybook, *names: str) -> str:
     """An incident whose targets are contained, and told so."""
     fake.ids = list(names or ("i-1",))
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     fake.steps["verify"] = StepResult(status=Status.CONTAINED)
     targets = _run("plan", incident_id)["targets"]
     for target in targets:
         _run("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=targets[0], error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=targets[0],
+        error="",
+    )
     fake.calls.clear()
     return incident_id
 
@@ -75,8 +86,16 @@ def test_a_phase_waits_for_the_quickest_of_its_targets(
         return StepResult(done=False, wait_seconds=waits[target.id])
 
     setattr(fake, step_name, step)
-    assert _run(step_name, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
-    setattr(fake, step_name, lambda context, target: StepResult(detail="all of it"))
+    assert _run(step_name, incident_id) == {
+        "done": False,
+        "wait_seconds": 15,
+        "next": "close",
+    }
+    setattr(
+        fake,
+        step_name,
+        lambda context, target: StepResult(detail="all of it"),
+    )
     assert _run(step_name, incident_id)["done"]
     assert deployment.timeline(incident_id).count(f"{step_name} ended") == 2
 
@@ -116,16 +135,32 @@ def test_an_apply_takes_from_what_was_planned_and_adds_nothing(
     configure(deployment, **{"playbooks.fake": {"finish": now}})
     assert _run("collect", incident_id)["next"] == next_step
     _run("finish", incident_id)
-    assert seen == [min(planned, now, key=["none", "stop", "terminate"].index)]
+    assert seen == [
+        min(
+            planned,
+            now,
+            key=["none", "stop", "terminate"].index,
+        )
+    ]
 
 
 def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     configure(deployment, **{"playbooks.fake": {"finish": "terminate"}})
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     _run("plan", incident_id)
-    assert _run("collect", incident_id) == {"done": True, "wait_seconds": 0, "next": "close"}
+    assert _run("collect", incident_id) == {
+        "done": True,
+        "wait_seconds": 0,
+        "next": "close",
+    }
     assert [name for name, _ in fake.calls] == ["collect"]
 
 
@@ -147,7 +182,11 @@ def test_evidence_belongs_to_the_incident_that_contained(
     deployment: Deployment, fake: FakePlaybook, step_name: str, link: dict[str, Any]
 ) -> None:
     incident_id = _contained(fake)
-    assert _run(step_name, incident_id, {**TARGET, **link})["done"]
+    assert _run(
+        step_name,
+        incident_id,
+        {**TARGET, **link},
+    )["done"]
     assert fake.calls == []
 
 
@@ -200,7 +239,15 @@ def test_work_renews_its_lease(
 def test_forensics_first_knows_how_long_it_has(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = _contained(fake)
     fake.steps["first"] = StepResult(done=False, wait_seconds=2)
-    assert _run("first", incident_id, TARGET, seconds_left=7)["wait_seconds"] == 2
+    assert (
+        _run(
+            "first",
+            incident_id,
+            TARGET,
+            seconds_left=7,
+        )["wait_seconds"]
+        == 2
+    )
     assert fake.left == 7
 
 
@@ -238,16 +285,35 @@ def test_the_plan_says_how_long_containment_may_wait(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     configure(deployment, **{"forensics.when": "before", "forensics.deadline_seconds": 45})
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     assert _run("plan", incident_id)["collect_first_seconds"] == 45
-    assert _run("plan", incident_id, verify_only=True)["collect_first_seconds"] == 0
+    assert (
+        _run(
+            "plan",
+            incident_id,
+            verify_only=True,
+        )["collect_first_seconds"]
+        == 0
+    )
 
 
 def test_consequences_are_told_before_anything_is_done(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     fake.consequences = "Spot instance: EC2 may reclaim it"
-    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    incident_id = str(
+        call(
+            "open",
+            event=load_finding(),
+            execution=EXECUTION,
+        )["incident_id"]
+    )
     _run("plan", incident_id)
     [target] = deployment.targets(incident_id)
     assert target["actions"]["consequences"]["status"] == "NOTED"
@@ -266,5 +332,10 @@ def test_unknown_verbs_and_missing_code(
     monkeypatch.setenv("GDR_PLAYBOOK", "unheard_of")
     with pytest.raises(ConfigError, match=r"holds no unheard_of\.terminate"):
         terminate.handler(
-            {"verb": "terminate", "incident_id": "inc-1", "execution": EXECUTION}, None
+            {
+                "verb": "terminate",
+                "incident_id": "inc-1",
+                "execution": EXECUTION,
+            },
+            None,
         )

@@ -143,7 +143,13 @@ def test_a_sample_that_cannot_be_rehearsed_is_skipped_and_says_why(
     fake.error = error
     answer = run_step("plan", incident_id)
     assert (answer["decision"], answer["error"]) == ("skip", "")
-    call("close", incident_id=incident_id, execution=EXECUTION, decision="skip", targets=[])
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=EXECUTION,
+        decision="skip",
+        targets=[],
+    )
     meta = deployment.meta(incident_id)
     assert meta["status"] == "SKIPPED"
     assert meta["reasons"] == [f"a sample finding cannot be rehearsed here: {error}"]
@@ -215,13 +221,25 @@ def test_verify_writes_what_was_seen(deployment: Deployment, fake: FakePlaybook)
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2 closed")
-    answer = run_step("verify", incident_id, target, attempt=2, error="Contain: timed out")
+    answer = run_step(
+        "verify",
+        incident_id,
+        target,
+        attempt=2,
+        error="Contain: timed out",
+    )
     assert (answer["done"], answer["status"]) == (True, "PARTIAL")
     [stored] = deployment.targets(incident_id)
     assert (stored["status"], stored["verified"]) == ("PARTIAL", EXECUTION)
     assert stored["verdict"] == "1 of 2 closed (Contain: timed out)"
     assert stored["checks"] == [
-        {"name": "eni-1", "ok": True, "detail": "closed", "fatal": False, "read": True}
+        {
+            "name": "eni-1",
+            "ok": True,
+            "detail": "closed",
+            "fatal": False,
+            "read": True,
+        }
     ]
     assert fake.seen[-1].attempt == 2
 
@@ -231,7 +249,11 @@ def test_verify_writes_nothing_before_it_is_done(
 ) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
-    fake.steps["verify"] = StepResult(done=False, wait_seconds=3, again="contain")
+    fake.steps["verify"] = StepResult(
+        done=False,
+        wait_seconds=3,
+        again="contain",
+    )
     answer = run_step("verify", incident_id, target)
     assert (answer["done"], answer["wait_seconds"], answer["again"]) == (False, 3, "contain")
     [stored] = deployment.targets(incident_id)
@@ -329,7 +351,11 @@ def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(
 
 def test_evidence_is_put_under_its_incident(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = open_incident()
-    run_step("contain", incident_id, *run_step("plan", incident_id)["targets"])
+    run_step(
+        "contain",
+        incident_id,
+        *run_step("plan", incident_id)["targets"],
+    )
     fake.seen[-1].put_evidence("describe.json", b"{}")
     assert deployment.evidence(incident_id)["describe.json"] == b"{}"
 

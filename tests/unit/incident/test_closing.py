@@ -21,7 +21,13 @@ ARN = target()["arn"]
 
 def _close(incident_id: str, decision: str, error: str = "", **more: Any) -> str:
     return str(
-        call("close", incident_id=incident_id, decision=decision, error=error, **more)["status"]
+        call(
+            "close",
+            incident_id=incident_id,
+            decision=decision,
+            error=error,
+            **more,
+        )["status"]
     )
 
 
@@ -29,7 +35,12 @@ def contained_and_told(incident: Begin, verified: Verified) -> str:
     """Begins an incident, and settles the verdict CONTAINED."""
     incident_id = incident()
     verified(incident_id, "CONTAINED")
-    call("verdict", incident_id=incident_id, target=target(), error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=target(),
+        error="",
+    )
     return incident_id
 
 
@@ -115,10 +126,22 @@ def test_a_map_that_broke_after_the_verdicts_keeps_them(
 def test_a_verification_that_could_not_start_keeps_the_status(
     deployment: Deployment, incident: Begin, record: IncidentRepository
 ) -> None:
-    incident_id = incident(status="CONTAINED", told="CONTAINED", closed_once=True)
+    incident_id = incident(
+        status="CONTAINED",
+        told="CONTAINED",
+        closed_once=True,
+    )
     assert recurrence(record, incident_id, "two") == "verify"
     error = "cannot assume arn:aws:iam::222222222222:role/x"
-    assert _close(incident_id, "failed", error, execution="two") == "CONTAINED"
+    assert (
+        _close(
+            incident_id,
+            "failed",
+            error,
+            execution="two",
+        )
+        == "CONTAINED"
+    )
     [message] = deployment.messages("escalations")
     assert error in message["Message"]
 
@@ -127,7 +150,11 @@ def test_an_execution_that_was_taken_over_leaves_what_the_other_contains_again(
     deployment: Deployment, incident: Begin, record: IncidentRepository
 ) -> None:
     """The first one collected evidence while a recheck found containment lost."""
-    incident_id = incident(execution="of the recheck", told="BREACHED", closed_once=True)
+    incident_id = incident(
+        execution="of the recheck",
+        told="BREACHED",
+        closed_once=True,
+    )
     record.leases.acquire(ARN, "of the recheck", incident_id, 900)
     assert _close(incident_id, "act", execution="the first") == "CONTAINING"
     [left] = deployment.targets(incident_id)
@@ -159,7 +186,11 @@ def test_what_was_done_before_outlives_an_ending_without_action(
     kept: str,
 ) -> None:
     incident_id = incident()
-    record.move(incident_id, Status.CONTAINING, Status(first))
+    record.move(
+        incident_id,
+        Status.CONTAINING,
+        Status(first),
+    )
     assert recurrence(record, incident_id, "two") == "start"
     if decision in ("rejected", "approval_timed_out"):
         record.transition(incident_id, Event.ASK)
@@ -187,7 +218,12 @@ def test_the_lease_is_given_back_but_not_anothers(
 ) -> None:
     incident_id = incident("i-1", "i-2")
     record.leases.acquire(ARN, EXECUTION, incident_id, 600)
-    record.leases.acquire(target("i-2")["arn"], "other", "inc-other", 600)
+    record.leases.acquire(
+        target("i-2")["arn"],
+        "other",
+        "inc-other",
+        600,
+    )
     _close(incident_id, "failed", "x")
     assert deployment.items(f"RESOURCE#{ARN}") == []
     assert deployment.items(f"RESOURCE#{target('i-2')['arn']}")[0]["owner"] == "other"

@@ -42,11 +42,42 @@ def test_an_execution_that_was_under_way_goes_on_in_its_own_record(
 ) -> None:
     """Its state machine hands on targets without a generation."""
     incident_id = old_incident(record, status="CONTAINING")
-    record.before(incident_id, "ec2_instance", "i-1", "profile", {"name": "quarantine"})
-    record.before(incident_id, "ec2_instance", "i-1", "tags", {"a": None})
-    record.action(incident_id, "ec2_instance", "i-1", "tags", "DONE", "tagged")
-    record.evidence(incident_id, "ec2_instance", "i-1", "console", {"outcome": "COMPLETE"})
-    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.PARTIAL, verdict="half")
+    record.before(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "profile",
+        {"name": "quarantine"},
+    )
+    record.before(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "tags",
+        {"a": None},
+    )
+    record.action(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "tags",
+        "DONE",
+        "tagged",
+    )
+    record.evidence(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "console",
+        {"outcome": "COMPLETE"},
+    )
+    record.set_target(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        status=Status.PARTIAL,
+        verdict="half",
+    )
     target = record.target(incident_id, "ec2_instance", "i-1")
     assert target["before"] == {**BEFORE, "tags": {"a": None}}, "the first state stands"
     assert set(target["actions"]) == {"network", "profile", "tags"}
@@ -168,7 +199,14 @@ def test_incidents_that_name_each_other_are_taken_over(record: IncidentRepositor
     first = old_incident(record)
     second = attached(record, first)
     record.set_target(first, "ec2_instance", "i-1", attach=second)
-    record.action(second, "ec2_instance", "i-1", "network", "ALREADY", "is closed")
+    record.action(
+        second,
+        "ec2_instance",
+        "i-1",
+        "network",
+        "ALREADY",
+        "is closed",
+    )
     assert record.take_over_old(first)
     for incident_id in (first, second):
         assert shown(record, incident_id)["before"] == BEFORE
@@ -196,7 +234,14 @@ class Restorer(ModuleType):
         assert context.gate
         context.gate.permit()
         self.given_back.append(TargetContext(context, target).read_stored()["before"])
-        return RestoreResult(Status.RESTORED, ["network"], [], ["eni-1 is back"], [], [])
+        return RestoreResult(
+            Status.RESTORED,
+            ["network"],
+            [],
+            ["eni-1 is back"],
+            [],
+            [],
+        )
 
 
 @pytest.fixture

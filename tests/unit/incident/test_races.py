@@ -41,14 +41,26 @@ def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
 def _acquire_together(record: IncidentRepository, gives_way: str = "") -> list[Any]:
     """Ten executions ask for the lease of i-1; ``gives_way``: an owner that is known to be dead."""
     return _together(
-        lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60, gives_way),
+        lambda n: record.leases.acquire(
+            ARN,
+            f"e{n}",
+            f"inc-{n}",
+            60,
+            gives_way,
+        ),
     )
 
 
 def _before_together(deployment: Deployment, record: IncidentRepository, first: int) -> Any:
     """Ten writers, numbered from ``first``, record a state before; returns the one that stands."""
     _together(
-        lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": first + n}),
+        lambda n: record.before(
+            ID,
+            "ec2_instance",
+            "i-1",
+            "interfaces",
+            {"writer": first + n},
+        ),
     )
     return deployment.targets(ID)[0]["before"]["interfaces"]
 
@@ -104,7 +116,16 @@ def test_actions_side_by_side_do_not_overwrite_each_other(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
-    _together(lambda n: record.action(ID, "ec2_instance", "i-1", f"action{n}", "DONE", "done"))
+    _together(
+        lambda n: record.action(
+            ID,
+            "ec2_instance",
+            "i-1",
+            f"action{n}",
+            "DONE",
+            "done",
+        )
+    )
     assert len(deployment.targets(ID)[0]["actions"]) == 10
 
 

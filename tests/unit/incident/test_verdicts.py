@@ -90,7 +90,11 @@ def test_a_resource_of_another_incident_is_linked(
     deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = incident()
-    record.containments.join(target("i-1"), "inc-other", "ec2_instance")
+    record.containments.join(
+        target("i-1"),
+        "inc-other",
+        "ec2_instance",
+    )
     verified(incident_id, "CONTAINED")
     _verdict(incident_id)
     assert "Its containment is for inc-other too" in deployment.messages()[0]["Message"]
@@ -114,7 +118,12 @@ def test_what_still_holds_wakes_nobody(
     _again(record, incident_id)
     verified(incident_id, "CONTAINED", execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
-    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="act",
+        execution=SECOND,
+    )
     assert notified(deployment) == ([], [])
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     assert deployment.timeline(incident_id).count("verdict CONTAINED") == 2
@@ -134,7 +143,12 @@ def test_what_was_undone_is_a_breach_told_once(
     _verdict(incident_id, verify_only=True, execution=SECOND)
     assert deployment.meta(incident_id)["status"] == "BREACHED"
     assert notified(deployment) == (["BREACHED"], ["BREACHED"])
-    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="act",
+        execution=SECOND,
+    )
     assert notified(deployment) == ([], [])
     assert recurrence(record, incident_id, "three") == "start"
 
@@ -158,7 +172,12 @@ def test_a_breach_whose_message_could_not_be_written_is_told_by_the_retry_or_by_
     if step_name == "verdict":
         _verdict(incident_id, verify_only=True, execution=SECOND)
     else:
-        call("close", incident_id=incident_id, decision="act", execution=SECOND)
+        call(
+            "close",
+            incident_id=incident_id,
+            decision="act",
+            execution=SECOND,
+        )
     assert notified(deployment) == (["BREACHED"], ["BREACHED"])
 
 
@@ -186,7 +205,12 @@ def test_what_could_not_be_read_again_is_not_called_contained(
     incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     why = "the read-back failed: RoleUnavailable: cannot assume"
-    _verdict(incident_id, error=why, verify_only=True, execution=SECOND)
+    _verdict(
+        incident_id,
+        error=why,
+        verify_only=True,
+        execution=SECOND,
+    )
     assert deployment.meta(incident_id)["status"] == "CONTAINED"  # as last seen
     assert deployment.timeline(incident_id)[-1] == "not verified"
     [message_] = deployment.messages("escalations")

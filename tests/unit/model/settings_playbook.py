@@ -68,7 +68,13 @@ class SettingsPlaybook(ModuleType):
             raise TargetGone(f"{named} no longer exists; another has its name now")
         target = Target("ec2_instance", "i-1", ARN, "222222222222", "us-east-1")
         actions = {item: f"{item} closed" for item in self._items(context)}
-        return [Planned(target, actions=actions, immutable_id=self.resource.immutable_id)]
+        return [
+            Planned(
+                target,
+                actions=actions,
+                immutable_id=self.resource.immutable_id,
+            )
+        ]
 
     def contain(self, context: Context, target: Target) -> StepResult:
         if target.verify_only:
@@ -94,7 +100,11 @@ class SettingsPlaybook(ModuleType):
         ]
         failed = [check.name for check in checks if not check.ok]
         status = Status.FAILED if failed else Status.CONTAINED
-        return StepResult(status=status, detail=f"open: {failed}", watched=["i-1"]), checks
+        return StepResult(
+            status=status,
+            detail=f"open: {failed}",
+            watched=["i-1"],
+        ), checks
 
     def finish(self, context: Context, target: Target) -> StepResult:
         return StepResult()
@@ -138,7 +148,12 @@ class SettingsPlaybook(ModuleType):
         target_context.stored = target_context.read_stored()
         if "snapshots" not in target_context.stored["evidence"]:
             self.resource.snapshots.append(context.incident_id)
-            entry = {"outcome": "COMPLETE", "detail": "a set", "objects": [], "task": ""}
+            entry = {
+                "outcome": "COMPLETE",
+                "detail": "a set",
+                "objects": [],
+                "task": "",
+            }
             target_context.record_evidence("snapshots", entry)
         return StepResult()
 
@@ -151,9 +166,23 @@ class SettingsPlaybook(ModuleType):
         def read_items() -> tuple[bool, list[RestoreItem]]:
             if target_context.stored["immutable_id"] != self.resource.immutable_id:
                 sentence = "it no longer exists; another has its name now"
-                return False, [RestoreItem(RestoreStatus.CHANGED_SINCE, ALWAYS, "", sentence)]
+                return False, [
+                    RestoreItem(
+                        RestoreStatus.CHANGED_SINCE,
+                        ALWAYS,
+                        "",
+                        sentence,
+                    )
+                ]
             before = target_context.stored["before"].items()
-            return True, [self._restored(context, item, value) for item, value in before]
+            return True, [
+                self._restored(
+                    context,
+                    item,
+                    value,
+                )
+                for item, value in before
+            ]
 
         return restoration.restore(target_context, read_items)
 
@@ -170,4 +199,11 @@ class SettingsPlaybook(ModuleType):
             self.resource.write(item, before)
             return []
 
-        return RestoreItem(RestoreStatus.TODO, item, item, f"{item} is {before} again", "", call)
+        return RestoreItem(
+            RestoreStatus.TODO,
+            item,
+            item,
+            f"{item} is {before} again",
+            "",
+            call,
+        )

@@ -16,7 +16,11 @@ from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, UN
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+    configure(
+        case.deployment,
+        remediations={"CryptoCurrency:EC2/*": mode},
+        **more,
+    )
 
 
 def test_what_holds_leaves_no_trace_but_its_time(case: Case) -> None:
@@ -38,7 +42,13 @@ def test_what_holds_leaves_no_trace_but_its_time(case: Case) -> None:
 
 def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     record = IncidentRepository("guardduty-response-incidents")
-    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    record.before(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        "network",
+        {"groups": ["sg-web"]},
+    )
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
     assert walk.waited[0] == 2, "read twice before it is called undone"
@@ -75,7 +85,13 @@ def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None
     """
     record = IncidentRepository("guardduty-response-incidents")
     record.note(case.incident_id, previous="RESTORED")
-    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    record.before(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        "network",
+        {"groups": ["sg-web"]},
+    )
     case.see(OPEN, TAGGED)
     case.check(BOB)
     assert case.meta["status"] == "CONTAINED"
@@ -225,14 +241,26 @@ def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
 
 def test_a_new_interface_that_is_open_is_a_breach(case: Case) -> None:
     _mode(case, "approve")
-    case.see(GOOD, TAGGED, Check("eni-2", False, "eni-2 is OPEN", fatal=True))
+    case.see(
+        GOOD,
+        TAGGED,
+        Check("eni-2", False, "eni-2 is OPEN", fatal=True),
+    )
     case.check()
     assert case.target["breach"]["checks"] == ["eni-2"]
 
 
 def _became_partial(case: Case, record: IncidentRepository) -> None:
-    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL)
-    tell(record, "PARTIAL", record.meta(case.incident_id))
+    record.move(
+        case.incident_id,
+        Status.CONTAINED,
+        Status.PARTIAL,
+    )
+    tell(
+        record,
+        "PARTIAL",
+        record.meta(case.incident_id),
+    )
     notified(case.deployment)
 
 
@@ -240,7 +268,13 @@ def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
     case: Case, record: IncidentRepository
 ) -> None:
     _mode(case, "approve")
-    record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
+    record.set_target(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        status="PARTIAL",
+        weak=["profile"],
+    )
     _became_partial(case, record)
     case.see(GOOD, UNTAGGED)
     case.check()
@@ -258,7 +292,13 @@ def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
     case: Case, record: IncidentRepository
 ) -> None:
     _mode(case, "approve")
-    record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
+    record.set_target(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        status="PARTIAL",
+        weak=["profile"],
+    )
     _became_partial(case, record)
     case.check()
     assert case.meta["status"] == "CONTAINED"

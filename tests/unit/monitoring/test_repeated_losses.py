@@ -40,7 +40,11 @@ def test_a_fight_is_bounded_in_messages_and_not_in_containing(
     assert "further losses are told of in one message an hour" in escalated[2]["Message"]
     assert "further losses" not in escalated[1]["Message"]
 
-    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(7_200))
+    monkeypatch.setattr(
+        waiting,
+        "now",
+        lambda: seconds_from_now(7_200),
+    )
     with at_minute(100):
         assert watch(OUTBOX)["waiting"] == 0
     digests, paged = case.deployment.messages(), case.deployment.messages("escalations")
@@ -88,7 +92,11 @@ def test_a_fight_in_a_burst_is_named_in_the_digest(
         for number in range(20):
             write(incidents, "FAILED", number, escalate=True)
     notified(case.deployment)
-    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(7_200))
+    monkeypatch.setattr(
+        waiting,
+        "now",
+        lambda: seconds_from_now(7_200),
+    )
     with at_minute(201):
         watch(OUTBOX)
     [message] = case.deployment.messages("escalations")
@@ -102,7 +110,11 @@ def test_a_new_finding_about_a_contested_resource_is_told_at_once(case: Case) ->
         _undo(case, number)
     notified(case.deployment)
     incidents = IncidentRepository(TABLE)
-    incidents.move(case.incident_id, Status.CONTAINED, Status.FAILED)
+    incidents.move(
+        case.incident_id,
+        Status.CONTAINED,
+        Status.FAILED,
+    )
     with at_minute(300):
         case.run(later(load_finding()))
     assert case.meta["status"] == "CONTAINED"

@@ -24,10 +24,24 @@ def write(
     record: IncidentRepository, event: str = "CONTAINED", number: int = 1, **more: Any
 ) -> Sent:
     """Writes a message about the incident of that number, for a reason made of it and ``event``."""
-    meta: Any = {**META, "incident_id": f"inc-{number}", "status": event, **more.pop("meta", {})}
+    meta: Any = {
+        **META,
+        "incident_id": f"inc-{number}",
+        "status": event,
+        **more.pop("meta", {}),
+    }
     target: Any = {**TARGET, "id": f"i-{number}"}
-    draft = notifications.Draft(event, reason_for(event, str(number)), **more)
-    return notifications.notify(record, meta, [target], draft)
+    draft = notifications.Draft(
+        event,
+        reason_for(event, str(number)),
+        **more,
+    )
+    return notifications.notify(
+        record,
+        meta,
+        [target],
+        draft,
+    )
 
 
 def messages(deployment: Deployment, number: int = 1) -> list[Json]:
@@ -40,5 +54,9 @@ def messages(deployment: Deployment, number: int = 1) -> list[Json]:
 def at_minute(number: int) -> Iterator[None]:
     """Lets messages be paced as in a minute of its own."""
     start = datetime.now(UTC).replace(second=0, microsecond=0)
-    with patch.object(pace, "present", lambda: start + timedelta(minutes=number)):
+    with patch.object(
+        pace,
+        "present",
+        lambda: start + timedelta(minutes=number),
+    ):
         yield

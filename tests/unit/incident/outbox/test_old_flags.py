@@ -56,10 +56,20 @@ def test_the_end_that_was_told_is_not_told_again(
     deployment: Deployment, record: IncidentRepository, old: dict[str, str]
 ) -> None:
     """A recurrence only verified it, and found nothing new."""
-    call("close", incident_id=old["contained"], decision="act", execution="another")
+    call(
+        "close",
+        incident_id=old["contained"],
+        decision="act",
+        execution="another",
+    )
     assert notified(deployment) == ([], [])
     record.note(old["contained"], closed_once=False)
-    call("close", incident_id=old["contained"], decision="act", execution="another")
+    call(
+        "close",
+        incident_id=old["contained"],
+        decision="act",
+        execution="another",
+    )
     assert notified(deployment) == (["closing"], [])
 
 
@@ -71,7 +81,13 @@ def test_a_new_run_of_an_old_incident_tells_anew(
     history = record.history(record.meta(incident_id))
     assert (history.status, history.has_ended) == ("", False)
     record.note(incident_id, held="")
-    call("close", incident_id=incident_id, decision="failed", error="x", execution="another")
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="failed",
+        error="x",
+        execution="another",
+    )
     assert notified(deployment) == (["FAILED"], ["FAILED"])
 
 
@@ -89,7 +105,12 @@ def test_an_old_answer_is_told_again_only_where_it_differs(
         "account_id": before["account_id"],
     }
     assert record.open(changed).outcome == "start"
-    call("close", incident_id=incident_id, decision="dry_run", execution="another")
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="dry_run",
+        execution="another",
+    )
     sent = ["DRY_RUN"] if severity else []
     assert notified(deployment) == (sent, [])
     assert ("decided as before" in deployment.timeline(incident_id)) is not bool(severity)
@@ -113,7 +134,11 @@ def test_why_a_loss_was_left_to_people_is_told_once(
     deployment: Deployment, record: IncidentRepository, old: dict[str, str], known: bool
 ) -> None:
     incident_id = old["breached"]
-    record.note(incident_id, left_breached="exempt", left_told="exempt" if known else "")
+    record.note(
+        incident_id,
+        left_breached="exempt",
+        left_told="exempt" if known else "",
+    )
     meta = record.meta(incident_id)
     recheck.close_recheck(record, meta, "another", "none", "")
     assert notified(deployment) == (([], []) if known else (["problem"], ["problem"]))

@@ -19,7 +19,11 @@ from tests.unit.publishing import SenderDied, down, publishing
 
 
 def test_a_message_is_recorded_as_sent(deployment: Deployment, record: IncidentRepository) -> None:
-    assert write(record, "FAILED", escalate=True) == (True, True, False)
+    assert write(
+        record,
+        "FAILED",
+        escalate=True,
+    ) == (True, True, False)
     assert notified(deployment) == (["FAILED"], ["FAILED"])
     found = messages(deployment)
     assert sorted(message["topic"] for message in found) == ["escalations", "notifications"]
@@ -32,8 +36,16 @@ def test_a_message_is_recorded_as_sent(deployment: Deployment, record: IncidentR
 def test_for_the_same_reason_nobody_is_told_twice(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
-    assert write(record, escalate=True, entry=("verdict", "closed")).new
-    assert not write(record, escalate=True, entry=("verdict", "closed")).new
+    assert write(
+        record,
+        escalate=True,
+        entry=("verdict", "closed"),
+    ).new
+    assert not write(
+        record,
+        escalate=True,
+        entry=("verdict", "closed"),
+    ).new
     assert notified(deployment) == (["CONTAINED"], ["CONTAINED"])
     assert deployment.timeline("inc-1") == ["verdict"], "the timeline says it once, too"
 
@@ -60,13 +72,29 @@ def test_while_the_topic_is_down_messages_wait_and_go_out_once_in_order(
     events = ["started", "CONTAINED", "BREACHED", "CONTAINED", "closing"]
     with publishing(before=down):
         for number, event in enumerate(events):
-            sent = write(record, event, meta={"mode": str(number)}, note=str(number), target="")
+            sent = write(
+                record,
+                event,
+                meta={"mode": str(number)},
+                note=str(number),
+                target="",
+            )
             assert sent == (number != 3, False, False), "the second CONTAINED has the same reason"
-        assert watch(OUTBOX) == {"sent": 0, "publications": 0, "waiting": 4, "problems": []}
+        assert watch(OUTBOX) == {
+            "sent": 0,
+            "publications": 0,
+            "waiting": 4,
+            "problems": [],
+        }
     assert notified(deployment) == ([], [])
     assert {message["error"] for message in messages(deployment)} != {""}
     assert deployment.timeline("inc-1") == ["message waits"] * 4
-    assert watch(OUTBOX) == {"sent": 4, "publications": 4, "waiting": 0, "problems": []}
+    assert watch(OUTBOX) == {
+        "sent": 4,
+        "publications": 4,
+        "waiting": 0,
+        "problems": [],
+    }
     assert notified(deployment) == (["started", "CONTAINED", "BREACHED", "closing"], [])
     assert watch(OUTBOX)["sent"] == 0
     assert notified(deployment) == ([], [])
@@ -77,7 +105,12 @@ def test_the_text_that_waited_is_the_text_that_goes_out(
 ) -> None:
     with publishing(before=down):
         write(record, "FAILED", 1, note="see the runbook")
-        write(record, "FAILED", 2, meta={"title": "ü" * 100_000})
+        write(
+            record,
+            "FAILED",
+            2,
+            meta={"title": "ü" * 100_000},
+        )
     watch(OUTBOX)
     short, long = sorted(deployment.messages(), key=lambda message: len(message["Message"]))
     assert "see the runbook" in short["Message"]
@@ -99,8 +132,16 @@ def test_who_dies_after_publishing_leaves_a_claim_that_ends(
     assert watch(OUTBOX)["sent"] == 0, "somebody may still be sending"
     [message] = messages(deployment)
     assert message["sending_until"] > seconds_from_now(120), "longer than a function may run"
-    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(sender.CLAIM_SECONDS + 1))
-    monkeypatch.setattr(sender, "now", lambda: seconds_from_now(sender.CLAIM_SECONDS + 1))
+    monkeypatch.setattr(
+        waiting,
+        "now",
+        lambda: seconds_from_now(sender.CLAIM_SECONDS + 1),
+    )
+    monkeypatch.setattr(
+        sender,
+        "now",
+        lambda: seconds_from_now(sender.CLAIM_SECONDS + 1),
+    )
     assert watch(OUTBOX)["sent"] == 1
     assert notified(deployment) == (["CONTAINED"], []), "at least once"
     assert watch(OUTBOX)["sent"] == 0

@@ -113,7 +113,11 @@ def test_a_subscription_that_waits_for_its_confirmation_is_a_problem(
             return pages[NextToken]
 
     real = clients.client
-    monkeypatch.setattr(clients, "client", lambda name: Sns() if name == "sns" else real(name))
+    monkeypatch.setattr(
+        clients,
+        "client",
+        lambda name: Sns() if name == "sns" else real(name),
+    )
     problems = _look(deployment)
     assert len(problems) == 2
     assert "2 confirmed subscriptions where 1 are expected" in problems[0]
@@ -154,7 +158,11 @@ def test_a_problem_that_is_mended_is_soon_known(
     topics, sns = deployment.topics, deployment.sns
     [other] = sns.list_subscriptions_by_topic(TopicArn=topics["escalations"])["Subscriptions"]
     queue = other["Endpoint"]
-    sns.subscribe(TopicArn=topics["notifications"], Protocol="sqs", Endpoint=queue)
+    sns.subscribe(
+        TopicArn=topics["notifications"],
+        Protocol="sqs",
+        Endpoint=queue,
+    )
     assert _look(deployment) == []
     assert write(record).reached
 

@@ -167,7 +167,12 @@ def test_a_topic_that_takes_nothing_delays_no_other(
         for number in range(3):
             write(record, "FAILED", number, escalate=True)
     with publishing(before=broken):
-        assert watch(OUTBOX) == {"sent": 3, "publications": 3, "waiting": 3, "problems": []}
+        assert watch(OUTBOX) == {
+            "sent": 3,
+            "publications": 3,
+            "waiting": 3,
+            "problems": [],
+        }
     assert notified(deployment) == (["FAILED"] * 3, [])
     tries = [message["tries"] for number in range(3) for message in messages(deployment, number)]
     assert sorted(tries) == [1, 1, 2, 2, 2, 2], "one try of a run shows that the topic is down"
@@ -202,12 +207,27 @@ def test_what_waits_for_long_is_alarmed(
 def test_a_held_message_waits_for_its_time(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(record, "BREACHED", 1, held_for="i-1", losses=["i-1 eni-1"])
+    write(
+        record,
+        "BREACHED",
+        1,
+        held_for="i-1",
+        losses=["i-1 eni-1"],
+    )
     write(record, "CONTAINED", 1, held_for="i-1")
     assert watch(OUTBOX)["sent"] == 0
     assert notified(deployment) == ([], [])
-    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(3_600))
-    assert watch(OUTBOX) == {"sent": 2, "publications": 1, "waiting": 0, "problems": []}
+    monkeypatch.setattr(
+        waiting,
+        "now",
+        lambda: seconds_from_now(3_600),
+    )
+    assert watch(OUTBOX) == {
+        "sent": 2,
+        "publications": 1,
+        "waiting": 0,
+        "problems": [],
+    }
     [found] = deployment.messages()
     assert kinds([found]) == ['["BREACHED", "CONTAINED", "digest"]']
     assert len({message["digest"] for message in messages(deployment)}) == 1
@@ -217,10 +237,19 @@ def test_a_text_that_somebody_changed_delays_no_message(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     with publishing(before=down):
-        write(record, "FAILED", 1, meta={"title": "x" * 100_000})
+        write(
+            record,
+            "FAILED",
+            1,
+            meta={"title": "x" * 100_000},
+        )
         write(record, "FAILED", 2)
     [name] = [name for name in deployment.evidence("inc-1") if name.startswith("message-")]
-    deployment.s3.put_object(Bucket=BUCKET, Key=f"incidents/inc-1/{name}", Body=b"forged")
+    deployment.s3.put_object(
+        Bucket=BUCKET,
+        Key=f"incidents/inc-1/{name}",
+        Body=b"forged",
+    )
     assert watch(OUTBOX)["sent"] == 2
     forged, good = deployment.messages()
     assert "could not be read (ResponseError" in forged["Message"] and "inc-1" in forged["Message"]

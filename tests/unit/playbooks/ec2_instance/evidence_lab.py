@@ -105,7 +105,12 @@ class EvidenceLab(Lab):
             for event in found[start : start + self.page]
         ]
         more = {"NextToken": str(start + self.page)} if len(found) > start + self.page else {}
-        return AWSResponse("", 200, HTTPHeaders(), None), {
+        return AWSResponse(
+            "",
+            200,
+            HTTPHeaders(),
+            None,
+        ), {
             "Events": events,
             **more,
             "ResponseMetadata": {"RequestId": "r"},
@@ -131,7 +136,14 @@ class EvidenceLab(Lab):
         }
         if error:
             record["errorCode"] = error
-        self.trail.append({"id": str(uuid.uuid4()), "at": at, "record": record, "match": match})
+        self.trail.append(
+            {
+                "id": str(uuid.uuid4()),
+                "at": at,
+                "record": record,
+                "match": match,
+            }
+        )
         return record
 
     def attach_encrypted_volume(self) -> Json:
@@ -139,13 +151,21 @@ class EvidenceLab(Lab):
         ec2 = self.see("ec2")
         [subnet] = ec2.describe_subnets(SubnetIds=[self.ids["subnet"]])["Subnets"]
         zone = subnet["AvailabilityZone"]
-        volume: Json = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)
+        volume: Json = ec2.create_volume(
+            AvailabilityZone=zone,
+            Size=1,
+            Encrypted=True,
+        )
         self.attach_volume(volume["VolumeId"])
         return volume
 
     def attach_volume(self, volume: str) -> None:
         instance = self.ids["instance"]
-        self.see("ec2").attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdc")
+        self.see("ec2").attach_volume(
+            VolumeId=volume,
+            InstanceId=instance,
+            Device="/dev/sdc",
+        )
 
     def lines(self, name: str) -> list[str]:
         return gzip.decompress(self.stored[name]).decode().splitlines()

@@ -20,7 +20,13 @@ PAUSED = "the response is paused by ada (a drill): item CONTROL/OPERATOR"
 def guarded(lab: EvidenceLab, target: Target, refuses: str = "") -> Context:
     """Returns a context as a step of the collector has it: each with a gate of its own."""
     context = lab.context()
-    gate = PausableGate.of(lab, context, target, INCIDENT, "evidence")
+    gate = PausableGate.of(
+        lab,
+        context,
+        target,
+        INCIDENT,
+        "evidence",
+    )
     gate.refuses = refuses
     return context
 
@@ -36,7 +42,14 @@ def test_snapshots_that_are_under_way_outlast_a_pause(evidence: EvidenceLab) -> 
     collector.evidence(guarded(evidence, target), target)
     assert snapshots(evidence)[0] == "RUNNING"
     for _ in range(collection.TRIES + 2):
-        step = collector.collect(guarded(evidence, target, PAUSED), target)
+        step = collector.collect(
+            guarded(
+                evidence,
+                target,
+                PAUSED,
+            ),
+            target,
+        )
         assert not step.done
     outcome, detail = snapshots(evidence)
     assert outcome == "RUNNING" and "paused by ada" in detail
@@ -52,7 +65,14 @@ def test_a_pause_uses_up_no_tries_of_an_outage(
     target = evidence.plan()
     collector.evidence(guarded(evidence, target), target)
     for _ in range(collection.TRIES + 2):
-        collector.collect(guarded(evidence, target, PAUSED), target)
+        collector.collect(
+            guarded(
+                evidence,
+                target,
+                PAUSED,
+            ),
+            target,
+        )
 
     def refused(*_: object) -> EvidenceItem:
         raise ClientError(
@@ -74,7 +94,17 @@ def test_a_pause_without_an_end_is_not_waited_for(
     evidence.build()
     target = evidence.plan()
     collector.evidence(guarded(evidence, target), target)
-    steps = [collector.collect(guarded(evidence, target, PAUSED), target) for _ in range(4)]
+    steps = [
+        collector.collect(
+            guarded(
+                evidence,
+                target,
+                PAUSED,
+            ),
+            target,
+        )
+        for _ in range(4)
+    ]
     assert [step.done for step in steps] == [False, False, False, True]
     outcome, detail = snapshots(evidence)
     assert outcome == "FAILED" and "paused by ada" in detail

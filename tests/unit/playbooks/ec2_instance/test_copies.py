@@ -30,7 +30,11 @@ Json = dict[str, Any]
 
 
 def configure_vault(lab: EvidenceLab, role: str | None = None, key: str = KEY) -> None:
-    account = {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": role}
+    account = {
+        "account_id": VAULT,
+        "kms_key_arn": key,
+        "copy_role_name": role,
+    }
     lab.evidence["forensics_account"] = account
 
 

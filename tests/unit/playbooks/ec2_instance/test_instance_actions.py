@@ -128,7 +128,11 @@ def test_what_the_plan_could_not_read_contain_looks_for_again(lab: Lab, operatio
     ],
 )
 def test_what_cannot_be_read_is_not_called_contained(lab: Lab, operation: str) -> None:
-    lab.build(asg=True, targets=True, interfaces=2)
+    lab.build(
+        asg=True,
+        targets=True,
+        interfaces=2,
+    )
     lab.fail(operation, "AccessDenied")
     step = lab.respond()
     assert step.status is Status.PARTIAL
@@ -192,7 +196,12 @@ def test_tags(lab: Lab) -> None:
 
 
 def test_everything_off_only_closes_the_network(lab: Lab) -> None:
-    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     lab.options |= {
         "auto_scaling": "none",
         "deregister_targets": False,
@@ -227,7 +236,12 @@ def test_everything_off_only_closes_the_network(lab: Lab) -> None:
     ],
 )
 def test_each_part_fails_alone(lab: Lab, operation: str) -> None:
-    lab.build(interfaces=2, ipv6=True, asg=True, targets=True)
+    lab.build(
+        interfaces=2,
+        ipv6=True,
+        asg=True,
+        targets=True,
+    )
     lab.fail(operation, "AccessDenied")
     step = lab.respond()
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
@@ -239,7 +253,11 @@ def test_each_part_fails_alone(lab: Lab, operation: str) -> None:
 
 
 def test_what_was_promised_is_what_is_done(lab: Lab) -> None:
-    lab.build(interfaces=2, asg=True, targets=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+    )
     target = lab.plan()
     promised = dict(lab.ids["planned"].actions)
     assert promised.pop("snapshot").startswith("one crash-consistent snapshot set of vol-")

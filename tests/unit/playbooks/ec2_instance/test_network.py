@@ -79,9 +79,11 @@ def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
 def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
-    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    mine = ec2.create_security_group(
+        GroupName="mine",
+        Description="m",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
     step = lab.respond()
     assert set(map(tuple, lab.groups().values())) == {("mine",)}
@@ -95,9 +97,11 @@ def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
 def test_a_configured_group_without_rules_is_contained(lab: Lab) -> None:
     lab.build()
     ec2 = lab.see("ec2")
-    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    mine = ec2.create_security_group(
+        GroupName="mine",
+        Description="m",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     ec2.revoke_security_group_egress(
         GroupId=mine, IpPermissions=lab.group("mine")["IpPermissionsEgress"]
     )

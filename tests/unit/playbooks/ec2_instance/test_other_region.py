@@ -20,7 +20,12 @@ from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, tw
 
 def test_the_instance_there_is_contained_and_nothing_at_home_changes(lab: Lab) -> None:
     lab.region = AWAY
-    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     twin, before = twin_at_home(lab), home(lab)
     assert re.fullmatch(r"i-[0-9a-f]{17}", twin)
     assert re.fullmatch(r"i-[0-9a-f]{17}", lab.ids["instance"])
@@ -79,7 +84,11 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
     )
     evidence.evidence = {
         "log_window_minutes": 60,
-        "forensics_account": {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": None},
+        "forensics_account": {
+            "account_id": VAULT,
+            "kms_key_arn": key,
+            "copy_role_name": None,
+        },
     }
     target = evidence.plan()
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
@@ -118,7 +127,11 @@ def test_copies_in_the_forensics_account_stay_there_too(evidence: EvidenceLab) -
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     there, at_home = (
-        evidence.in_account("ec2", VAULT, region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        evidence.in_account(
+            "ec2",
+            VAULT,
+            region,
+        ).describe_snapshots(OwnerIds=["self"])["Snapshots"]
         for region in (AWAY, REGION)
     )
     assert (

@@ -26,9 +26,11 @@ QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 def test_a_deleted_group_keeps_its_interface_closed(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
-    extra = ec2.create_security_group(GroupName="extra", Description="x", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    extra = ec2.create_security_group(
+        GroupName="extra",
+        Description="x",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     last = sorted(lab.groups())[-1]
     ec2.modify_network_interface_attribute(
         NetworkInterfaceId=last, Groups=[lab.ids["group"], extra]
@@ -204,9 +206,11 @@ def test_what_somebody_changed_since_is_left_alone(lab: Lab) -> None:
     contained(lab)
     ec2, iam, id = lab.see("ec2"), lab.see("iam"), lab.ids["instance"]
     first = sorted(lab.groups())[0]
-    mine = ec2.create_security_group(GroupName="forensics", Description="x", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    mine = ec2.create_security_group(
+        GroupName="forensics",
+        Description="x",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[mine])
     iam.create_instance_profile(InstanceProfileName="forensics")
     [old] = ec2.describe_iam_instance_profile_associations(
@@ -217,9 +221,19 @@ def test_what_somebody_changed_since_is_left_alone(lab: Lab) -> None:
     )
     other = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+            }
+        ],
     }
-    iam.put_role_policy(RoleName="app", PolicyName=DENY + id, PolicyDocument=json.dumps(other))
+    iam.put_role_policy(
+        RoleName="app",
+        PolicyName=DENY + id,
+        PolicyDocument=json.dumps(other),
+    )
     ec2.create_tags(Resources=[id], Tags=[{"Key": PREFIX, "Value": "under investigation"}])
     ec2.modify_instance_attribute(
         InstanceId=id, Attribute="instanceInitiatedShutdownBehavior", Value="stop"
@@ -241,7 +255,13 @@ def test_a_later_incident_shares_the_containment(lab: Lab) -> None:
     lab.build(interfaces=2)
     before = picture(lab)
     target, second = contained(lab), "inc-fedcba9876543210"
-    joined = link(lab.record, second, target, "ec2_instance", target.id)
+    joined = link(
+        lab.record,
+        second,
+        target,
+        "ec2_instance",
+        target.id,
+    )
     assert joined.generation == target.generation
     held = picture(lab)
     ec2_instance.contain(lab.context(incident=second), joined)

@@ -41,8 +41,18 @@ def held(lab: Lab) -> Callable[..., Target]:
         )
         target = contained(lab)
         step, checks = ec2_instance.verify(lab.context(), target)
-        more = drift.baseline(lab.context(), target, step, checks)
-        lab.record.set_target(INCIDENT, target.kind, target.id, **more)
+        more = drift.baseline(
+            lab.context(),
+            target,
+            step,
+            checks,
+        )
+        lab.record.set_target(
+            INCIDENT,
+            target.kind,
+            target.id,
+            **more,
+        )
         return target
 
     return build
@@ -51,7 +61,11 @@ def held(lab: Lab) -> Callable[..., Target]:
 def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    monkeypatch.setattr(ec2_instance, "find_actors", lambda *_: [])
+    monkeypatch.setattr(
+        ec2_instance,
+        "find_actors",
+        lambda *_: [],
+    )
     [planned] = ec2_instance.plan(lab.context())
     target = dataclasses.replace(planned.target, verify_only=True)
     assert ec2_instance.contain(lab.context(), target).detail.endswith("nothing was changed")
@@ -60,7 +74,12 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)
-        step, more = drift.assess(context, target, step, checks)
+        step, more = drift.assess(
+            context,
+            target,
+            step,
+            checks,
+        )
         if step.done:
             break
         assert step.wait_seconds == 2
@@ -163,7 +182,12 @@ def test_whatever_is_undone_is_a_breach(
 def test_what_stands_is_contained(
     lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held(interfaces=2, asg=True, targets=True, eip=True)
+    held(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     step, more = _check(lab, monkeypatch)
     assert step.status is Status.CONTAINED
     assert (more["weak"], sorted(more)) == ([], ["held_at", "watched", "weak"])
@@ -202,7 +226,12 @@ def test_what_cannot_be_read_is_no_breach(
     lab.fail(operation, "UnauthorizedOperation")
     step, checks = ec2_instance.verify(lab.context(2), target)
     with pytest.raises(drift.NotRead, match="UnauthorizedOperation"):
-        drift.assess(lab.context(2), target, step, checks)
+        drift.assess(
+            lab.context(2),
+            target,
+            step,
+            checks,
+        )
 
 
 def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) -> None:
@@ -212,7 +241,12 @@ def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) ->
     )
     lab.see("ec2").terminate_instances(InstanceIds=[target.id])
     step, checks = ec2_instance.verify(lab.context(), target)
-    assert drift.assess(lab.context(), target, step, checks) == (step, {})
+    assert drift.assess(
+        lab.context(),
+        target,
+        step,
+        checks,
+    ) == (step, {})
     assert step.status is Status.GONE
 
 

@@ -34,7 +34,12 @@ OPTION = {
     "instance_arn": INSTANCE,
     "identity_store_id": STORE,
 }
-WORK: PolicyDocument = {"Sid": "Work", "Effect": "Allow", "Action": "*", "Resource": "*"}
+WORK: PolicyDocument = {
+    "Sid": "Work",
+    "Effect": "Allow",
+    "Action": "*",
+    "Resource": "*",
+}
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [WORK]}, indent=2)
 
 
@@ -63,7 +68,11 @@ class CenterLab:
 
     def see(self, service: str, account: str = CENTER) -> AwsClient:
         if (service, account) not in self.observers:
-            self.observers[service, account] = onlooker(service, WHERE, account)
+            self.observers[service, account] = onlooker(
+                service,
+                WHERE,
+                account,
+            )
         return self.observers[service, account]
 
     def policy(self, name: str) -> str:
@@ -182,9 +191,17 @@ class CenterLab:
                 "PermissionSetArn": request.permission_set,
             }
         if request.failure:
-            return {"Status": "FAILED", "RequestId": id, "FailureReason": request.failure}
+            return {
+                "Status": "FAILED",
+                "RequestId": id,
+                "FailureReason": request.failure,
+            }
         self.apply(request.permission_set, self.accounts(request.permission_set))
-        return {"Status": "SUCCEEDED", "RequestId": id, "PermissionSetArn": request.permission_set}
+        return {
+            "Status": "SUCCEEDED",
+            "RequestId": id,
+            "PermissionSetArn": request.permission_set,
+        }
 
 
 def role_name(name: str) -> str:
@@ -208,7 +225,11 @@ def extend(lab: CenterLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
         assert self._get_param("TargetType") == "ALL_PROVISIONED_ACCOUNTS"
         id = str(uuid.uuid4())
         failure = lab.failures.pop(0) if lab.failures else ""
-        lab.requests[id] = Request(permission_set.permission_set_arn, lab.polls, failure)
+        lab.requests[id] = Request(
+            permission_set.permission_set_arn,
+            lab.polls,
+            failure,
+        )
         return json.dumps({"PermissionSetProvisioningStatus": lab.status(id, False)})
 
     def describe(self: SSOAdminResponse) -> str:

@@ -69,7 +69,11 @@ class CloudTrailStandIn:
             for entry in self.trail
             if entry["region"] == region
             and start <= entry["at"] <= end
-            and matches_lookup(entry["record"]["userIdentity"], key, value)
+            and matches_lookup(
+                entry["record"]["userIdentity"],
+                key,
+                value,
+            )
         ]
         found.sort(key=lambda entry: -float(entry["at"]))
         page = [_event(entry) for entry in found[token : token + self.page]]

@@ -102,7 +102,11 @@ def test_throttling_in_one_region_keeps_what_there_is(lab: EvidenceLab) -> None:
 def test_a_region_that_throttles_for_ever_is_given_up_and_said(lab: EvidenceLab) -> None:
     lab.build()
     lab.happened("CreateRole")
-    lab.fail("LookupEvents", "ThrottlingException", lambda asked: asked["region"] == OTHER)
+    lab.fail(
+        "LookupEvents",
+        "ThrottlingException",
+        lambda asked: asked["region"] == OTHER,
+    )
     part = lab.collect(actions)[-1]
     assert part.outcome == "PARTIAL"
     assert f"not read: {OTHER} (cannot be queried (ThrottlingException: injected))" in part.detail
@@ -127,7 +131,11 @@ def test_a_token_that_did_not_last(lab: EvidenceLab) -> None:
 
 def test_a_region_that_refuses_is_named_with_the_command(lab: EvidenceLab) -> None:
     lab.build()
-    lab.fail("LookupEvents", "AccessDeniedException", lambda asked: asked["region"] == OTHER)
+    lab.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        lambda asked: asked["region"] == OTHER,
+    )
     [part] = lab.collect(actions)
     assert part.outcome == "PARTIAL"
     assert f"not read: {OTHER} (cannot be looked up (AccessDeniedException" in part.detail
@@ -165,7 +173,11 @@ def test_a_role_that_cannot_be_assumed(lab: EvidenceLab) -> None:
 
 def test_names_are_quoted_in_commands(lab: EvidenceLab) -> None:
     lookup = query.new_query("Username", "x' ; rm -rf ~ #")
-    command = query.command(lookup, TimeRange(0, 60), REGION)
+    command = query.command(
+        lookup,
+        TimeRange(0, 60),
+        REGION,
+    )
     assert shlex.split(command)[4] == "AttributeKey=Username,AttributeValue=x' ; rm -rf ~ #"
 
 
@@ -213,7 +225,11 @@ def test_each_region_is_paced_by_itself(lab: EvidenceLab, monkeypatch: pytest.Mo
             meeting.wait()
 
     monkeypatch.setattr(query, "PAUSE_SECONDS", PAUSE)
-    monkeypatch.setattr(query, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 1000.0))
+    monkeypatch.setattr(
+        query,
+        "time",
+        SimpleNamespace(sleep=sleep, monotonic=lambda: 1000.0),
+    )
     lab.build().page = 1
     for region in (REGION, HOME, OTHER):
         for index in range(2):
@@ -228,7 +244,11 @@ def test_more_regions_than_threads_all_get_their_turn(
     lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build()
-    monkeypatch.setattr(regional_lookup, "_POOL", ThreadPoolExecutor(max_workers=1))
+    monkeypatch.setattr(
+        regional_lookup,
+        "_POOL",
+        ThreadPoolExecutor(max_workers=1),
+    )
     lab.happened("CreateUser", region=OTHER)
     lab.collect(actions)
     assert names(lab.changes()[0]) == ["CreateUser"]

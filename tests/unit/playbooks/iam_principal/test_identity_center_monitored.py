@@ -30,7 +30,12 @@ def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResul
     for attempt in (1, 2):
         context = center.iam.context(attempt)
         result, checks = playbook.verify(context, target)
-        result, more = drift.assess(context, target, result, checks)
+        result, more = drift.assess(
+            context,
+            target,
+            result,
+            checks,
+        )
         if result.done:
             return result, more
     raise AssertionError("a check ends")
@@ -45,7 +50,12 @@ def contained(center: CenterLab) -> CenterLab:
         INCIDENT,
         target.kind,
         target.id,
-        **drift.baseline(center.iam.context(), target, result, checks),
+        **drift.baseline(
+            center.iam.context(),
+            target,
+            result,
+            checks,
+        ),
     )
     center.iam.clock_offset += 3600
     center.iam.calls.clear()
@@ -116,7 +126,12 @@ def test_a_policy_that_says_more_beside_is_no_lost_containment(
 ) -> None:
     document = json.loads(contained.policy("PowerUser"))
     document["Statement"].append(
-        {"Sid": "More", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        {
+            "Sid": "More",
+            "Effect": "Allow",
+            "Action": "s3:*",
+            "Resource": "*",
+        }
     )
     contained.put("PowerUser", json.dumps(document))
     assert check(contained, monkeypatch)[0].status is Status.CONTAINED
@@ -211,7 +226,11 @@ def test_the_functions_session_is_of_the_role_that_the_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[tuple[object, ...]] = []
-    monkeypatch.setattr(clients, "Session", lambda *given: opened.append(given))
+    monkeypatch.setattr(
+        clients,
+        "Session",
+        lambda *given: opened.append(given),
+    )
     for name in ("GDR_RESPONDER_ROLE", "GDR_IDENTITY_CENTER_ROLE"):
         monkeypatch.setenv(name, f"security/{name}")
     assume = partial(member_session, "aws", "inc-1")

@@ -58,7 +58,11 @@ def policies(lab: EradicationLab, user: str) -> list[str]:
 
 def test_a_key_for_somebody_else(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob", Path="/team/")
-    key = lab.does("iam", "create_access_key", UserName="bob")["AccessKey"]["AccessKeyId"]
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName="bob",
+    )["AccessKey"]["AccessKeyId"]
     lab.eradicate()
     assert keys(lab, "bob") == {key: "Inactive"}
     assert lab.restore().status is Status.RESTORED
@@ -73,7 +77,11 @@ def test_a_key_of_its_own_that_containment_ended(lab: EradicationLab) -> None:
         UserName=USER,
         also={"parameters": None},
     )["AccessKey"]["AccessKeyId"]
-    lab.see("iam").update_access_key(UserName=USER, AccessKeyId=key, Status="Inactive")
+    lab.see("iam").update_access_key(
+        UserName=USER,
+        AccessKeyId=key,
+        Status="Inactive",
+    )
     lab.eradicate()
     assert (lab.lines(), lab.changed(), lab.left) == ({"CreateAccessKey": "ALREADY"}, [], [])
     assert "1 were undone already" in lab.kept()["detail"]
@@ -85,7 +93,13 @@ def bobs_key_set(lab: EradicationLab, status: str) -> str:
     iam = lab.see("iam")
     iam.create_user(UserName="bob")
     key = str(iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"])
-    lab.does("iam", "update_access_key", UserName="bob", AccessKeyId=key, Status=status)
+    lab.does(
+        "iam",
+        "update_access_key",
+        UserName="bob",
+        AccessKeyId=key,
+        Status=status,
+    )
     return key
 
 
@@ -107,7 +121,11 @@ def test_a_key_switched_off_is_for_people(lab: EradicationLab) -> None:
 
 def test_a_key_that_is_gone(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob")
-    key = lab.does("iam", "create_access_key", UserName="bob")["AccessKey"]["AccessKeyId"]
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName="bob",
+    )["AccessKey"]["AccessKeyId"]
     lab.see("iam").delete_access_key(UserName="bob", AccessKeyId=key)
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"CreateAccessKey": "ALREADY"}, [])
@@ -117,7 +135,12 @@ def test_a_key_that_is_gone(lab: EradicationLab) -> None:
 
 
 def test_a_new_user(lab: EradicationLab) -> None:
-    lab.does("iam", "create_user", UserName="mallory", Path="/x/")
+    lab.does(
+        "iam",
+        "create_user",
+        UserName="mallory",
+        Path="/x/",
+    )
     # by another principal, say
     key = lab.see("iam").create_access_key(UserName="mallory")["AccessKey"]["AccessKeyId"]
     lab.eradicate()
@@ -176,7 +199,12 @@ def test_a_password_of_another_user(lab: EradicationLab, call: str) -> None:
     iam.create_user(UserName="bob")
     if call == "update_login_profile":
         iam.create_login_profile(UserName="bob", Password="first")
-    lab.does("iam", call, UserName="bob", Password="known-to-the-intruder")
+    lab.does(
+        "iam",
+        call,
+        UserName="bob",
+        Password="known-to-the-intruder",
+    )
     lab.eradicate()
     assert iam.get_login_profile(UserName="bob")["LoginProfile"]["PasswordResetRequired"] is True
     [(_, asked)] = [call for call in lab.calls if call[0] == "UpdateLoginProfile"]
@@ -198,7 +226,12 @@ def test_a_password_of_another_user(lab: EradicationLab, call: str) -> None:
 
 
 def test_its_own_password_is_containments(lab: EradicationLab) -> None:
-    lab.does("iam", "create_login_profile", UserName=USER, Password="x")
+    lab.does(
+        "iam",
+        "create_login_profile",
+        UserName=USER,
+        Password="x",
+    )
     lab.eradicate()
     assert (lab.lines(), lab.changed()) == ({"CreateLoginProfile": "ALREADY"}, [])
 
@@ -215,7 +248,13 @@ def role_policy(lab: EradicationLab, role: str = "door") -> dict[str, Json]:
 
 
 def test_a_new_role(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST, Path="/x/")
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+        Path="/x/",
+    )
     lab.eradicate()
     assert role_policy(lab) == {f"{PREFIX}-deny-all": DENY_DOCUMENT}
     assert lab.restore().status is Status.RESTORED
@@ -223,7 +262,12 @@ def test_a_new_role(lab: EradicationLab) -> None:
 
 
 def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.fail("PutRolePolicy", "LimitExceeded")
     lab.eradicate()
     iam = lab.see("iam")
@@ -236,7 +280,12 @@ def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
 
 
 def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.eradicate()
     other = {
         "Version": "2012-10-17",
@@ -260,7 +309,12 @@ def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: Eradicati
 
 
 def test_a_role_that_is_gone(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.see("iam").delete_role(RoleName="door")
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"CreateRole": "ALREADY"}, [])

@@ -61,7 +61,11 @@ def test_time_is_up_between_two_changes(
     lab: EradicationLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 100_000, 40))
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(
+        time,
+        "monotonic",
+        lambda: next(clock),
+    )
     for number in range(4):
         lab.does("iam", "create_user", UserName=f"mallory{number}")
     lab.list()
@@ -90,7 +94,11 @@ def test_the_record_has_room_for_so_many(
 
 def test_many_sentences_do_not_fill_the_record(lab: EradicationLab) -> None:
     for number in range(300):
-        lab.happened("ec2", "CreateTags", {"n": number, "long": "x" * 1000})
+        lab.happened(
+            "ec2",
+            "CreateTags",
+            {"n": number, "long": "x" * 1000},
+        )
     lab.eradicate()
     assert len(lab.left) == run.MOST_MANUAL and all(len(text) <= 400 for text in lab.left)
     assert len(json.dumps(lab.stored_record(), default=str)) < 100_000
@@ -107,7 +115,13 @@ def test_many_sentences_do_not_fill_the_record(lab: EradicationLab) -> None:
 
 def test_credentials_first_and_the_newest_first(lab: EradicationLab) -> None:
     for name in ("mallory", "trudy"):
-        lab.does("ec2", "run_instances", ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        lab.does(
+            "ec2",
+            "run_instances",
+            ImageId="ami-12c6146b",
+            MinCount=1,
+            MaxCount=1,
+        )
         lab.does("iam", "create_user", UserName=name)
     lab.eradicate()
     assert lab.changed() == [
@@ -144,7 +158,11 @@ def test_what_is_not_seen_on_reading_back_is_judged_anew(
     lab.does("iam", "create_user", UserName="mallory")
     lab.list()
     read, late = resource_state.attached, [True]
-    monkeypatch.setattr(resource_state, "attached", lambda *a: [] if late[0] else read(*a))
+    monkeypatch.setattr(
+        resource_state,
+        "attached",
+        lambda *a: [] if late[0] else read(*a),
+    )
     assert not lab.once().done
     assert lab.lines() == {}
     late[0] = False
@@ -161,7 +179,11 @@ def test_what_is_never_seen_is_told(lab: EradicationLab, monkeypatch: pytest.Mon
     from guardduty_response.playbooks.iam_principal import resource_state
 
     lab.does("iam", "create_user", UserName="mallory")
-    monkeypatch.setattr(resource_state, "attached", lambda *_: [])
+    monkeypatch.setattr(
+        resource_state,
+        "attached",
+        lambda *_: [],
+    )
     lab.eradicate()
     assert (
         lab.lines() == {"CreateUser": "FAILED"}

@@ -70,9 +70,19 @@ def test_repeated_delivery_changes_nothing(lab: EradicationLab) -> None:
     lab.calls.clear()
     lab.once()
     assert lab.changed() == [], "a round that was handled is not handled again"
-    state = {**lab.kept("remediation"), "state": {}, "objects": []}
+    state = {
+        **lab.kept("remediation"),
+        "state": {},
+        "objects": [],
+    }
     # as if the call had died before it wrote
-    lab.record.evidence(INCIDENT, lab.kind, lab.name, "remediation", state)
+    lab.record.evidence(
+        INCIDENT,
+        lab.kind,
+        lab.name,
+        "remediation",
+        state,
+    )
     lab.once()
     assert (lab.changed(), picture(lab, made)) == ([], after)
     assert lab.kept()["detail"] == "5 reverted, 1 left for people", (
@@ -155,14 +165,32 @@ def test_nothing_listed(lab: EradicationLab) -> None:
         "task": "",
         "state": {"changes": [], "listed": 0},
     }
-    lab.record.evidence(INCIDENT, lab.kind, lab.name, "actions", entry)
+    lab.record.evidence(
+        INCIDENT,
+        lab.kind,
+        lab.name,
+        "actions",
+        entry,
+    )
     assert lab.once().done
     assert lab.kept()["outcome"] == "PARTIAL" and "could not be listed" in lab.kept()["detail"]
 
 
 def test_listing_switched_off(lab: EradicationLab) -> None:
-    entry = {"outcome": "SKIPPED", "detail": "", "objects": [], "task": "", "state": {}}
-    lab.record.evidence(INCIDENT, lab.kind, lab.name, "actions", entry)
+    entry = {
+        "outcome": "SKIPPED",
+        "detail": "",
+        "objects": [],
+        "task": "",
+        "state": {},
+    }
+    lab.record.evidence(
+        INCIDENT,
+        lab.kind,
+        lab.name,
+        "actions",
+        entry,
+    )
     assert lab.once().done
     assert lab.kept() == {}
 

@@ -63,7 +63,12 @@ def test_stolen_instance_credentials_deny_all_and_keep_what_was_there(
 ) -> None:
     iam.role(session=INSTANCE, trust={"Service": "ec2.amazonaws.com"})
     iam.finding_type = EXFILTRATION
-    own_statement = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Sid": "Ours"}
+    own_statement = {
+        "Effect": "Deny",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Sid": "Ours",
+    }
     older = {
         "Effect": "Deny",
         "Action": ["*"],
@@ -71,7 +76,11 @@ def test_stolen_instance_credentials_deny_all_and_keep_what_was_there(
         "Condition": {"DateLessThan": {"aws:TokenIssueTime": [old]}},
     }
     document = {"Version": "2012-10-17", "Statement": [own_statement, older]}
-    iam.see().put_role_policy(RoleName="app", PolicyName=OLDER, PolicyDocument=json.dumps(document))
+    iam.see().put_role_policy(
+        RoleName="app",
+        PolicyName=OLDER,
+        PolicyDocument=json.dumps(document),
+    )
     assert iam.respond().status is Status.CONTAINED
     found = iam.role_policies()[OLDER]["Statement"]
     if old.startswith("2099"):
@@ -129,7 +138,11 @@ def test_how_the_role_was_is_in_the_record_before_it_is_changed(iam: IamLab) -> 
 
 
 def test_a_role_that_somebody_else_changes_is_waited_for(iam: IamLab) -> None:
-    iam.role().fail("PutRolePolicy", "ConcurrentModification", times=3)
+    iam.role().fail(
+        "PutRolePolicy",
+        "ConcurrentModification",
+        times=3,
+    )
     assert iam.respond().status is Status.CONTAINED
     assert not is_allowed(iam, "carol", -60)
 
@@ -181,11 +194,27 @@ def test_a_check_of_what_stands_finds_nothing_undone(
     [planned] = playbook.plan(iam.context())
     check = planned.target.__class__(**{**planned.target.payload(), "verify_only": True})
     result, checks = playbook.verify(iam.context(), check)
-    assert drift.assess(iam.context(), check, result, checks)[0].status is Status.CONTAINED
+    assert (
+        drift.assess(
+            iam.context(),
+            check,
+            result,
+            checks,
+        )[0].status
+        is Status.CONTAINED
+    )
     iam.see().delete_role_policy(RoleName="app", PolicyName=role.policy_name(PREFIX, "app/carol"))
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     result, checks = playbook.verify(iam.context(2), check)
-    assert drift.assess(iam.context(2), check, result, checks)[0].status is Status.CONTAINMENT_LOST
+    assert (
+        drift.assess(
+            iam.context(2),
+            check,
+            result,
+            checks,
+        )[0].status
+        is Status.CONTAINMENT_LOST
+    )
 
 
 # -- whose session it is ---------------------------------------------------------------------------
@@ -240,7 +269,12 @@ def test_who_else_uses_the_role_is_said(iam: IamLab, monkeypatch: pytest.MonkeyP
     image = ec2.describe_images()["Images"][0]["ImageId"]
     profile = {"Name": "app"}
     created = [
-        ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile=profile)
+        ec2.run_instances(
+            ImageId=image,
+            MinCount=1,
+            MaxCount=1,
+            IamInstanceProfile=profile,
+        )
         for _ in range(5)
     ]
     code = {"ZipFile": b"x"}
@@ -287,7 +321,12 @@ def caller(iam: IamLab, session: str, issued: float, name: str = "app") -> Cloud
 def test_a_newer_session_of_that_name_is_told_afterwards(iam: IamLab) -> None:
     target = iam.role().plan()
     iam.respond(target)
-    iam.add_event("GetCallerIdentity", caller(iam, "carol", 600), ago=-620, region=HOME)
+    iam.add_event(
+        "GetCallerIdentity",
+        caller(iam, "carol", 600),
+        ago=-620,
+        region=HOME,
+    )
     [waits, done] = iam.finish(target)
     assert waits.wait_seconds > 1000
     assert done.done
@@ -308,7 +347,11 @@ def test_nobody_else_is_taken_for_it(iam: IamLab, other: str) -> None:
         "dave": caller(iam, "dave", 600),
         "another role": caller(iam, "carol", 600, "batch"),
     }
-    iam.add_event("GetCallerIdentity", seen[other], ago=-620)
+    iam.add_event(
+        "GetCallerIdentity",
+        seen[other],
+        ago=-620,
+    )
     iam.finish(target)
     assert iam.actions()["signed_in_again"] == "SKIPPED"
 
@@ -316,7 +359,11 @@ def test_nobody_else_is_taken_for_it(iam: IamLab, other: str) -> None:
 def test_a_region_that_cannot_be_asked_is_no_clean_answer(iam: IamLab) -> None:
     target = iam.role().plan()
     iam.respond(target)
-    iam.fail("LookupEvents", "AccessDenied", when=lambda params: params["region"] == HOME)
+    iam.fail(
+        "LookupEvents",
+        "AccessDenied",
+        when=lambda params: params["region"] == HOME,
+    )
     iam.finish(target)
     assert iam.actions()["signed_in_again"] == "FAILED"
     assert HOME in iam.detail("signed_in_again")

@@ -59,7 +59,11 @@ def test_a_denial_taken_away_between_the_two_reads_is_put_back_and_recorded(iam:
     assert not first.done
     assert not first.again
     iam.see().detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-    iam.see().update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Active")
+    iam.see().update_access_key(
+        UserName="alice",
+        AccessKeyId=iam.ids["keys"][0],
+        Status="Active",
+    )
     iam.clock_offset += first.wait_seconds
     second, _ = playbook.verify(iam.context(2), target)
     assert (second.done, second.again) == (False, "contain")
@@ -237,7 +241,14 @@ def test_linked_to_an_incident_at_work_it_waits_for_it(iam: IamLab) -> None:
         }
     )
     target = changed_target(iam.user().plan(), attach=other)
-    iam.record.put_target(other, {"kind": target.kind, "id": target.id, "arn": target.arn})
+    iam.record.put_target(
+        other,
+        {
+            "kind": target.kind,
+            "id": target.id,
+            "arn": target.arn,
+        },
+    )
     result, _ = playbook.verify(iam.context(), target)
     assert (result.done, result.wait_seconds) == (False, 5)
     assert other in result.detail
@@ -256,7 +267,11 @@ def test_linked_to_an_incident_that_has_contained_it_is_contained(iam: IamLab) -
 def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, TargetRecord]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
-    monkeypatch.setattr(playbook, "find_actors", lambda *_: [])
+    monkeypatch.setattr(
+        playbook,
+        "find_actors",
+        lambda *_: [],
+    )
     [planned] = playbook.plan(iam.context())
     target = changed_target(planned.target, verify_only=True)
     result = StepResult()
@@ -264,7 +279,12 @@ def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Tar
     for attempt in (1, 2):
         context = iam.context(attempt)
         result, checks = playbook.verify(context, target)
-        result, more = drift.assess(context, target, result, checks)
+        result, more = drift.assess(
+            context,
+            target,
+            result,
+            checks,
+        )
         if result.done:
             break
     return result, more

@@ -78,7 +78,11 @@ class Agent:
         return {"InstanceInformationList": [shown] if self.ping else []}
 
     def SendCommand(self, params: Json) -> Json:
-        command = {**params, "CommandId": str(uuid.uuid4()), "Comment": params.get("Comment", "")}
+        command = {
+            **params,
+            "CommandId": str(uuid.uuid4()),
+            "Comment": params.get("Comment", ""),
+        }
         self.commands.append(command)
         self.on_send(command)
         if self.die_after_sending:
@@ -118,24 +122,46 @@ class ForensicsLab(Lab):
         boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
         id = self.ids["instance"]
         arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{id}"
-        self.record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
+        self.record.put_target(
+            INCIDENT,
+            {
+                "kind": "ec2_instance",
+                "id": id,
+                "arn": arn,
+            },
+        )
         return self
 
     @property
     def target_context(self) -> InstanceContext:
         context = self.context()
         object.__setattr__(context.config, "forensics", self.settings)
-        object.__setattr__(context.config, "security_account", DOCUMENT.split(":")[4])
+        object.__setattr__(
+            context.config,
+            "security_account",
+            DOCUMENT.split(":")[4],
+        )
         arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{self.ids['instance']}"
         instance = InstanceContext(
-            context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, self.region)
+            context,
+            Target(
+                "ec2_instance",
+                self.ids["instance"],
+                arn,
+                MEMBER,
+                self.region,
+            ),
         )
         instance.stored = self.stored_record()  # as run.py does
         return instance
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         context = super().context(attempt, incident)
-        context.put_evidence = lambda name, content: evidence_store.put(incident, name, content)
+        context.put_evidence = lambda name, content: evidence_store.put(
+            incident,
+            name,
+            content,
+        )
         return context
 
     def step(self) -> EvidenceItem:
@@ -214,7 +240,11 @@ class ForensicsLab(Lab):
                 body, state = f"content of {name}".encode(), states.get(name.split(".")[0], "ok")
                 there = state not in ("absent", "skipped", "failed", "lost")
                 if there:
-                    self.s3.put_object(Bucket=BUCKET, Key=keys[name], Body=body)
+                    self.s3.put_object(
+                        Bucket=BUCKET,
+                        Key=keys[name],
+                        Body=body,
+                    )
                 sha = hashlib.sha256(body).hexdigest() if there else "-"
                 lines.append(f"{name}\t{len(body) if there else 0}\t{sha}\t{int(there)}\t{state}")
             if index:
