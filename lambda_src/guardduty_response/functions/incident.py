@@ -62,8 +62,10 @@ def _ask(event: Payload) -> Answer:
         f"Without an answer in {minutes} minutes nothing is changed and the incident ends as"
         " TIMED_OUT."
     )
-    # A repeated task has a token of its own, and asks the same.
-    reason = reason_for("approval", event["execution"], meta.get("plan_digest") or "")
+    # A repeated task has a token of its own, and asks the same. After an answer a plan is asked
+    # about anew, although it was asked about before another one.
+    answered = meta.get("approved_at") or ""
+    reason = reason_for("approval", event["execution"], meta.get("plan_digest") or "", answered)
     draft = Draft("approval", reason, note=note, escalate=True, entry=("asked", note))
     notifications.notify(record, meta, targets, draft)
     return {}

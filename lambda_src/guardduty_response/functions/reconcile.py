@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.aws.log import log
+from guardduty_response.aws.log import log, metric
 from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
@@ -99,6 +99,7 @@ def _deliver() -> Delivery:
         problems = subscriptions.look(table)
     except Exception as error:  # messages are sent all the same
         _log_failure("subscriptions not looked at", error)
+        metric("TopicsWithoutSubscribers", 1, topic="unknown")
     return {**waiting.send_waiting(table), "problems": problems}
 
 

@@ -170,3 +170,19 @@ def test_what_was_handed_over_before_people_were_asked_is_not_handed_over_again(
     incident_id = _approve(deployment, fake)
     assert len(deployment.meta(incident_id)["children"]) == 1
     assert _planned_after_approval(incident_id)["hand_over"] == []
+
+
+def test_a_plan_that_is_back_after_another_was_approved_is_asked_about_again(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    """Whoever controls the resource could change it to and fro until the question times out."""
+    incident_id = _approve(deployment, fake, consequences="another plan")
+    asked = [len(deployment.messages("escalations"))]
+    for consequences in (SHOWN, "another plan", SHOWN):
+        assert _planned_after_approval(incident_id)["decision"] == "approve"
+        call("ask", incident_id=incident_id, task_token="t")
+        call("ask", incident_id=incident_id, task_token="repeated")
+        asked.append(len(deployment.messages("escalations")))
+        call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
+        fake.consequences = consequences
+    assert asked == [1, 1, 1, 1]

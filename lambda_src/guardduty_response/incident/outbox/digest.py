@@ -44,30 +44,50 @@ def compose(records: Sequence[MessageRecord]) -> list[tuple[list[MessageRecord],
 
 
 def _is_task(incident: Incident) -> bool:
-    return any(record["event"] in ESCALATE | _TASKS for record in incident)
+    """Tells whether an incident asks something of people. A sample does not."""
+    return any(record["event"] in ESCALATE | _TASKS for record in incident) and not any(
+        map(is_sample, incident)
+    )
 
 
 def _fitting(incidents: list[Incident]) -> int:
     """Returns how many of the incidents fit into a message; at least the first."""
     room = MESSAGE_BYTES - 2_000  # what stands above the lists
+    attributes: set[str] = set()
     for number, incident in enumerate(incidents):
         room -= len("\n".join(_lines(incident)).encode()) + 1
+        for value in _values(incident) - attributes:
+            attributes.add(value)
+            room -= len(json.dumps(value)) + 2  # ", " behind it
         if room < 0:
             return max(1, number)
     return len(incidents)
 
 
+def _values(incident: Incident) -> set[str]:
+    return {
+        attribute["StringValue"]
+        for record in incident
+        for attribute in record["attributes"].values()
+    }
+
+
 def _subject(records: Sequence[MessageRecord]) -> str:
     incidents = len({record["incident_id"] for record in records})
-    counts = Counter(record["event"] for record in records)
+    all_samples = all(map(is_sample, records))
+    counts = Counter(
+        f"sample {record['event']}" if is_sample(record) and not all_samples else record["event"]
+        for record in records
+    )
     urgent = sorted(counts, key=lambda event: (event not in ESCALATE | _TASKS, event))
     said = ", ".join(f"{counts[event]} {event}" for event in urgent)
-    word = "SAMPLE DIGEST" if all(map(_is_sample, records)) else "DIGEST"
+    word = "SAMPLE DIGEST" if all_samples else "DIGEST"
     text = f"[{word}] {len(records)} messages about {incidents} incidents: {said}"
     return finding.text(text.encode("ascii", "replace").decode(), 100)
 
 
-def _is_sample(record: MessageRecord) -> bool:
+def is_sample(record: MessageRecord) -> bool:
+    """Tells whether a message is about a sample finding."""
     return record["attributes"].get("sample", {}).get("StringValue") == "true"
 
 
@@ -83,8 +103,17 @@ def _body(incidents: list[Incident]) -> str:
         f"Report    s3://{bucket}/incidents/<incident>/report.html, once the incident has ended",
     ]
     tasks = [incident for incident in incidents if _is_task(incident)]
-    rest = [incident for incident in incidents if not _is_task(incident)]
-    for title, listed in (("A person is needed", tasks), ("For your information", rest)):
+    samples = [incident for incident in incidents if any(map(is_sample, incident))]
+    rest = [
+        incident
+        for incident in incidents
+        if not _is_task(incident) and not any(map(is_sample, incident))
+    ]
+    for title, listed in (
+        ("A person is needed", tasks),
+        ("For your information", rest),
+        ("Samples, of which nobody has to act at once", samples),
+    ):
         if listed:
             lines += ["", title]
             lines += [line for incident in listed for line in _lines(incident)]

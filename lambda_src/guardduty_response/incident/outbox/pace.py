@@ -18,7 +18,7 @@ from guardduty_response.aws.log import log
 from guardduty_response.incident.outbox.message import topic_key
 from guardduty_response.incident.table import Item, Table
 
-# An incident that is contained has three messages. Two of them in a minute are told message by
+# An incident that is contained has three messages. Two of them in two minutes are told message by
 # message; what comes beyond that goes out in a digest a minute later.
 MESSAGES_A_MINUTE = 6
 SUBSCRIPTIONS = "SUBSCRIPTIONS"  # sort key of what is known of a topic's subscriptions
@@ -56,8 +56,9 @@ class Request:
         counts = [stored["messages"] for stored in known if _is_earlier(stored, self.minute)]
         subscriptions = [stored for stored in known if stored["sk"] == SUBSCRIPTIONS]
         nobody = any(stored.get("confirmed") == 0 for stored in subscriptions)
-        # A burst that goes on stays in digests until there was a quiet minute.
-        busy = max([count, *counts]) > limit()
+        # A burst that goes on stays in digests until there was a quiet minute. The minute before
+        # counts too: else twice the limit could go out in the second in which a minute ends.
+        busy = count + sum(counts) > limit()
         return Slot(not busy, nobody, self.minute)
 
 

@@ -191,6 +191,8 @@ def publish(
     except Exception as error:
         why = f"{type(error).__name__}: {error}"[:500]
         log("publish failed", topic=topic, messages=len(records), detail=why)
+        for record in records:
+            record["error"] = why
         if len(records) == 1:
             _wait(table, records[0], why)
         else:

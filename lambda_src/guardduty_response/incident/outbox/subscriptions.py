@@ -18,7 +18,7 @@ from guardduty_response.incident.outbox.message import NOTIFICATIONS, topic_arns
 from guardduty_response.incident.outbox.pace import SUBSCRIPTIONS
 from guardduty_response.incident.table import Table
 
-LOOK_SECONDS = 3600
+LOOK_SECONDS = 300
 # What Amazon SNS gives in place of a subscription's ARN (Amazon SNS API reference, Subscribe).
 _PENDING, _DELETED = "PendingConfirmation", "Deleted"
 
@@ -43,7 +43,7 @@ class _Found:
 
 
 def look(table: Table) -> list[str]:
-    """Reads the subscriptions of each topic that was not looked at in the last hour.
+    """Reads the subscriptions of each topic that was not looked at in the last minutes.
 
     A topic with a problem is looked at in each run, so that the record says soon that it is mended.
     Records what was found, writes a metric for the alarm where something is wrong, and returns
@@ -57,7 +57,12 @@ def look(table: Table) -> list[str]:
         checked_at = stored.get("checked_at")
         fresh = checked_at and seconds_left(checked_at, LOOK_SECONDS)
         settled = not stored.get("problem") and stored.get("expected") == count
-        if count == 0 or (fresh and settled):
+        if count == 0:
+            if "confirmed" in stored:  # it would be taken for what is so now
+                unread: SubscriptionsRecord = {"checked_at": now(), "expected": 0, "problem": ""}
+                table.put({"pk": topic_key(topic), "sk": SUBSCRIPTIONS, **unread})
+            continue
+        if fresh and settled:
             continue
         record = _look_at(topic, arn, count)
         table.put({"pk": topic_key(topic), "sk": SUBSCRIPTIONS, **record})

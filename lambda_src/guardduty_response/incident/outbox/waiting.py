@@ -25,6 +25,9 @@ LATE_MINUTES = 10
 # Containment that was lost so often in so many hours is told of in one message an hour.
 LOSSES, LOSS_HOURS = 3, 24
 
+# Amazon SNS API reference, Publish: errors.
+_REFUSALS = ("InvalidParameter", "ValidationException")
+
 Unit = list[MessageRecord]  # messages that go out together
 
 
@@ -81,7 +84,8 @@ def _is_due(record: MessageRecord) -> bool:
 
 
 def _is_refused(record: MessageRecord) -> bool:
-    return "InvalidParameter" in record.get("error", "")
+    """Tells whether SNS refused the message for what it says, and not because of the topic."""
+    return any(code in record.get("error", "") for code in _REFUSALS)
 
 
 def _units(records: Sequence[MessageRecord]) -> list[Unit]:
@@ -95,7 +99,7 @@ def _units(records: Sequence[MessageRecord]) -> list[Unit]:
 def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     """Sends a topic's messages; stops at the first that cannot be sent."""
     sent = publications = 0
-    # What SNS refuses for its content goes out as lines of a digest, after all others.
+    # What SNS refuses for its content goes out as lines of digests of their own, after all others.
     refused = [unit for unit in units if any(map(_is_refused, unit))]
     units = [unit for unit in units if unit not in refused]
     if len(units) <= pace.limit():
@@ -110,11 +114,16 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
                 return _Batch(sent, publications)
             sent, publications = sent + count, publications + bool(count)
     # Claimed before they are named, so that two runs at once do not name the same incident.
-    claimed = _claim_all(table, [record for unit in [*units, *refused] for record in unit])
-    nobody = bool(claimed) and pace.ask(table, topic).slot().nobody
-    digests = digest.compose(claimed)
+    claimed, alone = (
+        _claim_all(table, [record for unit in group for record in unit])
+        for group in (units, refused)
+    )
+    nobody = bool(claimed or alone) and pace.ask(table, topic).slot().nobody
+    digests = [*digest.compose(claimed), *digest.compose(alone)]
     for number, (inside, text) in enumerate(digests):
         if not _publish(table, inside, text, nobody):
+            if all(map(_is_refused, inside)):
+                continue
             _give_up_claims(table, [record for left, _ in digests[number + 1 :] for record in left])
             break
         sent, publications = sent + len(inside), publications + 1
@@ -122,7 +131,10 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
 
 
 def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
-    """Sends messages that go out together; returns how many, None if the topic takes nothing."""
+    """Sends messages that go out together; returns how many, None if the topic takes nothing.
+
+    What is refused for its content goes out in a digest of the next run.
+    """
     claimed = _claim_all(table, unit)
     if not claimed:
         return 0
@@ -134,7 +146,9 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
         history = history_of({}, messages_of(table, last["incident_id"]))
         text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
         ok = _publish(table, claimed, text, slot.nobody)
-    return len(claimed) if ok else None
+    if not ok:
+        return 0 if all(map(_is_refused, claimed)) else None
+    return len(claimed)
 
 
 def _body(table: Table, record: MessageRecord) -> str:
@@ -144,16 +158,27 @@ def _body(table: Table, record: MessageRecord) -> str:
     except Exception as error:
         why = f"{type(error).__name__}: {error}"[:500]
         log("text of a message not read", incident_id=record["incident_id"], detail=why)
+        sample = "Sample finding. " if digest.is_sample(record) else ""
         return (
-            f"The text of this message could not be read ({why}). It is about incident"
+            f"{sample}The text of this message could not be read ({why}). It is about incident"
             f" {record['incident_id']}, status {record['status']}: read its record in DynamoDB"
             f" table {table.name}."
         )
 
 
 def _claim_all(table: Table, records: Sequence[MessageRecord]) -> list[MessageRecord]:
+    """Claims messages; returns those that were won. One that fails keeps no other back."""
     claims = [clients.POOL.submit(sender.claim, table, record) for record in records]
-    return [record for claim in claims if (record := claim.result())]
+    won: list[MessageRecord] = []
+    for claim in claims:
+        try:
+            record = claim.result()
+        except Exception as error:
+            log("message not claimed", detail=f"{type(error).__name__}: {error}"[:300])
+            continue
+        if record:
+            won.append(record)
+    return won
 
 
 def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:

@@ -176,3 +176,22 @@ def test_topics_are_looked_at_once_an_hour(
     monkeypatch.setattr(subscriptions, "LOOK_SECONDS", 0)
     assert len(_look(deployment)) == 1
     assert len(_look(deployment, again=True)) == 1
+
+
+def test_a_topic_that_is_not_looked_at_any_more_is_not_known_to_reach_nobody(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _unsubscribe(deployment)
+    assert _look(deployment)
+    counts = {"notifications": 0, "escalations": 1}
+    monkeypatch.setenv("GDR_EXPECTED_SUBSCRIPTIONS", json.dumps(counts))
+    assert _look(deployment) == []
+    assert not write(record).nobody
+
+
+def test_that_nobody_could_look_is_alarmed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GDR_EXPECTED_SUBSCRIPTIONS", "{")
+    watch(OUTBOX)
+    assert _metrics(capsys) == ["unknown"]

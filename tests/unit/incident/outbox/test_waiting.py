@@ -276,20 +276,20 @@ def test_a_topic_whose_messages_cannot_be_claimed_delays_no_other(
     assert notified(deployment) == ([], ["FAILED"])
 
 
+@pytest.mark.parametrize("code", ["InvalidParameter", "ValidationException"])
 def test_a_message_that_is_refused_for_its_content_delays_no_other(
-    deployment: Deployment, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository, code: str
 ) -> None:
     def refuse(request: Any) -> None:
         if "poison" in request["Message"]:
-            error: Any = {"Error": {"Code": "InvalidParameter", "Message": "no"}}
-            raise ClientError(error, "Publish")
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Publish")
 
     with publishing(before=down):
         write(record, "FAILED", 1, note="poison")
         write(record, "FAILED", 2)
     with publishing(before=refuse):
         with at_minute(1):
-            assert watch(OUTBOX)["sent"] == 0
+            assert watch(OUTBOX)["sent"] == 1
         with at_minute(2):
             assert watch(OUTBOX)["waiting"] == 0
     whole, lines = deployment.messages()
