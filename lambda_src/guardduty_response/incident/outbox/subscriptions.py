@@ -59,8 +59,8 @@ def look(table: Table) -> list[str]:
         settled = not stored.get("problem") and stored.get("expected") == count
         if count == 0:
             if "confirmed" in stored:  # it would be taken for what is so now
-                unread: SubscriptionsRecord = {"checked_at": now(), "expected": 0, "problem": ""}
-                table.put({"pk": topic_key(topic), "sk": SUBSCRIPTIONS, **unread})
+                unknown: SubscriptionsRecord = {"checked_at": now(), "expected": 0, "problem": ""}
+                table.put({"pk": topic_key(topic), "sk": SUBSCRIPTIONS, **unknown})
             continue
         if fresh and settled:
             continue
