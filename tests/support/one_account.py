@@ -19,15 +19,6 @@ from tests.support.terraform_tools import (
     terraform,
 )
 
-_PROVIDER = {
-    "region": FIXED["region"],
-    "access_key": FIXED["security_account_id"],
-    "secret_key": "test",
-    "skip_credentials_validation": True,
-    "skip_metadata_api_check": True,
-    "s3_use_path_style": True,
-}
-
 
 class OneAccountPlanner(Planner):
     """Plans the member's roles in the security account: their policies name that account,
@@ -63,12 +54,13 @@ class OneAccountPlanner(Planner):
         several = self.root.with_name("several")
         if self._several is None:
             shutil.copytree(self.root, several / "case", ignore=shutil.ignore_patterns(".*"))
-            (several / "case" / "providers.tf").unlink()
+            (several / "case" / "providers.tf").rename(several / "providers.tf")
+            shutil.copy(self.root / "variables.tf", several)
+            (several / "fixed.auto.tfvars.json").write_text(json.dumps(FIXED))
             for file in (several / "case").glob("*.tf"):
                 file.write_text(file.read_text().replace('"../../', '"../../../'))
         outputs = re.findall(r'^output "(\w+)"', (self.root / "shown.tf").read_text(), re.M)
         text = {
-            "provider": {"aws": _PROVIDER},
             "module": {
                 name: {"source": "./case", **_literal(variables)}
                 for name, variables in cases.items()

@@ -9,7 +9,8 @@ from typing import Any
 from guardduty_response.containment.contract import Target
 from guardduty_response.incident.containments import partition
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.target_repository import incident_key, target_key
+from guardduty_response.incident.table import incident_key
+from guardduty_response.incident.target_repository import target_key
 
 _NAMES = ("kind", "id", "arn", "account_id", "region")
 

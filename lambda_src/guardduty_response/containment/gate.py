@@ -35,8 +35,8 @@ from guardduty_response.incident.containments import (
 )
 from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.table import Item
-from guardduty_response.incident.target_repository import Place, incident_key, place_of
+from guardduty_response.incident.table import Item, incident_key
+from guardduty_response.incident.target_repository import Place, place_of
 
 VALID_SECONDS = 5.0
 # An opening gate waits so long for the first state before, where a playbook knows it already, so

@@ -20,7 +20,7 @@ from guardduty_response.incident.outbox.history import reason_failed
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
-from guardduty_response.incident.target_repository import incident_key
+from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import schedule
 
 
@@ -36,7 +36,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     Otherwise the status stands. Notifies and escalates either way, once for each execution. The
     message is written before the status moves: what fails on the way is found by the next run.
     """
-    meta, targets, _, history = record.read_whole(incident_id)
+    meta, targets, _, history, _ = record.read_whole(incident_id)
     in_progress = Status(meta["status"]) in IN_PROGRESS
     reason = reason_failed(meta["execution"])
     if history.has(reason) and not in_progress:

@@ -18,7 +18,7 @@ from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
-from guardduty_response.incident.target_repository import incident_key
+from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import recheck
 
 # The notice machine looks at a claim once, two minutes after the finding (look_after_seconds). Who

@@ -26,6 +26,7 @@ from guardduty_response.incident.outbox.message import (
 from guardduty_response.incident.outbox.sender import Sent, Text, write_and_send
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
+from guardduty_response.incident.table import incident_key
 
 _HEADLINES = {
     "started": "Response started",
@@ -259,7 +260,7 @@ def notify(
 def is_written(record: IncidentRepository, incident_id: str, reason: str) -> bool:
     """Tells whether a message was written for this reason."""
     key = sort_key(NOTIFICATIONS, reason)
-    return record.table.get(f"INCIDENT#{incident_id}", key) is not None
+    return record.table.get(incident_key(incident_id), key) is not None
 
 
 def notify_unverified(

@@ -60,7 +60,7 @@ class Settled(NamedTuple):
 
 def settle(record: IncidentRepository, incident_id: str) -> Settled:
     """Sets the incident's status once all targets have a verdict."""
-    meta, targets, _, history = record.read_whole(incident_id)
+    meta, targets, _, history, _ = record.read_whole(incident_id)
     statuses = [Status(target["status"]) for target in targets]
     if not any(status in IN_PROGRESS for status in statuses):
         combined, present = combine(statuses), Status(meta["status"])

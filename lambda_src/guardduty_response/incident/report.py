@@ -18,7 +18,6 @@ from guardduty_response.incident.model import (
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import search_links
-from guardduty_response.incident.outbox.history import messages_of
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
@@ -223,8 +222,7 @@ def render(
 
 def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str:
     """Stores report.html and record.json as evidence; returns the report's key in the bucket."""
-    meta, targets, events = record.read(incident_id)
-    messages = messages_of(record.table, incident_id)
+    meta, targets, events, _, messages = record.read_whole(incident_id)
     meta.pop("task_token", None)  # whoever has it can approve
     document = json.dumps(
         {"incident": meta, "targets": targets, "timeline": events, "messages": messages},

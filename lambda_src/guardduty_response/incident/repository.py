@@ -20,6 +20,7 @@ from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
 from guardduty_response.incident.model import (
     IncidentRecord,
+    MessageRecord,
     TargetRecord,
     TargetReference,
     TimelineEvent,
@@ -36,11 +37,10 @@ from guardduty_response.incident.statuses import (
     Status,
     next_status,
 )
-from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.table import Item, Table, incident_key
 from guardduty_response.incident.target_repository import (
     TargetRepository,
     generation_of,
-    incident_key,
     is_old,
     target_key,
 )
@@ -75,12 +75,16 @@ class Opened:
 
 
 class WholeIncident(NamedTuple):
-    """Holds everything that is stored with an incident; ``history``: what people were told."""
+    """Holds everything that is stored with an incident; ``history``: what people were told.
+
+    ``messages``: as they are stored, one for each topic.
+    """
 
     meta: IncidentRecord
     targets: list[TargetRecord]
     events: list[TimelineEvent]
     history: History
+    messages: list[MessageRecord]
 
 
 class IncidentRepository(TargetRepository):
@@ -201,7 +205,13 @@ class IncidentRepository(TargetRepository):
         meta = cast(IncidentRecord, metas[0])
         messages = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
         history = history_of(meta, messages)
-        return WholeIncident(meta, targets, cast(list[TimelineEvent], events), history)
+        return WholeIncident(
+            meta,
+            targets,
+            cast(list[TimelineEvent], events),
+            history,
+            cast(list[MessageRecord], messages),
+        )
 
     def history(self, meta: IncidentRecord) -> History:
         """Returns what people were told about an incident."""

@@ -19,6 +19,11 @@ Values = Mapping[str, Any]
 CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
+def incident_key(incident_id: str) -> str:
+    """Returns the partition key of an incident's items."""
+    return f"INCIDENT#{incident_id}"
+
+
 def condition_failed(error: ClientError) -> bool:
     """Tells whether a conditional write was refused because its condition was not met."""
     return error_code(error) == "ConditionalCheckFailedException"

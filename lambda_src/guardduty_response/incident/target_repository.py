@@ -23,15 +23,10 @@ from guardduty_response.incident.model import (
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
-from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.table import Item, Table, incident_key
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]
-
-
-def incident_key(incident_id: str) -> str:
-    """Returns the partition key of an incident's items."""
-    return f"INCIDENT#{incident_id}"
 
 
 def target_key(kind: str, id: str) -> str:

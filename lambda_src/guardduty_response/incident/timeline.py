@@ -6,6 +6,7 @@ import secrets
 
 from guardduty_response.incident.model import TimelineEvent
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.table import incident_key
 
 
 def entry(
@@ -14,7 +15,7 @@ def entry(
     """Returns the EVENT item of something that happens now."""
     at = now()
     return {
-        "pk": f"INCIDENT#{incident_id}",
+        "pk": incident_key(incident_id),
         "sk": f"EVENT#{at}#{secrets.token_hex(2)}",
         "at": at,
         "event": name,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Context, StepResult, Target
-from guardduty_response.functions import collect, incident, respond
 from guardduty_response.incident.statuses import Status
 
 from tests.support.asl_walker import Json, Walk
 from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.function_calls import OUTBOX, watch
-from tests.unit.functions.test_many_findings import PLAYBOOK, Instances, finding_about
+from tests.unit.functions.test_many_findings import Instances, finding_about, prepare
 from tests.unit.incident.outbox.outbox_lab import at_minute
-from tests.unit.monitoring.contained_incident import Case
 
 
 class Resisting(Instances):
@@ -33,27 +30,10 @@ class Resisting(Instances):
 def test_a_person_gets_few_messages_and_misses_nothing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, findings: int
 ) -> None:
-    instances = Resisting()
-    for part in ("playbook", "evidence"):
-        monkeypatch.setitem(sys.modules, f"{PLAYBOOK}.{part}", instances)
-    deployment.configure(
-        {
-            "playbooks.ec2_instance": {"finish": "none"},
-            "remediations": {"*": "auto"},
-            "guardrails.circuit_breaker": None,
-        }
-    )
-    table = Case(deployment, instances)
-
-    def invoke(function: str, payload: Json) -> Any:
-        if function.startswith("dynamodb:"):
-            return table.call_table(function.partition(":")[2], payload)
-        module = {"playbook": respond, "collector": collect}.get(function, incident)
-        return module.handler(payload, None)
-
+    answer = prepare(deployment, monkeypatch, Resisting())
     with at_minute(0):
         for number in range(findings):
-            Walk("incident", invoke, f"{EXECUTIONS}incident:run{number}", None).run(
+            Walk("incident", answer, f"{EXECUTIONS}incident:run{number}", None).run(
                 finding_about(number)
             )
     for minute in (1, 2, 3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,23 +45,13 @@ class Instances(FakePlaybook):
         return StepResult(status=Status.CONTAINED if closed else Status.FAILED), list(self.checks)
 
 
-def finding_about(number: int) -> Json:
-    event = load_finding()
-    event["detail"]["id"] = f"finding-{number}"
-    event["detail"]["resource"]["instanceDetails"]["instanceId"] = f"i-{number:017x}"
-    return event
+def prepare(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, instances: Instances
+) -> Callable[[str, Json], Any]:
+    """Lets everything be contained; returns what answers the state machine's tasks.
 
-
-@pytest.mark.parametrize("findings", [20, pytest.param(1000, marks=pytest.mark.proof)])
-def test_findings_at_once_are_all_answered(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, findings: int
-) -> None:
-    """The functions are the real ones. Every tenth finding is delivered twice, as EventBridge may.
-
-    Each has a record, a containment that was read back, its own state before, and a message.
+    The functions are the real ones, ``instances`` the playbook.
     """
-    RANDOM.seed(findings)
-    instances = Instances()
     for part in ("playbook", "evidence"):
         monkeypatch.setitem(sys.modules, f"{PLAYBOOK}.{part}", instances)
     deployment.configure(
@@ -78,6 +69,27 @@ def test_findings_at_once_are_all_answered(
         module = {"playbook": respond, "collector": collect}.get(function, incident)
         return module.handler(payload, None)
 
+    return answer
+
+
+def finding_about(number: int) -> Json:
+    event = load_finding()
+    event["detail"]["id"] = f"finding-{number}"
+    event["detail"]["resource"]["instanceDetails"]["instanceId"] = f"i-{number:017x}"
+    return event
+
+
+@pytest.mark.parametrize("findings", [20, pytest.param(1000, marks=pytest.mark.proof)])
+def test_findings_at_once_are_all_answered(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, findings: int
+) -> None:
+    """The functions are the real ones. Every tenth finding is delivered twice, as EventBridge may.
+
+    Each has a record, a containment that was read back, its own state before, and a message.
+    """
+    RANDOM.seed(findings)
+    instances = Instances()
+    answer = prepare(deployment, monkeypatch, instances)
     events = [finding_about(number) for number in range(findings)]
     events += copy.deepcopy(events[::10])
     twice = len(events) - findings

@@ -10,7 +10,7 @@ from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import OnFinding, Status
-from guardduty_response.incident.target_repository import incident_key
+from guardduty_response.incident.table import incident_key
 
 from tests.unit.deployment import Deployment
 

@@ -264,10 +264,8 @@ def _became_partial(case: Case, record: IncidentRepository) -> None:
     notified(case.deployment)
 
 
-def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
-    case: Case, record: IncidentRepository
-) -> None:
-    _mode(case, "approve")
+def _was_weak(case: Case, record: IncidentRepository) -> None:
+    """Lets the verdict have been PARTIAL, because of the profile."""
     record.set_target(
         case.incident_id,
         "ec2_instance",
@@ -276,6 +274,13 @@ def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
         weak=["profile"],
     )
     _became_partial(case, record)
+
+
+def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
+    case: Case, record: IncidentRepository
+) -> None:
+    _mode(case, "approve")
+    _was_weak(case, record)
     case.see(GOOD, UNTAGGED)
     case.check()
     assert (case.meta["status"], notified(case.deployment)) == ("PARTIAL", ([], []))
@@ -292,14 +297,7 @@ def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
     case: Case, record: IncidentRepository
 ) -> None:
     _mode(case, "approve")
-    record.set_target(
-        case.incident_id,
-        "ec2_instance",
-        "i-1",
-        status="PARTIAL",
-        weak=["profile"],
-    )
-    _became_partial(case, record)
+    _was_weak(case, record)
     case.check()
     assert case.meta["status"] == "CONTAINED"
     case.see(GOOD, UNTAGGED)

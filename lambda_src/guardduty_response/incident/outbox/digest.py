@@ -22,6 +22,8 @@ from guardduty_response.incident.statuses import ESCALATE, Status
 MESSAGE_BYTES = 200_000
 # Events that ask something of people, beside the statuses that are escalated.
 _TASKS = frozenset({"approval", "problem"})
+_PERSON_NEEDED, _INFORMATION = "A person is needed", "For your information"
+_SAMPLES = "Samples, of which nobody has to act at once"
 Incident = list[MessageRecord]
 
 
@@ -33,7 +35,7 @@ def compose(records: Sequence[MessageRecord]) -> list[tuple[list[MessageRecord],
     incidents: dict[str, Incident] = {}
     for record in sorted(records, key=lambda record: record["written_at"]):
         incidents.setdefault(record["incident_id"], []).append(record)
-    ordered = sorted(incidents.values(), key=lambda incident: not _is_task(incident))
+    ordered = sorted(incidents.values(), key=lambda incident: _title(incident) != _PERSON_NEEDED)
     digests: list[tuple[list[MessageRecord], Text]] = []
     while ordered:
         taken = _fitting(ordered)
@@ -43,11 +45,12 @@ def compose(records: Sequence[MessageRecord]) -> list[tuple[list[MessageRecord],
     return digests
 
 
-def _is_task(incident: Incident) -> bool:
-    """Tells whether an incident asks something of people. A sample does not."""
-    return any(record["event"] in ESCALATE | _TASKS for record in incident) and not any(
-        map(is_sample, incident)
-    )
+def _title(incident: Incident) -> str:
+    """Returns under what an incident is listed. A sample asks nothing of people."""
+    if any(map(is_sample, incident)):
+        return _SAMPLES
+    asks = any(record["event"] in ESCALATE | _TASKS for record in incident)
+    return _PERSON_NEEDED if asks else _INFORMATION
 
 
 def _fitting(incidents: list[Incident]) -> int:
@@ -102,19 +105,8 @@ def _body(incidents: list[Incident]) -> str:
         f"Record    DynamoDB table {table}, key INCIDENT#<incident>",
         f"Report    s3://{bucket}/incidents/<incident>/report.html, once the incident has ended",
     ]
-    tasks = [incident for incident in incidents if _is_task(incident)]
-    samples = [incident for incident in incidents if any(map(is_sample, incident))]
-    rest = [
-        incident
-        for incident in incidents
-        if not _is_task(incident) and not any(map(is_sample, incident))
-    ]
-    for title, listed in (
-        ("A person is needed", tasks),
-        ("For your information", rest),
-        ("Samples, of which nobody has to act at once", samples),
-    ):
-        if listed:
+    for title in (_PERSON_NEEDED, _INFORMATION, _SAMPLES):
+        if listed := [incident for incident in incidents if _title(incident) == title]:
             lines += ["", title]
             lines += [line for incident in listed for line in _lines(incident)]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from guardduty_response.incident.model import IncidentRecord, MessageRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox.message import reason_for, word_of
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Table
+from guardduty_response.incident.table import Table, incident_key
 
 _STATUSES = frozenset(map(str, Status))
 
@@ -92,7 +92,7 @@ def messages_of(table: Table, incident_id: str) -> list[MessageRecord]:
     found = table.query(
         KeyConditionExpression="pk = :pk AND begins_with(sk, :message)",
         ConsistentRead=True,
-        ExpressionAttributeValues=item({":pk": f"INCIDENT#{incident_id}", ":message": "MESSAGE#"}),
+        ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":message": "MESSAGE#"}),
     )
     return cast(list[MessageRecord], found)
 

@@ -30,7 +30,7 @@ from guardduty_response.incident.outbox.message import (
     text_key,
     topic_arns,
 )
-from guardduty_response.incident.table import Item, Table, condition_failed
+from guardduty_response.incident.table import Item, Table, condition_failed, incident_key
 
 # Longer than any function that sends may run (120 s), so that nobody sends beside it.
 CLAIM_SECONDS = 150
@@ -102,7 +102,7 @@ def _new(message: MessageRecord, text: Text, topic: str, held: bool) -> MessageR
     incident_id, at = message["incident_id"], now()
     made: MessageRecord = {
         **message,
-        "pk": f"INCIDENT#{incident_id}",
+        "pk": incident_key(incident_id),
         "sk": sort_key(topic, message["reason"]),
         "topic": topic,
         "subject": text.subject,
@@ -194,9 +194,9 @@ def publish(
         for record in records:
             record["error"] = why
         if len(records) == 1:
-            _wait(table, records[0], why)
+            _wait(table, records[0])
         else:
-            for waits in [clients.POOL.submit(_wait, table, record, why) for record in records]:
+            for waits in [clients.POOL.submit(_wait, table, record) for record in records]:
                 waits.result()
         return ""
 
@@ -214,8 +214,12 @@ def mark(table: Table, record: MessageRecord, sent: Mapping[str, Any], nobody: b
         note(table, record["incident_id"], "published to nobody", detail)
 
 
-def _wait(table: Table, record: MessageRecord, why: str) -> None:
-    """Leaves a message to the next run of the schedule. Says so in the timeline the first time."""
+def _wait(table: Table, record: MessageRecord) -> None:
+    """Leaves a message to the next run of the schedule. Says so in the timeline the first time.
+
+    Why it waits is in the message.
+    """
+    why = record["error"]
     try:
         table.update(
             record["pk"], record["sk"], {"error": why}, add={"tries": 1}, remove=["sending_until"]

@@ -44,6 +44,12 @@ def write(
     )
 
 
+def burst(record: IncidentRepository, count: int, first: int = 0) -> None:
+    """Writes that so many incidents are contained, numbered from ``first``."""
+    for number in range(first, first + count):
+        write(record, "CONTAINED", number)
+
+
 def messages(deployment: Deployment, number: int = 1) -> list[Json]:
     """Returns the MESSAGE items of an incident."""
     items = deployment.items(f"INCIDENT#inc-{number}")

@@ -13,7 +13,7 @@ from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import Deployment
 from tests.unit.function_calls import OUTBOX, notified, watch
-from tests.unit.incident.outbox.outbox_lab import at_minute, messages, write
+from tests.unit.incident.outbox.outbox_lab import at_minute, burst, messages, write
 from tests.unit.publishing import down, publishing
 
 LIMIT = pace.MESSAGES_A_MINUTE
@@ -64,8 +64,7 @@ def test_a_sample_among_others_is_called_one_and_asks_nothing_of_people(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     with at_minute(0):
-        for number in range(LIMIT + 1):
-            write(record, "CONTAINED", number)
+        burst(record, LIMIT + 1)
         write(record, "FAILED", 90, meta=_SAMPLE)
         write(record, "FAILED", 91)
         notified(deployment)
@@ -110,8 +109,7 @@ def test_a_refused_digest_keeps_no_other_back(
         with at_minute(1):
             watch(OUTBOX)
         with at_minute(3):
-            for number in range(10, LIMIT + 13):
-                write(record, "CONTAINED", number)
+            burst(record, LIMIT + 3, first=10)
         with at_minute(4):
             assert watch(OUTBOX)["waiting"] == 1
     for number in range(10, LIMIT + 13):
@@ -124,8 +122,7 @@ def test_a_claim_that_fails_keeps_no_other_back(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with publishing(before=down):
-        for number in range(LIMIT + 3):
-            write(record, "CONTAINED", number)
+        burst(record, LIMIT + 3)
     claim = sender.claim
 
     def throttled(table: Any, message: Any) -> Any:
@@ -146,8 +143,7 @@ def test_the_end_of_a_minute_lets_no_more_through(
     """Amazon SNS: more than ten e-mails a second suspend a subscription."""
     for minute in (0, 1):
         with at_minute(minute):
-            for number in range(LIMIT):
-                write(record, "CONTAINED", 100 * minute + number)
+            burst(record, LIMIT, first=100 * minute)
     assert len(notified(deployment)[0]) == LIMIT
 
 
@@ -157,8 +153,7 @@ def test_a_digest_that_is_refused_keeps_no_later_digest_back(
     monkeypatch.setattr(digest, "MESSAGE_BYTES", 3_000)
     last = LIMIT + 29
     with at_minute(0):
-        for number in range(last + 1):
-            write(record, "CONTAINED", number)
+        burst(record, last + 1)
 
     def refuse(request: Any) -> None:
         if f"  inc-{LIMIT}  " in request["Message"]:

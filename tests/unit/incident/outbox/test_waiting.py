@@ -14,22 +14,17 @@ from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import BUCKET, Deployment
 from tests.unit.function_calls import OUTBOX, kinds, notified, watch
-from tests.unit.incident.outbox.outbox_lab import at_minute, messages, write
+from tests.unit.incident.outbox.outbox_lab import at_minute, burst, messages, write
 from tests.unit.publishing import down, publishing
 
 LIMIT = pace.MESSAGES_A_MINUTE
-
-
-def _burst(record: IncidentRepository, count: int, event: str = "CONTAINED") -> None:
-    for number in range(count):
-        write(record, event, number)
 
 
 def test_beyond_the_limit_of_a_minute_messages_go_out_in_a_digest(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     with at_minute(0):
-        _burst(record, LIMIT + 10)
+        burst(record, LIMIT + 10)
     assert notified(deployment) == (["CONTAINED"] * LIMIT, [])
     with at_minute(1):
         assert watch(OUTBOX)["publications"] == 1
@@ -47,7 +42,7 @@ def test_a_burst_stays_in_digests_until_there_was_a_quiet_minute(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     with at_minute(0):
-        _burst(record, LIMIT + 1)
+        burst(record, LIMIT + 1)
     with at_minute(1):
         write(record, "PARTIAL", 1)
         assert len(notified(deployment)[0]) == LIMIT
@@ -59,7 +54,7 @@ def test_a_burst_stays_in_digests_until_there_was_a_quiet_minute(
 def test_the_limit_is_each_topics_own(deployment: Deployment, record: IncidentRepository) -> None:
     """A question is not delayed behind notices."""
     with at_minute(0):
-        _burst(record, LIMIT + 10)
+        burst(record, LIMIT + 10)
         write(record, "approval", 99, escalate=True)
     assert notified(deployment) == (["CONTAINED"] * LIMIT, ["approval"])
     with at_minute(1):
@@ -83,7 +78,7 @@ def test_a_digest_passes_the_filters_of_what_is_in_it(
         AttributeValue=policy,
     )
     with at_minute(0):
-        _burst(record, LIMIT + 3)
+        burst(record, LIMIT + 3)
         write(record, "FAILED", 50)
     with at_minute(1):
         watch(OUTBOX)
@@ -99,7 +94,7 @@ def test_a_digest_is_cut_where_the_topic_takes_no_more(
 ) -> None:
     monkeypatch.setattr(digest, "MESSAGE_BYTES", 3_000)
     with at_minute(0):
-        _burst(record, LIMIT + 30)
+        burst(record, LIMIT + 30)
         notified(deployment)
     with at_minute(1):
         publications = watch(OUTBOX)["publications"]
@@ -116,7 +111,7 @@ def test_two_schedules_at_once_name_each_incident_once(
     deployment: Deployment, record: IncidentRepository, atomic: None
 ) -> None:
     with at_minute(0):
-        _burst(record, LIMIT + 12)
+        burst(record, LIMIT + 12)
         notified(deployment)
     with at_minute(1):
         runs = [threading.Thread(target=watch, args=(OUTBOX,)) for _ in range(2)]
@@ -135,7 +130,7 @@ def test_what_a_broken_digest_leaves_is_sent_by_the_next_run(
 ) -> None:
     monkeypatch.setattr(digest, "MESSAGE_BYTES", 3_000)
     with at_minute(0):
-        _burst(record, LIMIT + 30)
+        burst(record, LIMIT + 30)
         notified(deployment)
     published: list[Any] = []
 
