@@ -234,14 +234,15 @@ class World(Resources):
             time.sleep(0.1)
         return found
 
-    def status(self, sent: findings.Sent, *wanted: str, seconds: float = 30) -> Json:
-        """The incident once its status is one of ``wanted``."""
+    def status(self, of: findings.Sent | str, *wanted: str, seconds: float = 30) -> Json:
+        """The incident, of a sent finding or by id, once its status is one of ``wanted``."""
+        name = of if isinstance(of, str) else str(of.incident_id)
 
         def reached() -> Json | None:
-            found = self.incidents.find(str(sent.incident_id))
+            found = self.incidents.find(name)
             return found if found and found["status"] in wanted else None
 
-        return self.until(reached, f"incident {sent.incident_id} is {' or '.join(wanted)}", seconds)
+        return self.until(reached, f"incident {name} is {' or '.join(wanted)}", seconds)
 
     # -- what people are told ----------------------------------------------------------------------
 

@@ -103,10 +103,7 @@ def test_a_record_nobody_works_on_is_swept(world: World) -> None:
     }
     world.client("dynamodb", SECURITY).put_item(TableName=world.outputs["table_name"], Item=item)
     with world.sweeping():
-        world.until(
-            lambda: world.incident(name)["status"] == "FAILED", "the stale record is failed", 40
-        )
-    world.until(lambda: "FAILED" in world.notified(name, "escalations"), "people are woken")
+        world.status(name, "FAILED", seconds=40)
     _told_dead(world, name, "CONTAINING")
     assert "open" not in world.items(f"INCIDENT#{name}")[-1], (
         "it has left the index the sweeper reads"
@@ -172,10 +169,9 @@ def test_what_cannot_be_delivered_is_kept_and_told(world: World, size: int) -> N
         }
         queue = world.outputs["undelivered_queue_url"]
         world.client("sqs", SECURITY).send_message(QueueUrl=queue, MessageBody=json.dumps(body))
-    incident = world.until(lambda: world.incidents.find(name), "the loss is recorded", 30)
-    world.until(lambda: "FAILED" in world.notified(name, "escalations"), "people are woken")
-    incident = world.incident(name)
-    assert incident["status"] == "FAILED"
+    # People are told before the status moves.
+    incident = world.status(name, "FAILED")
+    assert world.notified(name, "escalations") == ["FAILED"]
     assert "starting the response again failed too" in incident["reasons"][-1]
     assert world.hits("StartExecution", name) > 0
     letter = _dead_letter(world, event.detail["id"])
