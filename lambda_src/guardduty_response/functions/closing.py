@@ -10,6 +10,7 @@ from guardduty_response.functions.requests import (
     acquire_leases,
     answer,
     notify,
+    notify_if_untold,
 )
 from guardduty_response.incident import outcome
 from guardduty_response.incident.model import TargetRecord
@@ -37,15 +38,16 @@ def close(
     """
     meta, targets, _ = record.read(incident_id)
     status = Status(meta["status"])
+    owner = f"close-{incident_id}-{secrets.token_hex(4)}"
     if status is Status.CLOSED:
         _release_links(record, incident_id, targets, reason or f"closed by {requester}")
+        notify_if_untold(record, meta, targets, f"{requester}. It was closed before", owner)
         return answer(meta, [])
     if status in IN_PROGRESS:
         raise Refused(
             f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait"
             " until it has ended."
         )
-    owner = f"close-{incident_id}-{secrets.token_hex(4)}"
     try:
         acquire_leases(record, incident_id, targets, owner)
         others = {target["id"]: _other_incidents(record, incident_id, target) for target in targets}

@@ -108,7 +108,7 @@ def _verdict(event: Payload) -> Answer:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
             # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
-            statuses.append(Status(outcome.settle(record, incident_id).meta["status"]))
+            statuses.append(_tell_restored(record, incident_id))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
@@ -132,6 +132,19 @@ def _verdict(event: Payload) -> Answer:
         )
         statuses.append(Status(target["status"]))
     return {"status": combine(statuses)}
+
+
+def _tell_restored(record: IncidentRepository, incident_id: str) -> Status:
+    """Settles an incident whose containment has ended, and tells people unless they know."""
+    meta, targets, history = outcome.settle(record, incident_id)
+    status = Status(meta["status"])
+    if history.status != status:
+        last = history.last_status
+        reason = reason_for("restored", status, last["reason"] if last else "")
+        notifications.notify(
+            record, meta, targets, Draft(status, reason, escalate=status in ESCALATE)
+        )
+    return status
 
 
 def _find(targets: list[TargetRecord], reference: TargetPayload) -> TargetRecord:
@@ -168,9 +181,12 @@ def _send_verdict(
         return history
     lost = Status(meta["status"]) is Status.CONTAINMENT_LOST
     shown = Status.CONTAINMENT_LOST if lost else status
+    # Rechecks side by side find the same news; an execution that is repeated finds its own verdict.
+    known = history.last_status
+    distinct = [known["reason"] if known else ""] if rechecked else [execution]
     draft = Draft(
         shown,
-        reason_for("status", shown, target["arn"], execution, *news),
+        reason_for("status", shown, target["arn"], *distinct, *news),
         note=recheck.next_response(meta, history, shown, target),
         escalate=shown in ESCALATE,
         execution=execution,

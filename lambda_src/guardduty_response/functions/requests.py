@@ -89,3 +89,15 @@ def notify(
     notifications.notify(record, meta, targets, draft)
     if "report_key" in meta:
         record.note(incident_id, report_key=meta["report_key"])
+
+
+def notify_if_untold(
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    note: str,
+    request: str,
+) -> None:
+    """Sends the message of a restore or closing that did not live to send it."""
+    if record.history(meta).status != meta["status"]:
+        notify(record, meta, targets, note, request)

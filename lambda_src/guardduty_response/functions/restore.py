@@ -31,6 +31,7 @@ from guardduty_response.functions.requests import (
     acquire_leases,
     answer,
     notify,
+    notify_if_untold,
 )
 from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import outcome
@@ -199,11 +200,15 @@ def _settle(
 
 def _restore(record: IncidentRepository, incident_id: str, requester: str) -> RestoreAnswer:
     meta, targets, _ = record.read(incident_id)
+    owner = f"restore-{incident_id}-{secrets.token_hex(4)}"
     if meta["status"] == Status.RESTORED:
-        # A second time: what has happened to the resource since is not this incident's.
+        # A second time: what has happened to the resource since is not this incident's. People hear
+        # what the first did not live to tell.
+        notify_if_untold(record, meta, targets, requester, owner)
+        for target in targets:
+            _tell_linked(record, incident_id, target, requester, owner)
         return answer(meta, targets)
     _check_restorable(meta)
-    owner = f"restore-{incident_id}-{secrets.token_hex(4)}"
     try:
         acquire_leases(record, incident_id, targets, owner)
         # The finding may have recurred before the lease was ours.
@@ -236,9 +241,11 @@ def _tell_linked(
 ) -> None:
     """Tells the other incidents of the containment that it was restored."""
     why = f"{target.get('verdict', '')}, by incident {incident_id}"
+    note = f"{requester}, for incident {incident_id}"
     for other in outcome.settle_linked(record, incident_id, target, why):
         meta, targets, _ = record.read(other)
-        notify(record, meta, targets, f"{requester}, for incident {incident_id}", request)
+        if Status(meta["status"]) in _TIMELINE_EVENTS:
+            notify_if_untold(record, meta, targets, note, request)
 
 
 def _reason_to_keep(event: Payload) -> str | None:

@@ -87,23 +87,23 @@ def settle_linked(
 ) -> list[str]:
     """Makes every other incident of a containment take the status that it has now.
 
-    Returns those whose status changed. Each timeline says ``why``; an incident in progress comes to
-    its own verdict.
+    Returns those that have it. Each timeline says ``why``; an incident in progress comes to its own
+    verdict.
     """
     place = place_of(target)
     if place is None:
         return []
-    changed = []
+    settled = []
     for link in record.containments.read(*place).open_links:
         other = link["incident_id"]
         if other == incident_id:
             continue
         try:
             if _follow(record, other, target, why):
-                changed.append(other)
+                settled.append(other)
         except ResponseError as error:  # the others are told all the same
             record.event(incident_id, "linked incident not told", f"{other}: {error}")
-    return changed
+    return settled
 
 
 def _follow(record: IncidentRepository, incident_id: str, target: TargetRecord, why: str) -> bool:
@@ -111,9 +111,8 @@ def _follow(record: IncidentRepository, incident_id: str, target: TargetRecord, 
     if before in IN_PROGRESS:
         return False
     record.follow_containment(incident_id, target)
-    if Status(settle(record, incident_id).meta["status"]) is before:
-        return False
-    record.event(incident_id, "containment changed", why, target=target["id"])
+    if Status(settle(record, incident_id).meta["status"]) is not before:
+        record.event(incident_id, "containment changed", why, target=target["id"])
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.functions import respond
+from guardduty_response.incident import outcome
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -262,3 +263,27 @@ def test_a_recheck_does_not_wait_for_ever(
     walk = case.check(BOB)
     assert walk.entered.count("Finish") == respond.BUSY_ATTEMPTS
     assert (case.meta["status"], case.contained()) == ("BREACHED", 1), "the next recheck answers"
+
+
+def test_of_two_checks_that_read_it_undone_at_once_people_hear_once(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    """Two API calls undo it within a second; the second recheck reads what people know before the
+    first has written its message.
+    """
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    settle, inside = outcome.settle, list[bool]()
+
+    def settle_beside(*incident: Any) -> Any:
+        settled = settle(*incident)
+        if not inside:
+            inside.append(True)
+            case.check()
+        return settled
+
+    monkeypatch.setattr(outcome, "settle", settle_beside)
+    case.check()
+    assert inside
+    assert case.meta["status"] == "BREACHED"
+    assert notified(case.deployment) == (["BREACHED"], ["BREACHED"])

@@ -1,4 +1,4 @@
-"""Limits how many single messages a topic gets in a minute.
+"""Limits how many messages a topic gets: single messages by the minute and the hour, and digests.
 
 Amazon SNS suspends an e-mail subscription that gets more than ten messages a second (Amazon SNS
 Developer Guide, "Amazon SNS email subscription setup and management"), and nobody reads that many.
@@ -21,6 +21,11 @@ from guardduty_response.incident.table import Item, Table
 # An incident that is contained has three messages. Two of them in two minutes are told message by
 # message; what comes beyond that goes out in a digest a minute later.
 MESSAGES_A_MINUTE = 6
+# An hour that brings more than so many minutes' limit is told in digests: few a minute are too many
+# when it goes on.
+BUSY_MINUTES = 10
+# Digests go out every minute at first; after so many in an hour they wait for each other.
+PROMPT_DIGESTS, DIGEST_MINUTES = 10, 5
 SUBSCRIPTIONS = "SUBSCRIPTIONS"  # sort key of what is known of a topic's subscriptions
 _MINUTE = "MINUTE#"
 _RETENTION_SECONDS = 86_400
@@ -30,12 +35,14 @@ _RETENTION_SECONDS = 86_400
 class Slot:
     """Says whether a message may be sent by itself now.
 
-    ``nobody``: at the last look the topic had no confirmed subscription.
+    ``nobody``: at the last look the topic had no confirmed subscription. ``digest``: a digest may
+    be sent now.
     """
 
     free: bool
     nobody: bool
     minute: str
+    digest: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,18 @@ class Request:
         except Exception as error:
             log("message not paced", detail=f"{type(error).__name__}: {error}"[:300])
             return Slot(True, False, "")
-        counts = [stored["messages"] for stored in known if _is_earlier(stored, self.minute)]
+        minutes = [stored for stored in known if str(stored["sk"]).startswith(_MINUTE)]
+        earlier = {str(stored["sk"]): int(stored.get("messages", 0)) for stored in minutes}
+        earlier.pop(self.minute, None)
         subscriptions = [stored for stored in known if stored["sk"] == SUBSCRIPTIONS]
         nobody = any(stored.get("confirmed") == 0 for stored in subscriptions)
         # A burst that goes on stays in digests until there was a quiet minute. The minute before
         # counts too: else twice the limit could go out in the second in which a minute ends.
-        busy = count + sum(counts) > limit()
-        return Slot(not busy, nobody, self.minute)
+        busy = count + earlier.get(_before(self.minute, 1), 0) > limit()
+        busy = busy or count + sum(earlier.values()) > limit() * BUSY_MINUTES
+        digests = [str(stored["sk"]) for stored in minutes if stored.get("digests")]
+        due = len(digests) < PROMPT_DIGESTS or max(digests) <= _before(self.minute, DIGEST_MINUTES)
+        return Slot(not busy, nobody, self.minute, due)
 
 
 def limit() -> int:
@@ -67,9 +79,11 @@ def limit() -> int:
     return int(os.environ.get("GDR_MESSAGES_A_MINUTE") or MESSAGES_A_MINUTE)
 
 
-def _is_earlier(stored: Item, minute: str) -> bool:
-    sort = str(stored["sk"])
-    return sort.startswith(_MINUTE) and sort < minute
+def _before(minute: str, minutes: int) -> str:
+    """Returns the sort key of so many minutes before that of ``minute``."""
+    return _sort_key(
+        datetime.fromisoformat(minute.removeprefix(_MINUTE)) - timedelta(minutes=minutes)
+    )
 
 
 def _sort_key(at: datetime) -> str:
@@ -84,7 +98,7 @@ def present() -> datetime:
 def ask(table: Table, topic: str) -> Request:
     """Counts a message of this minute, beside whatever else the caller does."""
     at = present()
-    minute, before = _sort_key(at), _sort_key(at - timedelta(minutes=1))
+    minute, before = _sort_key(at), _sort_key(at - timedelta(minutes=59))
     gone = {"expires_at": int(time.time()) + _RETENTION_SECONDS}
     key = topic_key(topic)
     return Request(
@@ -96,6 +110,16 @@ def ask(table: Table, topic: str) -> Request:
             ExpressionAttributeValues=item({":pk": key, ":before": before}),
         ),
     )
+
+
+def count_digest(table: Table, topic: str, slot: Slot) -> None:
+    """Counts that digests were sent now. What cannot be counted keeps nobody from hearing."""
+    if not slot.minute:
+        return
+    try:
+        table.count(topic_key(topic), slot.minute, "digests", 1)
+    except Exception as error:
+        log("digest not counted", detail=f"{type(error).__name__}: {error}"[:300])
 
 
 def give_back(table: Table, topic: str, slot: Slot) -> None:

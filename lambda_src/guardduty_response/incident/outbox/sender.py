@@ -209,6 +209,9 @@ def mark(table: Table, record: MessageRecord, sent: Mapping[str, Any], nobody: b
         table.update(record["pk"], record["sk"], changes, add={"tries": 1}, remove=remove)
     except Exception as error:
         log("message not marked", sk=record["sk"], detail=f"{type(error).__name__}: {error}"[:300])
+    if record.get("tries"):
+        detail = f"{record['subject']} ({record['topic']}), {record['tries']} tries before"
+        note(table, record["incident_id"], "message sent", detail)
     if nobody:
         detail = f"{record['subject']}: topic {record['topic']} has no confirmed subscription"
         note(table, record["incident_id"], "published to nobody", detail)

@@ -98,28 +98,53 @@ def _units(records: Sequence[MessageRecord]) -> list[Unit]:
 
 def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     """Sends a topic's messages; stops at the first that cannot be sent."""
-    sent = publications = 0
     # What SNS refuses for its content goes out as lines of digests of their own, after all others.
     refused = [unit for unit in units if any(map(_is_refused, unit))]
     units = [unit for unit in units if unit not in refused]
+    single, takes_more = _Batch(), True
     if len(units) <= pace.limit():
-        while units:
-            slot = pace.ask(table, topic).slot()
-            if not (slot.free or len(units) == 1):
-                break
-            count = _send_unit(table, units.pop(0), slot)
-            if not count:
-                pace.give_back(table, topic, slot)
-            if count is None:
-                return _Batch(sent, publications)
-            sent, publications = sent + count, publications + bool(count)
+        single, takes_more = _send_single(table, topic, units)
+    if not takes_more or not (units or refused):
+        return single
+    slot = pace.ask(table, topic).slot()
+    if not slot.digest:
+        return single
+    digests = _send_digests(table, units, refused, slot.nobody)
+    if digests.publications:
+        pace.count_digest(table, topic, slot)
+    return _Batch(single.sent + digests.sent, single.publications + digests.publications)
+
+
+def _send_single(table: Table, topic: str, units: list[Unit]) -> tuple[_Batch, bool]:
+    """Sends messages by themselves while there are slots, and takes those out of ``units``.
+
+    Also returns whether the topic takes messages.
+    """
+    sent = publications = 0
+    while units:
+        slot = pace.ask(table, topic).slot()
+        instead_of_digest = not slot.free and len(units) == 1 and slot.digest
+        if not (slot.free or instead_of_digest):
+            break
+        count = _send_unit(table, units.pop(0), slot)
+        if not count:
+            pace.give_back(table, topic, slot)
+        elif instead_of_digest:
+            pace.count_digest(table, topic, slot)
+        if count is None:
+            return _Batch(sent, publications), False
+        sent, publications = sent + count, publications + bool(count)
+    return _Batch(sent, publications), True
+
+
+def _send_digests(table: Table, units: list[Unit], refused: list[Unit], nobody: bool) -> _Batch:
+    sent = publications = 0
     # Claimed before they are named, so that two runs at once do not name the same incident.
-    claimed, alone = (
+    claimed, apart = (
         _claim_all(table, [record for unit in group for record in unit])
         for group in (units, refused)
     )
-    nobody = bool(claimed or alone) and pace.ask(table, topic).slot().nobody
-    digests = [*digest.compose(claimed), *digest.compose(alone)]
+    digests = [*digest.compose(claimed), *digest.compose(apart)]
     for number, (inside, text) in enumerate(digests):
         if not _publish(table, inside, text, nobody):
             if all(map(_is_refused, inside)):

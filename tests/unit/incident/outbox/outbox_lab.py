@@ -18,6 +18,9 @@ from tests.unit.deployment import Deployment
 from tests.unit.incident.records import META, TARGET
 
 Json = dict[str, Any]
+# Far from the present, in which messages are paced outside ``at_minute``; the same for all minutes,
+# however long a test takes.
+_START = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=10)
 
 
 def write(
@@ -59,10 +62,9 @@ def messages(deployment: Deployment, number: int = 1) -> list[Json]:
 @contextmanager
 def at_minute(number: int) -> Iterator[None]:
     """Lets messages be paced as in a minute of its own."""
-    start = datetime.now(UTC).replace(second=0, microsecond=0)
     with patch.object(
         pace,
         "present",
-        lambda: start + timedelta(minutes=number),
+        lambda: _START + timedelta(minutes=number),
     ):
         yield

@@ -96,6 +96,7 @@ def test_while_the_topic_is_down_messages_wait_and_go_out_once_in_order(
         "problems": [],
     }
     assert notified(deployment) == (["started", "CONTAINED", "BREACHED", "closing"], [])
+    assert deployment.timeline("inc-1")[4:] == ["message sent"] * 4
     assert watch(OUTBOX)["sent"] == 0
     assert notified(deployment) == ([], [])
 

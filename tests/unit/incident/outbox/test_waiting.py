@@ -51,6 +51,64 @@ def test_a_burst_stays_in_digests_until_there_was_a_quiet_minute(
         assert notified(deployment) == (["PARTIAL"], [])
 
 
+def test_a_busy_hour_is_told_in_digests(deployment: Deployment, record: IncidentRepository) -> None:
+    """What ends a burst is spread over an hour: each minute is within its limit."""
+    for minute in range(0, 58, 2):
+        with at_minute(minute):
+            burst(record, LIMIT, first=100 * minute)
+            watch(OUTBOX)
+    single, digests = _counted(deployment)
+    assert single == LIMIT * pace.BUSY_MINUTES
+    assert 0 < digests < 20
+    with at_minute(57 + pace.DIGEST_MINUTES):
+        assert watch(OUTBOX)["waiting"] == 0
+    with at_minute(120):
+        write(record, "PARTIAL", 1)
+        assert _counted(deployment)[0] == 1, "an hour later messages are single again"
+
+
+def test_a_burst_that_does_not_end_makes_few_digests(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "PROMPT_DIGESTS", 3)
+    minutes = 3 + 3 * pace.DIGEST_MINUTES
+    for minute in range(minutes):
+        with at_minute(minute):
+            burst(record, LIMIT - 2, first=100 * minute)
+            watch(OUTBOX)
+    assert 3 < _counted(deployment)[1] <= 3 + 3
+    with at_minute(minutes + pace.DIGEST_MINUTES):
+        assert watch(OUTBOX)["waiting"] == 0
+
+
+def test_a_digest_of_one_is_the_message_and_counts_as_a_digest(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "PROMPT_DIGESTS", 1)
+    with at_minute(0):
+        burst(record, LIMIT * 10 + 1)
+    for minute, numbers in ((1, [901]), (3, [902])):
+        with at_minute(minute):
+            for number in numbers:
+                write(record, "FAILED", number)
+            watch(OUTBOX)
+    _counted(deployment)
+    with at_minute(6):
+        assert watch(OUTBOX) == {"sent": 1, "publications": 1, "waiting": 0, "problems": []}
+    [found] = deployment.messages()
+    assert found["Subject"].startswith("[FAILED]") and "inc-902" in found["Message"]
+    with at_minute(8):
+        write(record, "FAILED", 903)
+        assert watch(OUTBOX)["waiting"] == 1
+
+
+def _counted(deployment: Deployment) -> tuple[int, int]:
+    """Returns how many single messages and digests the notification topic got since."""
+    subjects = [message["Subject"] for message in deployment.messages()]
+    digests = sum(subject.startswith("[DIGEST]") for subject in subjects)
+    return len(subjects) - digests, digests
+
+
 def test_the_limit_is_each_topics_own(deployment: Deployment, record: IncidentRepository) -> None:
     """A question is not delayed behind notices."""
     with at_minute(0):
