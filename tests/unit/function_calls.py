@@ -95,3 +95,12 @@ def recurrence(record: IncidentRepository, incident_id: str, execution: str) -> 
         "execution": execution,
     }
     return str(record.open(meta).outcome)
+
+
+def execution_ended(arn: str, status: str = "FAILED", **detail: Any) -> dict[str, Any]:
+    """As EventBridge tells it (AWS Step Functions, "Step Functions Execution Status Change")."""
+    return {
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "detail": {"executionArn": arn, "status": status, **detail},
+    }

@@ -60,7 +60,14 @@ def report_lost(record: IncidentRepository, event: Any, execution: str, why: str
     meta = opening.from_event(event, execution, why)
     incident_id = meta["incident_id"]
     meta["finding_key"] = evidence_store.put_event(incident_id, event)["key"]
-    if record.open(meta, only_new=True).outcome is OnFinding.START:
+    opened = record.open(meta, only_new=True)
+    # Two rules bring a finding to a machine each: what neither could start is one loss.
+    same_loss = (
+        not execution
+        and not opened.meta["execution"]
+        and opened.meta.get("finding_key") == meta["finding_key"]
+    )
+    if opened.outcome is OnFinding.START or same_loss:
         fail(record, incident_id, why)
         return
     # Whatever the incident has come to, it goes on.
