@@ -155,16 +155,14 @@ def _restore_target(
         "restored": result.restored,
         "not_restored": result.not_restored,
     }
-    record.set_target(
+    record.persist_restored(
         incident_id,
-        target.kind,
-        target.id,
+        target.reference(),
         status=result.status,
         verdict=_verdict(result, requester),
-        still_contained=result.still_contained,
         checks=[check.record() for check in result.checks],
+        still_contained=result.still_contained,
         restored=restored,
-        place=target.place,
     )
     sentences = [*result.restored, *(f"NOT restored: {text}" for text in result.not_restored)]
     name = _TIMELINE_EVENTS[result.status]
