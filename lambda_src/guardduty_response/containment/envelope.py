@@ -186,7 +186,7 @@ class _Reader:
         stored: dict[str, Callable[[str, object], Any]] = {
             "key": self._text,
             "sha256": self._text,
-            "bytes": self._storable,
+            "bytes": self._size,
             "version": self._text,
             "what": self._text,
         }
@@ -247,6 +247,12 @@ class _Reader:
             self._say(f"{path} must be a time with its zone (ISO 8601), not {_shown(value)}.")
             return ""
         return iso(at.astimezone(UTC))
+
+    def _size(self, path: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            self._say(f"{path} must be a whole number of bytes, not {_shown(value)}.")
+            return 0
+        return value
 
     def _storable(self, path: str, value: object, level: int = 0) -> object:
         """Returns a JSON value as it is, if DynamoDB can store it."""

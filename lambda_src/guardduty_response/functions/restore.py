@@ -30,6 +30,7 @@ from guardduty_response.functions.requests import (
     RestoreAnswer,
     acquire_leases,
     answer,
+    children_left,
     notify,
     notify_if_untold,
 )
@@ -205,7 +206,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
         notify_if_untold(record, meta, targets, requester, owner)
         for target in targets:
             _tell_linked(record, incident_id, target, requester, owner)
-        return answer(meta, targets)
+        return answer(meta, targets, left=children_left(record, meta))
     _check_restorable(meta)
     try:
         acquire_leases(record, incident_id, targets, owner)
@@ -227,7 +228,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
     notify(record, meta, restored, requester, owner)
     for target in restored:
         _tell_linked(record, incident_id, target, requester, owner)
-    return answer(meta, restored)
+    return answer(meta, restored, left=children_left(record, meta, requester))
 
 
 def _tell_linked(
