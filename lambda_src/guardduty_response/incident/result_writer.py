@@ -76,11 +76,11 @@ def _fitting(status: Status, checks: list[CheckRecord]) -> tuple[Status, str]:
     if not checks:
         return Status.FAILED, "no check says what was seen"
     if status is Status.GONE and failed:
-        return Status.FAILED, f"this check failed: {failed[0]['name']}"
+        return Status.FAILED, f"check {failed[0]['name']} failed"
     if fatal:
-        return Status.FAILED, f"a check without which nothing is contained failed: {fatal[0]}"
+        return Status.FAILED, f"check {fatal[0]} failed, without which nothing is contained"
     if failed and status is Status.CONTAINED:
-        return Status.PARTIAL, f"this check failed: {failed[0]['name']}"
+        return Status.PARTIAL, f"check {failed[0]['name']} failed"
     return status, ""
 
 
