@@ -177,6 +177,18 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     assert other["incident_id"] != incident["incident_id"] and other["playbook"] == "ec2_instance"
     [group] = world.quarantine_groups(victim)
     assert all(groups == [group] for groups in world.look(victim).interfaces.values())
+    assert other["parent"] == incident["incident_id"]
+    assert world.incident(incident["incident_id"])["children"] == [other["incident_id"]]
+
+    def told_of_each_other() -> bool:
+        pair = (incident["incident_id"], other["incident_id"])
+        bodies = [[message["Message"] for message in world.messages(of)] for of in pair]
+        of_parent = any(f"Child     incident {pair[1]}, now " in body for body in bodies[0])
+        return of_parent and any(
+            f"Parent    incident {pair[0]}, now " in body for body in bodies[1]
+        )
+
+    world.until(told_of_each_other, "the messages of parent and child name each other", 60)
 
 
 NOT_CONTAINABLE: dict[str, tuple[Json, str]] = {
