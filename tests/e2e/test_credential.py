@@ -181,11 +181,14 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     assert world.incident(incident["incident_id"])["children"] == [other["incident_id"]]
 
     def told_of_each_other() -> bool:
-        pair = (incident["incident_id"], other["incident_id"])
-        bodies = [[message["Message"] for message in world.messages(of)] for of in pair]
-        of_parent = any(f"Child     incident {pair[1]}, now " in body for body in bodies[0])
-        return of_parent and any(
-            f"Parent    incident {pair[0]}, now " in body for body in bodies[1]
+        parent, child = incident["incident_id"], other["incident_id"]
+        named = {
+            parent: f"Child     incident {child}, now ",
+            child: f"Parent    incident {parent}, now ",
+        }
+        return all(
+            any(line in message["text"] for message in world.messages(of))
+            for of, line in named.items()
         )
 
     world.until(told_of_each_other, "the messages of parent and child name each other", 60)
