@@ -278,22 +278,34 @@ WRITING = {
 MAY_WRITE = {"incident/result_writer.py", "incident/containments.py"}
 
 
-def _callers() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _calls() -> Iterator[tuple[str, ast.Call, ast.Attribute]]:
+    """Yields the calls of methods in the package, each with its file."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                continue
-            of_containments = ast.unparse(node.func.value).endswith("containments")
-            if node.func.attr in WRITING and of_containments:
-                found.setdefault(path.relative_to(PACKAGE).as_posix(), set()).add(node.func.attr)
-    return found
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                yield path.relative_to(PACKAGE).as_posix(), node, node.func
 
 
 def test_nothing_else_stores_results() -> None:
-    callers = _callers()
+    callers: dict[str, set[str]] = {}
+    for file, _, method in _calls():
+        if method.attr in WRITING and ast.unparse(method.value).endswith("containments"):
+            callers.setdefault(file, set()).add(method.attr)
     assert callers.keys() - MAY_WRITE <= {
         "incident/target_repository.py",  # takes over old records
         "containment/gate.py",  # the transaction in which a change is permitted
     }
     assert callers["containment/gate.py"] == {"before_write"}
+
+
+def test_nothing_else_gives_a_target_a_status() -> None:
+    found = {
+        file
+        for file, call, method in _calls()
+        if method.attr in ("set", "set_target")
+        and {"status", "checks"} & {keyword.arg for keyword in call.keywords}
+    }
+    assert found == {
+        "incident/result_writer.py",
+        "incident/target_repository.py",  # ended without a verdict; takes over old records
+    }
