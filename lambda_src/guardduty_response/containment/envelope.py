@@ -199,7 +199,10 @@ class _Reader:
                 lambda place, object: self._object(place, object, stored, ("key", "sha256")),
             ),
             "task": self._text,
+            "state": self._state,
             "request_ids": lambda path, entry: self._list(path, entry, self._text),
+            "tries": self._size,
+            "tries_paused": self._size,
             "since": self._time,
             "at": self._time,
         }
@@ -250,9 +253,14 @@ class _Reader:
 
     def _size(self, path: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self._say(f"{path} must be a whole number of bytes, not {_shown(value)}.")
+            self._say(f"{path} must be a whole number, not {_shown(value)}.")
             return 0
         return value
+
+    def _state(self, path: str, value: object) -> object:
+        if not isinstance(value, dict):
+            self._say(f"{path} must be an object, not {_shown(value)}.")
+        return self._storable(path, value)
 
     def _storable(self, path: str, value: object, level: int = 0) -> object:
         """Returns a JSON value as it is, if DynamoDB can store it."""

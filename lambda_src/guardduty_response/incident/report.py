@@ -190,7 +190,7 @@ def render(
     observations = html.bullets(summary.observations(targets))
     if observations:
         observations = f"<h2>Also observed</h2>{observations}"
-    links = "".join(
+    searches = "".join(
         f"<p>Search: <a href='{html.text(url)}'>{html.text(url)}</a></p>"
         for url in search_links(meta, targets)
     )
@@ -211,7 +211,7 @@ def render(
         f"<h1>{incident_id} {html.badge(meta['status'])}</h1>"
         f"{_finding_section(meta)}"
         f"<h2>Open tasks</h2>{tasks}"
-        f"{links}{observations}"
+        f"{searches}{observations}"
         f"<h2>Undo</h2>{_undo_section(meta, restore)}"
         f"{linked_texts.section(meta, links, can_restore)}"
         f"{''.join(_target_section(target, meta['incident_id']) for target in targets)}"

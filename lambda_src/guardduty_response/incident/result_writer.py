@@ -101,6 +101,7 @@ class ResultWriter(TargetRepository):
         return self._early(incident_id, target["kind"], target["id"], place_of(target))
 
     def _early(self, incident_id: str, kind: str, id: str, place: Place | None) -> EarlyResults:
+        """Returns what was stored of a target; ``place``: None where the step names none."""
         return self.early.of(place or (incident_id, kind, id))
 
     # -- before the answer -------------------------------------------------------------------------
@@ -117,10 +118,10 @@ class ResultWriter(TargetRepository):
         place: Place | None = None,
     ) -> None:
         """Writes an action log entry: what was done, when, under which AWS request ID."""
-        place = place or place_of(self.link(incident_id, kind, id))
         entry = log_entry(status, detail, request_id)
-        if place:
-            self.containments.put_action(*place, name, entry)
+        linked = place or place_of(self.link(incident_id, kind, id))
+        if linked:
+            self.containments.put_action(*linked, name, entry)
         else:
             self._put_in_target(incident_id, kind, id, "actions", name, entry)
         self._early(incident_id, kind, id, place)["actions"][name] = entry
@@ -152,12 +153,12 @@ class ResultWriter(TargetRepository):
 
         The first writing stands: a retry must not overwrite it with the contained state.
         """
-        place = place or place_of(self.link(incident_id, kind, id))
-        if place:
-            self.put_before(place, item_name, state)
-            return
-        self._put_in_target(incident_id, kind, id, "before", item_name, state)
-        self._early(incident_id, kind, id, None)["before"].setdefault(item_name, state)
+        linked = place or place_of(self.link(incident_id, kind, id))
+        if linked:
+            self.containments.put_before(*linked, item_name, state)
+        else:
+            self._put_in_target(incident_id, kind, id, "before", item_name, state)
+        self._early(incident_id, kind, id, place)["before"].setdefault(item_name, state)
 
     def put_before(self, place: Place, item_name: str, state: Any) -> None:
         """Records an item's state before containment, in a containment. The first writing
@@ -180,9 +181,9 @@ class ResultWriter(TargetRepository):
         place: Place | None = None,
     ) -> None:
         """Records how far an evidence item is."""
-        place = place or place_of(self.link(incident_id, kind, id))
-        if place:
-            self.containments.put_evidence(*place, item_name, entry)
+        linked = place or place_of(self.link(incident_id, kind, id))
+        if linked:
+            self.containments.put_evidence(*linked, item_name, entry)
         else:
             self._put_in_target(incident_id, kind, id, "evidence", item_name, entry)
         stored = cast(EvidenceEntry, dict(entry))
@@ -211,9 +212,10 @@ class ResultWriter(TargetRepository):
         when the containment has ended.
         """
         kind, id = target["kind"], target["id"]
-        place = place_of(target) or place_of(self.link(incident_id, kind, id))
         envelope = fitted(envelope)
-        new = self._not_stored(incident_id, kind, id, place, envelope)
+        early = self.stored_early(incident_id, target)
+        place = place_of(target) or place_of(self.link(incident_id, kind, id))
+        new = self._not_stored(incident_id, kind, id, place, envelope, early)
         if envelope["watched"]:
             fields["watched"] = envelope["watched"]
         if place is None:
@@ -264,12 +266,12 @@ class ResultWriter(TargetRepository):
         id: str,
         place: Place | None,
         envelope: ResultEnvelope,
+        early: EarlyResults,
     ) -> EarlyResults:
         """Returns what of the answer is not stored yet.
 
         Reads the record only where the step has not stored everything itself.
         """
-        early = self._early(incident_id, kind, id, place)
         new: EarlyResults = {
             "actions": _without_same(envelope["actions"], early["actions"]),
             "before": {

@@ -12,6 +12,7 @@ from guardduty_response.containment import envelope
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.envelope import MalformedEnvelope, parse
 from guardduty_response.evidence.items import Outcome
+from guardduty_response.incident.model import EvidenceEntry
 from guardduty_response.incident.moments import iso
 from jsonschema import Draft202012Validator
 
@@ -114,9 +115,13 @@ BAD: dict[str, tuple[Any, str]] = {
         changed("evidence/objects/objects", [{"key": "k"}]),
         "evidence.objects.objects[0].sha256 is missing.",
     ),
+    "a state that is no object": (
+        changed("evidence/objects/state", "listed"),
+        "evidence.objects.state must be an object, not 'listed'.",
+    ),
     "an object's size": (
         changed("evidence/objects/objects/0/bytes", "7"),
-        "evidence.objects.objects[0].bytes must be a whole number of bytes, not '7'.",
+        "evidence.objects.objects[0].bytes must be a whole number, not '7'.",
     ),
     "too many checks": (
         changed("checks", [{"name": "x", "ok": True, "detail": ""}] * 201),
@@ -199,6 +204,7 @@ def test_the_schema_has_the_fields_and_limits_of_the_code() -> None:
     assert set(action) == set(parse(WHOLE)["actions"]["deny"])
     item = properties["evidence"]["additionalProperties"]["properties"]
     assert item["outcome"]["enum"] == list(envelope.OUTCOMES) == list(Outcome)
+    assert set(item) == set(EvidenceEntry.__annotations__)
     check = properties["checks"]["items"]["properties"]
     assert set(check) == set(Check("x", True, "").record())
 
@@ -213,7 +219,7 @@ def test_an_answer_is_made_whole() -> None:
     assert whole["actions"]["deny"]["at"] == iso(AT.astimezone(UTC))
     assert whole["actions"]["close_access_point"]["at"].endswith("Z")
     assert whole["before"] == WHOLE["before"]
-    least = parse({"status": "FAILED", "checks": []})
+    least: Any = parse({"status": "FAILED", "checks": []})
     assert least == {
         "status": "FAILED",
         "detail": "",

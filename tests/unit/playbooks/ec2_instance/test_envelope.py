@@ -13,9 +13,10 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 def test_the_answer_says_all_that_the_record_has(lab: Lab) -> None:
     lab.build(interfaces=2)
     target = lab.plan()
-    playbook.contain(lab.context(), target)
-    step, checks = playbook.verify(lab.context(3), target)
-    answer = envelope.of_verification(lab.context(), target, step, checks)
+    context = lab.context(attempt=3)
+    playbook.contain(context, target)
+    step, checks = playbook.verify(context, target)
+    answer = envelope.of_verification(context, target, step, checks)
     assert envelope.parse(json.loads(json.dumps(answer))) == answer
     stored = lab.stored_record()
     assert answer["status"] == "CONTAINED"
