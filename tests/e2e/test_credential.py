@@ -177,6 +177,21 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     assert other["incident_id"] != incident["incident_id"] and other["playbook"] == "ec2_instance"
     [group] = world.quarantine_groups(victim)
     assert all(groups == [group] for groups in world.look(victim).interfaces.values())
+    assert other["parent"] == incident["incident_id"]
+    assert world.incident(incident["incident_id"])["children"] == [other["incident_id"]]
+
+    def told_of_each_other() -> bool:
+        parent, child = incident["incident_id"], other["incident_id"]
+        named = {
+            parent: f"Child     incident {child}, now ",
+            child: f"Parent    incident {parent}, now ",
+        }
+        return all(
+            any(line in message["text"] for message in world.messages(of))
+            for of, line in named.items()
+        )
+
+    world.until(told_of_each_other, "the messages of parent and child name each other", 60)
 
 
 NOT_CONTAINABLE: dict[str, tuple[Json, str]] = {

@@ -252,7 +252,11 @@ class Playbook(Protocol):
         """Contains the target."""
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        """Reads whether the target is contained."""
+        """Reads whether the target is contained.
+
+        When it is done, ``envelope.of_verification`` makes the result envelope of the answer, with
+        the actions and states before that the step has stored.
+        """
 
     def finish(self, context: Context, target: Target) -> StepResult:
         """Does what comes after evidence: the playbook's option ``finish``."""

@@ -27,7 +27,6 @@ from guardduty_response.decision import finding as findings
 from guardduty_response.decision.configuration import PAUSED, Config
 from guardduty_response.errors import ConfigError, GateClosed
 from guardduty_response.incident.containments import (
-    BEFORES_IN_TRANSACTION,
     ENDED_VALUES,
     NOT_ENDED,
     partition,
@@ -37,6 +36,7 @@ from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Item, incident_key
 from guardduty_response.incident.target_repository import Place, place_of
+from guardduty_response.incident.transactions import BEFORES_IN_TRANSACTION
 
 VALID_SECONDS = 5.0
 # An opening gate waits so long for the first state before, where a playbook knows it already, so
@@ -210,7 +210,7 @@ class Gate:
         """
         assert self.place is not None
         if self._is_valid():
-            self.record.containments.put_before(*self.place, name, value)
+            self.record.put_before(self.place, name, value)
             return
         token = uuid.uuid4().hex
         request = self.record.containments.before_write(*self.place, name, value, token)
@@ -223,6 +223,7 @@ class Gate:
                 with suppress(Exception):  # each writer is told its own, below
                     self._ask_with_waiting()
         write.done.result()
+        self.record.note_before(self.place, name, value)
 
     def _ask_with_waiting(self) -> None:
         """Asks, and writes the states before that wait. Raises as ``permit`` does."""

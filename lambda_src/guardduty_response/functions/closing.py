@@ -9,6 +9,7 @@ from guardduty_response.functions.requests import (
     RestoreAnswer,
     acquire_leases,
     answer,
+    children_left,
     notify,
     notify_if_untold,
 )
@@ -42,7 +43,7 @@ def close(
     if status is Status.CLOSED:
         _release_links(record, incident_id, targets, reason or f"closed by {requester}")
         notify_if_untold(record, meta, targets, f"{requester}. It was closed before", owner)
-        return answer(meta, [])
+        return answer(meta, [], left=children_left(record, meta))
     if status in IN_PROGRESS:
         raise Refused(
             f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait"
@@ -60,7 +61,7 @@ def close(
     note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
     notify(record, meta, targets, note, owner)
-    return answer(meta, [])
+    return answer(meta, [], left=children_left(record, meta, requester))
 
 
 def _release_links(

@@ -20,6 +20,7 @@ from guardduty_response.incident import (
     report,
     summary,
 )
+from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
@@ -117,7 +118,7 @@ def _verdict(event: Payload) -> Answer:
         verified.append(reference)
     if not verified:
         return {"status": combine(statuses)}
-    meta, targets, history = outcome.settle(record, incident_id)
+    meta, targets, history, reading = outcome.settle(record, incident_id)
     for reference in verified:
         rechecked = bool(reference.get("verify_only"))
         if rechecked and meta.get("unverified"):
@@ -126,7 +127,9 @@ def _verdict(event: Payload) -> Answer:
             record.note(incident_id, unverified="")
             meta["unverified"] = ""
         target = _find(targets, reference)
-        history = _send_verdict(record, meta, history, target, event["execution"], rechecked)
+        history = _send_verdict(
+            record, meta, history, target, event["execution"], rechecked, reading
+        )
         outcome.settle_linked(
             record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
         )
@@ -136,14 +139,13 @@ def _verdict(event: Payload) -> Answer:
 
 def _tell_restored(record: IncidentRepository, incident_id: str) -> Status:
     """Settles an incident whose containment has ended, and tells people unless they know."""
-    meta, targets, history = outcome.settle(record, incident_id)
+    meta, targets, history, reading = outcome.settle(record, incident_id)
     status = Status(meta["status"])
     if history.status != status:
         last = history.last_status
         reason = reason_for("restored", status, last["reason"] if last else "")
-        notifications.notify(
-            record, meta, targets, Draft(status, reason, escalate=status in ESCALATE)
-        )
+        draft = Draft(status, reason, escalate=status in ESCALATE)
+        notifications.notify(record, meta, targets, draft, reading)
     return status
 
 
@@ -163,6 +165,7 @@ def _send_verdict(
     target: TargetRecord,
     execution: str,
     rechecked: bool,
+    reading: Reading,
 ) -> History:
     """Writes the verdict into the timeline and sends it, unless a recheck found nothing new.
 
@@ -197,7 +200,7 @@ def _send_verdict(
             meta, history, shown, target, rechecked or meta.get("contained_again") == execution
         ),
     )
-    notifications.notify(record, {**meta, "status": shown}, [target], draft)
+    notifications.notify(record, {**meta, "status": shown}, [target], draft, reading)
     return history.with_message(draft.known(meta, [target]))
 
 
@@ -257,6 +260,7 @@ def _close(event: Payload) -> Answer:
         meta, targets = settled.meta, settled.targets
     meta = _write_report(record, meta)
     _send_end(record, meta, targets, event)
+    report.write_parent(record, meta, evidence_store.put)
     record.leases.release_all(meta.get("targets") or [], event["execution"])
     return {"status": Status(meta["status"])}
 

@@ -280,7 +280,7 @@ def decide(
     result = answer(decision, targets)
     result["approval_timeout_seconds"] = approval.timeout_seconds(meta, context.config)
     if not again and not approved:  # handed over before a person was asked
-        result["hand_over"] = _hand_over(context, planned)
+        result["hand_over"] = _hand_over(context, planned, meta)
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)
     return result
@@ -319,18 +319,22 @@ def _collects_first() -> bool:
     return bool(getattr(load(os.environ["GDR_PLAYBOOK"]), "COLLECTS_FIRST", False))
 
 
-def _hand_over(context: Context, planned: list[Planned]) -> list[HandOver]:
-    """Returns the inputs of executions that answer what belongs to other playbooks."""
+def _hand_over(context: Context, planned: list[Planned], meta: IncidentRecord) -> list[HandOver]:
+    """Returns the inputs of executions that answer what belongs to other playbooks.
+
+    The incidents that these become are the children of this one, with those of earlier runs.
+    """
     inputs: list[HandOver] = []
-    children: list[str] = []
+    earlier = meta.get("children") or []
+    children = list(earlier)
     for plan in planned:
         for playbook in plan.hand_over:
             status, detail, key, child = _hand_over_to(context, plan, playbook)
             context.log_action(plan.target, f"hand_over_to_{playbook}", status, detail)
             if key:
                 inputs.append({"finding_key": key})
-                children.append(child)
-    if children:
+                children += [child] if child not in children else []
+    if children != earlier:
         context.record.note(context.incident_id, children=children)
     return inputs
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.incident import notifications, report
+from guardduty_response.incident import linked_texts, notifications, report
+from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -23,27 +25,52 @@ class RestoreAnswer(TypedDict):
     restored: list[str]
     not_restored: list[str]
     refused: str
+    children_left: NotRequired[list[str]]  # sentences with commands; only where there are any
 
 
 class Refused(ResponseError):
     """The incident is not in a state for this. Nothing was changed."""
 
 
-def answer(meta: IncidentRecord, targets: list[TargetRecord], refused: str = "") -> RestoreAnswer:
-    """Returns the function's answer: what the latest restore of each target came to."""
+def children_left(record: IncidentRepository, meta: IncidentRecord, by: str = "") -> list[str]:
+    """Says which children a restore or a closing leaves as they are, with their commands.
+
+    ``by``: who has asked; then the timeline says so too.
+    """
+    links = Reading(record, meta).links
+    left = linked_texts.left_sentences(meta, links, notifications.can_restore)
+    if left and by:
+        detail = "child incidents are left as they are; the message has the commands for them"
+        record.event(meta["incident_id"], "children left", detail, actor=by)
+    return left
+
+
+def answer(
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    refused: str = "",
+    left: Sequence[str] = (),
+) -> RestoreAnswer:
+    """Returns the function's answer: what the latest restore of each target came to.
+
+    ``left``: as ``children_left`` says it.
+    """
     restored: list[str] = []
     not_restored: list[str] = []
     for target in targets:
         latest: RestoreRecord = target.get("restored") or {}
         restored += latest.get("restored", [])
         not_restored += latest.get("not_restored", [])
-    return {
+    found: RestoreAnswer = {
         "incident_id": meta["incident_id"],
         "status": meta["status"],
         "restored": restored,
         "not_restored": not_restored,
         "refused": refused,
     }
+    if left:
+        found["children_left"] = list(left)
+    return found
 
 
 def acquire_leases(
@@ -89,6 +116,7 @@ def notify(
     notifications.notify(record, meta, targets, draft)
     if "report_key" in meta:
         record.note(incident_id, report_key=meta["report_key"])
+    report.write_parent(record, meta, evidence_store.put)
 
 
 def notify_if_untold(

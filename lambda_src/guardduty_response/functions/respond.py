@@ -12,6 +12,7 @@ from functools import partial
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.aws.log import log
+from guardduty_response.containment import envelope
 from guardduty_response.containment.contract import (
     Context,
     Planned,
@@ -223,24 +224,23 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         result, fields = drift.assess(context, target, result, checks)
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
-    if result.done:
-        stored = context.record.set_target(
-            context.incident_id,
-            target.kind,
-            target.id,
-            status=result.status or Status.FAILED,
-            verdict=f"{result.detail} ({error})" if error else result.detail,
-            checks=[check.record() for check in checks],
-            verified=context.execution,
-            place=target.place,
-            unless_restored=True,
-            **fields,
-        )
-        if not stored:
-            return _restored_meanwhile(context, target, error)
-        if loss := fields.get("breach"):
-            _record_drift(context, target, loss)
-    return result
+    if not result.done:
+        return result
+    fields.pop("watched", None)  # a part of the answer
+    detail = f"{result.detail} ({error})" if error else result.detail
+    stored = context.record.persist(
+        context.incident_id,
+        target.reference(),
+        envelope.of_verification(context, target, replace(result, detail=detail), checks),
+        unless_restored=True,
+        verified=context.execution,
+        **fields,
+    )
+    if stored is None:
+        return _restored_meanwhile(context, target, error)
+    if loss := fields.get("breach"):
+        _record_drift(context, target, loss)
+    return replace(result, status=stored)
 
 
 def _restored_meanwhile(context: Context, target: Target, error: str) -> StepResult:

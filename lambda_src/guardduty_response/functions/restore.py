@@ -30,6 +30,7 @@ from guardduty_response.functions.requests import (
     RestoreAnswer,
     acquire_leases,
     answer,
+    children_left,
     notify,
     notify_if_untold,
 )
@@ -155,16 +156,14 @@ def _restore_target(
         "restored": result.restored,
         "not_restored": result.not_restored,
     }
-    record.set_target(
+    record.persist_restored(
         incident_id,
-        target.kind,
-        target.id,
+        target.reference(),
         status=result.status,
         verdict=_verdict(result, requester),
-        still_contained=result.still_contained,
         checks=[check.record() for check in result.checks],
+        still_contained=result.still_contained,
         restored=restored,
-        place=target.place,
     )
     sentences = [*result.restored, *(f"NOT restored: {text}" for text in result.not_restored)]
     name = _TIMELINE_EVENTS[result.status]
@@ -207,7 +206,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
         notify_if_untold(record, meta, targets, requester, owner)
         for target in targets:
             _tell_linked(record, incident_id, target, requester, owner)
-        return answer(meta, targets)
+        return answer(meta, targets, left=children_left(record, meta))
     _check_restorable(meta)
     try:
         acquire_leases(record, incident_id, targets, owner)
@@ -229,7 +228,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
     notify(record, meta, restored, requester, owner)
     for target in restored:
         _tell_linked(record, incident_id, target, requester, owner)
-    return answer(meta, restored)
+    return answer(meta, restored, left=children_left(record, meta, requester))
 
 
 def _tell_linked(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.statuses import TRANSITIONS, WATCHED, Event, Status
 
 
 def invoke_restore(
@@ -38,20 +39,59 @@ def close_incident(prefix: str, playbook: str, incident_id: str, region: str) ->
 def start_response(machine_arn: str, finding_key: str | None) -> str:
     """Returns the command that answers a stored finding with a new execution."""
     request = json.dumps({"finding_key": finding_key})
-    region = machine_arn.split(":")[3]
+    return _start(machine_arn, request)
+
+
+def _start(machine_arn: str, request: str) -> str:
+    region = next(iter(machine_arn.split(":")[3:4]), "")
     return (
         f"aws stepfunctions start-execution --state-machine-arn {machine_arn}"
         f" --input '{request}' --region {region}"
     )
 
 
+def recheck(machine_arn: str, incident_id: str) -> str:
+    """Returns the command that verifies an incident's containment at once."""
+    request = json.dumps({"watch": {"incident_id": incident_id, "why": "asked by a person"}})
+    return _start(machine_arn, request)
+
+
+def of_incident(meta: IncidentRecord, can_restore: bool) -> list[tuple[str, str]]:
+    """Returns what a person can do with an incident now: a word and a command each.
+
+    ``can_restore``: whether its playbook has a restore function, which closes incidents too.
+    """
+    machine_arn, prefix, region = _deployment_of(meta)
+    status, playbook = Status(meta["status"]), str(meta.get("playbook") or "")
+    found: list[tuple[str, str]] = []
+    if not playbook or not machine_arn:
+        return found
+    if can_restore and Event.RESTORED in TRANSITIONS[status]:
+        request = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
+        found.append(("Restore", invoke_restore(prefix, playbook, request, region)))
+        close = close_incident(prefix, playbook, meta["incident_id"], region)
+        found.append(("Close, leaving its changes", close))
+    if status in WATCHED:
+        found.append(("Recheck", recheck(machine_arn, meta["incident_id"])))
+    return found
+
+
+def _deployment_of(meta: IncidentRecord) -> tuple[str, str, str]:
+    """Returns the incident machine's ARN, the name prefix and the Region, by the execution.
+
+    All are empty where the record names no execution of it.
+    """
+    parts = str(meta.get("execution")).split(":")
+    if len(parts) < 8:
+        return "", "", ""
+    _, partition, _, region, account, _, machine, *_ = parts
+    machine_arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
+    return machine_arn, machine.removesuffix("-incident"), region
+
+
 def after_containment_loss(meta: IncidentRecord) -> list[str]:
     """Returns what a person can do about a lost containment: a sentence and a command each."""
-    execution = str(meta.get("execution")).split(":")
-    execution += [""] * (8 - len(execution))
-    _, partition, _, region, account, _, machine, *_ = execution
-    machine_arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
-    prefix = machine.removesuffix("-incident")
+    machine_arn, prefix, region = _deployment_of(meta)
     contain = start_response(machine_arn, meta.get("finding_key"))
     close = close_incident(prefix, str(meta.get("playbook")), meta["incident_id"], region)
     return [

@@ -13,7 +13,7 @@ CONTAINMENT#arn/0001#STATE, 0001#BEFORE#item, 0001#ACTION#name, 0001#CHECK#name,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,9 +31,12 @@ from guardduty_response.incident.model import (
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item, Table, condition_failed
+from guardduty_response.incident.transactions import (
+    BEFORES_IN_TRANSACTION,
+    batches,
+    checks_by_key,
+)
 
-CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
-BEFORES_IN_TRANSACTION = 50  # and 4 MB in all
 # A generation that is over: containing the resource again opens the next.
 ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 # A condition on a STATE item that it is not over; ``#status`` is its attribute ``status``.
@@ -213,10 +216,18 @@ class Containments:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def set(self, arn: str, generation: int, unless_restored: bool = False, **fields: Any) -> bool:
+    def set(
+        self,
+        arn: str,
+        generation: int,
+        unless_restored: bool = False,
+        more: Sequence[Item] = (),
+        **fields: Any,
+    ) -> bool:
         """Sets fields of a containment. ``checks`` and ``watched`` have items of their own.
 
-        Both are written together. ``unless_restored``: returns False when the containment is over.
+        All are written together, and with ``more``: writes of other items of the generation.
+        ``unless_restored``: returns False when the containment is over.
         """
         checks: list[CheckRecord] | None = fields.pop("checks", None)
         watched = fields.pop("watched", None)
@@ -225,30 +236,46 @@ class Containments:
             fields["checks_at"] = at
         fields["updated_at"] = at
         writes = []
-        for name, check in _by_key(checks or []).items():
+        for name, check in checks_by_key(checks or []).items():
             writes.append(self._put(arn, generation, "CHECK", name, {**check, "of": at}))
         if watched is not None:
             writes.append(self._put(arn, generation, "WATCHED", "", {"watched": watched}))
-        while len(writes) > CHECKS_IN_TRANSACTION:
-            self.table.transact(writes[:CHECKS_IN_TRANSACTION])
-            writes = writes[CHECKS_IN_TRANSACTION:]
         key = self._key(arn, sort_key(generation, "STATE"))
-        if not writes and not unless_restored:
+        transactions = batches(list(more), writes)
+        if not transactions and not unless_restored:
             return self.table.update(key["pk"], key["sk"], fields)
         update = self.table.update_request(key, fields)
         if unless_restored:
             update["ConditionExpression"] += f" AND {NOT_ENDED}"
             update["ExpressionAttributeNames"]["#status"] = "status"
             update["ExpressionAttributeValues"] |= item(ENDED_VALUES)
-        if not self.table.transact([*writes, {"Update": update}]):
+        *earlier, last = transactions or [[]]
+        guard = [self._not_ended(key)] if unless_restored else []
+        refused = any(self.table.transact([*guard, *batch]) for batch in earlier)
+        if not refused and not self.table.transact([*last, {"Update": update}]):
             return True
         if unless_restored:
             return False
         raise ResponseError(f"there is no containment of {arn} of generation {generation}")
 
+    def _not_ended(self, key: Item) -> Item:
+        """Returns the condition of a transaction that a containment is not over."""
+        return {
+            "ConditionCheck": {
+                "Key": item(key),
+                "ConditionExpression": NOT_ENDED,
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": item(ENDED_VALUES),
+            }
+        }
+
     def put_action(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> None:
         """Writes an entry of the action log; a later entry of the same action replaces it."""
         self.table.put(self._values(arn, generation, "ACTION", name, {"name": name, **entry}))
+
+    def action_write(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> Item:
+        """Returns the write of ``put_action``, for a transaction."""
+        return self._put(arn, generation, "ACTION", name, {"name": name, **entry})
 
     def put_before(self, arn: str, generation: int, name: str, value: Any) -> None:
         """Records an item's state before containment. The first writing stands."""
@@ -300,6 +327,13 @@ class Containments:
         values = wrapped(arn, dict(entry)) | {"name": name}
         self.table.put(self._values(arn, generation, "EVIDENCE", name, values))
 
+    def evidence_write(
+        self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]
+    ) -> Item:
+        """Returns the write of ``put_evidence``, for a transaction."""
+        values = wrapped(arn, dict(entry)) | {"name": name}
+        return self._put(arn, generation, "EVIDENCE", name, values)
+
     def put_drift(self, arn: str, generation: int, at: str, loss: Mapping[str, Any]) -> None:
         """Records a loss of containment, or its end, in the drift history."""
         self.table.put(self._values(arn, generation, "DRIFT", at, {"loss": dict(loss)}))
@@ -328,17 +362,6 @@ class Containments:
         if kind == "BEFORE":
             stored["name"] = name
         return {"Put": {"Item": item(stored)}}
-
-
-def _by_key(checks: list[CheckRecord]) -> dict[str, CheckRecord]:
-    """Returns the checks by a name of their own: two settings may share one."""
-    found: dict[str, CheckRecord] = {}
-    for check in checks:
-        key, number = check["name"], 2
-        while key in found:
-            key, number = f"{check['name']} ({number})", number + 1
-        found[key] = check
-    return found
 
 
 def _new_link(incident_id: str) -> Item:

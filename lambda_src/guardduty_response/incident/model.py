@@ -71,6 +71,21 @@ class EvidenceEntry(TypedDict, total=False):
     at: str
 
 
+class ResultEnvelope(TypedDict):
+    """Declares what a playbook answers about a target (docs/custom-playbooks.md).
+
+    ``containment.envelope`` reads and makes it, ``incident.result_writer`` alone stores it.
+    """
+
+    status: str  # CONTAINED, PARTIAL, FAILED or GONE; BREACHED, where a recheck found a loss
+    detail: str  # the verdict in a sentence; empty: made of the checks
+    checks: list[CheckRecord]
+    actions: dict[str, ActionLogEntry]
+    before: dict[str, Any]  # the state before, by item; the first writing stands
+    watched: list[str]  # IDs and names that a call undoing it would name; none: as stored
+    evidence: dict[str, EvidenceEntry]
+
+
 class ContainmentLoss(TypedDict, total=False):
     """Records a loss of containment (stored key: ``breach``)."""
 
@@ -209,7 +224,7 @@ class IncidentRecord(TypedDict, total=False):
     config_sha256: str
     targets: list[TargetReference]
     parent: str  # the incident that handed this one over; empty: GuardDuty's own finding
-    children: list[str]  # incidents that were handed over to other playbooks
+    children: list[str]  # incidents that were handed over to other playbooks, in that order
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
     options: dict[str, Any]  # of its playbook, when it was planned
     planned_actions: dict[str, list[str]]  # ARN -> names of the actions that were planned

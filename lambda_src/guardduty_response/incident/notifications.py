@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from guardduty_response.aws.log import log
 from guardduty_response.decision import configuration, finding
-from guardduty_response.incident import siem_link, summary, timeline
+from guardduty_response.incident import linked_texts, siem_link, summary, timeline
+from guardduty_response.incident.incident_links import Links, Reading
 from guardduty_response.incident.model import (
     IncidentRecord,
     MessageAttributes,
@@ -49,6 +50,7 @@ _HEADLINES = {
 }
 _SAMPLE = "Sample finding. Nothing was attacked, and nobody has to act at once."
 _SAMPLE_FAILED = "The rehearsal failed. Find out why before the next real finding."
+_NO_LINKS = Links()
 # Sent before there is anything for people to finish.
 _WITHOUT_TASKS = ("started", "approval", "notice")
 # SNS refuses more than 256 KiB, attributes included (Amazon SNS API reference, Publish).
@@ -75,6 +77,16 @@ def search_links(meta: IncidentRecord, targets: list[TargetRecord]) -> list[str]
     return [siem_link.link(template, siem_link.values(meta, target)) for target in targets]
 
 
+def can_restore(playbook: str) -> bool:
+    """Tells whether a playbook has a restore function; False where that cannot be read."""
+    try:
+        options = configuration.load().playbooks.get(playbook, {})
+    except Exception as error:
+        log("no configuration for a command", detail=str(error)[:300])
+        return False
+    return bool(options.get("restore"))
+
+
 def _subject(tag: str, meta: IncidentRecord, targets: list[TargetRecord]) -> str:
     """Returns what SNS takes: ASCII, at most 100 characters, no line breaks."""
     names = [target["id"] for target in targets or meta.get("targets") or []]
@@ -90,14 +102,13 @@ def _severity(meta: IncidentRecord) -> str:
     return f"{meta.get('severity', 0):g}"
 
 
-def _describe_finding(meta: IncidentRecord) -> list[str]:
+def _describe_finding(meta: IncidentRecord, links: Links) -> list[str]:
     return [
         f"Finding   {meta.get('finding_type')} (severity {_severity(meta)})",
         f"          {meta.get('title', '')}",
         f"Account   {meta.get('account_id')}   Region {meta.get('region')}",
         f"Incident  {meta['incident_id']}   status {meta['status']}",
-        *([f"Part of   incident {meta['parent']}"] if meta.get("parent") else []),
-        *(f"Also      incident {child}, of another playbook" for child in meta.get("children", [])),
+        *linked_texts.lines(links),
         f"Mode      {meta.get('mode')}",
         *(f"          {reason}" for reason in meta.get("reasons") or []),
     ]
@@ -140,20 +151,32 @@ def _links(meta: IncidentRecord, targets: list[TargetRecord]) -> list[str]:
 
 
 def compose(
-    event: str, meta: IncidentRecord, targets: list[TargetRecord], note: str = ""
+    event: str,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    note: str = "",
+    links: Links = _NO_LINKS,
 ) -> tuple[str, str]:
     """Returns subject and body. ``event``: started, approval, notice, closing, problem or a Status.
 
-    ``note``: a paragraph below the finding.
+    ``note``: a paragraph below the finding. ``links``: the incident's parent and children.
     """
     tag = meta["status"] if event == "closing" else event.upper()
-    lines = [*_headlines(event, meta), "", *_describe_finding(meta)]
+    own, is_result = Status(meta["status"]), event not in _WITHOUT_TASKS
+    headlines = _headlines(event, meta)
+    if is_result and (warning := linked_texts.warning(links, own)):
+        # First: whoever reads no further must not take a part for the whole.
+        headlines = [warning, f"Its own resources: {headlines[0]}", *headlines[1:]]
+        tag += linked_texts.tag(links, own)
+    lines = [*headlines, "", *_describe_finding(meta, links)]
     if note:
         lines += ["", note]
     for target in targets:
         lines += ["", *_describe_target(target, meta["incident_id"])]
-    if event not in _WITHOUT_TASKS and (tasks := summary.open_tasks(meta, targets)):
+    if is_result and (tasks := [*summary.open_tasks(meta, targets), *links.tasks()]):
         lines += ["", *_section("Open tasks", tasks)]
+    if left := linked_texts.left_sentences(meta, links, can_restore):
+        lines += ["", *_section("Children left as they are", left)]
     if event == "closing" and (observations := summary.observations(targets)):
         lines += ["", *_section("Also observed", observations)]
     lines += ["", *_links(meta, targets)]
@@ -239,14 +262,20 @@ def _attributes(event: str, meta: IncidentRecord) -> MessageAttributes:
 
 
 def notify(
-    record: IncidentRepository, meta: IncidentRecord, targets: list[TargetRecord], draft: Draft
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    draft: Draft,
+    reading: Reading | None = None,
 ) -> Sent:
     """Writes a message for the notification topic, and sends it (outbox/sender.py).
 
-    A sample finding escalates nothing. Raises botocore ClientError when the message cannot be
-    written. One that cannot be sent waits.
+    A sample finding escalates nothing. ``reading``: of the incident's parent and children, for who
+    has begun it. Raises botocore ClientError when the message cannot be written. One that cannot be
+    sent waits.
     """
-    subject, body = compose(draft.event, meta, targets, draft.note)
+    links = (reading or Reading(record, meta)).links
+    subject, body = compose(draft.event, meta, targets, draft.note, links)
     text = Text(subject, body.encode()[:_MESSAGE_BYTES].decode(errors="ignore"))
     escalate = draft.escalate and not meta.get("sample")
     topics = [topic for topic in topic_arns() if escalate or topic == NOTIFICATIONS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.model import IncidentRecord, TargetRecord
 from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.repository import IncidentRepository
@@ -51,27 +52,32 @@ def _event_of(verdict: Status, status: Status) -> Event:
 
 
 class Settled(NamedTuple):
-    """Holds an incident after ``settle``, and what people were told before."""
+    """Holds an incident after ``settle``, and what people were told before.
+
+    ``reading``: its parent and children are read meanwhile.
+    """
 
     meta: IncidentRecord
     targets: list[TargetRecord]
     history: History
+    reading: Reading
 
 
 def settle(record: IncidentRepository, incident_id: str) -> Settled:
     """Sets the incident's status once all targets have a verdict."""
     meta, targets, _, history, _ = record.read_whole(incident_id)
+    reading = Reading(record, meta)
     statuses = [Status(target["status"]) for target in targets]
     if not any(status in IN_PROGRESS for status in statuses):
         combined, present = combine(statuses), Status(meta["status"])
         if combined is present and combined not in WATCHED:
-            return Settled(meta, targets, history)  # told of a restore a second time, say
+            return Settled(meta, targets, history, reading)  # told of a restore again, say
         event = _event_of(combined, present)
         try:
             meta["status"] = record.transition(incident_id, event)
         except IllegalTransition as error:
             record.event(incident_id, "status kept", str(error))
-    return Settled(meta, targets, history)
+    return Settled(meta, targets, history, reading)
 
 
 def is_monitored(record: IncidentRepository, incident_id: str) -> bool:

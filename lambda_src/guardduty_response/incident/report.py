@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 
 from guardduty_response.decision import configuration
-from guardduty_response.incident import commands, html, summary
+from guardduty_response.incident import commands, html, linked_texts, summary
+from guardduty_response.incident.incident_links import Links, Reading
 from guardduty_response.incident.model import (
     EvidenceEntry,
     IncidentRecord,
@@ -17,13 +18,14 @@ from guardduty_response.incident.model import (
     TimelineEvent,
 )
 from guardduty_response.incident.moments import now
-from guardduty_response.incident.notifications import search_links
+from guardduty_response.incident.notifications import can_restore, search_links
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 # Stores evidence: (incident ID, name, content) -> the stored object (``evidence.store.put``).
 PutEvidence = Callable[[str, str, bytes], StoredObject]
 
+_NO_LINKS = Links()
 _INCOMPLETE = ("FAILED", "PARTIAL")  # outcomes of evidence that fall short of what was asked for
 _ACTION_COLUMNS = ["Action", "Result", "Detail", "When (UTC)", "AWS request ID"]
 
@@ -39,8 +41,6 @@ def _finding_section(meta: IncidentRecord) -> str:
         "Why": "; ".join(meta.get("reasons") or []),
         "Opened": meta.get("opened_at"),
         "Times received": meta.get("emissions"),
-        "Part of incident": meta.get("parent") or None,
-        "Incidents of other playbooks": ", ".join(meta.get("children") or []) or None,
         "Execution": meta.get("execution"),
         "Policy (SHA-256 of the configuration)": meta.get("config_sha256"),
         "Finding as delivered": meta.get("finding_key"),
@@ -179,16 +179,18 @@ def render(
     events: list[TimelineEvent],
     restore: bool = False,
     messages: Sequence[MessageRecord] = (),
+    links: Links = _NO_LINKS,
 ) -> str:
     """Returns the page. ``restore``: whether there is a restore function.
 
     Every value from the record is escaped: attackers influence the text of findings.
     """
-    tasks = html.bullets(summary.open_tasks(meta, targets)) or "<p>None.</p>"
+    all_tasks = [*summary.open_tasks(meta, targets), *links.tasks()]
+    tasks = html.bullets(all_tasks) or "<p>None.</p>"
     observations = html.bullets(summary.observations(targets))
     if observations:
         observations = f"<h2>Also observed</h2>{observations}"
-    links = "".join(
+    searches = "".join(
         f"<p>Search: <a href='{html.text(url)}'>{html.text(url)}</a></p>"
         for url in search_links(meta, targets)
     )
@@ -209,8 +211,9 @@ def render(
         f"<h1>{incident_id} {html.badge(meta['status'])}</h1>"
         f"{_finding_section(meta)}"
         f"<h2>Open tasks</h2>{tasks}"
-        f"{links}{observations}"
+        f"{searches}{observations}"
         f"<h2>Undo</h2>{_undo_section(meta, restore)}"
+        f"{linked_texts.section(meta, links, can_restore)}"
         f"{''.join(_target_section(target, meta['incident_id']) for target in targets)}"
         f"{_messages_section(messages)}"
         f"<h2>Timeline</h2>{html.timeline(events)}"
@@ -223,6 +226,7 @@ def render(
 def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str:
     """Stores report.html and record.json as evidence; returns the report's key in the bucket."""
     meta, targets, events, _, messages = record.read_whole(incident_id)
+    reading = Reading(record, meta)  # while the record is stored
     meta.pop("task_token", None)  # whoever has it can approve
     document = json.dumps(
         {"incident": meta, "targets": targets, "timeline": events, "messages": messages},
@@ -231,5 +235,20 @@ def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str
     )
     put(incident_id, "record.json", document.encode())
     options = configuration.load().playbooks.get(meta.get("playbook") or "", {})
-    page = render(meta, targets, events, bool(options.get("restore")), messages)
+    page = render(meta, targets, events, bool(options.get("restore")), messages, reading.links)
     return put(incident_id, "report.html", page.encode())["key"]
+
+
+def write_parent(record: IncidentRepository, meta: IncidentRecord, put: PutEvidence) -> None:
+    """Writes the report of an incident's parent anew, if it has one: it says what children have
+    come to. What fails is in the incident's timeline.
+    """
+    parent = meta.get("parent")
+    if not parent:
+        return
+    try:
+        if record.meta(parent).get("report_key"):
+            write(record, parent, put)
+    except Exception as error:
+        detail = f"of parent {parent}: {type(error).__name__}: {error}"
+        record.event(meta["incident_id"], "report failed", detail)

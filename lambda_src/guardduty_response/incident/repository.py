@@ -27,6 +27,7 @@ from guardduty_response.incident.model import (
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.outbox.history import History, history_of, messages_of
+from guardduty_response.incident.result_writer import EarlyWrites, ResultWriter
 from guardduty_response.incident.shared_settings import SharedSettings
 from guardduty_response.incident.statuses import (
     ENDED,
@@ -38,12 +39,7 @@ from guardduty_response.incident.statuses import (
     next_status,
 )
 from guardduty_response.incident.table import Item, Table, incident_key
-from guardduty_response.incident.target_repository import (
-    TargetRepository,
-    generation_of,
-    is_old,
-    target_key,
-)
+from guardduty_response.incident.target_repository import generation_of, is_old, target_key
 
 # Incidents of releases before 0.2 in these statuses have contained something.
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
@@ -87,7 +83,7 @@ class WholeIncident(NamedTuple):
     messages: list[MessageRecord]
 
 
-class IncidentRepository(TargetRepository):
+class IncidentRepository(ResultWriter):
     """One deployment's incidents. Methods raise botocore ClientError for service errors."""
 
     def __init__(self, table: str, client: Any = None) -> None:
@@ -96,6 +92,7 @@ class IncidentRepository(TargetRepository):
         self.leases = Leases(self.table)
         self.shared = SharedSettings(self.table, self.leases, self.containments)
         self.circuit_breaker = CircuitBreaker(self.table)
+        self.early = EarlyWrites()
 
     # -- incidents ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ generation holds everything itself: a plan that changes nothing, or a record of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guardduty_response.errors import ResponseError
@@ -16,7 +16,6 @@ from guardduty_response.incident import targets
 from guardduty_response.incident.containments import ENDED, Containments
 from guardduty_response.incident.model import (
     ActionLogEntry,
-    EvidenceEntry,
     TargetPayload,
     TargetRecord,
     TargetReference,
@@ -113,12 +112,14 @@ class TargetRepository:
         /,
         place: Place | None = None,
         unless_restored: bool = False,
+        more: Sequence[Item] = (),
         **fields: Any,
     ) -> bool:
         """Sets fields of a target, in its containment where it has one.
 
         ``place``: where the containment is, for who knows it; else the TARGET item is asked.
         ``unless_restored``: not in a containment that has ended. Returns whether they were set.
+        ``more``: writes of other items of the containment, made with them.
         """
         key, sort = incident_key(incident_id), target_key(kind, id)
         place = place or place_of(self.link(incident_id, kind, id))
@@ -126,7 +127,7 @@ class TargetRepository:
             return self.table.update(key, sort, fields)
         own = {name: value for name, value in fields.items() if name in targets.OWN_FIELDS}
         shared = {name: value for name, value in fields.items() if name not in own}
-        if shared and not self.containments.set(*place, unless_restored, **shared):
+        if shared and not self.containments.set(*place, unless_restored, more, **shared):
             return False
         if "status" in shared:  # what was verified counts from now on
             own |= {"status": "", "verdict": ""}
@@ -155,78 +156,6 @@ class TargetRepository:
         """Makes the incident show its containment's status instead of one of its own."""
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         self.table.update(key, sort, {"status": "", "verdict": ""})
-
-    def action(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        name: str,
-        status: str,
-        detail: str,
-        request_id: str = "",
-        place: Place | None = None,
-    ) -> None:
-        """Writes an action log entry: what was done, when, under which AWS request ID."""
-        place = place or place_of(self.link(incident_id, kind, id))
-        if place:
-            self.containments.put_action(*place, name, log_entry(status, detail, request_id))
-            return
-        self.own_action(incident_id, kind, id, name, status, detail, request_id)
-
-    def own_action(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        name: str,
-        status: str,
-        detail: str,
-        request_id: str = "",
-    ) -> None:
-        """Writes an entry of the incident's own: what was planned, and what people must know."""
-        entry = log_entry(status, detail, request_id)
-        key = target_key(kind, id)
-        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
-
-    def before(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        item_name: str,
-        state: Any,
-        place: Place | None = None,
-    ) -> None:
-        """Records an item's state before containment.
-
-        The first writing stands: a retry must not overwrite it with the contained state.
-        """
-        place = place or place_of(self.link(incident_id, kind, id))
-        if place:
-            self.containments.put_before(*place, item_name, state)
-            return
-        key = target_key(kind, id)
-        self.table.set_in_map(
-            incident_key(incident_id), key, "before", item_name, state, first_only=True
-        )
-
-    def evidence(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        item_name: str,
-        entry: EvidenceEntry | Mapping[str, Any],
-        place: Place | None = None,
-    ) -> None:
-        """Records how far an evidence item is."""
-        place = place or place_of(self.link(incident_id, kind, id))
-        if place:
-            self.containments.put_evidence(*place, item_name, entry)
-            return
-        key = target_key(kind, id)
-        self.table.set_in_map(incident_key(incident_id), key, "evidence", item_name, entry)
 
     # -- records of releases before 0.2 ------------------------------------------------------------
 

@@ -8,7 +8,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Context, RestoreResult, StepResult, Target
+from guardduty_response.containment.contract import (
+    Check,
+    Context,
+    RestoreResult,
+    StepResult,
+    Target,
+)
 from guardduty_response.functions import reconcile, respond, restore
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -44,7 +50,9 @@ class World:
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Any]]:
         status = self.verdicts.get(target.id, Status.CONTAINED)
-        return StepResult(status=status, detail=f"{target.id} is {status}"), []
+        detail = f"{target.id} is {status}"
+        ok = status in (Status.CONTAINED, Status.GONE)
+        return StepResult(status=status, detail=detail), [Check("network", ok, detail)]
 
     def restore(self, context: Context, target: Target) -> RestoreResult:
         assert context.gate

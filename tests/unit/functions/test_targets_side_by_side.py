@@ -34,7 +34,8 @@ def failing(fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> dict[str, Ex
     def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         fake.calls.append(("verify", target))
         status = Status.FAILED if target.id in errors else Status.CONTAINED
-        return StepResult(status=status, detail=str(status)), []
+        ok = status is Status.CONTAINED
+        return StepResult(status=status, detail=str(status)), [Check("network", ok, "read")]
 
     monkeypatch.setattr(fake, "contain", contain)
     monkeypatch.setattr(fake, "verify", verify)
@@ -141,7 +142,7 @@ def test_the_shortest_wait_counts_and_one_that_asks_for_it_is_contained_again(
     }
 
     def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        return answers[target.id], []
+        return answers[target.id], [Check("network", True, "closed")]
 
     monkeypatch.setattr(fake, "verify", verify)
     incident_id, targets = _planned(fake)

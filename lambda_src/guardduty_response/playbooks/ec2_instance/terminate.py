@@ -4,11 +4,10 @@ nothing is lost by it.
 
 from __future__ import annotations
 
-from typing import Any
-
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment import envelope
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
@@ -163,7 +162,13 @@ def _request(instance: InstanceContext, ec2: AwsClient) -> Json:
     before = instance.before_state("protection") or {}
     # No loss of containment, should it be verified while it is being terminated.
     weak = {*(instance.stored.get("weak") or []), "protect_instance"}
-    _set_target(instance, weak=sorted(weak))
+    instance.context.record.set_target(
+        instance.context.incident_id,
+        instance.target.kind,
+        instance.id,
+        place=instance.target.place,
+        weak=sorted(weak),
+    )
     if before.get("DisableApiTermination") is False:
         ec2.modify_instance_attribute(
             InstanceId=instance.id, DisableApiTermination={"Value": False}
@@ -191,16 +196,15 @@ def _terminated(instance: InstanceContext, requested: Json, text: str) -> StepRe
     if instance.options.get("terminate_keeps_volumes", True):
         kept = "its volumes and snapshots are kept"
     text = f"{instance.id} is terminated by this response, read back; {kept}"
-    _set_target(instance, status=Status.GONE, verdict=text)
+    instance.context.record.persist(
+        instance.context.incident_id,
+        instance.target.reference(),
+        envelope.of_verification(
+            instance.context,
+            instance.target,
+            StepResult(status=Status.GONE, detail=text),
+            [Check("instance", True, text)],
+        ),
+    )
     answer = {"ResponseMetadata": {"RequestId": requested.get("request_id", "")}}
     return end(instance, NAME, DONE, text, (answer,))
-
-
-def _set_target(instance: InstanceContext, **values: Any) -> None:
-    instance.context.record.set_target(
-        instance.context.incident_id,
-        instance.target.kind,
-        instance.id,
-        place=instance.target.place,
-        **values,
-    )

@@ -1,0 +1,29 @@
+"""What the playbook answers is a result envelope, as authors of other playbooks read it."""
+
+from __future__ import annotations
+
+import json
+
+from guardduty_response.containment import envelope
+from guardduty_response.playbooks.ec2_instance import playbook
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
+
+
+def test_the_answer_says_all_that_the_record_has(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    target = lab.plan()
+    context = lab.context(attempt=3)
+    playbook.contain(context, target)
+    step, checks = playbook.verify(context, target)
+    answer = envelope.of_verification(context, target, step, checks)
+    assert envelope.parse(json.loads(json.dumps(answer))) == answer
+    stored = lab.stored_record()
+    assert answer["status"] == "CONTAINED"
+    assert answer["before"] == stored["before"]
+    assert answer["actions"] == stored["actions"]
+    assert set(answer["before"]) >= {"network", "profile"}
+    assert {check["name"] for check in answer["checks"]} >= {
+        f"interface {interface}" for interface in lab.groups()
+    }
+    assert set(lab.groups()) <= set(answer["watched"])
