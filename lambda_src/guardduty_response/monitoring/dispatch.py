@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.log import metric
+from guardduty_response.aws.log import log, metric
 from guardduty_response.decision import configuration
-from guardduty_response.errors import ConfigError
+from guardduty_response.errors import ConfigError, ResponseError
 from guardduty_response.incident import notifications
 from guardduty_response.incident.model import ChangeEvent, DueRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Table
+from guardduty_response.monitoring import batch as batches
 from guardduty_response.monitoring import due, executions, slots
 
 BATCH = 50  # containments that an invocation checks
@@ -35,25 +36,6 @@ _DISABLED_MINUTES = 60  # until a playbook that is switched off is asked about a
 FUNCTIONS = "GDR_MONITOR_FUNCTIONS"
 
 Key = tuple[str, str, str, str]
-
-
-class ToCheck(TypedDict):
-    """Names a containment to the monitor function."""
-
-    arn: str
-    generation: int
-    incident_id: str
-
-
-class Batch(TypedDict):
-    """Declares what the monitor function is asked for (payload key ``monitor``)."""
-
-    batch: str
-    account_id: str
-    region: str
-    why: str
-    containments: list[ToCheck]
-    seen: ChangeEvent | None
 
 
 class Dispatched(TypedDict):
@@ -82,13 +64,20 @@ def _functions() -> dict[str, str]:
     return dict(json.loads(os.environ.get(FUNCTIONS) or "{}"))
 
 
+def has_function(playbook: str) -> bool:
+    """Tells whether a monitor function checks what the playbook contained."""
+    return bool(_functions().get(playbook))
+
+
 def dispatch(record: IncidentRepository, seconds: float = _SECONDS) -> Dispatched:
     """Hands out what is due, oldest first, until nothing is or ``seconds`` have passed.
 
     It waits for a slot while there is none: a batch takes seconds, the schedule comes each minute.
+    A group that cannot be handed out delays no other; the first error is raised at the end.
     """
     until, table = time.monotonic() + seconds, record.table
-    containments = batches = 0
+    containments = invocations = 0
+    errors: list[Exception] = []
     groups = list(_groups(table))
     while groups:
         batch = slots.take(table, "schedule")
@@ -97,13 +86,20 @@ def dispatch(record: IncidentRepository, seconds: float = _SECONDS) -> Dispatche
                 break
             time.sleep(_PAUSE)
             continue
-        count = _hand_out(record, groups[0], batch)
-        containments, batches = containments + count, batches + bool(count)
+        try:
+            count = _hand_out(record, groups[0], batch)
+        except Exception as error:
+            log("checks not handed out", detail=f"{type(error).__name__}: {error}"[:500])
+            errors.append(error)
+            count = 0
+        containments, invocations = containments + count, invocations + bool(count)
         groups = _ordered(groups)
     waiting = sum(1 for group in groups for found in group.found if _is_due(found))
     if waiting:
         metric("ChecksWaiting", waiting, oldest=groups[0].found[0]["due_at"])
-    return {"containments": containments, "batches": batches, "waiting": waiting}
+    if errors:
+        raise errors[0]
+    return {"containments": containments, "batches": invocations, "waiting": waiting}
 
 
 def _groups(table: Table) -> Iterator[_Group]:
@@ -154,44 +150,58 @@ def _hand_out(record: IncidentRepository, group: _Group, batch: str) -> int:
     """
     taken = group.found[:BATCH]
     del group.found[:BATCH]
-    claimed = _claim_all(
+    claimed = claim_all(
         lambda found: due.claim(
             record.table, found, batch, due.interval_minutes(found["opened_at"])
         ),
         taken,
     )
-    claimed = [item for item in claimed if not _tell_unread(record, item)]
-    try:
-        if _is_disabled(group.playbook):
-            minutes = _DISABLED_MINUTES
-            _settle_all(record.table, claimed, due.from_now(minutes * 60))
-            claimed = []
-        elif claimed and not _functions().get(group.playbook):
-            _start_old_way(record.table, claimed)
-        elif claimed:
-            _invoke(group, batch, claimed)
-            return len(claimed)
-    except Exception:
-        _settle_all(record.table, claimed, now())
+    claimed = [found for found in claimed if not _tell_unread(record, found)]
+    if not claimed or not has_function(group.playbook) or is_disabled(group.playbook):
         slots.free(record.table, batch)
-        raise
-    slots.free(record.table, batch)
+    if claimed and is_disabled(group.playbook):
+        settle_all(record.table, claimed, due.from_now(_DISABLED_MINUTES * 60))
+        return 0
+    if claimed:
+        have_checked(record.table, batch, claimed)
     return len(claimed)
 
 
-def _claim_all(
-    claim: Callable[[Any], DueRecord | None], found: Iterable[Any]
-) -> list[DueRecord]:
+def have_checked(
+    table: Table, batch: str, claimed: list[DueRecord], seen: ChangeEvent | None = None
+) -> None:
+    """Has claimed containments of one account, Region and playbook checked.
+
+    ``batch``: who claimed them. ``seen``: the change because of which. Where there is no monitor
+    function, the incident machine verifies them.
+    """
+    try:
+        if has_function(claimed[0]["playbook"]):
+            _invoke(batch, claimed, seen)
+        else:
+            _start_old_way(table, claimed, seen)
+    except Exception:
+        for found in claimed:
+            if change := seen or found.get("seen"):
+                due.put_first(table, found["arn"], found["generation"], change)
+            else:
+                due.settle(table, found, now())
+        slots.free(table, batch)
+        raise
+
+
+def claim_all(claim: Callable[[Any], DueRecord | None], found: Iterable[Any]) -> list[DueRecord]:
     claims = [clients.POOL.submit(claim, entry) for entry in found]
     return [won for won in (entry.result() for entry in claims) if won]
 
 
-def _settle_all(table: Table, claimed: list[DueRecord], due_at: str) -> None:
-    for done in [clients.POOL.submit(due.settle, table, item, due_at) for item in claimed]:
+def settle_all(table: Table, claimed: list[DueRecord], due_at: str) -> None:
+    """Gives claims back, and says when these containments are due again."""
+    for done in [clients.POOL.submit(due.settle, table, found, due_at) for found in claimed]:
         done.result()
 
 
-def _is_disabled(playbook: str) -> bool:
+def is_disabled(playbook: str) -> bool:
     """Tells whether no remediation lets the playbook act any more: no function could verify."""
     try:
         return playbook not in configuration.load().active_playbooks
@@ -199,49 +209,42 @@ def _is_disabled(playbook: str) -> bool:
         return False  # the check itself will report it
 
 
-def _tell_unread(record: IncidentRepository, item: DueRecord) -> bool:
+def _tell_unread(record: IncidentRepository, found: DueRecord) -> bool:
     """Notifies of what a check could not read, and makes it due again. Returns whether it was that.
 
     The monitor function has no topic.
     """
-    why = item.get("why_unread")
+    why = found.get("why_unread")
     if not why:
         return False
-    meta, targets, _ = record.read(item["incident_id"])
-    mine = [target for target in targets if target["arn"] == item["arn"]]
-    notifications.notify_unverified(record, meta, mine or targets, why)
-    due_at = due.from_now(item["interval_minutes"] * 60)
-    due.settle(record.table, item, due_at, remove=("why_unread",))
+    try:
+        meta, targets, _ = record.read(found["incident_id"])
+        mine = [target for target in targets if target["arn"] == found["arn"]]
+        notifications.notify_unverified(record, meta, mine or targets, why)
+    except ResponseError as error:  # somebody has deleted that record
+        log("not told of a check", incident_id=found["incident_id"], detail=str(error)[:300])
+    due_at = due.from_now(due.interval_of(found) * 60)
+    due.settle(record.table, found, due_at, remove=("why_unread",))
     return True
 
 
-def _start_old_way(table: Table, claimed: list[DueRecord]) -> None:
-    """Has the incident machine verify what no monitor function can: a recheck for each incident."""
-    for item in claimed:
-        executions.start(item["incident_id"], "schedule", item["due_at"], item.get("seen"))
-        due.settle(table, item, due.from_now(item["interval_minutes"] * 60), remove=("seen",))
+def _start_old_way(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
+    """Has the incident machine verify what no monitor function can: a recheck for each."""
+    for found in claimed:
+        change = seen or found.get("seen")
+        slot = change["event_id"] if change else found["due_at"]
+        why = batches.CHANGE if change else batches.SCHEDULE
+        executions.start(found["incident_id"], why, slot, change)
+        due_at = due.from_now(due.interval_of(found) * 60)
+        due.settle(table, found, due_at, remove=("seen",))
 
 
-def _invoke(group: _Group, batch: str, claimed: list[DueRecord]) -> None:
+def _invoke(batch: str, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
     """Starts the monitor function, and does not wait for it (AWS Lambda, InvocationType Event)."""
-    seen = next((item["seen"] for item in claimed if item.get("seen")), None)
-    request: Batch = {
-        "batch": batch,
-        "account_id": group.account_id,
-        "region": group.region,
-        "why": "change" if seen else "schedule",
-        "containments": [
-            {
-                "arn": item["arn"],
-                "generation": item["generation"],
-                "incident_id": item["incident_id"],
-            }
-            for item in claimed
-        ],
-        "seen": seen,
-    }
+    seen = seen or next((found["seen"] for found in claimed if found.get("seen")), None)
+    request = batches.of(batch, claimed, seen)
     clients.client("lambda").invoke(
-        FunctionName=_functions()[group.playbook],
+        FunctionName=_functions()[claimed[0]["playbook"]],
         InvocationType="Event",
         Payload=json.dumps({"monitor": request}).encode(),
     )

@@ -58,7 +58,7 @@ class Difference:
 
 def compare(stored: TargetRecord | Mapping[str, Any], checks: list[Check]) -> Difference:
     """Compares a verification with what the verdict found."""
-    weak = _weak_checks(stored)
+    weak = weak_checks(stored)
     failed = [check for check in checks if not check.ok and check.name not in weak]
     lost = [check for check in failed if check.read]
     return Difference(lost, [check for check in failed if not check.read])
@@ -87,7 +87,7 @@ def baseline(
     return fields
 
 
-def _weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
+def weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
     """Returns the checks that failed at the verdict: their failing again is no loss."""
     if "weak" in stored:
         return set(stored["weak"])

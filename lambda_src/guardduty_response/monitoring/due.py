@@ -4,8 +4,8 @@ A containment that is monitored has an item CONTAINMENT#arn/0001#DUE beside its 
 of its own, because claims would otherwise meet the transactions in which a gate writes STATE, and
 delay a containment (docs/decisions/0032).
 
-The sparse index ``due`` finds these items: hash key ``due_shard`` ("0" … "7", by a hash of the ARN),
-range key ``due_at`` (ISO 8601, UTC), and of the item ``arn``, ``generation``, ``account_id``,
+The sparse index ``due`` finds these items: hash key ``due_shard`` ("0" to "7", by a hash of the
+ARN), range key ``due_at`` (ISO 8601, UTC), and of the item ``arn``, ``generation``, ``account_id``,
 ``region``, ``playbook``, ``opened_at`` and ``claimed_until`` (projection INCLUDE). It is read
 eventually consistently, so who means to check a containment first claims its item by a conditional
 write. A claim that is not given back ends by itself.
@@ -61,6 +61,11 @@ def interval_minutes(opened_at: str, at: datetime | None = None) -> int:
     if age < timedelta(days=1):
         return known["first_day"]
     return known["first_week"] if age < timedelta(days=7) else known["later"]
+
+
+def interval_of(found: DueRecord) -> int:
+    """Returns the minutes until a containment is checked again, as its claim says or its age."""
+    return found.get("interval_minutes") or interval_minutes(found["opened_at"])
 
 
 def from_now(seconds: float) -> str:
@@ -135,14 +140,12 @@ def begin(
 def contained_again(table: Table, arn: str, generation: int) -> None:
     """Checks a resource soon that was contained again, and from then on as often as at first."""
     changes = {"opened_at": now(), "due_at": next_slot()}
-    _update(table, arn, generation, changes)
+    _update(table, arn, generation, changes, remove=["interval_minutes"])
 
 
 def end(table: Table, arn: str, generation: int) -> None:
     """Ends the checks of a containment. Safe to repeat."""
-    table.write(
-        table.client.delete_item, TableName=table.name, Key=item(_key(arn, generation))
-    )
+    table.write(table.client.delete_item, TableName=table.name, Key=item(_key(arn, generation)))
 
 
 # -- claims ----------------------------------------------------------------------------------------

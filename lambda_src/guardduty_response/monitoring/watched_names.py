@@ -47,22 +47,24 @@ def write(table: Table, state: Any, names: Iterable[str]) -> None:
         put.result()
 
 
-def remove(
-    table: Table, account_id: str, arn: str, generation: int, names: Iterable[str]
-) -> None:
+def remove(table: Table, account_id: str, arn: str, generation: int, names: Iterable[str]) -> None:
     """Lets the names lead to the containment no more. Safe to repeat."""
     keys = [
         item({"pk": _partition(account_id, name), "sk": _sort(arn, generation)})
         for name in {*names} - {""}
     ]
     deleted = [
-        clients.POOL.submit(
-            table.write, table.client.delete_item, TableName=table.name, Key=key
-        )
+        clients.POOL.submit(table.write, table.client.delete_item, TableName=table.name, Key=key)
         for key in keys
     ]
     for done in deleted:
         done.result()
+
+
+def forget(table: Table, found: WatchedName) -> None:
+    """Removes what leads to a containment that is not monitored any more."""
+    key = item({"pk": found["pk"], "sk": found["sk"]})
+    table.write(table.client.delete_item, TableName=table.name, Key=key)
 
 
 def named_by(table: Table, account_id: str, names: Iterable[str]) -> list[WatchedName]:
