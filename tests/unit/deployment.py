@@ -13,10 +13,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from guardduty_response.aws import clients
 from guardduty_response.decision import configuration
 from moto import mock_aws
 
@@ -38,6 +41,13 @@ EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
 # What the index "outbox" has of a message (modules/incident/main.tf).
 _TABLE_TF = (ROOT / "modules/incident/main.tf").read_text()
 WAITING: list[str] = json.loads(re.findall(r"non_key_attributes = (\[.*\])", _TABLE_TF)[0])
+# What the index "due" has of a containment that is monitored.
+DUE = ["arn", "generation", "account_id", "region", "playbook", "opened_at", "claimed_until"]
+
+MONITORS = {
+    name: f"arn:aws:lambda:{REGION}:{SECURITY}:function:{PREFIX}-monitor-{name.replace('_', '-')}"
+    for name in ("ec2_instance", "fake")
+}
 
 # Roles of the response in member accounts, everything switched on that it can have, and in the
 # Identity Center account.
@@ -189,10 +199,24 @@ def deployed() -> Iterator[Deployment]:
         os.environ.update(kept)
 
 
-def _index(name: str, range_key: str, projection: Any) -> Any:
-    keys = {name: "HASH", range_key: "RANGE"}
+def _index(name: str, range_key: str, projection: Any, hash_key: str = "") -> Any:
+    keys = {hash_key or name: "HASH", range_key: "RANGE"}
     schema = [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()]
     return {"IndexName": name, "Projection": projection, "KeySchema": schema}
+
+
+def catch_invocations(caught: list[tuple[str, Json]]) -> None:
+    """Keeps what the functions invoke as events, instead of sending it."""
+
+    def keep(params: Json, **_: Any) -> tuple[Any, Json]:
+        assert params["headers"]["X-Amz-Invocation-Type"] == "Event"
+        function = unquote(params["url_path"].split("/")[3])
+        caught.append((function, json.loads(params["body"])))
+        return SimpleNamespace(status_code=202), {"StatusCode": 202}
+
+    events = clients.client("lambda").meta.events
+    events.unregister("before-call.lambda.Invoke", unique_id="caught")
+    events.register("before-call.lambda.Invoke", keep, unique_id="caught")
 
 
 class Deployment:
@@ -231,8 +255,14 @@ class Deployment:
             "GDR_DEAD_LETTERS_URL": self.queues["dead-letters"],
             "GDR_PLAYBOOK": "ec2_instance",
             "GDR_RESPONDER_ROLE": f"{PREFIX}-responder-ec2-instance",
+            "GDR_MONITOR_ROLE": f"{PREFIX}-monitor-ec2-instance",
+            "GDR_MONITOR_FUNCTIONS": json.dumps(MONITORS),
+            "GDR_MONITOR_INTERVALS": json.dumps({"first_day": 15, "first_week": 60, "later": 360}),
+            "GDR_MONITOR_IN_FLIGHT": "2",
         }
         self.configure()
+        self.invoked: list[tuple[str, Json]] = []  # function's ARN and payload, since last asked
+        catch_invocations(self.invoked)
 
     def _table(self) -> None:
         self.dynamodb.create_table(
@@ -240,7 +270,16 @@ class Deployment:
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
                 {"AttributeName": n, "AttributeType": "S"}
-                for n in ("pk", "sk", "open", "updated_at", "outbox", "written_at")
+                for n in (
+                    "pk",
+                    "sk",
+                    "open",
+                    "updated_at",
+                    "outbox",
+                    "written_at",
+                    "due_shard",
+                    "due_at",
+                )
             ],
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
@@ -252,6 +291,12 @@ class Deployment:
                     "outbox",
                     "written_at",
                     {"ProjectionType": "INCLUDE", "NonKeyAttributes": WAITING},
+                ),
+                _index(
+                    "due",
+                    "due_at",
+                    {"ProjectionType": "INCLUDE", "NonKeyAttributes": DUE},
+                    hash_key="due_shard",
                 ),
             ],
         )

@@ -21,9 +21,9 @@ from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox import subscriptions, waiting
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import (
     TAKEN_OVER_KEY,
     IncidentRepository,

@@ -108,7 +108,8 @@ def _key(arn: str, generation: int) -> dict[str, str]:
 
 def get(table: Table, arn: str, generation: int) -> DueRecord | None:
     """Returns the DUE item of a containment, or None: it is not monitored."""
-    return cast(DueRecord | None, table.get(*_key(arn, generation).values()))
+    found = table.get(*_key(arn, generation).values())
+    return cast(DueRecord, found) if found and "due_at" in found else None
 
 
 # -- begin and end ---------------------------------------------------------------------------------
@@ -134,7 +135,7 @@ def begin(
         "opened_at": str(state.get("opened_at") or now()),
         "incident_id": incident_id,
     }
-    return table.put_if(created, "attribute_not_exists(pk)")
+    return table.put_if(created, "attribute_not_exists(due_at)")
 
 
 def contained_again(table: Table, arn: str, generation: int) -> None:
@@ -144,8 +145,12 @@ def contained_again(table: Table, arn: str, generation: int) -> None:
 
 
 def end(table: Table, arn: str, generation: int) -> None:
-    """Ends the checks of a containment. Safe to repeat."""
-    table.write(table.client.delete_item, TableName=table.name, Key=item(_key(arn, generation)))
+    """Ends the checks of a containment. Safe to repeat.
+
+    Its item stays: no function may delete an item of a containment.
+    """
+    remove = ["due_shard", "due_at", "claim", "claimed_until", "seen", "why_unread"]
+    _update(table, arn, generation, {"ended_at": now()}, remove=remove)
 
 
 # -- claims ----------------------------------------------------------------------------------------
@@ -227,13 +232,16 @@ def _update(
     remove: list[str] | None = None,
     only_if: Mapping[str, Any] | None = None,
 ) -> bool:
-    key = _key(arn, generation)
+    """Updates the DUE item of a containment that is monitored; returns whether it was."""
+    request = table.update_request(_key(arn, generation), changes, remove=remove, only_if=only_if)
+    request["ConditionExpression"] += " AND attribute_exists(due_at)"
     try:
-        return table.update(key["pk"], key["sk"], changes, remove=remove, only_if=only_if)
+        table.write(table.client.update_item, TableName=table.name, **request)
     except ClientError as error:
-        if condition_failed(error):  # it is not monitored any more
+        if condition_failed(error):
             return False
         raise
+    return True
 
 
 # -- what is due -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ message counts too.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,7 @@ def controller(losses: Losses) -> str:
     streak = losses[-TIMES - 1 :]
     if len(streak) <= TIMES:
         return ""
-    for earlier, later in zip(streak, streak[1:], strict=False):
+    for earlier, later in itertools.pairwise(streak):
         if not earlier.get("ended") or _minutes(earlier["ended"], later["at"]) > MINUTES:
             return ""
     actors = set.intersection(*map(_actors, streak[1:])) - {"unknown"}
