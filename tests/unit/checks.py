@@ -61,7 +61,7 @@ def total(answers: list[Json]) -> Json:
     return {name: sum(answer[name] for answer in answers) for name in names}
 
 
-def counts(held: int = 0, lost: int = 0, unread_: int = 0) -> Json:
+def counts(held: int = 0, lost: int = 0, not_read: int = 0) -> Json:
     """Returns what the monitor function answers when it found this."""
-    checked = held + lost + unread_
-    return {"checked": checked, "held": held, "lost": lost, "unread": unread_}
+    checked = held + lost + not_read
+    return {"checked": checked, "held": held, "lost": lost, "unread": not_read}

@@ -9,22 +9,19 @@ import copy
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from guardduty_response.aws import clients
 from guardduty_response.decision import configuration
 from moto import mock_aws
 
-from tests.support.repository import ROOT
 from tests.unit.background import drain
+from tests.unit.incident_table import create_table
+from tests.unit.invocations import catch_invocations
 
 Json = dict[str, Any]
 
@@ -37,12 +34,6 @@ REGION, SECURITY, MEMBER, PREFIX = (
 TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
-
-# What the index "outbox" has of a message (modules/incident/main.tf).
-_TABLE_TF = (ROOT / "modules/incident/main.tf").read_text()
-WAITING: list[str] = json.loads(re.findall(r"non_key_attributes = (\[.*\])", _TABLE_TF)[0])
-# What the index "due" has of a containment that is monitored.
-DUE = ["arn", "generation", "account_id", "region", "playbook", "opened_at", "claimed_until"]
 
 MONITORS = {
     name: f"arn:aws:lambda:{REGION}:{SECURITY}:function:{PREFIX}-monitor-{name.replace('_', '-')}"
@@ -199,26 +190,6 @@ def deployed() -> Iterator[Deployment]:
         os.environ.update(kept)
 
 
-def _index(name: str, range_key: str, projection: Any, hash_key: str = "") -> Any:
-    keys = {hash_key or name: "HASH", range_key: "RANGE"}
-    schema = [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()]
-    return {"IndexName": name, "Projection": projection, "KeySchema": schema}
-
-
-def catch_invocations(caught: list[tuple[str, Json]]) -> None:
-    """Keeps what the functions invoke as events, instead of sending it."""
-
-    def keep(params: Json, **_: Any) -> tuple[Any, Json]:
-        assert params["headers"]["X-Amz-Invocation-Type"] == "Event"
-        function = unquote(params["url_path"].split("/")[3])
-        caught.append((function, json.loads(params["body"])))
-        return SimpleNamespace(status_code=202), {"StatusCode": 202}
-
-    events = clients.client("lambda").meta.events
-    events.unregister("before-call.lambda.Invoke", unique_id="caught")
-    events.register("before-call.lambda.Invoke", keep, unique_id="caught")
-
-
 class Deployment:
     """Holds everything that a function meets, and shows what people and auditors see of it."""
 
@@ -227,7 +198,7 @@ class Deployment:
         self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (
             _client(name) for name in names
         )
-        self._table()
+        create_table(self.dynamodb, TABLE)
         self.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
@@ -263,43 +234,6 @@ class Deployment:
         self.configure()
         self.invoked: list[tuple[str, Json]] = []  # function's ARN and payload, since last asked
         catch_invocations(self.invoked)
-
-    def _table(self) -> None:
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"}
-                for n in (
-                    "pk",
-                    "sk",
-                    "open",
-                    "updated_at",
-                    "outbox",
-                    "written_at",
-                    "due_shard",
-                    "due_at",
-                )
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=[
-                _index("open", "updated_at", {"ProjectionType": "ALL"}),
-                _index(
-                    "outbox",
-                    "written_at",
-                    {"ProjectionType": "INCLUDE", "NonKeyAttributes": WAITING},
-                ),
-                _index(
-                    "due",
-                    "due_at",
-                    {"ProjectionType": "INCLUDE", "NonKeyAttributes": DUE},
-                    hash_key="due_shard",
-                ),
-            ],
-        )
 
     def _queue(self, name: str) -> str:
         return str(self.sqs.create_queue(QueueName=f"{PREFIX}-{name}")["QueueUrl"])
