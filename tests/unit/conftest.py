@@ -34,9 +34,9 @@ def deployment() -> Iterator[Deployment]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two readings of a check follow each other at once, and so do two looks for a slot."""
+    """Two readings of a check follow each other at once, and nobody waits for a slot."""
     monkeypatch.setattr(checks, "REREAD_SECONDS", 0.0)
-    monkeypatch.setattr(dispatch, "_PAUSE", 0.0)
+    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 0.0)
 
 
 @pytest.fixture

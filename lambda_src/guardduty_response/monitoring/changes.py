@@ -59,8 +59,9 @@ def _check_batch(
     table = record.table
     batch = slots.take(table, "change")
     if batch is None:
+        due_at = due.at_once()
         for found in names:
-            due.put_first(table, found["arn"], found["generation"], seen)
+            due.put_first(table, found["arn"], found["generation"], seen, due_at)
         return []
     claim = partial(_claim, record, batch)
     claimed = dispatch.claim_all(claim, names)

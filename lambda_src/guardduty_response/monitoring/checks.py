@@ -143,11 +143,11 @@ class BatchChecks:
 
     def _leave(self, found: DueRecord) -> str:
         """Leaves a containment to the next batch."""
-        due_at, seen = found["due_at"], self.batch["seen"]
+        table, seen = self.record.table, self.batch["seen"]
         if seen:
-            due.put_first(self.record.table, found["arn"], found["generation"], seen)
+            due.put_first(table, found["arn"], found["generation"], seen, due.at_once())
         else:
-            due.settle(self.record.table, found, due_at)
+            due.settle(table, found, found["due_at"])
         return NOT_CHECKED
 
     def _check_claimed(self, found: DueRecord) -> str:

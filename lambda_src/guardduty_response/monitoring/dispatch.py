@@ -31,7 +31,7 @@ FOUND = 400  # due containments that are looked at, of each shard of the index
 # A batch takes along what would be due this part of its interval later, so that fewer batches do.
 _EARLY = 1 / 8
 # The schedule comes again after a minute, and the watchdog ends after two.
-_SECONDS, _PAUSE = 45.0, 1.0
+WAIT_SECONDS, PAUSE_SECONDS = 45.0, 1.0
 _DISABLED_MINUTES = 60  # until a playbook that is switched off is asked about again
 FUNCTIONS = "GDR_MONITOR_FUNCTIONS"
 
@@ -69,13 +69,13 @@ def has_function(playbook: str) -> bool:
     return bool(_functions().get(playbook))
 
 
-def dispatch(record: IncidentRepository, seconds: float = _SECONDS) -> Dispatched:
-    """Hands out what is due, oldest first, until nothing is or ``seconds`` have passed.
+def dispatch(record: IncidentRepository) -> Dispatched:
+    """Hands out what is due, oldest first, until nothing is or WAIT_SECONDS have passed.
 
     It waits for a slot while there is none: a batch takes seconds, the schedule comes each minute.
     A group that cannot be handed out delays no other; the first error is raised at the end.
     """
-    until, table = time.monotonic() + seconds, record.table
+    until, table = time.monotonic() + WAIT_SECONDS, record.table
     containments = invocations = 0
     errors: list[Exception] = []
     groups = list(_groups(table))
@@ -84,7 +84,7 @@ def dispatch(record: IncidentRepository, seconds: float = _SECONDS) -> Dispatche
         if batch is None:
             if time.monotonic() >= until:
                 break
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE_SECONDS)
             continue
         try:
             count = _hand_out(record, groups[0], batch)
@@ -181,9 +181,10 @@ def have_checked(
         else:
             _start_old_way(table, claimed, seen)
     except Exception:
+        first = due.at_once()
         for found in claimed:
             if change := seen or found.get("seen"):
-                due.put_first(table, found["arn"], found["generation"], change)
+                due.put_first(table, found["arn"], found["generation"], change, first)
             else:
                 due.settle(table, found, now())
         slots.free(table, batch)

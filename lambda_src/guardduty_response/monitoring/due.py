@@ -194,12 +194,13 @@ def _claim(
     return cast(DueRecord, plain(answer["Attributes"]))
 
 
-def put_first(table: Table, arn: str, generation: int, seen: ChangeEvent) -> bool:
+def put_first(table: Table, arn: str, generation: int, seen: ChangeEvent, due_at: str) -> bool:
     """Makes a containment due before all others, because of a change that nobody can look at now.
 
-    Returns whether it is monitored.
+    ``due_at``: as ``at_once`` gives it; what has the same is checked together. Returns whether it
+    is monitored.
     """
-    changes = {"due_at": at_once(), "seen": seen}
+    changes = {"due_at": due_at, "seen": seen}
     return _update(table, arn, generation, changes, remove=["claim", "claimed_until"])
 
 

@@ -55,7 +55,8 @@ def free(table: Table, batch: str) -> None:
             table.client.delete_item,
             TableName=table.name,
             Key=item({"pk": _PARTITION, "sk": f"SLOT#{slot}"}),
-            ConditionExpression="batch = :batch",
+            ConditionExpression="#batch = :batch",
+            ExpressionAttributeNames={"#batch": "batch"},
             ExpressionAttributeValues=item({":batch": batch}),
         )
     except ClientError as error:

@@ -178,7 +178,7 @@ def test_what_leads_to_a_containment_that_has_ended_is_removed(
 ) -> None:
     _contain_many(record, 1)
     [item] = due_items(deployment)
-    due.end(record.table, item["arn"], item["generation"])
+    due.end(record.table, item["arn"], int(item["generation"]))
     assert deployment.items("WATCHED#222222222222#app")
     assert watch(change_event(parameters={"roleName": "app"})) == {"started": []}
     assert deployment.items("WATCHED#222222222222#app") == []

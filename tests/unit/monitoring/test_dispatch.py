@@ -61,23 +61,22 @@ def end(record: IncidentRepository, batch: Json) -> None:
 
 
 def test_five_hundred_contained_resources_start_no_execution_and_two_batches(
-    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     """Before, 500 executions of 17 transitions began within a second, every 15 minutes."""
     monitor(record, 500)
-    monkeypatch.setattr(dispatch, "_SECONDS", 0.0)
-    assert dispatch.dispatch(record, 0) == {"containments": 100, "batches": 2, "waiting": 400}
+    assert dispatch.dispatch(record) == {"containments": 100, "batches": 2, "waiting": 400}
     assert started_checks(deployment) == {}
     found = batches(deployment)
     assert [len(batch["containments"]) for batch in found] == [50, 50]
-    assert dispatch.dispatch(record, 0)["containments"] == 0, "both slots are taken, over minutes"
+    assert dispatch.dispatch(record)["containments"] == 0, "both slots are taken, over minutes"
     end(record, found[0])
-    assert dispatch.dispatch(record, 0)["containments"] == 50
+    assert dispatch.dispatch(record)["containments"] == 50
 
 
 def test_a_batch_is_of_one_account(deployment: Deployment, record: IncidentRepository) -> None:
     monitor(record, 30, accounts=2)
-    dispatch.dispatch(record, 0)
+    dispatch.dispatch(record)
     found = batches(deployment)
     assert [len(batch["containments"]) for batch in found] == [15, 15]
     for batch in found:
@@ -97,7 +96,7 @@ def test_two_thousand_are_worked_off_evenly_within_the_limit(
     assert len(waiting) == 2000
     last, rounds, seen = "", 0, Counter[str]()
     while waiting:
-        answer = dispatch.dispatch(record, 0)
+        answer = dispatch.dispatch(record)
         assert answer["batches"] <= 2
         found = batches(deployment)
         for batch in found:
@@ -120,7 +119,8 @@ def test_while_a_slot_is_freed_the_dispatcher_goes_on(
     monkeypatch.setattr(
         dispatch.time, "sleep", lambda _: [end(record, batch) for batch in batches(deployment)]
     )
-    assert dispatch.dispatch(record, 30)["batches"] == 20
+    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 30.0)
+    assert dispatch.dispatch(record)["batches"] == 20
 
 
 def test_a_batch_takes_along_what_would_be_due_soon(
@@ -132,7 +132,7 @@ def test_a_batch_takes_along_what_would_be_due_soon(
     other = state(3, account_id="222222222233")
     with time_machine.travel(datetime.now(UTC) + MINUTE, tick=False):
         due.begin(record.table, other, "inc-3", 0)
-    dispatch.dispatch(record, 0)
+    dispatch.dispatch(record)
     assert handed_out(deployment) == ["inc-0", "inc-1"]
 
 
@@ -146,7 +146,7 @@ def test_of_two_dispatchers_one_hands_out_what_a_stale_index_shows_both(
     stale = due.due_before(record.table, due.from_now(60), 10)
     monkeypatch.setattr(due, "due_before", lambda *_: [dict(item) for item in stale])
     for _ in range(2):
-        dispatch.dispatch(record, 0)
+        dispatch.dispatch(record)
     assert sorted(handed_out(deployment)) == [f"inc-{number}" for number in range(5)]
 
 
@@ -190,7 +190,7 @@ def test_checks_slow_down(
     deployment: Deployment, record: IncidentRepository, days: float, minutes: int
 ) -> None:
     monitor(record, 1, days=days)
-    dispatch.dispatch(record, 0)
+    dispatch.dispatch(record)
     [item] = due_items(deployment)
     assert item["interval_minutes"] == minutes
 

@@ -85,7 +85,7 @@ def test_a_change_of_what_ended_meanwhile_is_not_looked_at(
 ) -> None:
     seen: Any = {"who": "bob", "what": "X", "when": "", "from": "", "agent": "", "event_id": "e"}
     due.end(record.table, ARN, 1)
-    assert not due.put_first(record.table, ARN, 1, seen)
+    assert not due.put_first(record.table, ARN, 1, seen, due.at_once())
     assert due.claim_for_change(record.table, ARN, 1, "batch") is None
     due.contained_again(record.table, ARN, 1)
     assert case.due is None
