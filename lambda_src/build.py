@@ -28,7 +28,10 @@ JOBS = {
     "remediate": ("functions/eradicate.py", "eradicate/__init__.py"),
     "restore": ("functions/restore.py", "restore.py"),
     "terminate": ("functions/terminate.py", "terminate.py"),
+    "monitor": ("functions/monitor.py", "monitor.py"),
 }
+# A playbook without a module of its own for these jobs does them with this one.
+INSTEAD = {"monitor": "playbook.py"}
 # Parsing a large model is most of a cold start, and no incident waits for the others: there a
 # model's size is not worth it.
 MODELS = {
@@ -36,6 +39,8 @@ MODELS = {
     "collect_ec2_instance": (),
     "collect_iam_principal": (),
     "playbook_iam_principal": ("dynamodb", "iam", "s3"),
+    "monitor_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
+    "monitor_iam_principal": ("dynamodb", "iam", "s3"),
     "remediate_iam_principal": ("dynamodb",),
     "restore_iam_principal": ("dynamodb",),
 }
@@ -94,6 +99,8 @@ def contents() -> dict[str, list[str]]:
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
         for job, (handler, module) in JOBS.items():
             entry = f"playbooks/{playbook}/{module}"
+            if job in INSTEAD and not (SOURCE / entry).is_file():
+                entry = f"playbooks/{playbook}/{INSTEAD[job]}"
             if (SOURCE / entry).is_file():
                 services = MODELS.get(f"{job}_{playbook}", SMALL)
                 own_models = {models[service] for service in services}

@@ -13,6 +13,7 @@ from botocore.client import BaseClient
 from guardduty_response.aws import clients
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
+from guardduty_response.monitoring import checks, dispatch
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 from tests.support import boto_speed, moto_dynamodb
@@ -29,6 +30,13 @@ moto_dynamodb.take_turns()
 def deployment() -> Iterator[Deployment]:
     with deployed() as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readings of a check follow each other at once, and nobody waits for a slot."""
+    monkeypatch.setattr(checks, "REREAD_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import copy
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,8 +19,9 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from guardduty_response.decision import configuration
 from moto import mock_aws
 
-from tests.support.repository import ROOT
 from tests.unit.background import drain
+from tests.unit.incident_table import create_table
+from tests.unit.invocations import catch_invocations
 
 Json = dict[str, Any]
 
@@ -35,9 +35,10 @@ TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
 
-# What the index "outbox" has of a message (modules/incident/main.tf).
-_TABLE_TF = (ROOT / "modules/incident/main.tf").read_text()
-WAITING: list[str] = json.loads(re.findall(r"non_key_attributes = (\[.*\])", _TABLE_TF)[0])
+MONITORS = {
+    name: f"arn:aws:lambda:{REGION}:{SECURITY}:function:{PREFIX}-monitor-{name.replace('_', '-')}"
+    for name in ("ec2_instance", "fake")
+}
 
 # Roles of the response in member accounts, everything switched on that it can have, and in the
 # Identity Center account.
@@ -189,12 +190,6 @@ def deployed() -> Iterator[Deployment]:
         os.environ.update(kept)
 
 
-def _index(name: str, range_key: str, projection: Any) -> Any:
-    keys = {name: "HASH", range_key: "RANGE"}
-    schema = [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()]
-    return {"IndexName": name, "Projection": projection, "KeySchema": schema}
-
-
 class Deployment:
     """Holds everything that a function meets, and shows what people and auditors see of it."""
 
@@ -203,7 +198,7 @@ class Deployment:
         self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (
             _client(name) for name in names
         )
-        self._table()
+        create_table(self.dynamodb, TABLE)
         self.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
@@ -231,30 +226,14 @@ class Deployment:
             "GDR_DEAD_LETTERS_URL": self.queues["dead-letters"],
             "GDR_PLAYBOOK": "ec2_instance",
             "GDR_RESPONDER_ROLE": f"{PREFIX}-responder-ec2-instance",
+            "GDR_MONITOR_ROLE": f"{PREFIX}-monitor-ec2-instance",
+            "GDR_MONITOR_FUNCTIONS": json.dumps(MONITORS),
+            "GDR_MONITOR_INTERVALS": json.dumps({"first_day": 15, "first_week": 60, "later": 360}),
+            "GDR_MONITOR_IN_FLIGHT": "2",
         }
         self.configure()
-
-    def _table(self) -> None:
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": "S"}
-                for n in ("pk", "sk", "open", "updated_at", "outbox", "written_at")
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=[
-                _index("open", "updated_at", {"ProjectionType": "ALL"}),
-                _index(
-                    "outbox",
-                    "written_at",
-                    {"ProjectionType": "INCLUDE", "NonKeyAttributes": WAITING},
-                ),
-            ],
-        )
+        self.invoked: list[tuple[str, Json]] = []  # function's ARN and payload, since last asked
+        catch_invocations(self.invoked)
 
     def _queue(self, name: str) -> str:
         return str(self.sqs.create_queue(QueueName=f"{PREFIX}-{name}")["QueueUrl"])

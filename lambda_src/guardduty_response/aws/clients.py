@@ -127,6 +127,12 @@ class Session:
         self._session: BotocoreSession | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
+    def wait(self) -> None:
+        """Waits until the role is assumed. Raises RoleUnavailable, or the botocore error itself
+        when asking again may help.
+        """
+        self._future.result()
+
     def client(self, service: str, region: str = "") -> Any:
         """A client in the session's Region, or in another one."""
         key = service, region or self.region

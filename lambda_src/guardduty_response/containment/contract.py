@@ -267,6 +267,22 @@ def knows_state_before(playbook: Playbook) -> bool:
     return bool(getattr(playbook, "KNOWS_STATE_BEFORE", False))
 
 
+class Monitor(Protocol):
+    """Declares a playbook's optional module ``monitor``, in the zip of its monitor function alone.
+
+    Without it, the playbook's own ``plan`` and ``verify`` are used, in sessions that only read.
+    ``READ``: the IAM actions of all its checks; a batch of checks has one session, which may do
+    these and nothing else. ``KINDS``: the kinds of targets that it can check; what is of another
+    kind is verified by the incident machine.
+    """
+
+    READ: tuple[str, ...]
+    KINDS: frozenset[str]
+
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+        """Reads whether the target is contained, as ``Playbook.verify`` does; writes nothing."""
+
+
 class Collector(Protocol):
     """Declares a playbook's package ``evidence``, in the zip of its collector function alone.
 
@@ -313,6 +329,14 @@ class Restorer(Protocol):
 def load(name: str) -> Playbook:
     """Returns the playbook of that name. Raises ConfigError when this build has none."""
     return cast(Playbook, _load(f"{name}.playbook"))
+
+
+def load_monitor(name: str) -> Monitor | None:
+    """Returns the playbook's monitor; None when it has none."""
+    try:
+        return cast(Monitor, _load(f"{name}.monitor"))
+    except ConfigError:
+        return None
 
 
 def load_collector(name: str) -> Collector:

@@ -18,6 +18,7 @@ from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, Status
 from guardduty_response.incident.target_repository import place_of
+from guardduty_response.monitoring import upkeep
 
 _STILL_CONTAINED = frozenset(
     {
@@ -67,9 +68,13 @@ def close(
 def _release_links(
     record: IncidentRepository, incident_id: str, targets: list[TargetRecord], why: str
 ) -> None:
-    """Ends the incident's interest in its containments. Safe to repeat."""
+    """Ends the incident's interest in its containments, and monitoring with the last interest.
+
+    Safe to repeat.
+    """
     for place in filter(None, map(place_of, targets)):
         record.containments.release_link(*place, incident_id, why)
+        upkeep.end_unless_monitored(record, place)
 
 
 def _leaves_changes(status: Status, targets: list[TargetRecord]) -> bool:

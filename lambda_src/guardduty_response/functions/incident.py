@@ -28,7 +28,8 @@ from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
-from guardduty_response.monitoring import recheck
+from guardduty_response.incident.target_repository import place_of
+from guardduty_response.monitoring import fights, recheck, upkeep
 
 
 def _notify_start(event: Payload) -> Answer:
@@ -187,10 +188,11 @@ def _send_verdict(
     # Rechecks side by side find the same news; an execution that is repeated finds its own verdict.
     known = history.last_status
     distinct = [known["reason"] if known else ""] if rechecked else [execution]
+    losses = fights.losses_of(record, target) if lost else []
     draft = Draft(
         shown,
         reason_for("status", shown, target["arn"], *distinct, *news),
-        note=recheck.next_response(meta, history, shown, target),
+        note=recheck.next_response(meta, history, shown, target, losses),
         escalate=shown in ESCALATE,
         execution=execution,
         losses=news if lost else [],
@@ -201,6 +203,8 @@ def _send_verdict(
         ),
     )
     notifications.notify(record, {**meta, "status": shown}, [target], draft, reading)
+    if lost:
+        fights.tell_if_it_cannot_hold(record, meta, target, losses)
     return history.with_message(draft.known(meta, [target]))
 
 
@@ -286,6 +290,8 @@ def _end(
     if status is Status.GONE:  # so it is for every incident about the same resource
         for target in targets:
             outcome.settle_linked(record, incident_id, target, f"incident {incident_id}: {error}")
+            if place := place_of(target):
+                upkeep.end(record, place)
     return meta, targets
 
 

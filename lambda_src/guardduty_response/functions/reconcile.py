@@ -2,8 +2,8 @@
 
 It is told of failed executions, looks for incidents that no execution works on, and takes up events
 that EventBridge could not deliver. Each is recorded and escalated; it can act on no resource. It
-also starts the rechecks of containment (monitoring/schedule.py), and sends messages that wait
-(incident/outbox/waiting.py).
+also has contained resources checked (monitoring/dispatch.py, monitoring/changes.py), and sends
+messages that wait (incident/outbox/waiting.py).
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox import subscriptions, waiting
-from guardduty_response.incident.repository import IncidentRepository, old_references
-from guardduty_response.monitoring import schedule
+from guardduty_response.incident.repository import (
+    TAKEN_OVER_KEY,
+    IncidentRepository,
+    old_references,
+)
+from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
 
 STALE_MINUTES = 10
 _API_CALL = "AWS API Call via CloudTrail"
@@ -81,8 +86,7 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
             _log_failure("reconciling failed", error, incident_id=incident_id)
             errors.append(error)
     try:
-        _take_over_old(record)
-        unmonitored = schedule.notify_unmonitored(record)
+        unmonitored = _look_after_monitored(record)
     except Exception as error:
         _log_failure("reconciling failed", error)
         errors.append(error)
@@ -103,18 +107,41 @@ def _deliver() -> Delivery:
     return {**waiting.send_waiting(table), "problems": problems}
 
 
-def _take_over_old(record: IncidentRepository) -> None:
+def _look_after_monitored(record: IncidentRepository) -> list[str]:
+    """Takes up containments that are not monitored yet, and notifies of what cannot be.
+
+    Looks at all monitored incidents where the configuration is a new one, and every few hours; else
+    at those that changed lately. Returns the incidents of which people were notified.
+    """
+    sha256 = os.environ["GDR_CONFIG_SHA256"]
+    look_at_all = upkeep.must_look_at_all(record, sha256) or not record.table.get(*TAKEN_OVER_KEY)
+    metas = record.watched() if look_at_all else record.watched(upkeep.lately())
+    if _take_over_old(record, metas):
+        metas = record.watched()
+    for incident_id in upkeep.take_up(record, metas):
+        log("monitoring begun", incident_id=incident_id)
+    unmonitored = schedule.notify_unmonitored(record, metas)
+    if look_at_all:
+        upkeep.note_look(record, sha256)
+    return unmonitored
+
+
+def _take_over_old(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str]:
     """Moves what releases before 0.2 stored of changed resources into containments.
 
     A new finding on such a resource then joins its containment, and finds the state before it.
+    Returns the incidents.
     """
-    taken = []
-    for meta in record.watched():
-        if old_references(meta) and record.take_over_old(meta["incident_id"]):
-            taken.append(meta["incident_id"])
-    for incident_id in [*taken, *record.take_over_ended()]:
+    taken = [
+        meta["incident_id"]
+        for meta in metas
+        if old_references(meta) and record.take_over_old(meta["incident_id"])
+    ]
+    taken += record.take_over_ended()
+    for incident_id in taken:
         detail = "its containment has a record of its own now"
         record.event(incident_id, "taken over", detail, actor="watchdog")
+    return taken
 
 
 def _log_failure(message: str, error: Exception, **fields: str) -> None:
@@ -134,13 +161,27 @@ def _execution_status(arn: str) -> str:
     return str(answer["status"])
 
 
+def _check_due() -> Answer:
+    """Has contained resources checked that are due."""
+    if dispatch.has_functions():
+        return dispatch.dispatch(_record())
+    return schedule.start_scheduled(_record())
+
+
+def _check_changed(event: Payload) -> Answer:
+    """Has contained resources checked that an API call names."""
+    if dispatch.has_functions():
+        return changes.check(_record(), event)
+    return schedule.start_on_change(_record(), event)
+
+
 def _take_up(message: Payload) -> None:
     """Takes up a message of the ``undelivered`` queue."""
     event = finding.parse_json(message.get("body"))
     if finding.get(event, "source") == "aws.states":
         failed_executions.handle(_record(), event["detail"])
     elif finding.get(event, "detail-type") == _API_CALL:
-        schedule.start_on_change(_record(), event)
+        _check_changed(event)
     else:
         redelivery.redeliver(_record(), message, event)
 
@@ -167,9 +208,9 @@ def _run(event: Payload) -> Answer:
     if event.get("source") == "guardduty-response.outbox":
         return _deliver()
     if event.get("source") == "guardduty-response.watch":
-        return schedule.start_scheduled(_record(), event)
+        return _check_due()
     if event.get("detail-type") == _API_CALL:
-        return schedule.start_on_change(_record(), event)
+        return _check_changed(event)
     raise ResponseError(f"the watchdog does not know this event: source {event.get('source')!r}")
 
 

@@ -40,7 +40,8 @@ from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, L
 from guardduty_response.incident.moments import seconds_left
 from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
-from guardduty_response.monitoring import drift
+from guardduty_response.incident.target_repository import Place
+from guardduty_response.monitoring import drift, due, upkeep
 
 BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
 BUSY_ATTEMPTS = 24
@@ -240,7 +241,26 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         return _restored_meanwhile(context, target, error)
     if loss := fields.get("breach"):
         _record_drift(context, target, loss)
-    return replace(result, status=stored)
+    result = replace(result, status=stored)
+    if target.place:
+        _monitor(context, target.place, target, result, fields)
+    return result
+
+
+def _monitor(
+    context: Context, place: Place, target: Target, result: StepResult, fields: TargetRecord
+) -> None:
+    """Begins the monitoring of what stands, or ends that of what is gone."""
+    record = context.record
+    if result.status is Status.GONE:
+        upkeep.end(record, place)
+    if result.status not in statuses.WATCHED:
+        return
+    state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
+    upkeep.begin(record, state, context.incident_id, result.watched)
+    loss = fields.get("breach") or {}
+    if loss.get("ended"):
+        due.contained_again(record.table, *place)
 
 
 def _restored_meanwhile(context: Context, target: Target, error: str) -> StepResult:

@@ -41,6 +41,7 @@ from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, TRANSITIONS, Event, Status
 from guardduty_response.incident.target_repository import generation_of
+from guardduty_response.monitoring import upkeep
 
 _KEYS = {"incident_id", "requested_by", "close", "keep_contained", "reason"}
 _TIMELINE_EVENTS = {
@@ -165,6 +166,8 @@ def _restore_target(
         still_contained=result.still_contained,
         restored=restored,
     )
+    if target.place:
+        upkeep.end(record, target.place)
     sentences = [*result.restored, *(f"NOT restored: {text}" for text in result.not_restored)]
     name = _TIMELINE_EVENTS[result.status]
     record.event(incident_id, name, "; ".join(sentences), target.id, requester)

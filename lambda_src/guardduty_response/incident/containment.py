@@ -49,6 +49,8 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
     if "STATE" not in by_kind:
         raise ResponseError(f"there is no containment of {arn} of generation {generation}")
     state = cast(ContainmentRecord, by_kind["STATE"][0])
+    for due in by_kind.get("DUE", []):  # a quiet check writes no other item
+        state["held_at"] = max(state.get("held_at") or "", due.get("held_at") or "")
     checked_at = state.get("checks_at")
     return Containment(
         state,

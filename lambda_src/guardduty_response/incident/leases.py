@@ -51,6 +51,11 @@ class Leases:
             return self.acquire(arn, owner, incident_id, seconds)
         return cast(Lease, other)
 
+    def present(self, arn: str) -> Lease | None:
+        """Returns the lease on ``arn`` that somebody has at this moment."""
+        found = self.table.get(f"RESOURCE#{arn}", "LEASE")
+        return cast(Lease, found) if found and found["expires"] >= time.time() else None
+
     def renewal(self, arn: str, owner: str, seconds: int) -> Item:
         """Returns the write that renews ``owner``'s lease, for a transaction.
 

@@ -142,6 +142,47 @@ class ContainmentRecord(TypedDict, total=False):
     still_contained: list[str]
 
 
+class DueRecord(TypedDict, total=False):
+    """Declares the DUE item of a monitored containment: when it is checked next, and by whom.
+
+    The index ``due`` has what stands above the line; monitoring/due.py says why.
+    """
+
+    pk: str
+    sk: str
+    due_shard: str  # "0" … "7"
+    due_at: str
+    arn: str
+    generation: int
+    account_id: str
+    region: str
+    playbook: str
+    opened_at: str  # when it was contained, or contained again after a loss
+    claimed_until: str  # a batch checks it, until then
+    # -- not in the index
+    incident_id: str  # an incident that the containment is for
+    claim: str  # ID of that batch
+    interval_minutes: int  # between this check and the next
+    seen: ChangeEvent  # a change that waits to be looked at
+    held_at: str  # when a check last found it contained
+    checked_at: str
+    unread: str  # since when checks cannot read it, while that is so
+    why_unread: str  # what people are to be told of that; absent once they were
+    ended_at: str  # when monitoring ended; the item is in no index since
+
+
+class WatchedName(TypedDict, total=False):
+    """Declares the item by which a call's parameter leads to a containment that it may undo."""
+
+    pk: str  # WATCHED#account#identifier
+    sk: str
+    arn: str
+    generation: int
+    account_id: str
+    region: str
+    playbook: str
+
+
 class TargetReference(TypedDict, total=False):
     """Names a target in the incident's META item."""
 

@@ -372,12 +372,13 @@ class IncidentRepository(ResultWriter):
         """
         return self._indexed("#o = :o AND updated_at < :before", {":o": "1", ":before": before})
 
-    def watched(self) -> list[IncidentRecord]:
+    def watched(self, since: str = "") -> list[IncidentRecord]:
         """Returns incidents that are monitored (statuses.WATCHED), longest unchanged first.
 
-        The index may lag by a moment.
+        ``since``: only those that changed later. The index may lag by a moment.
         """
-        return self._indexed("#o = :o", {":o": "held"})
+        condition = "#o = :o AND updated_at > :since"
+        return self._indexed(condition, {":o": "held", ":since": since or "0"})
 
     def _indexed(self, condition: str, values: dict[str, str]) -> list[IncidentRecord]:
         found = self.table.query(

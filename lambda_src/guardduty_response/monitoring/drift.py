@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
@@ -35,6 +37,33 @@ def may_verify(context: Context, target: Target, seconds: int) -> bool:
     return lease["incident_id"] == context.incident_id and ":execution:" in lease["owner"]
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Holds what a verification found that was not so at the verdict.
+
+    ``lost``: checks that fail now. ``not_read``: checks that could not be read.
+    """
+
+    lost: list[Check]
+    not_read: list[Check]
+
+    def __bool__(self) -> bool:
+        return bool(self.lost or self.not_read)
+
+    @property
+    def detail(self) -> str:
+        """Returns what is lost, else what could not be read, in sentences."""
+        return "; ".join(check.detail for check in self.lost or self.not_read)
+
+
+def compare(stored: TargetRecord | Mapping[str, Any], checks: list[Check]) -> Difference:
+    """Compares a verification with what the verdict found."""
+    weak = weak_checks(stored)
+    failed = [check for check in checks if not check.ok and check.name not in weak]
+    lost = [check for check in failed if check.read]
+    return Difference(lost, [check for check in failed if not check.read])
+
+
 def _stored(context: Context, target: Target) -> TargetRecord:
     return context.record.target(context.incident_id, target.kind, target.id, place=target.place)
 
@@ -58,7 +87,7 @@ def baseline(
     return fields
 
 
-def _weak_checks(stored: TargetRecord) -> set[str]:
+def weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
     """Returns the checks that failed at the verdict: their failing again is no loss."""
     if "weak" in stored:
         return set(stored["weak"])
@@ -75,11 +104,9 @@ def assess(
     if step.status is Status.GONE:
         return step, {}
     stored = _stored(context, target)
-    weak = _weak_checks(stored)
-    failed = [check for check in checks if not check.ok and check.name not in weak]
-    lost = [check for check in failed if check.read]
-    detail = "; ".join(check.detail for check in lost or failed)
-    if failed and context.attempt < READS:
+    difference = compare(stored, checks)
+    lost, detail = difference.lost, difference.detail
+    if difference and context.attempt < READS:
         again = f"verified once more before containment is called lost: {detail}"
         return StepResult(done=False, wait_seconds=2, detail=again), {}
     if lost:
@@ -88,7 +115,7 @@ def assess(
             status=Status.CONTAINMENT_LOST, detail=f"containment was lost: {detail}"
         )
         return result, {"breach": loss}
-    if failed:
+    if difference.not_read:
         raise NotRead(detail)
     fields = _baseline(step, checks)
     if stored.get("breach") and not stored["breach"].get("ended"):

@@ -19,6 +19,7 @@ from guardduty_response.incident.outbox.history import History, reason_left
 from guardduty_response.incident.outbox.waiting import LOSS_HOURS, LOSSES
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
+from guardduty_response.monitoring import fights
 
 
 class RecheckPayload(TypedDict):
@@ -118,23 +119,30 @@ def held_for(
 
 
 def next_response(
-    meta: IncidentRecord, history: History, status: Status, target: TargetRecord
+    meta: IncidentRecord,
+    history: History,
+    status: Status,
+    target: TargetRecord,
+    losses: fights.Losses,
 ) -> str:
-    """Says what happens about a lost containment, or what a person can do about it."""
+    """Says what happens about a lost containment, or what a person can do about it.
+
+    ``losses``: all of the containment so far.
+    """
     if status is not Status.CONTAINMENT_LOST:
         return ""
     mode = _mode(meta)
     if mode == "auto":
-        note = (
+        said = [
             "Mode auto: it is contained again at once, unless a guardrail forbids that. The next"
             " message says which."
-        )
-        if len(history.losses_since(LOSS_HOURS, target["id"])) + 1 < LOSSES:
-            return note
-        return (
-            f"{note}\nContainment was lost {LOSSES} times or more in {LOSS_HOURS} hours. Containing"
-            " goes on, and further losses are told of in one message an hour."
-        )
+        ]
+        if len(history.losses_since(LOSS_HOURS, target["id"])) + 1 >= LOSSES:
+            said.append(
+                f"Containment was lost {LOSSES} times or more in {LOSS_HOURS} hours. Containing"
+                " goes on, and further losses are told of in one message an hour."
+            )
+        return "\n".join([*said, *fights.sentences(losses)])
     why = "the response is paused" if mode == "paused" else f"the mode is {mode}"
     sentences = [f"It is not contained again automatically ({why}): a person decides."]
     return "\n".join([*sentences, *commands.after_containment_loss(meta)])

@@ -1,39 +1,38 @@
-"""Starts rechecks of every incident whose containment stands, by the clock and on changes.
+"""Tells people of containment that is not monitored, and of rechecks that failed.
 
-A recheck is an execution of the incident machine with {"watch": {...}} as its input. This module
-starts it and acts on nothing.
+Where there are no monitor functions yet, because an apply is under way, it starts a recheck of
+every incident whose containment stands: an execution of the incident machine with {"watch": {...}}
+as its input (monitoring/dispatch.py is what checks otherwise). It acts on nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypedDict
 
-from botocore.exceptions import ClientError
-
 from guardduty_response.aws import clients
-from guardduty_response.aws.errors import error_code
 from guardduty_response.aws.log import log
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding
 from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident import commands, notifications
-from guardduty_response.incident.model import ChangeEvent, IncidentRecord
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.target_repository import generation_of
+from guardduty_response.monitoring import executions, upkeep
 
 # What releases before 0.2 wrote in place of a time; people were notified then.
 _NOTIFIED_BEFORE = "yes"
+# Between two rechecks of an incident, where there are no monitor functions.
+RECHECK_SECONDS = 900
 
 
 class Started(TypedDict):
@@ -42,17 +41,17 @@ class Started(TypedDict):
     started: list[str]
 
 
-def start_scheduled(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
-    """Starts a recheck of every incident whose containment stands.
+def start_scheduled(record: IncidentRepository) -> Started:
+    """Starts a recheck of every incident whose containment stands, once in RECHECK_SECONDS.
 
-    The ID of the schedule's ``event`` names the executions, so a second delivery starts nothing.
+    Only where there are no monitor functions yet: an apply is under way.
     """
-    slot = finding.text(event.get("id"), 100) or str(int(time.time()) // 60)
+    slot = f"all {int(time.time() // RECHECK_SECONDS)}"
     starts = {}
     for meta in _once_per_containment(record.watched()):
         incident_id = meta["incident_id"]
         if not _playbook_disabled(meta):
-            starts[incident_id] = partial(_start, incident_id, "schedule", slot)
+            starts[incident_id] = partial(executions.start, incident_id, "schedule", slot)
     return _start_all(starts)
 
 
@@ -74,7 +73,7 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Sta
     def start_if_named(meta: IncidentRecord) -> bool:
         if not _watched_names(record, meta) & names:
             return False
-        return _start(meta["incident_id"], "change", slot, change)
+        return executions.start(meta["incident_id"], "change", slot, change)
 
     return _start_all(
         {
@@ -103,17 +102,13 @@ def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
     """
     covered: set[tuple[str, int]] = set()
     chosen = []
-    for meta in sorted(metas, key=_precedence, reverse=True):
+    for meta in sorted(metas, key=upkeep.precedence, reverse=True):
         places = {(target["arn"], generation_of(target)) for target in meta.get("targets") or []}
         if places and places <= covered:
             continue
         covered |= {place for place in places if place[1]}
         chosen.append(meta)
     return chosen
-
-
-def _precedence(meta: IncidentRecord) -> tuple[bool, str]:
-    return meta.get("mode") == "auto", meta.get("opened_at") or ""
 
 
 def _playbook_disabled(meta: IncidentRecord) -> bool:
@@ -127,13 +122,14 @@ def _playbook_disabled(meta: IncidentRecord) -> bool:
         return False  # the recheck itself will report it
 
 
-def notify_unmonitored(record: IncidentRepository) -> list[str]:
+def notify_unmonitored(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str]:
     """Notifies of containment that is not monitored because its playbook is switched off.
 
-    Sends one message for each incident until the playbook is on again; returns the incidents.
+    ``metas``: incidents that are monitored otherwise. Sends one message for each until the playbook
+    is on again; returns the incidents.
     """
     notified = []
-    for meta in record.watched():
+    for meta in metas:
         incident_id, disabled = meta["incident_id"], _playbook_disabled(meta)
         since = meta.get("unwatched") or ""
         if disabled and not since:
@@ -199,23 +195,6 @@ def _start_all(starts: Mapping[str, Callable[[], bool]]) -> Started:
     if errors:
         raise errors[0]
     return {"started": started}
-
-
-def _start(incident_id: str, why: str, slot: str, seen: ChangeEvent | None = None) -> bool:
-    """Starts a recheck. Returns False when this very recheck was started before, and has ended."""
-    name = f"watch-{incident_id}-{hashlib.sha256(slot.encode()).hexdigest()[:12]}"
-    request = {"incident_id": incident_id, "why": why, "seen": seen}
-    try:
-        clients.client("stepfunctions").start_execution(
-            stateMachineArn=os.environ["GDR_INCIDENT_MACHINE_ARN"],
-            name=name,
-            input=json.dumps({"watch": request}),
-        )
-    except ClientError as error:
-        if error_code(error) != "ExecutionAlreadyExists":
-            raise
-        return False
-    return True
 
 
 def recheck_failed(record: IncidentRepository, incident_id: str, why: str) -> None:

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from guardduty_response.functions import collect, incident, reconcile, respond, restore
+from guardduty_response.functions import collect, incident, respond, restore
 
 from tests.support.asl_walker import Walk
+from tests.unit.checks import check_all
 from tests.unit.deployment import MACHINES, Deployment
 
 Json = dict[str, Any]
@@ -82,17 +83,19 @@ class Machine:
             self.before_contain = lambda: None
 
     def scheduled(self) -> list[str]:
-        """Lets the schedule start rechecks, and runs them; returns the incidents."""
+        """Has everything checked that is monitored, and runs the rechecks that this starts.
+
+        Returns what was done: a word for each check that judged, and the incident of each recheck.
+        """
         before = set(self._executions())
-        reconcile.handler({"source": "guardduty-response.watch", "id": f"slot-{next(_NUMBERS)}"})
-        checked = []
+        done = ["checked"] * check_all(self.deployment)["checked"]
         for arn in sorted(set(self._executions()) - before):
             described = self.deployment.sfn.describe_execution(executionArn=arn)
             event = json.loads(described["input"])
             if "watch" in event:
-                checked.append(event["watch"]["incident_id"])
+                done.append(event["watch"]["incident_id"])
                 self.run(event)
-        return checked
+        return done
 
     def _executions(self) -> list[str]:
         machine = f"{MACHINES}incident"

@@ -5,6 +5,7 @@ resource made anew under the same ARN: what must hold, held by random walks.
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 from guardduty_response.containment import restoration
+from guardduty_response.monitoring import executions
 from hypothesis import HealthCheck, Phase, settings, strategies
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -60,7 +62,11 @@ class ContainmentModel(RuleBasedStateMachine):
         self.machine, self.resource = Machine(self.deployment), Resource()
         self.playbook = SettingsPlaybook(self.resource)
         modules = {f"{PLAYBOOK}{name}": self.playbook for name in PARTS}
-        self.stack.enter_context(patch.dict(sys.modules, modules))
+        without: dict[str, Any] = {f"{PLAYBOOK}.monitor": None}  # its plan and verify are used
+        self.stack.enter_context(patch.dict(sys.modules, {**modules, **without}))
+        # Losses of one slot share an execution; in a walk each has a slot of its own.
+        slots = map(str, itertools.count())
+        self.stack.enter_context(patch.object(executions, "slot_of", lambda _: next(slots)))
         self.deployment.configure(
             {
                 "playbooks.ec2_instance": {"finish": "none", "restore": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,9 +12,11 @@ from guardduty_response.incident.statuses import Status
 
 from tests.support.asl_walker import Failed, Walk
 from tests.support.repository import load_finding
+from tests.unit.checks import check_all, check_due, due_items, run_invoked, total
 from tests.unit.deployment import EXECUTIONS, TABLE, Deployment
 from tests.unit.fake_playbook import FakePlaybook
-from tests.unit.function_calls import notified
+from tests.unit.function_calls import notified, watch
+from tests.unit.monitoring.watchdog_events import started_checks
 
 BOB = {
     "who": "arn:aws:iam::222222222222:user/bob",
@@ -88,6 +91,37 @@ class Case:
         return self.run(
             {"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}}
         )
+
+    def check_all(self) -> Any:
+        """Has it checked now, and runs the rechecks that this starts; returns the counts."""
+        return self._answer(lambda: check_all(self.deployment))
+
+    def check_due(self) -> Any:
+        """Lets the schedule come, as ``check_all``; nothing is made due."""
+        return self._answer(lambda: check_due(self.deployment))
+
+    def change(self, event: Any) -> Any:
+        """Sends an event of CloudTrail, and runs the rechecks that this starts."""
+
+        def happen() -> Any:
+            watch(event)
+            return total(run_invoked(self.deployment))
+
+        return self._answer(happen)
+
+    def _answer(self, happen: Callable[[], Any]) -> Any:
+        before = set(started_checks(self.deployment))
+        counted = happen()
+        for name, event in started_checks(self.deployment).items():
+            if name not in before:
+                self.run(event)
+        return counted
+
+    @property
+    def due(self) -> Any:
+        """Returns when it is checked next, and by whom; None where it is not monitored."""
+        found = due_items(self.deployment)
+        return found[0] if found else None
 
     @property
     def meta(self) -> Any:

@@ -1,27 +1,29 @@
-"""Tests which incidents are rechecked, and when."""
+"""Tests which containments the schedule has checked, and what a playbook that is off means."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
+from guardduty_response.monitoring import upkeep
 
+from tests.unit.checks import make_due
 from tests.unit.deployment import PREFIX, Deployment
 from tests.unit.function_calls import watch
 from tests.unit.monitoring.watchdog_events import (
-    ENI,
-    GROUP,
     Begin,
     change_event,
+    handed_out,
     run_schedule,
     started_checks,
 )
+
+NOTHING = {"containments": 0, "batches": 0, "waiting": 0}
+
 
 # -- the schedule ----------------------------------------------------------------------------------
 
@@ -31,26 +33,76 @@ def test_the_schedule_checks_what_stands(
     deployment: Deployment, held: Begin, status: Status
 ) -> None:
     incident_id = held(status)
-    assert run_schedule() == {"started": [incident_id] if status in WATCHED else []}
-    wanted = (
-        [{"watch": {"incident_id": incident_id, "why": "schedule", "seen": None}}]
-        if status in WATCHED
-        else []
-    )
-    assert list(started_checks(deployment).values()) == wanted
+    make_due(deployment)
+    run_schedule()
+    assert handed_out(deployment) == ([incident_id] if status in WATCHED else [])
+    assert started_checks(deployment) == {}, "the incident machine has no part in it"
 
 
-def test_a_second_delivery_starts_nothing_and_the_next_turn_does(
-    deployment: Deployment, held: Begin
-) -> None:
+def test_what_is_not_due_is_not_checked(deployment: Deployment, held: Begin) -> None:
     held()
+    assert run_schedule() == NOTHING
+    assert handed_out(deployment) == []
+
+
+def test_a_second_delivery_hands_out_nothing(deployment: Deployment, held: Begin) -> None:
+    incident_id = held()
+    make_due(deployment)
     run_schedule()
-    # same name and input: AWS answers with the execution there is, or ExecutionAlreadyExists once
-    # that has ended
+    assert run_schedule() == NOTHING
+    assert handed_out(deployment) == [incident_id]
+
+
+def test_incidents_of_the_same_containment_are_verified_once(
+    deployment: Deployment, held: Begin, record: IncidentRepository
+) -> None:
+    incident_id = held()
+    second = "inc-fedcba9876543210"
+    [target] = record.meta(incident_id)["targets"]
+    record.containments.join({**target, "kind": "ec2_instance"}, second, "ec2_instance")
+    record.table.put(
+        {**record.meta(incident_id), "incident_id": second, "pk": f"INCIDENT#{second}"}
+    )
+    make_due(deployment)
     run_schedule()
-    assert len(started_checks(deployment)) == 1
-    run_schedule("e2")
-    assert len(started_checks(deployment)) == 2
+    assert len(handed_out(deployment)) == 1
+
+
+def test_what_cannot_be_handed_out_keeps_nothing_else_waiting(
+    deployment: Deployment, held: Begin, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held("CONTAINED", "i-1")
+    other = record.containments.join(
+        {
+            "kind": "ec2_instance",
+            "id": "i-2",
+            "arn": "arn:aws:ec2:eu-west-1:222222222222:instance/i-2",
+            "account_id": "222222222222",
+            "region": "eu-west-1",
+        },
+        "inc-2",
+        "ec2_instance",
+    )
+    assert other.new
+    state = record.containments.state("arn:aws:ec2:eu-west-1:222222222222:instance/i-2", 1)
+    assert state
+    upkeep.begin(record, state, "inc-2", [])
+    make_due(deployment)
+    client = clients.client("lambda")
+    invoke = client.invoke
+
+    def broken(**request: Any) -> Any:
+        if b"us-east-1" in request["Payload"]:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke")
+        return invoke(**request)
+
+    monkeypatch.setattr(client, "invoke", broken)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        run_schedule()
+    assert handed_out(deployment) == ["inc-2"]
+    monkeypatch.undo()
+    run_schedule()
+    assert len(handed_out(deployment)) == 1, "it is due still"
 
 
 # -- a playbook that is switched off ---------------------------------------------------------------
@@ -83,14 +135,14 @@ def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
     assert record.meta(incident_id)[
         "status"
     ] == "CONTAINED" and "no longer watched" in deployment.timeline(incident_id)
-    assert (run_schedule(), watch(change_event()), started_checks(deployment)) == (
-        {"started": []},
-        {"started": []},
-        {},
-    )
+    make_due(deployment)
+    assert (run_schedule(), watch(change_event())) == (NOTHING, {"started": []})
+    assert (handed_out(deployment), started_checks(deployment)) == ([], {})
     deployment.configure({"active_playbooks": ["ec2_instance"]})
     assert _reconcile() == [] and "watched again" in deployment.timeline(incident_id)
-    assert run_schedule() == {"started": [incident_id]}
+    make_due(deployment)
+    run_schedule()
+    assert handed_out(deployment) == [incident_id]
     deployment.configure({"active_playbooks": []})
     assert _reconcile() == [incident_id], "switched off once more, told once more"
 
@@ -112,137 +164,3 @@ def test_without_a_restore_function_no_command_names_it(
     _reconcile()
     [message] = deployment.messages("escalations")
     assert "aws lambda invoke" not in message["Message"]
-
-
-def test_incidents_of_the_same_containment_are_verified_once(
-    deployment: Deployment, held: Begin, record: IncidentRepository
-) -> None:
-    incident_id = held()
-    first = record.meta(incident_id)
-    later = {**first, "incident_id": "inc-fedcba9876543210", "opened_at": "9"}
-    record.table.put({**later, "pk": "INCIDENT#inc-fedcba9876543210", "sk": "META"})
-    assert run_schedule() == {"started": ["inc-fedcba9876543210"]}
-
-
-def test_one_that_cannot_be_started_keeps_no_other_waiting(
-    deployment: Deployment, held: Begin, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    incident_id = held()
-    for n in range(3):
-        copied: IncidentRecord = {**record.meta(incident_id), "incident_id": f"inc-{n}"}
-        for name in ("pk", "sk", "open"):
-            copied.pop(name, None)  # type: ignore[misc]
-        record.open(copied)
-        record.move(f"inc-{n}", Status.OPEN, Status.CONTAINED)
-    client, start = clients.client("stepfunctions"), clients.client("stepfunctions").start_execution
-
-    def broken(**request: Any) -> Any:
-        if "inc-1" in request["input"]:
-            raise ClientError({"Error": {"Code": "InvalidArn", "Message": "x"}}, "StartExecution")
-        return start(**request)
-
-    monkeypatch.setattr(client, "start_execution", broken)
-    with pytest.raises(ClientError, match="InvalidArn"):
-        run_schedule()
-    assert {
-        execution["watch"]["incident_id"] for execution in started_checks(deployment).values()
-    } == {
-        incident_id,
-        "inc-0",
-        "inc-2",
-    }
-
-
-# -- a change --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"networkInterfaceId": ENI, "groupSet": {"items": [{"groupId": "sg-x"}]}},
-        {"groupId": GROUP, "ipPermissions": {"items": [{"ipProtocol": "-1"}]}},
-        {"instancesSet": {"items": [{"instanceId": "i-1"}]}},
-        {"targetGroupArn": "arn:aws:x", "targets": [{"id": "i-1", "port": 80}]},
-        {"roleName": "app", "policyName": "x"},
-    ],
-    ids=["interface", "group", "instance", "target", "role"],
-)
-def test_a_change_of_what_contains_is_checked_at_once(
-    deployment: Deployment, held: Begin, parameters: Any
-) -> None:
-    incident_id = held()
-    assert watch(change_event(parameters=parameters)) == {"started": [incident_id]}
-    [given] = started_checks(deployment).values()
-    assert given["watch"] == {
-        "incident_id": incident_id,
-        "why": "change",
-        "seen": {
-            "who": "arn:aws:sts::222222222222:assumed-role/admin/bob",
-            "what": "ModifyNetworkInterfaceAttribute",
-            "when": "2026-11-24T08:00:00Z",
-            "from": "198.51.100.7",
-            "agent": "aws-cli/2",
-            "event_id": "ev-1",
-        },
-    }
-    watch(change_event(parameters=parameters))
-    assert len(started_checks(deployment)) == 1, "a second delivery"
-
-
-@pytest.mark.parametrize(
-    ("event", "why"),
-    [
-        (
-            change_event(parameters={"networkInterfaceId": "eni-0fffffffffffffff0"}),
-            "another interface",
-        ),
-        (change_event(recipientAccountId="333333333333"), "another account"),
-        (change_event(errorCode="Client.UnauthorizedOperation"), "refused"),
-        (change_event(f"{PREFIX}-responder-ec2-instance"), "the response itself"),
-        (change_event(f"{PREFIX}-restorer-ec2-instance"), "a restore"),
-        (change_event(parameters=[]), "nothing named"),
-        ({**change_event(), "detail": "text"}, "no record"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_is_no_change_of_it_starts_nothing(
-    deployment: Deployment, held: Begin, event: dict[str, Any], why: str
-) -> None:
-    held()
-    assert watch(event) == {"started": []}
-    assert started_checks(deployment) == {}
-
-
-@pytest.mark.parametrize(
-    "issuer",
-    [
-        f"{PREFIX}-responder-ec2-instance-2",
-        f"mine/{PREFIX}-responder-ec2-instance",
-        f"{PREFIX}-terminator-iam-principal",
-        f"{PREFIX}-identity-center-responder",
-    ],
-)
-def test_a_role_that_only_looks_like_the_responses_counts(
-    deployment: Deployment, held: Begin, issuer: str
-) -> None:
-    incident_id = held()
-    assert watch(change_event(issuer)) == {"started": [incident_id]}
-
-
-def test_a_change_that_could_not_be_delivered_is_taken_up(
-    deployment: Deployment, held: Begin
-) -> None:
-    incident_id = held()
-    message = {"messageId": "m1", "body": json.dumps(change_event()), "messageAttributes": {}}
-    assert watch({"Records": [message]}) == {"batchItemFailures": []}
-    assert [
-        execution["watch"]["incident_id"] for execution in started_checks(deployment).values()
-    ] == [incident_id]
-
-
-def test_what_a_caller_chose_is_one_printable_line(deployment: Deployment, held: Begin) -> None:
-    held()
-    watch(change_event(userAgent="x\nChanged by nobody\x1b[2J" + "y" * 1000))
-    [given] = started_checks(deployment).values()
-    agent = given["watch"]["seen"]["agent"]
-    assert agent.isprintable() and len(agent) <= 300

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.unit.checks import SCHEDULE
 from tests.unit.deployment import EXECUTIONS, MACHINES, Deployment
 from tests.unit.function_calls import watch
 
@@ -14,8 +15,16 @@ CHECK = f"{EXECUTIONS}incident:check"
 ENI, GROUP = "eni-0123456789abcdef0", "sg-0123456789abcdef0"
 
 
-def run_schedule(id: str = "e1") -> dict[str, Any]:
-    return watch({"source": "guardduty-response.watch", "id": id})
+def run_schedule() -> dict[str, Any]:
+    """Lets the schedule come."""
+    return watch(SCHEDULE)
+
+
+def handed_out(deployment: Deployment) -> list[str]:
+    """Returns the incidents whose containments the monitor functions were to check, since asked."""
+    payloads = [payload["monitor"] for _, payload in deployment.invoked]
+    deployment.invoked.clear()
+    return [named["incident_id"] for batch in payloads for named in batch["containments"]]
 
 
 def change_event(issuer: str = "admin", parameters: Any = None, **detail: Any) -> dict[str, Any]:

@@ -164,8 +164,8 @@ def test_what_was_told_to_be_unmonitored_is_not_told_again(
 ) -> None:
     for incident_id in old.values():
         record.note(incident_id, unwatched="yes", playbook="another")
-    assert schedule.notify_unmonitored(record) == []
+    assert schedule.notify_unmonitored(record, record.watched()) == []
     record.note(old["contained"], unwatched="")
-    assert schedule.notify_unmonitored(record) == [old["contained"]]
-    assert schedule.notify_unmonitored(record) == []
+    assert schedule.notify_unmonitored(record, record.watched()) == [old["contained"]]
+    assert schedule.notify_unmonitored(record, record.watched()) == []
     assert Status(record.meta(old["contained"])["status"]) is Status.CONTAINED

@@ -1,0 +1,79 @@
+"""Has contained resources checked at once that an API call names, as CloudTrail tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from guardduty_response.cloudtrail import event as cloudtrail_event
+from guardduty_response.decision import configuration, finding
+from guardduty_response.decision.own_roles import own_roles
+from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.monitoring import dispatch, due, slots, watched_names
+from guardduty_response.monitoring.schedule import Started
+
+
+def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
+    """Has every containment checked that the call may have undone; returns their incidents.
+
+    ``event``: a CloudTrail event as EventBridge delivers it. Where all slots are taken, what it
+    names is due before everything else. The first error is raised at the end, so that EventBridge
+    delivers again.
+    """
+    trail = event.get("detail")
+    if not isinstance(trail, dict):
+        return {"started": []}
+    if not cloudtrail_event.is_outside_change(trail, own_roles(configuration.load())):
+        return {"started": []}
+    account = finding.text(trail.get("recipientAccountId") or event.get("account"))
+    named = watched_names.named_by(record.table, account, cloudtrail_event.request_texts(trail))
+    seen = cloudtrail_event.change(trail)
+    started: list[str] = []
+    errors: list[Exception] = []
+    for names in _batches(named):
+        try:
+            started += [found["incident_id"] for found in _check_batch(record, names, seen)]
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return {"started": sorted(set(started))}
+
+
+def _batches(named: list[WatchedName]) -> Iterator[list[WatchedName]]:
+    """Yields what a monitor function checks together. A playbook that is off has none."""
+    groups: dict[tuple[str, str], list[WatchedName]] = {}
+    for found in named:
+        if not dispatch.is_disabled(found["playbook"]):
+            groups.setdefault((found["playbook"], found["region"]), []).append(found)
+    for group in groups.values():
+        for start in range(0, len(group), dispatch.BATCH):
+            yield group[start : start + dispatch.BATCH]
+
+
+def _check_batch(
+    record: IncidentRepository, names: list[WatchedName], seen: ChangeEvent
+) -> list[DueRecord]:
+    table = record.table
+    batch = slots.take(table, "change")
+    if batch is None:
+        due_at = due.at_once()
+        for found in names:
+            due.put_first(table, found["arn"], found["generation"], seen, due_at)
+        return []
+    claim = partial(_claim, record, batch)
+    claimed = dispatch.claim_all(claim, names)
+    if not claimed or not dispatch.has_function(claimed[0]["playbook"]):
+        slots.free(table, batch)
+    if claimed:
+        dispatch.have_checked(table, batch, claimed, seen)
+    return claimed
+
+
+def _claim(record: IncidentRepository, batch: str, found: WatchedName) -> DueRecord | None:
+    claimed = due.claim_for_change(record.table, found["arn"], found["generation"], batch)
+    if claimed is None:  # it leads to a containment that is not monitored any more
+        watched_names.forget(record.table, found)
+    return claimed

@@ -1,0 +1,121 @@
+"""Finds, in the history of a containment's losses, who undoes it again and again.
+
+The history is the containment's own (items DRIFT), so that an actor who became known after the
+message counts too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from guardduty_response.incident import notifications
+from guardduty_response.incident.model import IncidentRecord, TargetRecord
+from guardduty_response.incident.moments import iso
+from guardduty_response.incident.notifications import Draft
+from guardduty_response.incident.outbox.message import reason_for
+from guardduty_response.incident.outbox.waiting import LOSS_HOURS
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.target_repository import generation_of, place_of
+
+# So many times in succession it was undone by the same actor within so many minutes after it was
+# contained again: nothing that the response does will last.
+TIMES, MINUTES = 6, 15
+
+Losses = Sequence[Mapping[str, Any]]  # ContainmentLoss, oldest first
+
+
+def losses_of(record: IncidentRepository, target: TargetRecord) -> Losses:
+    """Returns the losses of a target's containment, oldest first."""
+    place = place_of(target)
+    if place is None:
+        return []
+    losses = record.containments.read(*place).drift
+    return sorted(losses, key=lambda loss: str(loss.get("at") or ""))
+
+
+def actor_of(who: str) -> str:
+    """Returns who a change is by: the role of a session, whose name may differ each time."""
+    if ":assumed-role/" not in who:
+        return who or "unknown"
+    return "/".join(who.split("/")[:2])
+
+
+def _actors(loss: Mapping[str, Any]) -> set[str]:
+    return {actor_of(change["who"]) for change in loss.get("by") or []}
+
+
+def recurring_actors(losses: Losses, hours: float = LOSS_HOURS) -> list[tuple[str, int]]:
+    """Returns who undid the containment more than once lately, and how often, most often first."""
+    since = iso(datetime.now(UTC) - timedelta(hours=hours))
+    lately = [loss for loss in losses if str(loss.get("at") or "") > since]
+    counted = Counter(actor for loss in lately for actor in _actors(loss) - {"unknown"})
+    return [(actor, count) for actor, count in counted.most_common() if count > 1]
+
+
+def controller(losses: Losses) -> str:
+    """Returns who undid the containment each time within minutes, or an empty string."""
+    streak = losses[-TIMES - 1 :]
+    if len(streak) <= TIMES:
+        return ""
+    for earlier, later in itertools.pairwise(streak):
+        if not earlier.get("ended") or _minutes(earlier["ended"], later["at"]) > MINUTES:
+            return ""
+    actors = set.intersection(*map(_actors, streak[1:])) - {"unknown"}
+    return min(actors, default="")
+
+
+def _minutes(earlier: str, later: str) -> float:
+    between = datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
+    return between.total_seconds() / 60
+
+
+def sentences(losses: Losses) -> list[str]:
+    """Returns what a message about a loss says of those who undo it again and again."""
+    said = [
+        f"Recurring actor: {actor} undid the containment {count} times in {LOSS_HOURS} hours."
+        for actor, count in recurring_actors(losses)[:3]
+    ]
+    if actor := controller(losses):
+        said.append(_cannot_hold(actor))
+    return said
+
+
+def _cannot_hold(actor: str) -> str:
+    return (
+        f"Another controller wins each time: {actor} undid the last {TIMES} containments within"
+        f" {MINUTES} minutes each. Containing goes on every slot; a person must stop the"
+        " controller."
+    )
+
+
+def tell_if_it_cannot_hold(
+    record: IncidentRepository, meta: IncidentRecord, target: TargetRecord, losses: Losses
+) -> None:
+    """Escalates, once for each actor, that the response cannot win by itself."""
+    actor = controller(losses)
+    if not actor:
+        return
+    calls = sorted({change["what"] for loss in losses[-TIMES:] for change in loss.get("by") or []})
+    said = _cannot_hold(actor)
+    note = "\n".join(
+        [
+            said,
+            f"Find what runs as {actor} (a pipeline, a GitOps loop, another automation), and pause"
+            f" it for {target['id']}, or deny it {', '.join(calls) or 'these calls'} there. The"
+            " next containment then lasts. Until then the resource is open for minutes each time.",
+            "This message is sent once.",
+        ]
+    )
+    draft = Draft(
+        "problem",
+        reason_for("cannot_hold", target["arn"], str(generation_of(target)), actor),
+        note=note,
+        escalate=True,
+        entry=("cannot hold", said),
+        target=target["id"],
+    )
+    notifications.notify(record, meta, [target], draft)

@@ -1,0 +1,85 @@
+"""Finds the containments that an API call may undo, by the names in its parameters.
+
+Each identifier that a call undoing a containment would name leads to it by an item of its own,
+WATCHED#account#identifier: an event costs a query for each name in it, however much is contained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, cast
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.incident.model import WatchedName
+from guardduty_response.incident.table import Table
+
+_KEY_BYTES = 1500  # DynamoDB: 2,048 bytes a partition key
+
+
+def _partition(account_id: str, name: str) -> str:
+    if len(name.encode()) > _KEY_BYTES:
+        name = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    return f"WATCHED#{account_id}#{name}"
+
+
+def _sort(arn: str, generation: int) -> str:
+    return f"{generation:04d}#{hashlib.sha256(arn.encode()).hexdigest()[:32]}"
+
+
+def write(table: Table, state: Any, names: Iterable[str]) -> None:
+    """Lets each name lead to the containment of a STATE item. Safe to repeat."""
+    arn, generation, account_id = state["arn"], int(state["generation"]), state["account_id"]
+    written = []
+    for name in {*names} - {""}:
+        values: WatchedName = {
+            "pk": _partition(account_id, name),
+            "sk": _sort(arn, generation),
+            "arn": arn,
+            "generation": generation,
+            "account_id": account_id,
+            "region": state["region"],
+            "playbook": state["playbook"],
+        }
+        written.append(clients.POOL.submit(table.put, values))
+    for put in written:
+        put.result()
+
+
+def remove(table: Table, account_id: str, arn: str, generation: int, names: Iterable[str]) -> None:
+    """Lets the names lead to the containment no more. Safe to repeat."""
+    keys = [
+        item({"pk": _partition(account_id, name), "sk": _sort(arn, generation)})
+        for name in {*names} - {""}
+    ]
+    deleted = [
+        clients.POOL.submit(table.write, table.client.delete_item, TableName=table.name, Key=key)
+        for key in keys
+    ]
+    for done in deleted:
+        done.result()
+
+
+def forget(table: Table, found: WatchedName) -> None:
+    """Removes what leads to a containment that is not monitored any more."""
+    key = item({"pk": found["pk"], "sk": found["sk"]})
+    table.write(table.client.delete_item, TableName=table.name, Key=key)
+
+
+def named_by(table: Table, account_id: str, names: Iterable[str]) -> list[WatchedName]:
+    """Returns the containments that any of the names leads to, each once."""
+    queries = [
+        clients.POOL.submit(
+            table.query,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=item({":pk": _partition(account_id, name)}),
+        )
+        for name in {*names} - {""}
+    ]
+    found = {
+        (stored["arn"], stored["generation"]): stored
+        for query in queries
+        for stored in query.result()
+    }
+    return [cast(WatchedName, found[place]) for place in sorted(found)]
