@@ -1,0 +1,38 @@
+"""The role that monitors instances reads what verification reads, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+
+from tests.support.member_policies import (
+    READS,
+    action_of,
+    granted,
+    in_members,
+    member_policy,
+    refused,
+)
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, Lab
+
+POLICY = member_policy("ec2_instance", "monitor", MEMBER)
+
+
+def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
+    """An instance that has everything: what none of this reads, no instance's check reads."""
+    lab.options["disassociate_elastic_ip"] = True
+    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    target = lab.plan()
+    assert lab.respond(target).status is Status.CONTAINED
+    lab.calls.clear()
+    step, checks = ec2_instance.verify(lab.context(), dataclasses.replace(target, verify_only=True))
+    assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
+    calls = in_members(lab.calls)
+    assert refused(calls, POLICY, MEMBER) == []
+    assert {action_of(call) for call in calls} == granted(POLICY)
+
+
+def test_it_may_only_read() -> None:
+    assert granted(POLICY) - READS == set()
