@@ -70,8 +70,9 @@ locals {
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
           Resource = [var.table_arn, "${var.table_arn}/index/open"]
         },
-        # A step that waits gives its lease back meanwhile, and who ends a containment deletes the names by which events
-        # find it. Nothing else is ever deleted. Without the test for Null, a request that names no key would pass the
+        # A step that waits gives its lease back meanwhile, and who ends the monitoring of a resource deletes the names by
+        # which events find it. Nothing else is ever deleted, no item of a containment either: the attributes by which an
+        # index finds one are removed instead. Without the test for Null, a request that names no key would pass the
         # ForAllValues test.
         {
           Sid      = "Leases"

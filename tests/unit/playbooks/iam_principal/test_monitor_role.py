@@ -1,14 +1,19 @@
-"""The roles that monitor principals read what verification reads, and nothing else."""
+"""The roles that monitor principals read what verification reads, and nothing else; a check takes
+no more calls than docs/costs.md counts.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 
+from benchmarks.monitoring_cost import CHECKS
+from benchmarks.to_verdict import round_trips
 from tests.support.member_policies import (
     READS,
     Call,
@@ -24,6 +29,7 @@ from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
+SECONDS_A_CALL = 0.08  # as in the other benchmarks
 POLICY = member_policy("iam_principal", "monitor", MEMBER)
 CENTER_POLICY = member_policy("iam_principal", "identity-center-monitor", CENTER)
 
@@ -31,6 +37,7 @@ CENTER_POLICY = member_policy("iam_principal", "identity-center-monitor", CENTER
 def _checked(iam: IamLab, target: Target) -> StepResult:
     """Verifies as monitoring does; the lab has the calls of this alone."""
     iam.calls.clear()
+    iam.latency = 0.02
     iam.clock_offset += 3600
     return playbook.verify(iam.context(), dataclasses.replace(target, verify_only=True))[0]
 
@@ -77,6 +84,10 @@ def test_it_may_make_every_call_of_a_verification(iam: IamLab, situation: object
     assert callable(situation)
     calls: list[Call] = situation(iam)
     assert refused(calls, POLICY, MEMBER) == []
+    figures = CHECKS["iam_principal"]
+    assert len(calls) <= figures.member_calls
+    answered = [call for call in calls if call.end]  # type: ignore[attr-defined]
+    assert round_trips(answered, math.inf) * SECONDS_A_CALL <= figures.seconds
     made = {action_of(call) for call in calls}
     assert READ_BY_NONE_ELSE[situation.__name__] <= made <= granted(POLICY)
 
