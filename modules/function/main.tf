@@ -70,17 +70,17 @@ locals {
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
           Resource = [var.table_arn, "${var.table_arn}/index/open"]
         },
-        # A step that waits gives its lease back meanwhile, and who ends the monitoring of a resource deletes the names by
-        # which events find it. Nothing else is ever deleted, no item of a containment either: the attributes by which an
-        # index finds one are removed instead. Without the test for Null, a request that names no key would pass the
-        # ForAllValues test.
+        # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
+        # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment
+        # either: the attributes by which an index finds one are removed instead. Without the test for Null, a request
+        # that names no key would pass the ForAllValues test.
         {
           Sid      = "Leases"
           Effect   = "Allow"
           Action   = "dynamodb:DeleteItem"
           Resource = var.table_arn
           Condition = {
-            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["RESOURCE#*", "WATCHED#*"] }
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }
             Null                      = { "dynamodb:LeadingKeys" = "false" }
           }
         },

@@ -37,17 +37,17 @@ locals {
           Action   = "dynamodb:Query"
           Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/open"]
         },
-        # A step that waits gives its lease back meanwhile, and who ends the monitoring of a resource deletes the names by
-        # which events find it. Nothing else is ever deleted, no item of a containment either: the attributes by which an
-        # index finds one are removed instead. Without the test for Null, a request that names no key would pass the
-        # ForAllValues test.
+        # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
+        # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment
+        # either: the attributes by which an index finds one are removed instead. Without the test for Null, a request
+        # that names no key would pass the ForAllValues test.
         {
           Sid      = "Leases"
           Effect   = "Allow"
           Action   = "dynamodb:DeleteItem"
           Resource = aws_dynamodb_table.incidents.arn
           Condition = {
-            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["RESOURCE#*", "WATCHED#*"] }
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }
             Null                      = { "dynamodb:LeadingKeys" = "false" }
           }
         },

@@ -11,21 +11,19 @@ from benchmarks.monitoring_cost import (
     CHECKS,
     DISPATCH,
     INVOCATION,
-    LOADS,
     MINUTES_A_DAY,
     PRICES,
     USD_A_DAY,
+    WITHIN_LIMIT,
     CheckFigures,
     Load,
-    batches_a_minute,
+    batches_a_day,
     day,
 )
 from tests.support.repository import ROOT
 
-OLD = [load for load in LOADS if "older than a week" in load.name]
 
-
-@pytest.mark.parametrize("load", OLD, ids=lambda load: f"{load.groups} groups")
+@pytest.mark.parametrize("load", WITHIN_LIMIT, ids=lambda load: f"{load.groups} groups")
 @pytest.mark.parametrize("playbook", CHECKS)
 def test_ten_thousand_old_containments_cost_less_than_a_dollar_a_day(
     load: Load, playbook: str
@@ -40,33 +38,31 @@ def test_the_limit_is_felt() -> None:
 
 
 def test_what_is_alone_in_its_group_has_an_invocation_of_its_own() -> None:
-    alone = Load("", containments=100, interval_minutes=360, groups=100)
-    assert batches_a_minute(alone) == pytest.approx(100 / 360, rel=0.01)
+    assert batches_a_day(Load("", containments=100, interval_minutes=360, groups=100)) == 400
 
 
 def test_what_is_due_together_shares_invocations() -> None:
-    few = Load("", containments=36_000, interval_minutes=360, groups=2)
-    assert batches_a_minute(few) == pytest.approx(2), "100 a minute, 50 of each group"
-    single = dataclasses.replace(few, groups=1)
-    assert batches_a_minute(single) == pytest.approx(2), "no batch is larger than 50"
+    """Eight batches of a group in an interval, unless there are more than 50 checks in each."""
+    assert batches_a_day(Load("", containments=100, interval_minutes=720, groups=1)) == 8 * 2
+    assert batches_a_day(Load("", containments=800, interval_minutes=720, groups=2)) == 8 * 2 * 2
+    assert batches_a_day(Load("", containments=5_000, interval_minutes=720, groups=1)) == 100 * 2
 
 
 def test_a_day_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     check = CheckFigures(3, seconds=0.5, reads=4, writes=2, log_bytes=1000, objects=1)
     monkeypatch.setattr(monitoring_cost, "CHECKS", {"made_up": check})
-    found = day(Load("", containments=144, interval_minutes=144, groups=1, playbook="made_up"))
-    invoked = -monitoring_cost.math.expm1(-1) * MINUTES_A_DAY
-    assert found.checks == MINUTES_A_DAY
-    assert found.batches == pytest.approx(invoked)
-    assert found.member_calls == pytest.approx(3 * MINUTES_A_DAY + invoked)
-    seconds = (0.5 + DISPATCH.seconds) * MINUTES_A_DAY + INVOCATION.seconds * invoked
+    found = day(Load("", containments=4, interval_minutes=144, groups=2, playbook="made_up"))
+    assert (found.checks, found.batches) == (40, 40)
+    assert found.member_calls == 3 * 40 + 40
+    dispatched = DISPATCH.seconds * MINUTES_A_DAY + 40 / 2
+    seconds = (check.seconds + INVOCATION.seconds) * 40 + dispatched
     assert found.quantities["compute"] == pytest.approx(seconds)
-    assert found.quantities["writes"] == 2 * MINUTES_A_DAY
+    assert found.quantities["writes"] == (2 + INVOCATION.writes) * 40
     assert found.quantities["transitions"] == 0
     parts = {name: PRICES[name].of(count) for name, count in found.quantities.items()}
     assert found.usd == pytest.approx(sum(parts.values()))
-    assert parts["writes"] == pytest.approx(2 * 1440 * 0.625 / 1_000_000)
-    assert parts["invocations"] == pytest.approx((1440 + invoked) * 0.20 / 1_000_000)
+    assert parts["writes"] == pytest.approx(160 * 0.625 / 1_000_000)
+    assert parts["invocations"] == pytest.approx((MINUTES_A_DAY + 40) * 0.20 / 1_000_000)
 
 
 def test_every_price_names_its_page() -> None:

@@ -95,9 +95,9 @@ run "every_job" {
     condition = alltrue([
       for policy in concat([for one in module.function : one.function_role_policy], [for name in ["incident", "watchdog"] : module.incident[0].policies[name]]) : [
         for s in jsondecode(policy).Statement : s.Condition if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "DeleteItem")
-      ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["RESOURCE#*", "WATCHED#*"] }, Null = { "dynamodb:LeadingKeys" = "false" } }]
+      ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }, Null = { "dynamodb:LeadingKeys" = "false" } }]
     ])
-    error_message = "Every function may delete leases and the names that events are looked up by, and nothing else."
+    error_message = "Every function may delete leases, slots of checks and the names that events are looked up by, and nothing else."
   }
   assert {
     condition     = keys(local.playbook_functions["ec2_instance"]) == ["act", "collect", "finish", "terminate"]
