@@ -21,8 +21,7 @@ SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
 # Zip -> its handler
 NOTIFYING = {"incident": "functions/incident.py", "watchdog": "functions/reconcile.py"}
-# Job -> its handler, and the module of a playbook that it loads by name. Without a module for
-# monitoring, a playbook's verification monitors it.
+# Job -> its handler, and the module of a playbook that it loads by name
 JOBS = {
     "playbook": ("functions/respond.py", "playbook.py"),
     "collect": ("functions/collect.py", "evidence/__init__.py"),
@@ -31,15 +30,17 @@ JOBS = {
     "terminate": ("functions/terminate.py", "terminate.py"),
     "monitor": ("functions/monitor.py", "monitor.py"),
 }
+# A playbook without a module of its own for these jobs does them with this one.
+INSTEAD = {"monitor": "playbook.py"}
 # Parsing a large model is most of a cold start, and no incident waits for the others: there a
 # model's size is not worth it.
 MODELS = {
     "playbook_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
-    "monitor_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
-    "monitor_iam_principal": ("dynamodb", "iam", "s3"),
     "collect_ec2_instance": (),
     "collect_iam_principal": (),
     "playbook_iam_principal": ("dynamodb", "iam", "s3"),
+    "monitor_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
+    "monitor_iam_principal": ("dynamodb", "iam", "s3"),
     "remediate_iam_principal": ("dynamodb",),
     "restore_iam_principal": ("dynamodb",),
 }
@@ -98,9 +99,9 @@ def contents() -> dict[str, list[str]]:
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
         for job, (handler, module) in JOBS.items():
             entry = f"playbooks/{playbook}/{module}"
-            if job == "monitor" and not (SOURCE / entry).is_file():
-                entry = f"playbooks/{playbook}/{JOBS['playbook'][1]}"
-            if (SOURCE / entry).is_file() and (SOURCE / handler).is_file():
+            if job in INSTEAD and not (SOURCE / entry).is_file():
+                entry = f"playbooks/{playbook}/{INSTEAD[job]}"
+            if (SOURCE / entry).is_file():
                 services = MODELS.get(f"{job}_{playbook}", SMALL)
                 own_models = {models[service] for service in services}
                 result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | own_models)
