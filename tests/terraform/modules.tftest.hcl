@@ -108,7 +108,7 @@ run "incident" {
     condition = alltrue([
       aws_cloudwatch_metric_alarm.overdue[0].alarm_name == "gdr-checks-overdue",
       aws_cloudwatch_metric_alarm.overdue[0].namespace == "GuardDutyResponse",
-      aws_cloudwatch_metric_alarm.overdue[0].metric_name == "ChecksOverdue",
+      aws_cloudwatch_metric_alarm.overdue[0].metric_name == "ChecksWaiting",
       aws_cloudwatch_metric_alarm.overdue[0].dimensions == tomap({ Deployment = var.name_prefix }),
       aws_cloudwatch_metric_alarm.overdue[0].period * aws_cloudwatch_metric_alarm.overdue[0].evaluation_periods == 3600,
       aws_cloudwatch_metric_alarm.overdue[0].statistic == "Minimum",
