@@ -115,6 +115,8 @@ DISPATCH = CheckFigures(
 )
 WAIT_SECONDS = 1.0  # of the reconciler, for each time that all slots are taken
 INDEX_ITEM_KB = 0.5
+# What it looks at each minute of what is due soon: so much of each shard at most
+SOON_MINUTES, FOUND = 360 * EARLY, 400
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,9 @@ def day(load: Load) -> Day:
         return float(sum(getattr(part, name) * count for part, count in parts))
 
     waiting = WAIT_SECONDS * batches / BATCHES_IN_FLIGHT
+    soon = min(SOON_MINUTES / load.interval_minutes, 1) * load.containments
     # An eventually consistent read of 8 KB is one unit.
-    index_reads = checks * INDEX_ITEM_KB / 8
+    index_reads = min(soon, FOUND * SHARDS) * INDEX_ITEM_KB / 8 * MINUTES_A_DAY
     quantities = {
         "invocations": batches + MINUTES_A_DAY,
         "compute": (total("seconds") + waiting) * MEMORY_GB,
