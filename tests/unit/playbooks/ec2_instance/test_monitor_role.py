@@ -27,14 +27,17 @@ POLICY = member_policy("ec2_instance", "monitor", MEMBER)
 
 
 def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
-    """An instance that has everything: what none of this reads, no instance's check reads."""
+    """An instance that has everything, of which nothing is known from planning: what none of this
+    reads, no instance's check reads.
+    """
     lab.options["disassociate_elastic_ip"] = True
     lab.build(interfaces=2, asg=True, targets=True, eip=True)
     target = lab.plan()
     assert lab.respond(target).status is Status.CONTAINED
     lab.calls.clear()
     lab.latency = 0.02
-    step, checks = ec2_instance.verify(lab.context(), dataclasses.replace(target, verify_only=True))
+    as_stored = dataclasses.replace(target, verify_only=True, scope={})
+    step, checks = ec2_instance.verify(lab.context(), as_stored)
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)
     assert refused(calls, POLICY, MEMBER) == []
