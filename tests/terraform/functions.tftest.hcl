@@ -151,7 +151,7 @@ run "one_function" {
       aws_lambda_function.this.function_name == "gdr-restore-ec2-instance",
       aws_lambda_function.this.handler == "guardduty_response.functions.restore.handler",
       aws_lambda_function.this.timeout == 120,
-      aws_lambda_function.this.reserved_concurrent_executions == -1,
+      coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1,
       length(aws_lambda_function_event_invoke_config.this) == 0,
       aws_lambda_function.this.environment[0].variables["GDR_PLAYBOOK"] == "ec2_instance",
       aws_lambda_function.this.environment[0].variables["GDR_RESPONDER_ROLE"] == "security/gdr-restorer-ec2-instance",
