@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.measure import Timed
 from tests.support.policy_oracle import decide
 from tests.support.repository import ROOT
 
@@ -24,7 +25,7 @@ _NAMES = {"UserName": "user", "RoleName": "role", "InstanceProfileName": "instan
 _ARNS = ("InstanceArn", "PermissionSetArn")
 
 
-class Call(Protocol):
+class Call(Timed, Protocol):
     """Declares a recorded AWS call (the labs' ``Call``)."""
 
     service: str
