@@ -56,9 +56,25 @@ locals {
       evidence_actions = ["s3:GetObject"]
       tells            = false
     }
+    monitor = {
+      handler          = "monitor"
+      member_role      = "monitor"
+      on               = [for name in local.playbooks_in_use : name]
+      name             = "monitor"
+      description      = "Verifies containments again, and starts the incident machine when something is lost."
+      alarm            = "Monitoring raised an error: containments may not have been checked. They are due again within minutes."
+      evidence_actions = ["s3:GetObject"]
+      tells            = false
+    }
   }
 
   more_statements = {
+    monitor = [{
+      Sid      = "AnswerALoss"
+      Effect   = "Allow"
+      Action   = "states:StartExecution"
+      Resource = try(module.incident[0].machine_arns.incident, "")
+    }]
     playbook  = []
     remediate = []
     restore   = []
@@ -98,10 +114,17 @@ locals {
 }
 
 locals {
-  # What containing and restoring may use outside the finding's account: one role in one account.
+  # playbook => the function that verifies its containments again
+  monitor_functions = {
+    for name in var.create ? local.playbooks_in_use : [] : name => module.function["${name}/monitor"].function_arn
+  }
+}
+
+locals {
+  # What containing, monitoring and restoring may use outside the finding's account: one role in one account.
   identity_center = var.playbooks.iam_principal.identity_center
   identity_center_roles = {
-    for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer" } :
+    for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer", "iam_principal/monitor" = "monitor" } :
     key => "${trimprefix(var.iam.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
   }
   identity_center_statements = {
@@ -175,7 +198,7 @@ module "function" {
   topic_keys         = local.topic_keys
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].name}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix
-  environment        = merge(module.incident[0].function_environment, { for key, role in local.identity_center_roles : "GDR_IDENTITY_CENTER_ROLE" => role if key == each.key })
+  environment        = merge(module.incident[0].function_environment, { for key, role in local.identity_center_roles : "GDR_IDENTITY_CENTER_ROLE" => role if key == each.key }, { for job in ["monitor"] : "GDR_INCIDENT_MACHINE_ARN" => module.incident[0].machine_arns.incident if job == each.value.job })
   table_arn          = module.incident[0].table_arn
   bucket_arn         = module.incident[0].bucket_arn
   alarm_topic_arn    = local.topic_arns.notifications
@@ -186,4 +209,8 @@ module "function" {
   functions          = var.functions
   log_retention_days = var.evidence.log_retention_days
   tags               = var.tags
+
+  # Monitoring is invoked as an event by the reconciler, all others by who waits for the answer.
+  asynchronous         = each.value.job == "monitor"
+  reserved_concurrency = each.value.job == "monitor" ? var.watch.reserved_concurrency : null
 }

@@ -28,6 +28,17 @@ locals {
   ]
 }
 
+locals {
+  # Release 0.1 knew one interval. Who has set it gets it for all three.
+  watch = {
+    first_day_minutes  = coalesce(var.watch.first_day_minutes, var.watch.minutes, 15)
+    first_week_minutes = coalesce(var.watch.first_week_minutes, var.watch.minutes, 60)
+    later_minutes      = coalesce(var.watch.later_minutes, var.watch.minutes, 360)
+    checks_in_flight   = var.watch.checks_in_flight
+    cloudtrail         = var.watch.cloudtrail
+  }
+}
+
 module "notifications" {
   source = "./modules/notifications"
   count  = var.create ? 1 : 0
@@ -63,6 +74,7 @@ module "incident" {
   paused             = var.paused
   act_patterns       = local.act_patterns
   playbook_functions = local.playbook_functions
+  monitor_functions  = local.monitor_functions
   zips = {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
@@ -76,7 +88,7 @@ module "incident" {
   iam                    = var.iam
   functions              = var.functions
   evidence               = var.evidence
-  watch                  = var.watch
+  watch                  = local.watch
   tags                   = var.tags
 }
 

@@ -134,9 +134,14 @@ output "terminate_function_arns" {
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "terminate" }
 }
 
+output "monitor_function_arns" {
+  description = "Maps each playbook in use to the ARN of the function that verifies its containments again."
+  value       = local.monitor_functions
+}
+
 output "member_role_trust" {
   description = <<-EOT
-    Maps responder, collector, remediator, restorer and terminator, and then a playbook, to the only principal that
+    Maps responder, collector, monitor, remediator, restorer and terminator, and then a playbook, to the only principal that
     those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and
     security_account_id.
   EOT

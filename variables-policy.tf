@@ -325,20 +325,46 @@ variable "forensics" {
 
 variable "watch" {
   description = <<-EOT
-    Monitors a contained resource until a person closes the incident. Containment is verified every so many minutes
-    and, with cloudtrail, at once when an API call that can undo it reaches this account's default event bus.
+    Monitors a contained resource until a person closes the incident. Containment is verified every first_day_minutes
+    (15) on the first day, every first_week_minutes (60) in the first week, every later_minutes (360) after that and,
+    with cloudtrail, at once when an API call that can undo it reaches this account's default event bus. minutes sets
+    every interval that is not named. At most checks_in_flight functions verify at the same time, each up to 50
+    resources; reserved_concurrency keeps that much of the account's concurrency for each of them, and limits it.
     If containment is lost, the status is BREACHED. In mode auto, the resource is contained again; otherwise the loss
     is escalated.
   EOT
   type = object({
-    minutes    = optional(number, 15)
-    cloudtrail = optional(bool, true)
+    minutes              = optional(number)
+    first_day_minutes    = optional(number)
+    first_week_minutes   = optional(number)
+    later_minutes        = optional(number)
+    checks_in_flight     = optional(number, 2)
+    reserved_concurrency = optional(number)
+    cloudtrail           = optional(bool, true)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = var.watch.minutes >= 1 && var.watch.minutes <= 1440 && floor(var.watch.minutes) == var.watch.minutes
-    error_message = "watch.minutes must be a whole number from 1 to 1440 (a day)."
+    condition = alltrue([
+      for minutes in [var.watch.minutes, var.watch.first_day_minutes, var.watch.first_week_minutes, var.watch.later_minutes] :
+      minutes == null ? true : minutes >= 1 && minutes <= 1440 && floor(minutes) == minutes
+    ])
+    error_message = "watch.minutes, first_day_minutes, first_week_minutes and later_minutes must be whole numbers from 1 to 1440 (a day), or left out."
+  }
+  validation {
+    condition = (
+      coalesce(var.watch.first_day_minutes, var.watch.minutes, 15) <= coalesce(var.watch.first_week_minutes, var.watch.minutes, 60)
+      && coalesce(var.watch.first_week_minutes, var.watch.minutes, 60) <= coalesce(var.watch.later_minutes, var.watch.minutes, 360)
+    )
+    error_message = "Checks become rarer with time: watch.first_day_minutes must not be above first_week_minutes (60 unless set), and that not above later_minutes (360 unless set). Set the later ones too, or minutes for all three."
+  }
+  validation {
+    condition     = var.watch.checks_in_flight >= 1 && var.watch.checks_in_flight <= 100 && floor(var.watch.checks_in_flight) == var.watch.checks_in_flight
+    error_message = "watch.checks_in_flight must be a whole number from 1 to 100: so many functions verify at the same time."
+  }
+  validation {
+    condition     = var.watch.reserved_concurrency == null ? true : var.watch.reserved_concurrency >= var.watch.checks_in_flight && floor(var.watch.reserved_concurrency) == var.watch.reserved_concurrency
+    error_message = "watch.reserved_concurrency must be a whole number not below watch.checks_in_flight (2 unless set), so that no check is throttled, or null: then nothing is reserved."
   }
 }

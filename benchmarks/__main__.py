@@ -6,7 +6,16 @@ from __future__ import annotations
 
 import argparse
 
-from . import cold, containment, credential, custodian, incident, planning, to_verdict
+from . import (
+    cold,
+    containment,
+    credential,
+    custodian,
+    incident,
+    monitoring_cost,
+    planning,
+    to_verdict,
+)
 from .measure import as_json, table
 
 
@@ -29,6 +38,7 @@ def main() -> int:
     figures += credential.credential(runs)
     beside_custodian = custodian.is_installed() and not arguments.quick
     figures += to_verdict.to_verdict(runs, beside_custodian)
+    figures += monitoring_cost.figures()
     if not arguments.quick and not arguments.no_sandbox:
         figures += planning.planning()
         figures += incident.incident()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
@@ -37,6 +38,16 @@ class Figure:
             limit = f"≤ {self.limit:g}"
             verdict = "PASS" if self.within_limit else "**FAIL**"
         return f"| {self.name} | {self.value:.4g} {self.unit} | {limit} | {verdict} | {self.note} |"
+
+
+class Timed(Protocol):
+    """Declares what has a beginning and an end, in seconds of some clock."""
+
+    @property
+    def start(self) -> float: ...
+
+    @property
+    def end(self) -> float: ...
 
 
 def table(figures: list[Figure]) -> str:

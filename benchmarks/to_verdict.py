@@ -8,7 +8,7 @@ import os
 import statistics
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from . import custodian
 from .cold import ZIP
 from .lambda_process import Function, Invocation, Json
-from .measure import Figure, environment, prepare_process
+from .measure import Figure, Timed, environment, prepare_process
 from .slow_aws import Call, SlowAws, serving
 from .victims import Victims, prepare
 from .walk_in_time import WalkInTime
@@ -127,7 +127,7 @@ def shifted(calls: list[Call], got: Invocation, now: float) -> list[Call]:
     ]
 
 
-def round_trips(calls: list[Call], until: float) -> int:
+def round_trips(calls: Sequence[Timed], until: float) -> int:
     """Count the longest chain of calls that ended by ``until`` and waited for one another."""
     chain, moment = 0, 0.0
     for call in sorted(calls, key=lambda call: call.end):

@@ -6,8 +6,10 @@ locals {
   name = "${var.name_prefix}-${var.job}-${local.slug}"
 
   member_role = "${trimprefix(var.iam.path, "/")}${var.name_prefix}-${var.member_role}-${local.slug}"
-  in_vpc      = length(var.functions.vpc.subnet_ids) > 0
-  org_only    = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
+  # Both roles may be in one account, so they never share a name.
+  role_name = var.job == var.member_role ? "${var.name_prefix}-${var.job}-function-${local.slug}" : local.name
+  in_vpc    = length(var.functions.vpc.subnet_ids) > 0
+  org_only  = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
 
   environment = merge(
     var.environment,
@@ -15,6 +17,7 @@ locals {
       GDR_PLAYBOOK       = var.playbook
       GDR_RESPONDER_ROLE = local.member_role
     },
+    var.member_role == "monitor" ? { GDR_MONITOR_ROLE = local.member_role } : {},
     var.topic_arns == null ? {} : {
       GDR_TOPIC_ARN            = var.topic_arns.notifications
       GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
@@ -67,15 +70,17 @@ locals {
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
           Resource = [var.table_arn, "${var.table_arn}/index/open"]
         },
-        # A step that waits gives its lease back meanwhile. Nothing else is ever deleted. Without the
-        # test for Null, a request that names no key would pass the ForAllValues test.
+        # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
+        # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment
+        # either: the attributes by which an index finds one are removed instead. Without the test for Null, a request
+        # that names no key would pass the ForAllValues test.
         {
           Sid      = "Leases"
           Effect   = "Allow"
           Action   = "dynamodb:DeleteItem"
           Resource = var.table_arn
           Condition = {
-            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" }
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }
             Null                      = { "dynamodb:LeadingKeys" = "false" }
           }
         },
@@ -144,7 +149,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name                 = local.name
+  name                 = local.role_name
   description          = "${var.description} May assume the ${var.member_role} role of ${var.playbook} and nothing else."
   path                 = var.iam.path
   permissions_boundary = var.iam.permissions_boundary
@@ -165,8 +170,8 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:reserved concurrency would take capacity from the account and could throttle the response
-  #checkov:skip=CKV_AWS_116:invoked synchronously, by the state machine that records every error or by a person who sees it
+  #checkov:skip=CKV_AWS_115:reserved concurrency takes capacity from the account and can throttle the response: by option, of monitoring alone
+  #checkov:skip=CKV_AWS_116:invoked synchronously, by the state machine that records every error or by a person who sees it; what monitoring loses is due again
   #checkov:skip=CKV_AWS_117:a VPC is the caller's choice (functions.vpc); the function talks to AWS APIs only
   #checkov:skip=CKV_AWS_272:the zip is built reproducibly and committed; its hash is in the plan
   function_name    = local.name
@@ -181,6 +186,8 @@ resource "aws_lambda_function" "this" {
   source_code_hash = filebase64sha256(var.zip)
   kms_key_arn      = var.kms_key_arn
   tags             = var.tags
+
+  reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
     variables = local.environment
@@ -205,6 +212,15 @@ resource "aws_lambda_function" "this" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+# A batch that failed is not repeated by Lambda: its claims end, and the reconciler gives it out again.
+resource "aws_lambda_function_event_invoke_config" "this" {
+  count = var.asynchronous ? 1 : 0
+
+  function_name                = aws_lambda_function.this.function_name
+  maximum_event_age_in_seconds = 300
+  maximum_retry_attempts       = 0
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {

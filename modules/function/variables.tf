@@ -5,7 +5,7 @@ variable "playbook" {
 }
 
 variable "job" {
-  description = "The part of the function's name after name_prefix: playbook, collect, remediate, restore or terminate."
+  description = "The part of the function's name after name_prefix: playbook, collect, remediate, restore, terminate or monitor."
   type        = string
   nullable    = false
 }
@@ -17,7 +17,7 @@ variable "handler" {
 }
 
 variable "member_role" {
-  description = "The only kind of member role that the function may assume: responder, collector, remediator, restorer or terminator."
+  description = "The only kind of member role that the function may assume: responder, collector, remediator, restorer, terminator or monitor."
   type        = string
   nullable    = false
 }
@@ -87,6 +87,19 @@ variable "alarm_topic_arn" {
   description = "Topic the error alarm goes to."
   type        = string
   nullable    = false
+}
+
+variable "asynchronous" {
+  description = "Whether the function is invoked as an event. What fails is then not repeated by Lambda."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "reserved_concurrency" {
+  description = "Number of executions that the account keeps for the function, which is also its limit; null: none are kept."
+  type        = number
+  default     = null
 }
 
 variable "topic_arns" {

@@ -60,6 +60,26 @@ locals {
   }
 }
 
+# Also a metric in the watchdog's log: how many checks are due that a minute was not enough for. An hour of that is longer
+# than the backlog of an ordinary failure takes.
+resource "aws_cloudwatch_metric_alarm" "overdue" {
+  count = local.watching ? 1 : 0
+
+  alarm_name          = "${var.name_prefix}-checks-overdue"
+  alarm_description   = "Checks of containments have been overdue for an hour, more of them than can be made: nobody may notice that a containment is lost. Read /aws/lambda/${var.name_prefix}-watchdog and /aws/lambda/${var.name_prefix}-monitor-*, and raise watch.checks_in_flight if there is no error."
+  namespace           = "GuardDutyResponse"
+  metric_name         = "ChecksWaiting"
+  dimensions          = { Deployment = var.name_prefix }
+  statistic           = "Minimum"
+  period              = 300
+  evaluation_periods  = 12
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  tags                = var.tags
+}
+
 resource "aws_cloudwatch_metric_alarm" "outbox" {
   for_each = local.outbox_alarms
 

@@ -1,6 +1,6 @@
 # Two functions. The function "incident" keeps the record, notifies people and settles verdicts; it never changes a
 # resource. The function "watchdog" is the reconciler: it notices failed executions, incidents without progress, and
-# events that were not delivered.
+# events that were not delivered, and it gives out the checks of monitoring.
 
 locals {
   watchdog_timeout_seconds = 120
@@ -20,7 +20,8 @@ locals {
     watchdog = "GuardDuty response: nothing ends in silence."
   }
 
-  # The permissions of both functions. Neither may assume a role or invoke a function.
+  # The permissions of both functions. Neither may assume a role, and only the watchdog may invoke functions: those that
+  # verify.
   shared_statements = {
     for name in keys(local.function_names) : name => concat(
       [
@@ -36,15 +37,17 @@ locals {
           Action   = "dynamodb:Query"
           Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/open"]
         },
-        # A step that waits gives its lease back meanwhile. Nothing else is ever deleted. Without the
-        # test for Null, a request that names no key would pass the ForAllValues test.
+        # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
+        # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment
+        # either: the attributes by which an index finds one are removed instead. Without the test for Null, a request
+        # that names no key would pass the ForAllValues test.
         {
           Sid      = "Leases"
           Effect   = "Allow"
           Action   = "dynamodb:DeleteItem"
           Resource = aws_dynamodb_table.incidents.arn
           Condition = {
-            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" }
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }
             Null                      = { "dynamodb:LeadingKeys" = "false" }
           }
         },
@@ -157,6 +160,21 @@ locals {
           Action   = "sqs:SendMessage"
           Resource = aws_sqs_queue.dead_letters.arn
         },
+        ], [
+        for statement in [
+          {
+            Sid      = "ChecksThatAreDue"
+            Effect   = "Allow"
+            Action   = "dynamodb:Query"
+            Resource = "${aws_dynamodb_table.incidents.arn}/index/due"
+          },
+          {
+            Sid      = "GiveOutChecks"
+            Effect   = "Allow"
+            Action   = "lambda:InvokeFunction"
+            Resource = values(var.monitor_functions)
+          },
+        ] : statement if length(var.monitor_functions) > 0
       ])
     })
   }
@@ -166,15 +184,24 @@ locals {
       GDR_TOPIC_ARN            = var.topic_arns.notifications
       GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
     }
-    watchdog = {
-      GDR_TOPIC_ARN            = var.topic_arns.notifications
-      GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
-      GDR_INCIDENT_MACHINE_ARN = local.machine_arns.incident
-      GDR_NOTICE_MACHINE_ARN   = local.machine_arns.notice
-      GDR_DEAD_LETTERS_URL     = aws_sqs_queue.dead_letters.url
-      # topic => the number of confirmed subscriptions below which there is an alarm
-      GDR_EXPECTED_SUBSCRIPTIONS = jsonencode(var.expected_subscriptions)
-    }
+    watchdog = merge(
+      {
+        GDR_TOPIC_ARN            = var.topic_arns.notifications
+        GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
+        GDR_INCIDENT_MACHINE_ARN = local.machine_arns.incident
+        GDR_NOTICE_MACHINE_ARN   = local.machine_arns.notice
+        GDR_DEAD_LETTERS_URL     = aws_sqs_queue.dead_letters.url
+        # topic => the number of confirmed subscriptions below which there is an alarm
+        GDR_EXPECTED_SUBSCRIPTIONS = jsonencode(var.expected_subscriptions)
+      },
+      length(var.monitor_functions) == 0 ? {} : {
+        # playbook => the function that verifies its containments
+        GDR_MONITOR_FUNCTIONS = jsonencode(var.monitor_functions)
+        # minutes between two checks, by the age of a containment
+        GDR_MONITOR_INTERVALS = jsonencode({ first_day = var.watch.first_day_minutes, first_week = var.watch.first_week_minutes, later = var.watch.later_minutes })
+        GDR_MONITOR_IN_FLIGHT = tostring(var.watch.checks_in_flight)
+      },
+    )
   }
 }
 

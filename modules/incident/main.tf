@@ -58,6 +58,14 @@ resource "aws_dynamodb_table" "incidents" {
     name = "written_at"
     type = "S"
   }
+  attribute {
+    name = "due_shard"
+    type = "S"
+  }
+  attribute {
+    name = "due_at"
+    type = "S"
+  }
 
   # This index is sparse: incidents in progress have the value 1, and monitored incidents have the value held. The
   # reconciler and monitoring therefore read only those.
@@ -76,6 +84,16 @@ resource "aws_dynamodb_table" "incidents" {
     range_key          = "written_at"
     projection_type    = "INCLUDE"
     non_key_attributes = ["topic", "incident_id", "reason", "event", "status", "subject", "attributes", "actors", "resource", "group", "hold_until", "sending_until", "tries", "error"]
+  }
+
+  # This index is sparse: it has the containments that are monitored, by the time of their next check. The hash key is a
+  # number from 0 to 7 by the resource's ARN, so that no partition takes every check (docs/decisions/0032).
+  global_secondary_index {
+    name               = "due"
+    hash_key           = "due_shard"
+    range_key          = "due_at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["arn", "generation", "account_id", "region", "playbook", "opened_at", "claimed_until"]
   }
 
   ttl {

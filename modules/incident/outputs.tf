@@ -13,6 +13,11 @@ output "notice_state_machine_arn" {
   value       = aws_sfn_state_machine.this["notice"].arn
 }
 
+output "machine_arns" {
+  description = "Maps incident and notice to the ARN of the state machine. Known before the state machines exist, which need the functions."
+  value       = local.machine_arns
+}
+
 output "table_name" {
   description = "Name of the incident table."
   value       = aws_dynamodb_table.incidents.name

@@ -94,9 +94,12 @@ resource "aws_cloudwatch_event_rule" "watch" {
   count = local.watching ? 1 : 0
 
   name                = "${var.name_prefix}-watch"
-  description         = "Containment that stands is read back."
-  schedule_expression = var.watch.minutes == 1 ? "rate(1 minute)" : "rate(${var.watch.minutes} minutes)"
+  description         = "Checks of containments that are due."
+  schedule_expression = "rate(1 minute)"
   tags                = var.tags
+
+  # The watchdog of an earlier release checks everything at each event: it is updated before they come every minute.
+  depends_on = [aws_lambda_function.this]
 }
 
 resource "aws_cloudwatch_event_rule" "changes" {
@@ -117,7 +120,7 @@ resource "aws_cloudwatch_event_target" "this" {
   role_arn  = each.value.role_arn
   input     = contains(["sweeper", "outbox"], each.key) ? jsonencode({ source = "guardduty-response.${each.key}" }) : null
 
-  # The id of the event names the rechecks that it starts, so a second delivery starts none.
+  # The id of the event names what it starts, so a second delivery starts nothing.
   dynamic "input_transformer" {
     for_each = each.key == "watch" ? ["$.id"] : []
 

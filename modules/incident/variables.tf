@@ -40,6 +40,13 @@ variable "playbook_functions" {
   nullable    = false
 }
 
+variable "monitor_functions" {
+  description = "Maps each playbook in use to the ARN of the function that verifies its containments again."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "zips" {
   description = "Paths of the functions' zips."
   type        = object({ incident = string, watchdog = string })
@@ -61,20 +68,19 @@ variable "look_after_seconds" {
 
 variable "watch" {
   description = <<-EOT
-    How containment is monitored: every so many minutes and, with cloudtrail, at once when an API call that can undo
-    it appears on this account's default event bus.
+    How containment is monitored: minutes between two checks by the age of the containment, the number of functions
+    that check at the same time and, with cloudtrail, at once when an API call that can undo it appears on this
+    account's default event bus.
   EOT
   type = object({
-    minutes    = optional(number, 15)
-    cloudtrail = optional(bool, true)
+    first_day_minutes  = optional(number, 15)
+    first_week_minutes = optional(number, 60)
+    later_minutes      = optional(number, 360)
+    checks_in_flight   = optional(number, 2)
+    cloudtrail         = optional(bool, true)
   })
   default  = {}
   nullable = false
-
-  validation {
-    condition     = var.watch.minutes >= 1 && var.watch.minutes <= 1440 && floor(var.watch.minutes) == var.watch.minutes
-    error_message = "watch.minutes is a whole number from 1 to 1440."
-  }
 }
 
 variable "topic_arns" {

@@ -1,7 +1,7 @@
 # Computes what the roles of a member account are, without creating any. responder-role creates them with Terraform,
 # and responder-stackset writes them into a CloudFormation template (docs/decisions/0017). Each playbook has one role
-# for each job (contain and collect; restore, eradicate and terminate if switched on). Only the function of that job
-# in the security account can assume it.
+# for each job (contain, collect and monitor; restore, eradicate and terminate if switched on). Only the function of
+# that job in the security account can assume it.
 
 locals {
   iam_arn = "arn:${var.partition}:iam::${var.account_id}"
@@ -13,16 +13,23 @@ locals {
     remediator = { function = "remediate", sid = "RemediateFunction", playbooks = var.remediate, may = "undoing what a contained principal did in this account" }
     restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
+    # The role of this function has another name than the function: in one account, the two roles would have the same.
+    monitor = { function = "monitor-function", sid = "MonitorFunction", playbooks = var.playbooks, may = "what monitoring may read in this account" }
   }
 
-  # Roles of the Identity Center account. They exist beside the roles of playbooks that change that account's own
-  # resources.
+  # Roles of the Identity Center account. They exist beside the roles of playbooks for that account's own resources.
   identity_center_kinds = {
     identity-center-responder = {
       function  = "playbook"
       sid       = "PlaybookFunction"
       playbooks = var.identity_center ? ["iam_principal"] : []
       may       = "what the playbook may do in Identity Center"
+    }
+    identity-center-monitor = {
+      function  = "monitor-function"
+      sid       = "MonitorFunction"
+      playbooks = var.identity_center ? ["iam_principal"] : []
+      may       = "what monitoring may read in Identity Center"
     }
     identity-center-restorer = {
       function  = "restore"

@@ -23,6 +23,9 @@ account_remediations = {
 # Many incidents come within a minute here; tests/unit/functions/test_burst.py is about pacing.
 notifications = { messages_a_minute = 10000 }
 
+# Checks come when a test lets them be due.
+watch = { minutes = 1440 }
+
 minimum_severity = { auto = 5, approve = 4 }
 
 guardrails = {

@@ -51,6 +51,7 @@ EVIDENCE = {
 # How much faster than AWS time passes: Wait states and retries; time-outs; every 5-minute schedule
 # each 3 s.
 WAITS, TIMEOUTS, RATES = 0.05, 0.05, 0.01
+CHECK_RATES = 1 / 30  # the schedule of each minute comes every 2 s
 PATIENCE = 2  # other tests run beside these on the same cores
 
 
@@ -204,9 +205,36 @@ class World(Resources):
         name = of if isinstance(of, str) else str(of.incident_id)
         return self.incidents.get(name)
 
+    def due(self, name: str) -> list[Json]:
+        """The raw items that say when an incident's containments are checked next."""
+        arns = sorted({target["arn"] for target in self.incident(name)["targets"]})
+        found = [item for arn in arns for item in self.items(f"CONTAINMENT#{arn}")]
+        return [item for item in found if "due_at" in item]
+
+    def check_now(self, name: str, seconds: float = 60) -> None:
+        """Lets an incident's containments be due, and waits until they were checked."""
+        dynamodb, table = self.client("dynamodb", SECURITY), self.outputs["table_name"]
+        past = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
+        for item in self.until(lambda: self.due(name), f"checks of {name} are planned"):
+            dynamodb.update_item(
+                TableName=table,
+                Key={key: item[key] for key in ("pk", "sk")},
+                UpdateExpression="SET due_at = :past REMOVE claimed_until",
+                ExpressionAttributeValues={":past": {"S": past}},
+            )
+        self.clock(rates=CHECK_RATES)
+        try:
+            self.until(
+                lambda: all(item["due_at"]["S"] > past for item in self.due(name)),
+                f"{name} is checked",
+                seconds,
+            )
+        finally:
+            self.clock(rates=1)
+
     def checks(self, name: str) -> list[Json]:
-        """The executions that checked an incident's containment, newest first: {name,
-        executionArn, status, …}.
+        """The executions that answered a loss of an incident's containment, newest first: {name,
+        executionArn, status, …}. A check that finds nothing lost starts none.
         """
         machine = self.outputs["incident_state_machine_arn"]
         found = self.client("stepfunctions", SECURITY).list_executions(stateMachineArn=machine)[

@@ -29,11 +29,18 @@ FUNCTIONS = {
         COMMON
         | TOPICS
         | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}
-        | {"GDR_EXPECTED_SUBSCRIPTIONS"},
+        | {"GDR_EXPECTED_SUBSCRIPTIONS"}
+        | {"GDR_MONITOR_FUNCTIONS", "GDR_MONITOR_INTERVALS", "GDR_MONITOR_IN_FLIGHT"},
     ),
     "playbook-ec2-instance": (
         "playbook_ec2_instance",
         COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"},
+    ),
+    "monitor-ec2-instance": (
+        "monitor_ec2_instance",
+        COMMON
+        | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_MONITOR_ROLE", "GDR_ORGANIZATION_ID"}
+        | {"GDR_INCIDENT_MACHINE_ARN"},
     ),
     "restore-ec2-instance": (
         "restore_ec2_instance",
@@ -64,7 +71,9 @@ def test_functions_run_the_committed_zips_with_terraforms_environment(
     assert set(variables) - {"GDR_ORGANIZATION_ID"} == wanted - {"GDR_ORGANIZATION_ID"}
     assert variables["GDR_CONFIG_SHA256"] == world.outputs["config_sha256"]
     assert variables["GDR_TABLE"] == world.outputs["table_name"]
-    assert shown["Role"].endswith(f"/{PREFIX}-{name}")
+    # Only monitoring's member role has the name of its function.
+    role = name.replace("monitor-", "monitor-function-")
+    assert shown["Role"].endswith(f"/{PREFIX}-{role}")
 
 
 def test_the_document_is_the_one_that_is_pinned(world: World) -> None:

@@ -26,6 +26,15 @@ pytestmark = pytest.mark.proof  # an apply of each release
 APPROVE, DRY_RUN = "UnauthorizedAccess:EC2/TorClient", "Trojan:EC2/DNSDataExfiltration"
 OTHER = "CryptoCurrency:EC2/BitcoinTool.B"  # a second finding about the same instance
 CONTAINED = ("kept", "linked", "undone")
+PLAYBOOKS = ("ec2_instance", "iam_principal")
+MONITOR = (
+    "aws_cloudwatch_log_group.this",
+    "aws_cloudwatch_metric_alarm.errors",
+    "aws_iam_role.this",
+    "aws_iam_role_policy.this",
+    "aws_lambda_function.this",
+    "aws_lambda_function_event_invoke_config.this[0]",
+)
 WAITING = ("approved", "rejected")
 
 
@@ -108,18 +117,11 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
 
 
 def _scheduled_recheck(done: Upgraded, name: str) -> Json:
-    """Lets the watcher's schedule come, until it has rechecked an incident; returns that."""
+    """Lets an incident be checked, once the reconciler has taken it up; returns the incident."""
     world, incident_id = done.world, done.names[name]
-    before = len(world.checks(incident_id))
-    world.clock(long_rates=6 / 900)
-    try:
-        world.until(
-            lambda: len(world.checks(incident_id)) > before,
-            f"{name} is rechecked",
-            60,
-        )
-    finally:
-        world.clock(long_rates=1)
+    with world.sweeping():
+        world.until(lambda: world.due(incident_id), f"checks of {name} are planned", 60)
+    world.check_now(incident_id)
     for each in done.names.values():
         world.quiet(each)
     return world.incident(incident_id)
@@ -165,9 +167,11 @@ def test_release_0_1_0_did_its_work(upgraded: Upgraded) -> None:
 def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     changed = [change for change in upgraded.changes if change["actions"] != ["create"]]
     assert [change for change in changed if change["actions"] != ["update"]] == []
+    members = ("module.member.", "module.second_member.")
     types = {str(change["address"]).rsplit(".", 2)[-2] for change in changed}
     assert types == {
-        "aws_dynamodb_table",  # an index more
+        "aws_cloudwatch_event_rule",  # checks are given out every minute
+        "aws_dynamodb_table",  # two indexes more
         "aws_iam_role",
         "aws_iam_role_policy",
         "aws_lambda_function",
@@ -175,14 +179,21 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     }
     roles = [change for change in changed if ".aws_iam_role." in change["address"]]
     assert {text for role in roles for text in role["changed"]} == {"description"}
-    assert all(str(change["address"]).startswith("module.security.") for change in changed), (
-        "the member accounts need no apply"
-    )
+    of_members = [change for change in changed if str(change["address"]).startswith(members)]
+    assert {str(change["address"]).split("[")[0].split(".", 2)[2] for change in of_members} <= {
+        "aws_iam_role_policy.member"  # what may not be changed has more names
+    }
     created = {
         str(change["address"]) for change in upgraded.changes if change["actions"] == ["create"]
     }
+    for address in {address for address in created if address.startswith(members)}:
+        assert '.member["monitor/' in address
+        created.remove(address)
     incident = "module.security.module.incident[0]"
+    monitors = [f'module.security.module.function["{name}/monitor"]' for name in PLAYBOOKS]
     assert created == {
+        *(f"{monitor}.{resource}" for monitor in monitors for resource in MONITOR),
+        f"{incident}.aws_cloudwatch_metric_alarm.overdue[0]",
         f"{incident}.aws_dynamodb_table_item.control",
         f"{incident}.aws_dynamodb_table_item.document",
         f"{incident}.terraform_data.config",
@@ -234,7 +245,8 @@ def test_the_watcher_finds_that_containment_still_stands(upgraded: Upgraded) -> 
     snapshots, messages = _snapshots(world, victim), world.notified(upgraded.names["kept"])
     incident = _scheduled_recheck(upgraded, "kept")
     meta = upgraded.meta("kept")
-    assert (incident["status"], "checked_at" in meta) == ("CONTAINED", True)
+    assert incident["status"] == "CONTAINED"
+    assert world.checks(upgraded.names["kept"]) == [], "nothing was lost, so nothing was started"
     assert "unverified" not in meta and "not verified" not in events(incident)
     assert_network_closed(world, victim)
     assert _snapshots(world, victim) == snapshots, "no second set"

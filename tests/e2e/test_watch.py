@@ -4,9 +4,8 @@ again or escalated.
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -22,35 +21,8 @@ APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
 @pytest.fixture(autouse=True)
 def _heard(world: World) -> None:
-    """CloudTrail tells, and the forwarder sends it on; what other tests have left is watched no
-    longer.
-    """
-    dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
-    request = {":held": {"S": "held"}}
-    for record in dynamodb.query(
-        TableName=table,
-        IndexName="open",
-        KeyConditionExpression="#o = :held",
-        ExpressionAttributeNames={"#o": "open"},
-        ExpressionAttributeValues=request,
-    )["Items"]:
-        dynamodb.update_item(
-            TableName=table,
-            Key={name: record[name] for name in ("pk", "sk")},
-            UpdateExpression="REMOVE #o",
-            ExpressionAttributeNames={"#o": "open"},
-        )
+    """CloudTrail tells, and the forwarder sends it on."""
     world.clock(trail=1)
-
-
-@contextmanager
-def _scheduled(world: World) -> Iterator[None]:
-    """The 15-minute schedule comes every 6 s meanwhile."""
-    world.clock(long_rates=6 / 900)
-    try:
-        yield
-    finally:
-        world.clock(long_rates=1)
 
 
 def _contained(world: World, victim: Victim, kind: str | None = None) -> str:
@@ -128,8 +100,8 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     done = undo_containment.undo(world.known, world.incident(name))
     assert world.look(victim).interfaces[done.interface] == done.groups
     assert world.checks(name) == []
-    with _scheduled(world):
-        incident = _again(world, name)
+    world.check_now(name)
+    incident = _again(world, name)
     assert_network_closed(world, victim)
     assert [actor["who"] for actor in incident["targets"][0]["breach"]["by"]] == [done.who]
     assert done.who in next(
@@ -144,12 +116,9 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
     name = _contained(world, victim, APPROVE)
     done = undo_containment.undo(world.known, world.incident(name))
     world.until(lambda: world.incident(name)["status"] == "BREACHED", "it is breached")
-    with _scheduled(world):
-        world.until(
-            lambda: len(world.checks(name)) >= 3,
-            "it is checked again",
-            60,
-        )
+    for _ in range(2):
+        world.quiet(name)
+        world.check_now(name)
     world.quiet(name)
     assert world.look(victim).interfaces[done.interface] == done.groups
     incident = world.incident(name)
@@ -173,20 +142,32 @@ def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
     victim = world.plain()
     name = _contained(world, victim)
     notified, timeline = world.notified(name), events(world.incident(name))
-    with _scheduled(world):
-        world.until(
-            lambda: "checked_at" in _meta(world, name),
-            "it is checked",
-            60,
-        )
-    world.quiet(name)
+    world.check_now(name)
+    assert world.checks(name) == [], "no execution, so no state transition"
+    assert (world.notified(name), events(world.incident(name))) == (notified, timeline)
+    assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == []
+    [due] = world.due(name)
+    assert "claimed_until" not in due, "it is free for the next check"
+    assert_network_closed(world, victim)
+
+
+def test_a_person_may_have_it_verified_by_the_machine(world: World) -> None:
+    name = _contained(world, world.plain())
+    notified, timeline = world.notified(name), events(world.incident(name))
+    execution = world.client("stepfunctions", SECURITY).start_execution(
+        stateMachineArn=world.outputs["incident_state_machine_arn"],
+        input=json.dumps({"watch": {"incident_id": name, "why": "a person"}}),
+    )["executionArn"]
+    started = Execution(world.aws, execution)
+    world.until(lambda: started.status() != "RUNNING", "it is verified", 60)
+    assert started.status() == "SUCCEEDED"
     assert (world.notified(name), events(world.incident(name))) == (notified, timeline)
     assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], (
         "the lease is given back"
     )
-    transitions = Execution(world.aws, world.checks(name)[-1]["executionArn"]).transitions()
-    assert transitions <= 15, "docs/watch.md tells what a check costs"
-    print(f"state transitions of a check: {transitions}")
+    transitions = started.transitions()
+    assert transitions <= 15, "docs/watch.md tells what a verification in the machine costs"
+    print(f"state transitions of a recheck: {transitions}")
 
 
 def test_a_closed_incident_is_watched_no_longer(
@@ -197,20 +178,16 @@ def test_a_closed_incident_is_watched_no_longer(
     assert cli.main(["close", name]) == 0
     assert cli.main(["breach", name]) == 0
     assert "back into" in capsys.readouterr().out
-    with _scheduled(world):
-        world.until(
-            lambda: world.checks(watched),
-            "the other one is checked",
-            60,
-        )
+    assert world.due(name) == []
+    world.check_now(watched)
     assert world.checks(name) == []
     assert list(world.look(victim).interfaces.values()) == [[victim.security_group]]
     assert world.incident(name)["status"] == "CLOSED"
 
 
 def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
-    """Checks begin all the time while a slow restore is at work: none calls it a breach, and
-    none contains again.
+    """A check comes while a slow restore is at work: it does not call that a breach, and does not
+    contain again.
     """
     victim = world.plain(interfaces=2)
     name = _contained(world, victim)
@@ -230,14 +207,14 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
                 assert "is being worked on" in str(refused)
 
     thread = threading.Thread(target=restore)
-    with _scheduled(world):
-        thread.start()
-        world.until(
-            lambda: world.checks(name),
-            "it is checked meanwhile",
-            60,
-        )
-        thread.join()
+    thread.start()
+    world.until(
+        lambda: world.hits("ModifyNetworkInterfaceAttribute", victim.interfaces[0]),
+        "it is being restored",
+        60,
+    )
+    world.check_now(name)
+    thread.join()
     world.quiet(name)
     assert answers[0]["status"] == "RESTORED"
     assert world.look(victim).interfaces == victim.groups

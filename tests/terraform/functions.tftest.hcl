@@ -21,13 +21,14 @@ run "every_job" {
 
   assert {
     condition = keys(module.function) == [
-      "ec2_instance/collector", "ec2_instance/playbook", "ec2_instance/restore", "ec2_instance/terminate",
+      "ec2_instance/collector", "ec2_instance/monitor", "ec2_instance/playbook", "ec2_instance/restore", "ec2_instance/terminate",
     ]
     error_message = "Every job that is switched on must have a function of its own."
   }
   assert {
     condition = { for key, one in module.function : key => one.member_role } == {
       "ec2_instance/collector" = "security/gdr-collector-ec2-instance"
+      "ec2_instance/monitor"   = "security/gdr-monitor-ec2-instance"
       "ec2_instance/playbook"  = "security/gdr-responder-ec2-instance"
       "ec2_instance/restore"   = "security/gdr-restorer-ec2-instance"
       "ec2_instance/terminate" = "security/gdr-terminator-ec2-instance"
@@ -52,9 +53,25 @@ run "every_job" {
     condition = alltrue([
       for key, one in module.function : alltrue([
         for forbidden in ["lambda:", "states:StartExecution", "ec2:", "\"iam:"] : !strcontains(one.function_role_policy, forbidden)
+        if !(forbidden == "states:StartExecution" && key == "ec2_instance/monitor")
       ])
     ])
     error_message = "A function may do nothing itself: it acts through its member role."
+  }
+  assert {
+    condition = [
+      for s in jsondecode(module.function["ec2_instance/monitor"].function_role_policy).Statement : s.Resource if strcontains(jsonencode(s.Action), "states:StartExecution")
+    ] == [module.incident[0].machine_arns.incident]
+    error_message = "Monitoring must start the incident machine when a containment is lost, and no other."
+  }
+  assert {
+    condition = alltrue([
+      module.function["ec2_instance/monitor"].environment["GDR_MONITOR_ROLE"] == "security/gdr-monitor-ec2-instance",
+      module.function["ec2_instance/monitor"].environment["GDR_INCIDENT_MACHINE_ARN"] == module.incident[0].machine_arns.incident,
+      [for key, one in module.function : key if contains(keys(one.environment), "GDR_MONITOR_ROLE") || contains(keys(one.environment), "GDR_INCIDENT_MACHINE_ARN")] == ["ec2_instance/monitor"],
+      output.monitor_function_arns == { ec2_instance = module.function["ec2_instance/monitor"].function_arn },
+    ])
+    error_message = "Monitoring must know its member role and the incident machine, and no other function either."
   }
   assert {
     condition = {
@@ -67,19 +84,20 @@ run "every_job" {
       }
       } == {
       playbook  = { tells = false, reads = true, writes = true, tools = false, outbox = false }
+      monitor   = { tells = false, reads = true, writes = false, tools = false, outbox = false }
       collector = { tells = false, reads = true, writes = true, tools = true, outbox = false }
       restore   = { tells = true, reads = true, writes = true, tools = false, outbox = true }
       terminate = { tells = false, reads = true, writes = false, tools = false, outbox = false }
     }
-    error_message = "Only restore may tell people and write to the outbox, only the collector may read tools, terminate may write nothing. All must read: a state before over 64 KB is in the bucket."
+    error_message = "Only restore may tell people and write to the outbox, only the collector may read tools, terminate and monitoring may write nothing. All must read: a state before over 64 KB is in the bucket."
   }
   assert {
     condition = alltrue([
       for policy in concat([for one in module.function : one.function_role_policy], [for name in ["incident", "watchdog"] : module.incident[0].policies[name]]) : [
         for s in jsondecode(policy).Statement : s.Condition if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "DeleteItem")
-      ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" }, Null = { "dynamodb:LeadingKeys" = "false" } }]
+      ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }, Null = { "dynamodb:LeadingKeys" = "false" } }]
     ])
-    error_message = "Every function may delete leases, and nothing else."
+    error_message = "Every function may delete leases, slots of checks and the names that events are looked up by, and nothing else."
   }
   assert {
     condition     = keys(local.playbook_functions["ec2_instance"]) == ["act", "collect", "finish", "terminate"]
@@ -96,7 +114,7 @@ run "terminate_is_off" {
   }
 
   assert {
-    condition     = keys(module.function) == ["ec2_instance/collector", "ec2_instance/playbook"] && keys(local.playbook_functions["ec2_instance"]) == ["act", "collect", "finish"]
+    condition     = keys(module.function) == ["ec2_instance/collector", "ec2_instance/monitor", "ec2_instance/playbook"] && keys(local.playbook_functions["ec2_instance"]) == ["act", "collect", "finish"]
     error_message = "Without finish = terminate nothing that terminates may exist."
   }
 }
@@ -133,6 +151,8 @@ run "one_function" {
       aws_lambda_function.this.function_name == "gdr-restore-ec2-instance",
       aws_lambda_function.this.handler == "guardduty_response.functions.restore.handler",
       aws_lambda_function.this.timeout == 120,
+      coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1,
+      length(aws_lambda_function_event_invoke_config.this) == 0,
       aws_lambda_function.this.environment[0].variables["GDR_PLAYBOOK"] == "ec2_instance",
       aws_lambda_function.this.environment[0].variables["GDR_RESPONDER_ROLE"] == "security/gdr-restorer-ec2-instance",
       aws_lambda_function.this.environment[0].variables["GDR_ORGANIZATION_ID"] == "o-a1b2c3d4e5",
@@ -143,5 +163,54 @@ run "one_function" {
       aws_cloudwatch_metric_alarm.errors.alarm_actions == toset(["arn:aws:sns:eu-central-1:111111111111:gdr-notifications"]),
     ])
     error_message = "A function must carry the agreed names, path, boundary and environment."
+  }
+}
+
+run "one_function_for_events" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    playbook           = "ec2_instance"
+    job                = "monitor"
+    handler            = "monitor"
+    member_role        = "monitor"
+    description        = "Undoes."
+    alarm              = "Something is wrong."
+    evidence_actions   = ["s3:GetObject"]
+    zip                = "lambda_src/dist/playbook_ec2_instance.zip"
+    environment        = { GDR_TABLE = "gdr-incidents", GDR_BUCKET = "b", GDR_CONFIG_SHA256 = "0", GDR_NAME_PREFIX = "gdr" }
+    table_arn          = "arn:aws:dynamodb:eu-central-1:111111111111:table/gdr-incidents"
+    bucket_arn         = "arn:aws:s3:::b"
+    kms_key_arn        = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    alarm_topic_arn    = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    arn_base           = { partition = "aws", region = "eu-central-1", account_id = "111111111111" }
+    functions          = { architecture = "x86_64", memory_size = 1024, vpc = { subnet_ids = [], security_group_ids = [] } }
+    log_retention_days = 30
+
+    asynchronous         = true
+    reserved_concurrency = 4
+  }
+
+  assert {
+    condition = alltrue([
+      aws_lambda_function.this.function_name == "gdr-monitor-ec2-instance",
+      aws_iam_role.this.name == "gdr-monitor-function-ec2-instance",
+      aws_lambda_function.this.environment[0].variables["GDR_RESPONDER_ROLE"] == "security/gdr-monitor-ec2-instance",
+      aws_lambda_function.this.environment[0].variables["GDR_MONITOR_ROLE"] == "security/gdr-monitor-ec2-instance",
+    ])
+    error_message = "A function whose member role has its own name must have a role of another name, because both may be in one account."
+  }
+  assert {
+    condition = alltrue([
+      aws_lambda_function.this.reserved_concurrent_executions == 4,
+      aws_lambda_function_event_invoke_config.this[0].function_name == "gdr-monitor-ec2-instance",
+      aws_lambda_function_event_invoke_config.this[0].maximum_retry_attempts == 0,
+      aws_lambda_function_event_invoke_config.this[0].maximum_event_age_in_seconds == 300,
+    ])
+    error_message = "What is invoked as an event must not be repeated by Lambda, and may have concurrency of its own."
   }
 }

@@ -19,7 +19,7 @@ run "contains_and_lists_only" {
   }
 
   assert {
-    condition     = keys(module.function) == ["iam_principal/collector", "iam_principal/playbook"]
+    condition     = keys(module.function) == ["iam_principal/collector", "iam_principal/monitor", "iam_principal/playbook"]
     error_message = "Nothing that undoes, rotates or restores may exist unless it is switched on."
   }
   assert {

@@ -23,10 +23,12 @@ run "member_roles" {
     condition = { for key, role in output.roles : key => [role.name, role.description, role.policy_name] } == {
       "collector/ec2_instance"  = ["gdr-collector-ec2-instance", "GuardDuty response, ec2_instance: what collecting evidence may read in this account, and make.", "collector"]
       "collector/iam_principal" = ["gdr-collector-iam-principal", "GuardDuty response, iam_principal: what collecting evidence may read in this account, and make.", "collector"]
+      "monitor/ec2_instance"    = ["gdr-monitor-ec2-instance", "GuardDuty response, ec2_instance: what monitoring may read in this account.", "monitor"]
+      "monitor/iam_principal"   = ["gdr-monitor-iam-principal", "GuardDuty response, iam_principal: what monitoring may read in this account.", "monitor"]
       "responder/ec2_instance"  = ["gdr-responder-ec2-instance", "GuardDuty response, ec2_instance: what the playbook may do in this account.", "responder"]
       "responder/iam_principal" = ["gdr-responder-iam-principal", "GuardDuty response, iam_principal: what the playbook may do in this account.", "responder"]
     }
-    error_message = "Without switches a member account has roles that contain and collect, and no others."
+    error_message = "Without switches a member account has roles that contain, collect and monitor, and no others."
   }
   assert {
     condition = alltrue([
@@ -36,7 +38,7 @@ run "member_roles" {
     error_message = "Every role must carry the path, the boundary and the session length; without forensics one role is for instances."
   }
   assert {
-    condition     = output.kinds == ["collector", "remediator", "responder", "restorer", "terminator"]
+    condition     = output.kinds == ["collector", "monitor", "remediator", "responder", "restorer", "terminator"]
     error_message = "Maps by kind must have a key for every kind, in use or not."
   }
 }
@@ -81,14 +83,15 @@ run "member_roles_of_identity_center" {
 
   assert {
     condition = { for key, role in output.roles : role.name => output.trusted_function_role_arns[key] } == {
+      gdr-identity-center-monitor   = "arn:aws:iam::999999999999:role/gdr-monitor-function-iam-principal"
       gdr-identity-center-responder = "arn:aws:iam::999999999999:role/gdr-playbook-iam-principal"
       gdr-identity-center-restorer  = "arn:aws:iam::999999999999:role/gdr-restore-iam-principal"
       gdr-restorer-iam-principal    = "arn:aws:iam::999999999999:role/gdr-restore-iam-principal"
     }
-    error_message = "The Identity Center account must have a role that contains there and, with restore, one that undoes, each for its own function."
+    error_message = "The Identity Center account must have a role that contains there, one that monitors and, with restore, one that undoes, each for its own function."
   }
   assert {
-    condition     = alltrue([for kind in ["identity-center-responder", "identity-center-restorer"] : contains(output.kinds, kind)])
+    condition     = alltrue([for kind in ["identity-center-monitor", "identity-center-responder", "identity-center-restorer"] : contains(output.kinds, kind)])
     error_message = "Maps by kind must have the kinds of Identity Center there."
   }
 }
@@ -107,7 +110,7 @@ run "member_roles_of_identity_center_without_restore" {
   }
 
   assert {
-    condition     = toset(keys(output.roles)) == toset(["identity-center-responder/iam_principal", "restorer/ec2_instance"])
+    condition     = toset(keys(output.roles)) == toset(["identity-center-monitor/iam_principal", "identity-center-responder/iam_principal", "restorer/ec2_instance"])
     error_message = "Nothing in Identity Center may be undone unless restore names iam_principal."
   }
 }

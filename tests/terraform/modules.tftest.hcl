@@ -27,6 +27,8 @@ run "incident" {
     paused             = true
     act_patterns       = [for source in ["aws.guardduty", "aws.guardduty.too"] : jsonencode({ source = [source] })]
     playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance", collect = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-collector-ec2-instance" } }
+    monitor_functions  = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-monitor-ec2-instance" }
+    watch              = { first_day_minutes = 5, checks_in_flight = 3 }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {
@@ -65,7 +67,7 @@ run "incident" {
       jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.status == ["FAILED", "TIMED_OUT", "ABORTED"],
       length(jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.stateMachineArn) == 2,
       aws_cloudwatch_event_rule.sweeper.schedule_expression == "rate(5 minutes)",
-      aws_cloudwatch_event_rule.watch[0].schedule_expression == "rate(15 minutes)",
+      aws_cloudwatch_event_rule.watch[0].schedule_expression == "rate(1 minute)",
       toset(keys(aws_lambda_permission.watchdog)) == toset(["execution-status", "sweeper", "outbox", "watch", "changes"]),
       aws_cloudwatch_event_target.this["sweeper"].input == jsonencode({ source = "guardduty-response.sweeper" }),
       aws_cloudwatch_event_rule.outbox.schedule_expression == "rate(1 minute)",
@@ -79,10 +81,40 @@ run "incident" {
     condition = alltrue([
       for name, policy in output.policies : !strcontains(policy, "sts:") && !can(regex("\"Action\":\"[a-z0-9]*:?\\*\"", policy))
       ]) && alltrue([
-      for name in ["incident", "watchdog"] : !strcontains(output.policies[name], "lambda:")
-      ]) && !strcontains(output.policies["notice_machine"], "playbook") && !strcontains(output.policies["incident"], "states:StartExecution"
+      for statement in concat([for name in ["incident", "watchdog"] : jsondecode(output.policies[name]).Statement]...) :
+      statement.Sid == "GiveOutChecks" && statement.Action == "lambda:InvokeFunction" && statement.Resource == [var.monitor_functions.ec2_instance]
+      if strcontains(jsonencode(statement.Action), "lambda:")
+      ]) && !strcontains(output.policies["incident"], "lambda:") && !strcontains(output.policies["notice_machine"], "playbook") && !strcontains(output.policies["incident"], "states:StartExecution"
     )
-    error_message = "Nothing here may assume a role, the functions may invoke nothing, and the notice machine may reach no playbook."
+    error_message = "Nothing here may assume a role, the functions may invoke nothing but what verifies, and the notice machine may reach no playbook."
+  }
+  assert {
+    condition = [
+      for index in aws_dynamodb_table.incidents.global_secondary_index : join(" ", concat([index.hash_key, index.range_key, index.projection_type], sort(index.non_key_attributes))) if index.name == "due"
+    ] == ["due_shard due_at INCLUDE account_id arn claimed_until generation opened_at playbook region"]
+    error_message = "The index of checks must be small: the time, and what the reconciler needs to give a check out."
+  }
+  assert {
+    condition = alltrue([
+      aws_lambda_function.this["watchdog"].environment[0].variables["GDR_MONITOR_FUNCTIONS"] == jsonencode(var.monitor_functions),
+      jsondecode(aws_lambda_function.this["watchdog"].environment[0].variables["GDR_MONITOR_INTERVALS"]) == { first_day = 5, first_week = 60, later = 360 },
+      aws_lambda_function.this["watchdog"].environment[0].variables["GDR_MONITOR_IN_FLIGHT"] == "3",
+      [for statement in jsondecode(output.policies["watchdog"]).Statement : statement.Resource if statement.Sid == "ChecksThatAreDue"] == ["${output.table_arn}/index/due"],
+      !contains(keys(aws_lambda_function.this["incident"].environment[0].variables), "GDR_MONITOR_FUNCTIONS"),
+    ])
+    error_message = "The watchdog must know the functions that verify, the intervals and the limit, and read the index of checks."
+  }
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.overdue[0].alarm_name == "gdr-checks-overdue",
+      aws_cloudwatch_metric_alarm.overdue[0].namespace == "GuardDutyResponse",
+      aws_cloudwatch_metric_alarm.overdue[0].metric_name == "ChecksWaiting",
+      aws_cloudwatch_metric_alarm.overdue[0].dimensions == tomap({ Deployment = var.name_prefix }),
+      aws_cloudwatch_metric_alarm.overdue[0].period * aws_cloudwatch_metric_alarm.overdue[0].evaluation_periods == 3600,
+      aws_cloudwatch_metric_alarm.overdue[0].statistic == "Minimum",
+      aws_cloudwatch_metric_alarm.overdue[0].alarm_actions == toset(values(var.topic_arns)),
+    ])
+    error_message = "Checks that are overdue for an hour must alarm both topics."
   }
   assert {
     condition = alltrue([
@@ -142,7 +174,7 @@ run "incident" {
   assert {
     condition = alltrue([
       aws_dynamodb_table.incidents.name == "gdr-incidents",
-      toset(aws_dynamodb_table.incidents.global_secondary_index[*].name) == toset(["open", "outbox"]),
+      toset(aws_dynamodb_table.incidents.global_secondary_index[*].name) == toset(["open", "outbox", "due"]),
       aws_dynamodb_table.incidents.ttl[0].attribute_name == "expires_at",
       aws_dynamodb_table.incidents.point_in_time_recovery[0].enabled,
       aws_dynamodb_table.incidents.server_side_encryption[0].kms_key_arn == var.kms_key_arn,

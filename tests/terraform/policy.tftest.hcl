@@ -82,7 +82,7 @@ run "precedence" {
       jsondecode(local.config_json).responder == {
         role_path          = "/"
         quarantine_profile = "guardduty-response-quarantine"
-        own_roles          = [for name in ["collector-ec2-instance", "collector-iam-principal", "responder-ec2-instance", "responder-iam-principal"] : "*:role/guardduty-response-${name}"]
+        own_roles          = [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal"] : "*:role/guardduty-response-${name}"]
       },
       toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "active_playbooks", "guardrails", "notifications", "evidence", "forensics", "responder"]),
     ])

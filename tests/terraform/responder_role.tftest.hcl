@@ -89,6 +89,7 @@ run "kinds_of_roles" {
     condition = output.trusted_function_role_arns == {
       responder  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-playbook-ec2-instance" }
       collector  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-collect-ec2-instance" }
+      monitor    = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-monitor-function-ec2-instance" }
       remediator = { iam_principal = "arn:aws:iam::999999999999:role/security/gdr-remediate-iam-principal" }
       restorer   = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-restore-ec2-instance" }
       terminator = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-terminate-ec2-instance" }
@@ -127,7 +128,7 @@ run "kinds_switched_off" {
   }
 
   assert {
-    condition     = keys(aws_iam_role.member) == ["collector/ec2_instance", "collector/iam_principal", "responder/ec2_instance", "responder/iam_principal"] && length(aws_iam_role.quarantine_ssm) == 0
+    condition     = keys(aws_iam_role.member) == ["collector/ec2_instance", "collector/iam_principal", "monitor/ec2_instance", "monitor/iam_principal", "responder/ec2_instance", "responder/iam_principal"] && length(aws_iam_role.quarantine_ssm) == 0
     error_message = "A member account must have no role that undoes, remediates, terminates or reaches SSM unless it is switched on."
   }
 }

@@ -41,7 +41,7 @@ run "stackset" {
     error_message = "Without a filter every account of the OU is a target."
   }
   assert {
-    condition     = toset(keys(jsondecode(output.template_body).Resources)) == toset(["CollectorEc2InstanceRole", "CollectorIamPrincipalRole", "QuarantineProfile", "QuarantineRole", "ResponderEc2InstanceRole", "ResponderIamPrincipalRole"])
+    condition     = toset(keys(jsondecode(output.template_body).Resources)) == toset(["CollectorEc2InstanceRole", "CollectorIamPrincipalRole", "MonitorEc2InstanceRole", "MonitorIamPrincipalRole", "QuarantineProfile", "QuarantineRole", "ResponderEc2InstanceRole", "ResponderIamPrincipalRole"])
     error_message = "The template must have the roles of the switches, and no others."
   }
   assert {
@@ -141,6 +141,7 @@ run "stackset_of_the_identity_center_account" {
   assert {
     condition = alltrue([
       contains(keys(jsondecode(output.template_body).Resources), "IdentityCenterResponderIamPrincipalRole"),
+      contains(keys(jsondecode(output.template_body).Resources), "IdentityCenterMonitorIamPrincipalRole"),
       jsondecode(output.template_body).Resources.IdentityCenterRestorerIamPrincipalRole.Properties.RoleName == "gdr-identity-center-restorer",
       !aws_cloudformation_stack_set.this.auto_deployment[0].enabled,
       aws_cloudformation_stack_set.this.auto_deployment[0].retain_stacks_on_account_removal == null,

@@ -144,7 +144,7 @@ run "restorer_role" {
         ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : s.Resource if s.Effect == "Deny"
       ])) == toset(concat(
-      [for name in ["collector-ec2-instance", "collector-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "quarantine"] : "arn:aws:iam::111111111111:role/security/gdr-${name}"],
+      [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "quarantine"] : "arn:aws:iam::111111111111:role/security/gdr-${name}"],
       ["arn:aws:iam::999999999999:role/security/gdr-*", "arn:aws:iam::111111111111:role/aws-reserved/*", "arn:aws:iam::111111111111:role/aws-service-role/*"],
     ))
     error_message = "Roles may be passed to EC2 only, and the response's own and AWS's roles neither passed nor changed."

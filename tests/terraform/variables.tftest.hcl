@@ -243,6 +243,68 @@ run "forensics_account" {
   expect_failures = [var.evidence]
 }
 
+run "watch_intervals" {
+  command = plan
+
+  variables {
+    watch = { first_day_minutes = 30, first_week_minutes = 20 }
+  }
+
+  expect_failures = [var.watch]
+}
+
+run "watch_interval_of_half_a_minute" {
+  command = plan
+
+  variables {
+    watch = { first_day_minutes = 0.5 }
+  }
+
+  expect_failures = [var.watch]
+}
+
+run "watch_checks_in_flight" {
+  command = plan
+
+  variables {
+    watch = { checks_in_flight = 0 }
+  }
+
+  expect_failures = [var.watch]
+}
+
+run "watch_reserved_below_checks_in_flight" {
+  command = plan
+
+  variables {
+    watch = { checks_in_flight = 4, reserved_concurrency = 3 }
+  }
+
+  expect_failures = [var.watch]
+}
+
+run "watch_as_release_0_1_had_it" {
+  command = plan
+
+  variables {
+    watch = { minutes = 30 }
+  }
+
+  assert {
+    condition     = local.watch == { first_day_minutes = 30, first_week_minutes = 30, later_minutes = 30, checks_in_flight = 2, cloudtrail = true }
+    error_message = "Who had set the one interval of release 0.1 must keep it for all time: ${jsonencode(local.watch)}"
+  }
+}
+
+run "watch_by_itself" {
+  command = plan
+
+  assert {
+    condition     = local.watch == { first_day_minutes = 15, first_week_minutes = 60, later_minutes = 360, checks_in_flight = 2, cloudtrail = true }
+    error_message = "Checks must become rarer with time: ${jsonencode(local.watch)}"
+  }
+}
+
 run "watch_minutes" {
   command = plan
 

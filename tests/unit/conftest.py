@@ -16,7 +16,7 @@ from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.monitoring import checks, dispatch
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
-from tests.support import boto_speed, moto_dynamodb
+from tests.support import boto_speed, leading_keys, moto_dynamodb
 from tests.support.repository import load_finding
 from tests.unit.deployment import TABLE, Deployment, deployed
 from tests.unit.fake_playbook import FakePlaybook, configure
@@ -24,6 +24,7 @@ from tests.unit.function_calls import EXECUTION, call, target
 
 boto_speed.hasten()
 moto_dynamodb.take_turns()
+leading_keys.enforce()
 
 
 @pytest.fixture

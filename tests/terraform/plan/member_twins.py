@@ -96,7 +96,7 @@ def add_playbook(module: Path, name: str, policy: Json) -> None:
     """A playbook of that name in a copy of the module; only its policies."""
     target = module / "playbooks" / name
     target.mkdir()
-    for kind in ("responder", "collector"):
+    for kind in ("responder", "collector", "monitor"):
         (target / f"{kind}-policy.json").write_text(json.dumps(policy, ensure_ascii=False))
 
 

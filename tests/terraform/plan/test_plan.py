@@ -93,9 +93,9 @@ def test_a_playbook_costs_little(planned: dict[str, Plan]) -> None:
         for address in more
         if any(f"_rule.{name}[" in address or f'["{name}"]' in address for name in rules)
     }
-    assert len(logs) == 2  # one function contains, another collects
+    assert len(logs) == 3  # one function contains, another collects, a third monitors
     assert len(rule) == 8
-    assert len(more - logs - rule) <= 12
+    assert len(more - logs - rule) <= 14
     assert "act" not in idle.patterns
     assert not [address for address in idle.resources if "module.function" in address]
 
@@ -125,6 +125,7 @@ def test_functions(default: Plan) -> None:
         "guardduty-response-watchdog": "guardduty_response.functions.reconcile.handler",
         "guardduty-response-playbook-ec2-instance": "guardduty_response.functions.respond.handler",
         "guardduty-response-collect-ec2-instance": "guardduty_response.functions.collect.handler",
+        "guardduty-response-monitor-ec2-instance": "guardduty_response.functions.monitor.handler",
     }
     for function in functions.values():
         assert function["runtime"] == "python3.13"
@@ -189,7 +190,7 @@ def test_security_account_and_member_may_be_one(planned: dict[str, Plan]) -> Non
 def test_boundary_and_path_reach_every_role(planned: dict[str, Plan]) -> None:
     bounded = planned["boundary"]
     roles = bounded.of_type("aws_iam_role")
-    assert len(roles) == 12
+    assert len(roles) == 15
     assert {(role["path"], role["permissions_boundary"]) for role in roles.values()} == {
         ("/security/", BOUNDARY)
     }

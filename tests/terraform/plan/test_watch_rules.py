@@ -120,7 +120,8 @@ def test_the_pattern_fits_also_with_a_long_prefix(plan: OneAccountPlanner) -> No
 
 
 def test_the_schedule(planned: Plan) -> None:
-    assert planned.values(f"{RULE}.watch[0]")["schedule_expression"] == "rate(15 minutes)"
+    """Every minute: which checks are due then is written with each containment."""
+    assert planned.values(f"{RULE}.watch[0]")["schedule_expression"] == "rate(1 minute)"
     target = planned.values(
         'module.security.module.incident[0].aws_cloudwatch_event_target.this["watch"]'
     )

@@ -1,0 +1,92 @@
+"""Provides the IAM policies of member roles as modules/member-roles fills them in, and what they
+allow of calls that were made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.measure import Timed
+from tests.support.policy_oracle import decide
+from tests.support.repository import ROOT
+
+Json = dict[str, Any]
+# Access level -> actions, of AWS's service authorization reference
+LEVELS: dict[str, list[str]] = json.loads(
+    Path(ROOT / "tests" / "unit" / "containment" / "access_levels.json").read_text()
+)
+READS = {*LEVELS["Read"], *LEVELS["List"]}
+# Where IAM's name of a service is not botocore's
+_SERVICES = {"elbv2": "elasticloadbalancing", "sso-admin": "sso"}
+_NAMES = {"UserName": "user", "RoleName": "role", "InstanceProfileName": "instance-profile"}
+_ARNS = ("InstanceArn", "PermissionSetArn")
+
+
+class Call(Timed, Protocol):
+    """Declares a recorded AWS call (the labs' ``Call``)."""
+
+    service: str
+    operation: str
+
+    @property
+    def params(self) -> Json:
+        """Returns the call's parameters."""
+
+    @property
+    def policy(self) -> Json | None:
+        """Returns the session policy that it was made under; None: with the function's role."""
+
+
+def member_policy(playbook: str, kind: str, account: str) -> Json:
+    """Returns the policy of a role that no switch changes."""
+    text = Path(ROOT / "playbooks" / playbook / f"{kind}-policy.json").read_text()
+    for name, value in (("partition", "aws"), ("account_id", account)):
+        text = text.replace(f"${{{name}}}", value)
+    found: Json = json.loads(text)
+    return found
+
+
+def granted(document: Json) -> set[str]:
+    """Returns the actions that a policy allows."""
+    actions: set[str] = set()
+    for statement in document["Statement"]:
+        named = statement["Action"] if statement["Effect"] == "Allow" else []
+        actions |= {named} if isinstance(named, str) else set(named)
+    return actions
+
+
+def in_members(calls: Iterable[Call]) -> list[Call]:
+    """Returns the calls that were made with a member role."""
+    return [call for call in calls if call.policy is not None]
+
+
+def action_of(call: Call) -> str:
+    """Returns the IAM action of a call."""
+    return f"{_SERVICES.get(call.service, call.service)}:{call.operation}"
+
+
+def refused(calls: Iterable[Call], document: Json, account: str) -> list[str]:
+    """Returns the calls, each as action and resource, that a role's policy does not allow."""
+    found = []
+    for call in calls:
+        action = action_of(call)
+        found += [
+            f"{action} on {arn}"
+            for arn in _resources(call, account)
+            if decide([document], action, arn) != "Allow"
+        ]
+    return found
+
+
+def _resources(call: Call, account: str) -> list[str]:
+    arns = [str(call.params[key]) for key in _ARNS if key in call.params]
+    if call.service == "iam":
+        arns += [
+            f"arn:aws:iam::{account}:{kind}/{call.params[key]}"
+            for key, kind in _NAMES.items()
+            if key in call.params
+        ]
+    return arns or ["*"]

@@ -1,0 +1,51 @@
+"""The role that monitors instances reads what verification reads, and nothing else; a check takes
+no more calls than docs/costs.md counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+
+from benchmarks.monitoring_cost import CHECKS
+from benchmarks.to_verdict import round_trips
+from tests.support.member_policies import (
+    READS,
+    action_of,
+    granted,
+    in_members,
+    member_policy,
+    refused,
+)
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, Lab
+
+SECONDS_A_CALL = 0.08  # as in the other benchmarks
+POLICY = member_policy("ec2_instance", "monitor", MEMBER)
+
+
+def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
+    """An instance that has everything, of which nothing is known from planning: what none of this
+    reads, no instance's check reads.
+    """
+    lab.options["disassociate_elastic_ip"] = True
+    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    target = lab.plan()
+    assert lab.respond(target).status is Status.CONTAINED
+    lab.calls.clear()
+    lab.latency = 0.02
+    as_stored = dataclasses.replace(target, verify_only=True, scope={})
+    step, checks = ec2_instance.verify(lab.context(), as_stored)
+    assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
+    calls = in_members(lab.calls)
+    assert refused(calls, POLICY, MEMBER) == []
+    assert {action_of(call) for call in calls} == granted(POLICY)
+    figures = CHECKS["ec2_instance"]
+    assert len(calls) <= figures.member_calls
+    assert round_trips(calls, math.inf) * SECONDS_A_CALL <= figures.seconds
+
+
+def test_it_may_only_read() -> None:
+    assert granted(POLICY) - READS == set()

@@ -1,0 +1,117 @@
+"""The roles that monitor principals read what verification reads, and nothing else; a check takes
+no more calls than docs/costs.md counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import pytest
+from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.iam_principal import playbook
+
+from benchmarks.monitoring_cost import CHECKS
+from benchmarks.to_verdict import round_trips
+from tests.support.member_policies import (
+    READS,
+    Call,
+    action_of,
+    granted,
+    in_members,
+    member_policy,
+    refused,
+)
+from tests.unit.playbooks.iam_principal.center_lab import CENTER, CenterLab
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
+from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
+from tests.unit.playbooks.iam_principal.iam_lab import IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
+
+SECONDS_A_CALL = 0.08  # as in the other benchmarks
+POLICY = member_policy("iam_principal", "monitor", MEMBER)
+CENTER_POLICY = member_policy("iam_principal", "identity-center-monitor", CENTER)
+
+
+def _checked(iam: IamLab, target: Target) -> StepResult:
+    """Verifies as monitoring does; the lab has the calls of this alone."""
+    iam.calls.clear()
+    iam.latency = 0.02
+    iam.clock_offset += 3600
+    return playbook.verify(iam.context(), dataclasses.replace(target, verify_only=True))[0]
+
+
+def _user(iam: IamLab) -> list[Call]:
+    """A user with every credential, who holds a session of a role."""
+    iam.user(**EVERY_CREDENTIAL)
+    iam.role("admin", session=None)
+    caller = {**user_identity(), "principalId": iam.ids["user"]}
+    iam.add_assume_role(caller, "admin", "alice-1", "ASIA1", region=HOME)
+    target = iam.plan()
+    assert iam.respond(target).status is Status.CONTAINED
+    assert _checked(iam, target).status is Status.CONTAINED
+    return in_members(iam.calls)
+
+
+def _deleted_user(iam: IamLab) -> list[Call]:
+    target = iam.user(keys=1).plan()
+    assert iam.respond(target).status is Status.CONTAINED
+    iam.fail("GetUser", "NoSuchEntity")
+    iam.fail("ListAttachedUserPolicies", "NoSuchEntity")
+    iam.fail("GetAccessKeyLastUsed", "AccessDenied")
+    assert _checked(iam, target).status is Status.GONE
+    return in_members(iam.calls)
+
+
+def _role_session(iam: IamLab) -> list[Call]:
+    target = iam.role(session="carol").plan()
+    assert iam.respond(target).status is Status.CONTAINED
+    assert _checked(iam, target).status is Status.CONTAINED
+    return in_members(iam.calls)
+
+
+# What is contained, and actions that its check needs
+SITUATIONS = {
+    _user: {"iam:GetLoginProfile", "iam:ListMFADevices", "iam:ListSigningCertificates"},
+    _deleted_user: {"iam:GetAccessKeyLastUsed"},
+    _role_session: {"iam:GetRole"},
+}
+
+
+@pytest.mark.parametrize(("situation", "needed"), SITUATIONS.items())
+def test_it_may_make_every_call_of_a_verification(
+    iam: IamLab, situation: Callable[[IamLab], list[Call]], needed: set[str]
+) -> None:
+    calls = situation(iam)
+    assert refused(calls, POLICY, MEMBER) == []
+    figures = CHECKS["iam_principal"]
+    assert len(calls) <= figures.member_calls
+    answered = [call for call in calls if call.end]
+    assert round_trips(answered, math.inf) * SECONDS_A_CALL <= figures.seconds
+    made = {action_of(call) for call in calls}
+    assert needed <= made <= granted(POLICY)
+
+
+def test_it_has_no_action_that_verification_does_not_need(iam: IamLab) -> None:
+    made = {"iam:GetRole", "iam:GetAccessKeyLastUsed"}  # as the situations above have shown
+    assert made | {action_of(call) for call in _user(iam)} == granted(POLICY)
+
+
+def test_identity_center_is_read_with_a_role_of_its_own(center: CenterLab) -> None:
+    target = center.iam.plan()
+    assert center.iam.respond(target).status is Status.CONTAINED
+    assert _checked(center.iam, target).status is Status.CONTAINED
+    calls = in_members(center.iam.calls)
+    there = [call for call in calls if call.service in ("sso-admin", "identitystore")]
+    here = [call for call in calls if call not in there]
+    assert refused(there, CENTER_POLICY, CENTER) == []
+    assert refused(here, POLICY, MEMBER) == []
+    assert {action_of(call) for call in there} == granted(CENTER_POLICY)
+    assert {action_of(call) for call in here} == {"iam:GetRolePolicy"}
+
+
+@pytest.mark.parametrize("document", [POLICY, CENTER_POLICY])
+def test_they_may_only_read(document: dict[str, object]) -> None:
+    assert granted(document) - READS == set()
