@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sandbox import playbook_variables
 from sandbox.terraform import find_mirror
 from tests.support.repository import ROOT, skip_or_fail
 from tests.support.shared_provider import SharedProvider
@@ -158,6 +159,7 @@ def copy_module(target: Path) -> Path:
             ".terraform", ".terraform.lock.hcl", "*.tfstate*", "__pycache__"
         )
         shutil.copytree(ROOT / part, target / part, dirs_exist_ok=True, ignore=ignored)
+    playbook_variables.write(target / "sandbox" / "terraform", target)
     return target
 
 
