@@ -315,12 +315,14 @@ class Plan:
 
     @property
     def patterns(self) -> dict[str, str]:
-        """Rule -> event pattern: notice, changes, act, act-2, …; all but notice are missing when
-        nothing acts.
+        """Rule -> event pattern: notice, changes, changes-2, act, act[1], …; all but notice are
+        missing when nothing acts.
         """
         prefix = f"{_INCIDENT}.aws_cloudwatch_event_rule."
         return {
-            re.sub(r"\[0]$", "", address.removeprefix(prefix)): rule["event_pattern"]
+            re.sub(r"\[0]$", "", address.removeprefix(prefix)).replace(
+                "changes[1]", "changes-2"
+            ): rule["event_pattern"]
             for address, rule in self.of_type("aws_cloudwatch_event_rule").items()
             if address.startswith((f"{prefix}act[", f"{prefix}changes[", f"{prefix}notice"))
         }

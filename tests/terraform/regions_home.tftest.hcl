@@ -12,6 +12,10 @@ mock_provider "aws" {
     target = module.forwarder.aws_cloudwatch_event_rule.this["changes"]
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes" }
   }
+  override_resource {
+    target = module.forwarder.aws_cloudwatch_event_rule.this["changes-2"]
+    values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes-2" }
+  }
 }
 
 variables {
@@ -210,7 +214,7 @@ run "region" {
   assert {
     condition = alltrue([
       module.forwarder.role_name == "gdr-forwarder-eu-west-1",
-      toset(keys(module.forwarder.event_patterns)) == toset(["findings", "changes"]),
+      toset(keys(module.forwarder.event_patterns)) == toset(["findings", "changes", "changes-2"]),
       output.alarm_topic_arn != null,
       length(module.forensics) == 1,
       strcontains(module.forensics[0].content, "GDR_TIMEOUT='1200'"),
