@@ -38,7 +38,7 @@ module "responder_role" {
   name_prefix         = var.name_prefix
   security_account_id = var.account_id
   playbooks           = var.responder_playbooks
-  restore             = [for name, options in local.options : name if options.restore]
+  restore             = [for name, options in local.options : name if try(options.restore, false)]
   remediate           = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
   rotate_keys         = anytrue([for options in local.options : try(options.rotate_key != null, false)])
   terminate           = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]

@@ -9,7 +9,7 @@ locals {
   # Each playbook's options with their defaults
   options = module.security.playbook_options
   roles = {
-    restore     = [for name, options in local.options : name if options.restore]
+    restore     = [for name, options in local.options : name if try(options.restore, false)]
     remediate   = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
     rotate_keys = anytrue([for options in local.options : try(options.rotate_key != null, false)])
     terminate   = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]
