@@ -110,7 +110,7 @@ def test_a_call_that_undoes_it_wakes_the_reconciler(plan: Plan) -> None:
     [
         (
             {"ignore_acl": True},
-            "dummy_bucket.ignore_acl is no option of this playbook; the nearest",
+            "dummy_bucket.ignore_acl is no option of this playbook; the",
         ),
         ({"level": "object"}, "dummy_bucket.level must be one of bucket; it is"),
     ],
