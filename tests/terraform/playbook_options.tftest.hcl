@@ -317,10 +317,10 @@ run "the_document_has_the_options" {
   }
 
   assert {
-    condition = jsondecode(local.config_json).playbooks == {
+    condition = jsonencode(jsondecode(local.config_json).playbooks) == jsonencode({
       ec2_instance  = merge(output.playbook_options.ec2_instance, { snapshot = false })
       iam_principal = output.playbook_options.iam_principal
-    }
+    }) && !jsondecode(local.config_json).playbooks.ec2_instance.snapshot
     error_message = "The functions read the options from the config document: ${jsonencode(jsondecode(local.config_json).playbooks)}"
   }
 }

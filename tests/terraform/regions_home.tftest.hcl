@@ -214,7 +214,7 @@ run "region" {
   assert {
     condition = alltrue([
       module.forwarder.role_name == "gdr-forwarder-eu-west-1",
-      toset(keys(module.forwarder.event_patterns)) == toset(["findings", "changes", "changes-2"]),
+      toset(keys(module.forwarder.event_patterns)) == toset(["findings", "changes"]),
       output.alarm_topic_arn != null,
       length(module.forensics) == 1,
       strcontains(module.forensics[0].content, "GDR_TIMEOUT='1200'"),
