@@ -69,7 +69,12 @@ def _public_access(world: World, bucket: str) -> dict[str, bool]:
 
 def test_its_finding_ends_contained(added: World) -> None:
     bucket = f"data-{uuid.uuid4().hex[:12]}"
-    added.client("s3", MEMBER).create_bucket(Bucket=bucket)
+    s3 = added.client("s3", MEMBER)
+    s3.create_bucket(Bucket=bucket)  # it is born closed
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration=dict.fromkeys(_public_access(added, bucket), False),
+    )
     assert not any(_public_access(added, bucket).values()), "open before"
     event = load_finding(
         resource={
