@@ -11,7 +11,7 @@ locals {
     remediations         = local.remediations
     account_remediations = local.account_remediations
     minimum_severity     = var.minimum_severity
-    playbooks            = var.playbooks
+    playbooks            = local.playbook_options
     active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = var.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }

@@ -3,13 +3,12 @@
 # (docs/decisions/0001).
 
 locals {
-  # name is part of the name of the function, its role and its zip. It is never the member role's word, because both
-  # roles may be in one account.
+  # name is the job in the manifests, and part of the name of the function, its role and its zip. It is never the member
+  # role's word, because both roles may be in one account.
   jobs = {
     playbook = {
       handler          = "respond"
       member_role      = "responder"
-      on               = [for name in local.playbooks_in_use : name]
       name             = "playbook"
       description      = "Contains and verifies."
       alarm            = "Containing raised an error: an incident may not have been contained."
@@ -19,7 +18,6 @@ locals {
     collector = {
       handler          = "collect"
       member_role      = "collector"
-      on               = [for name in local.playbooks_in_use : name]
       name             = "collect"
       description      = "Collects forensics and evidence."
       alarm            = "Collecting evidence raised an error: evidence of an incident may be missing."
@@ -29,7 +27,6 @@ locals {
     remediate = {
       handler          = "eradicate"
       member_role      = "remediator"
-      on               = [for name in local.playbooks_in_use : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
       name             = "remediate"
       description      = "Undoes what a contained principal did, in forms that can be undone."
       alarm            = "Undoing a contained principal's actions raised an error: some may still stand."
@@ -39,7 +36,6 @@ locals {
     restore = {
       handler          = "restore"
       member_role      = "restorer"
-      on               = [for name, options in var.playbooks : name if options.restore]
       name             = "restore"
       description      = "Undoes containment, and closes incidents; started by people only."
       alarm            = "Undoing a containment raised an error: a resource may be restored in part, unrecorded. Ask again after looking."
@@ -49,7 +45,6 @@ locals {
     terminate = {
       handler          = "terminate"
       member_role      = "terminator"
-      on               = [for name in local.playbooks_in_use : name if try(var.playbooks[name].finish, "none") == "terminate"]
       name             = "terminate"
       description      = "Terminates what is contained and kept as evidence."
       alarm            = "Terminating raised an error: a contained resource may still exist."
@@ -59,7 +54,6 @@ locals {
     monitor = {
       handler          = "monitor"
       member_role      = "monitor"
-      on               = [for name in local.playbooks_in_use : name]
       name             = "monitor"
       description      = "Verifies containments again, and starts the incident machine when something is lost."
       alarm            = "Monitoring raised an error: containments may not have been checked. They are due again within minutes."
@@ -96,8 +90,12 @@ locals {
   }
 
   # "<playbook>/<job>" => its playbook and job. Known from the variables alone.
+  # What contained something must be restorable also when no switch uses its playbook any more.
   functions = merge([
-    for job, what in local.jobs : { for name in what.on : "${name}/${job}" => { playbook = name, job = job } }
+    for job, what in local.jobs : {
+      for name in keys(local.playbooks) : "${name}/${job}" => { playbook = name, job = job }
+      if contains(local.jobs_switched_on[name], what.name) && (what.name == "restore" || contains(local.playbooks_in_use, name))
+    }
   ]...)
 
   # What the state machine may call, by phase: act (plan, contain, verify), collect, finish, remediate, terminate.
@@ -122,7 +120,7 @@ locals {
 
 locals {
   # What containing, monitoring and restoring may use outside the finding's account: one role in one account.
-  identity_center = var.playbooks.iam_principal.identity_center
+  identity_center = local.playbook_options.iam_principal.identity_center
   identity_center_roles = {
     for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer", "iam_principal/monitor" = "monitor" } :
     key => "${trimprefix(var.iam.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
@@ -141,7 +139,7 @@ locals {
 }
 
 locals {
-  trail_query = var.playbooks.iam_principal.trail_query
+  trail_query = local.playbook_options.iam_principal.trail_query
   # If configured, a query in this account replaces LookupEvents. What Athena reads in addition is defined by the
   # workgroup.
   trail_query_statements = concat(

@@ -11,6 +11,16 @@ output "effective_policy" {
   }
 }
 
+output "playbook_options" {
+  description = "Maps each playbook to its options, with the defaults of its manifest where nothing was given."
+  value       = local.playbook_options
+
+  precondition {
+    condition     = length(local.playbook_problems) == 0
+    error_message = "The options of playbooks are wrong (docs/playbook-options.md lists them):\n- ${join("\n- ", local.playbook_problems)}"
+  }
+}
+
 output "config_sha256" {
   description = "SHA-256 of the configuration document. The functions refuse any other."
   value       = local.config_sha256

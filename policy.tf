@@ -5,32 +5,68 @@ locals {
   modes        = ["off", "notify", "dry_run", "approve", "auto"]
   acting_modes = ["dry_run", "approve", "auto"]
 
-  # A playbook is implemented when its directory exists.
-  implemented_playbooks = toset([for f in fileset("${path.module}/playbooks", "*/responder-policy.json") : dirname(f)])
-
   catalogue = jsondecode(file("${path.module}/catalogue/finding_types.json"))
-  family_playbooks = {
-    for word, playbooks in {
-      for type, entry in local.catalogue : split("/", split(":", type)[1])[0] => entry.playbook...
-      if entry.playbook != null
-    } : word => playbooks[0]
+
+  # resource type => what the manifests answer of it
+  answers = {
+    for answer in flatten([
+      for name, manifest in local.manifests : [
+        for answer in manifest.answers : {
+          resource_type = answer.resource_type
+          playbook      = name
+          not_types     = [for key in try(answer.not_finding_types, []) : "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$"]
+        }
+      ]
+    ]) : answer.resource_type => answer...
+  }
+  catalogue_playbooks = {
+    for type, entry in local.catalogue : type => flatten([
+      for resource in entry.resource_type : [
+        for answer in try(local.answers[resource], []) : answer.playbook
+        if !anytrue([for regex in answer.not_types : length(regexall(regex, type)) > 0])
+      ]
+    ])
   }
   # What a finding names decides at run time. Where that is not documented, the family of the type says what it may
   # be.
+  family_playbooks = {
+    for word, playbooks in {
+      for type, playbooks in local.catalogue_playbooks : split("/", split(":", type)[1])[0] => playbooks[0]... if length(playbooks) > 0
+    } : word => playbooks[0]
+  }
   type_resources = merge(
     { for type in var.extra_finding_types : type => [] },
     { for type, entry in local.catalogue : type => entry.resource_type },
   )
   type_playbooks = {
-    for type, playbook in {
-      for type, resources in local.type_resources : type => length(resources) == 0 ? (
-        lookup(local.family_playbooks, split("/", split(":", type)[1])[0], "")
-      ) : coalesce(local.catalogue[type].playbook, "none")
-    } : type => contains(local.implemented_playbooks, playbook) ? playbook : null
+    for type, resources in local.type_resources : type => try(
+      length(resources) == 0 ? local.family_playbooks[split("/", split(":", type)[1])[0]] : local.catalogue_playbooks[type][0],
+      null,
+    )
   }
   # Playbooks that hand an incident over to another playbook: the instance whose credentials were stolen.
-  type_also  = { for type in keys(local.type_playbooks) : type => [for playbook in try(local.catalogue[type].also, []) : playbook if contains(local.implemented_playbooks, playbook)] }
+  hand_overs = flatten([
+    for name, manifest in local.manifests : [
+      for other in try(manifest.hands_over, []) : [
+        for key in other.finding_types : { from = name, to = other.playbook, regex = "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$" }
+      ]
+    ]
+  ])
+  type_also = {
+    for type, playbook in local.type_playbooks : type => playbook == null ? [] : [
+      for hand_over in local.hand_overs : hand_over.to if hand_over.from == playbook && length(regexall(hand_over.regex, type)) > 0
+    ]
+  }
   type_names = keys(local.type_playbooks)
+
+  # playbook => acting mode => that mode, or the next milder one that the playbook supports. "" is no playbook.
+  supported_modes = {
+    for name, supported in merge({ "" = [] }, { for name, manifest in local.manifests : name => manifest.modes }) : name => {
+      for index, asked in local.modes : asked => reverse([
+        for mode in slice(local.modes, 0, index + 1) : mode if !contains(local.acting_modes, mode) || contains(supported, mode)
+      ])[0] if contains(local.acting_modes, asked)
+    }
+  }
 
   # --- the file -------------------------------------------------------------------------------------------------------
   config_file = var.remediation_config_file == null ? null : yamldecode(file(var.remediation_config_file))
@@ -108,7 +144,7 @@ locals {
         scope = scope
         key   = sort(types[type][*].key)[0]
         asked = types[type][0].mode
-        mode  = local.type_playbooks[type] == null && contains(local.acting_modes, types[type][0].mode) ? "notify" : types[type][0].mode
+        mode  = try(local.supported_modes[local.type_playbooks[type] == null ? "" : local.type_playbooks[type]][types[type][0].mode], types[type][0].mode)
       } if can(types[type])
     ]
   }
@@ -139,7 +175,12 @@ locals {
         [
           for d in local.decisions[type] :
           "${d.asked} was asked for${d.scope == "" ? "" : " in account ${d.scope}"}, but no playbook answers this type yet: people are told."
-          if d.asked != d.mode
+          if d.asked != d.mode && local.type_playbooks[type] == null
+        ],
+        [
+          for d in local.decisions[type] :
+          "${d.asked} was asked for${d.scope == "" ? "" : " in account ${d.scope}"}, but ${local.type_playbooks[type]} supports ${join(", ", local.manifests[local.type_playbooks[type]].modes)} only: ${d.mode}."
+          if d.asked != d.mode && local.type_playbooks[type] != null
         ],
         [
           for d in local.decisions[type] :

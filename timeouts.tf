@@ -17,7 +17,7 @@ locals {
     snapshots = 600 + 6 * 3600
     # Forensics and replacements are collected beside the snapshots, but may begin after them.
     collection  = var.forensics.when == "off" ? 0 : 300 + var.forensics.timeout_minutes * 60
-    replacement = var.playbooks.ec2_instance.replacement_wait_minutes * 60
+    replacement = local.playbook_options.ec2_instance.replacement_wait_minutes * 60
     # Copies in the member account and in the forensics account (evidence/copies.py).
     copies = var.evidence.forensics_account == null ? 0 : 24 * 3600
     # Reading logs and trails. No single limit exists for all of it; six hours are enough for the lists
@@ -25,7 +25,7 @@ locals {
     # quarter of an hour later (iam_principal/evidence/trail_queries.py, cloudtrail/query.py).
     evidence = 6 * 3600
     # The second pass over CloudTrail, and the queries that it makes (iam_principal/late_events.py).
-    second_pass = var.playbooks.iam_principal.repeat_minutes * 60 + 30 * 60 + 15 * 60
+    second_pass = local.playbook_options.iam_principal.repeat_minutes * 60 + 30 * 60 + 15 * 60
     # Eradication, after the first list and after the second (eradicate/run.py).
     eradication = 2 * 3600
     # 40 attempts, 15 s apart, until an instance is stopped or terminated (finish.py, terminate.py).

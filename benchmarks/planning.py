@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from tests.support import terraform_tools
+from tests.support.catalogue import finding_types, playbook_of
 
-from .measure import ROOT, Figure, table
+from .measure import Figure, table
 
 
 class Variables(TypedDict, total=False):
@@ -63,9 +64,8 @@ output "effective_policy" {
 
 def types(playbook: str | None = None) -> list[str]:
     """List the catalogue's finding types; those of a playbook, where it is named."""
-    catalogue = json.loads((ROOT / "catalogue" / "finding_types.json").read_text())
     return sorted(
-        name for name, entry in catalogue.items() if playbook in (None, entry["playbook"])
+        name for name in finding_types() if playbook is None or playbook_of(name) == playbook
     )
 
 

@@ -1,6 +1,11 @@
 """Builds the functions' zips: ``python lambda_src/build.py`` writes, ``--check`` compares with what
 is committed.
 
+``playbooks/<name>/playbook.yaml``, a playbook's manifest, says which zips it has and which models
+of botocore each of them needs. What functions read of it is written beside the playbook's code, as
+``manifest.json``: a Lambda function has no reader for YAML. Every function decides by the policy,
+so every zip has the manifests of all playbooks.
+
 Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ
 between zlib builds, so the check compares every entry (name, date, mode, content), and an archive
 whose entries are right is not rewritten: the same sources never change a committed byte. Each
@@ -12,16 +17,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
+MANIFESTS = SOURCE.parent.parent / "playbooks"
 # Zip -> its handler
 NOTIFYING = {"incident": "functions/incident.py", "watchdog": "functions/reconcile.py"}
-# Job -> its handler, and the module of a playbook that it loads by name
+# Job of a manifest -> its handler, and the module of a playbook that it loads by name
 JOBS = {
     "playbook": ("functions/respond.py", "playbook.py"),
     "collect": ("functions/collect.py", "evidence/__init__.py"),
@@ -32,19 +42,7 @@ JOBS = {
 }
 # A playbook without a module of its own for these jobs does them with this one.
 INSTEAD = {"monitor": "playbook.py"}
-# Parsing a large model is most of a cold start, and no incident waits for the others: there a
-# model's size is not worth it.
-MODELS = {
-    "playbook_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
-    "collect_ec2_instance": (),
-    "collect_iam_principal": (),
-    "playbook_iam_principal": ("dynamodb", "iam", "s3"),
-    "monitor_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
-    "monitor_iam_principal": ("dynamodb", "iam", "s3"),
-    "remediate_iam_principal": ("dynamodb",),
-    "restore_iam_principal": ("dynamodb",),
-}
-# For everybody else; those above call more of S3 than the trimmed model has
+# For jobs whose manifest names no models; the others call more of S3 than the trimmed model has
 SMALL = ("dynamodb", "s3")
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
@@ -86,6 +84,50 @@ def closure(*entries: str) -> set[str]:
     return found
 
 
+@cache
+def manifests() -> dict[str, dict[str, Any]]:
+    """Returns the manifest of each playbook, by name."""
+    return {
+        path.parent.name: yaml.safe_load(path.read_text())
+        for path in sorted(MANIFESTS.glob("*/playbook.yaml"))
+    }
+
+
+def for_functions() -> dict[str, str]:
+    """Returns the text of each manifest.json, by its path in the package."""
+    return {
+        f"playbooks/{name}/manifest.json": json.dumps(
+            {key: manifest[key] for key in ("answers", "modes")}, ensure_ascii=False, indent=1
+        )
+        + "\n"
+        for name, manifest in manifests().items()
+    }
+
+
+def mismatches() -> list[str]:
+    """Returns where a manifest and the code beside it disagree, as sentences."""
+    problems = []
+    for name, manifest in manifests().items():
+        jobs = manifest["jobs"]
+        problems += [
+            f"playbooks/{name}/playbook.yaml: there is no job {job}; jobs are {', '.join(JOBS)}"
+            for job in sorted(jobs.keys() - JOBS.keys())
+        ]
+        for job, (_, module) in JOBS.items():
+            exists = (SOURCE / "playbooks" / name / module).is_file()
+            if exists and job not in jobs:
+                problems.append(
+                    f"playbooks/{name}/playbook.yaml lacks the job {job}, for which the playbook"
+                    f" has {module}: add the job, or remove the module"
+                )
+            elif job in jobs and not exists and job not in INSTEAD:
+                problems.append(
+                    f"playbooks/{name}/playbook.yaml has the job {job}, but the playbook's package"
+                    f" has no {module}: write it, or remove the job"
+                )
+    return problems
+
+
 def contents() -> dict[str, list[str]]:
     """Returns for each zip its source files, sorted: what the function can run, nothing else."""
     models = {
@@ -93,18 +135,22 @@ def contents() -> dict[str, list[str]]:
         for path in SOURCE.glob("aws/models/*/*/*.gz")
     }
     small = {models[service] for service in SMALL}
+    every = set(for_functions())
     result = {
-        f"{name}.zip": sorted(closure(handler) | small) for name, handler in NOTIFYING.items()
+        f"{name}.zip": sorted(closure(handler) | small | every)
+        for name, handler in NOTIFYING.items()
     }
-    for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
-        for job, (handler, module) in JOBS.items():
+    for playbook, manifest in manifests().items():
+        for job, what in manifest["jobs"].items():
+            handler, module = JOBS[job]
             entry = f"playbooks/{playbook}/{module}"
             if job in INSTEAD and not (SOURCE / entry).is_file():
                 entry = f"playbooks/{playbook}/{INSTEAD[job]}"
             if (SOURCE / entry).is_file():
-                services = MODELS.get(f"{job}_{playbook}", SMALL)
-                own_models = {models[service] for service in services}
-                result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | own_models)
+                own_models = {models[service] for service in what.get("models", SMALL)}
+                result[f"{job}_{playbook}.zip"] = sorted(
+                    closure(handler, entry) | own_models | every
+                )
     return result
 
 
@@ -144,7 +190,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     check = parser.parse_args(arguments).check
     DIST.mkdir(exist_ok=True)
-    problems = []
+    problems = mismatches()
+    if problems:
+        return _report(problems)
+    for name, text in for_functions().items():
+        path = SOURCE / name
+        if not path.is_file() or path.read_text() != text:
+            if check:
+                problems.append(
+                    f"{name} is not what the manifest gives: run 'make zips' and commit it"
+                )
+            else:
+                path.write_text(text)
+    if check and problems:
+        return _report(problems)
     for name, files in contents().items():
         entries = expected(files)
         target = DIST / name
@@ -159,6 +218,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {size} bytes, {len(files)} files")
     for stray in sorted({path.name for path in DIST.glob("*.zip")} - contents().keys()):
         problems.append(f"{stray} is built from nothing: remove it")
+    return _report(problems)
+
+
+def _report(problems: list[str]) -> int:
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -25,7 +25,7 @@ def ask(known: State, incident: Json, *, close: bool = False) -> Json:
     if not arn:
         raise SandboxError(
             f"No function restores incidents of playbook '{incident.get('playbook')}'. Switch it on"
-            " in the variable file: playbooks = { ec2_instance = { restore = true } }, then"
+            " in the variable file: ec2_instance = { restore = true }, then"
             " run up again."
         )
     event = {"incident_id": incident["incident_id"], "requested_by": ASKER, "close": close}

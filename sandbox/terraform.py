@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import settings
+from . import playbook_variables, settings
 from .settings import SandboxError
 from .stack import Say
 from .terraform_progress import TerraformProgress
@@ -112,6 +112,7 @@ class Terraform:
                 continue  # what an earlier apply made of it stays
             text = source.read_text().replace('"../../', f'"{home}/')
             (self.directory / source.name).write_text(text)
+        playbook_variables.write(self.directory, settings.ROOT)
         variables = {
             "security_account_id": settings.SECURITY_ACCOUNT,
             "member_account_id": settings.MEMBER_ACCOUNT,

@@ -14,7 +14,8 @@ module "guardduty_response" {
   name_prefix      = var.name_prefix
   remediations     = var.remediations
   minimum_severity = var.minimum_severity
-  playbooks        = var.playbooks
+  ec2_instance     = var.ec2_instance
+  iam_principal    = var.iam_principal
   guardrails       = var.guardrails
   detector         = var.detector
   evidence         = var.evidence
@@ -26,18 +27,22 @@ module "guardduty_response" {
   }
 }
 
-# What the account's own playbooks may do follows from the same switches.
+# What the account's own playbooks may do follows from the same switches, with the module's defaults.
+locals {
+  options = { for name, options in module.guardduty_response.playbook_options : name => options if contains(var.responder_playbooks, name) }
+}
+
 module "responder_role" {
   source = "../../modules/responder-role"
 
   name_prefix         = var.name_prefix
   security_account_id = var.account_id
   playbooks           = var.responder_playbooks
-  restore             = [for name in var.responder_playbooks : name if try(var.playbooks[name].restore, false)]
-  remediate           = [for name in var.responder_playbooks : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
-  rotate_keys         = try(var.playbooks.iam_principal.rotate_key, null) != null
-  terminate           = [for name in var.responder_playbooks : name if try(var.playbooks[name].finish, "none") == "terminate"]
-  untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
-  identity_center     = try(var.playbooks.iam_principal.identity_center.account_id, null) == var.account_id
+  restore             = [for name, options in local.options : name if try(options.restore, false)]
+  remediate           = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
+  rotate_keys         = anytrue([for options in local.options : try(options.rotate_key != null, false)])
+  terminate           = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]
+  untrack_connections = anytrue([for options in local.options : try(options.untrack_connections, false)])
+  identity_center     = anytrue([for options in local.options : try(options.identity_center.account_id == var.account_id, false)])
   tags                = var.tags
 }

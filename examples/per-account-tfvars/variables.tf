@@ -33,8 +33,14 @@ variable "minimum_severity" {
   default     = null
 }
 
-variable "playbooks" {
-  description = "How each playbook responds. The module's variable of the same name describes the options."
+variable "ec2_instance" {
+  description = "How the playbook for EC2 instances responds. The module's variable of the same name describes the options."
+  type        = any
+  default     = {}
+}
+
+variable "iam_principal" {
+  description = "How the playbook for credentials responds. The module's variable of the same name describes the options."
   type        = any
   default     = {}
 }

@@ -4,11 +4,14 @@ output "findings" {
 }
 
 output "changes" {
-  description = "Event pattern of API calls that can undo a containment, as JSON (null without playbooks)."
-  value       = local.changes
+  description = <<-EOT
+    API calls that can undo a containment: a list of { playbook, name, pattern (JSON) }, in the order of the playbooks'
+    names. name ends the name of the rule; the first rule has the name that it had when it was the only one.
+  EOT
+  value       = [for index, change in local.changes : merge(change, { name = index == 0 ? "changes" : "changes-${index + 1}" })]
 
   precondition {
-    condition     = local.changes == null ? true : length(local.changes) < 2048
-    error_message = "The event pattern of what can undo a containment has ${try(length(local.changes), 0)} characters; EventBridge takes fewer than 2048. Shorten playbooks/*/undoing-calls.json, or leave these events out (watch.cloudtrail = false, or events without \"changes\"): the schedule still finds what was undone."
+    condition     = alltrue([for change in local.changes : length(change.pattern) < 2048])
+    error_message = "EventBridge takes fewer than 2048 characters in an event pattern. Too long is what can undo a containment of ${join(", ", [for change in local.changes : "${change.playbook} (${length(change.pattern)})" if length(change.pattern) >= 2048])}. Shorten playbooks/<name>/undoing-calls.json, or leave these events out (watch.cloudtrail = false, or events without \"changes\"): the schedule still finds what was undone."
   }
 }

@@ -15,7 +15,11 @@ locals {
   shared_texts = { for name, text in jsondecode(file("${path.module}/machine-texts.json")) : name => substr(jsonencode(text), 1, length(jsonencode(text)) - 2) }
 
   # A resource's type => the function that will probably be needed. Only a guess: the playbook is chosen when the incident opens.
-  warm_functions = { for type, playbook in { Instance = "ec2_instance", AccessKey = "iam_principal" } : type => var.playbook_functions[playbook].act if contains(keys(var.playbook_functions), playbook) }
+  warm_functions = merge([
+    for name, functions in var.playbook_functions : {
+      for answer in yamldecode(file("${path.module}/../../playbooks/${name}/playbook.yaml")).answers : answer.resource_type => functions.act
+    }
+  ]...)
   machine_texts = merge(local.shared_texts, {
     partition             = var.partition
     invoke                = "arn:${var.partition}:states:::lambda:invoke"

@@ -80,9 +80,9 @@ output "machine_definitions" {
 }
 
 output "event_patterns" {
-  description = "Maps findings and changes to the event pattern of the rule, as JSON. Without playbooks there is no pattern for changes."
+  description = "Maps findings, and changes (changes-2, …; one for each playbook), to the event pattern of the rule, as JSON."
   value = merge(
     { findings = aws_cloudwatch_event_rule.notice.event_pattern },
-    { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].event_pattern if local.watching && var.watch.cloudtrail },
+    { for index, change in local.changes : change.name => aws_cloudwatch_event_rule.changes[index].event_pattern },
   )
 }

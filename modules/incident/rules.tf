@@ -12,6 +12,9 @@ module "patterns" {
 locals {
   # Monitoring is needed only if a playbook is in use.
   watching = length(var.playbook_functions) > 0
+  # One rule for each playbook. Its address and its name stay when another playbook comes into use: only what the rule
+  # matches changes.
+  changes = var.watch.cloudtrail ? module.patterns.changes : []
 
   # The first rule has the name that it had when there was only one.
   act_rules = [for index in range(length(var.act_patterns)) : index == 0 ? "act" : "act-${index + 1}"]
@@ -33,8 +36,7 @@ locals {
       if local.watching
     },
     {
-      for name in ["changes"] : name => { rule = aws_cloudwatch_event_rule.changes[0].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
-      if local.watching && var.watch.cloudtrail
+      for index, change in local.changes : change.name => { rule = aws_cloudwatch_event_rule.changes[index].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
     },
   )
 }
@@ -103,11 +105,11 @@ resource "aws_cloudwatch_event_rule" "watch" {
 }
 
 resource "aws_cloudwatch_event_rule" "changes" {
-  count = local.watching && var.watch.cloudtrail ? 1 : 0
+  count = length(local.changes)
 
-  name          = "${var.name_prefix}-changes"
-  description   = "API calls that can undo a containment, of anybody but the response."
-  event_pattern = module.patterns.changes
+  name          = "${var.name_prefix}-${local.changes[count.index].name}"
+  description   = "API calls that can undo a containment of ${local.changes[count.index].playbook}, of anybody but the response."
+  event_pattern = local.changes[count.index].pattern
   tags          = var.tags
 }
 
@@ -149,7 +151,7 @@ resource "aws_lambda_permission" "watchdog" {
       outbox           = aws_cloudwatch_event_rule.outbox.arn
     },
     { for name in ["watch"] : name => aws_cloudwatch_event_rule.watch[0].arn if local.watching },
-    { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].arn if local.watching && var.watch.cloudtrail },
+    { for index, change in local.changes : change.name => aws_cloudwatch_event_rule.changes[index].arn },
   )
 
   statement_id  = each.key

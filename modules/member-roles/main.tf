@@ -6,15 +6,17 @@
 locals {
   iam_arn = "arn:${var.partition}:iam::${var.account_id}"
 
+  playbooks = var.playbooks == null ? toset([for file in fileset("${path.module}/../../playbooks", "*/playbook.yaml") : dirname(file)]) : var.playbooks
+
   # kind of member role => the function that may assume it, the playbooks for which it exists, its purpose
   kinds = {
-    responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
-    collector  = { function = "collect", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
+    responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = local.playbooks, may = "what the playbook may do in this account" }
+    collector  = { function = "collect", sid = "CollectorFunction", playbooks = local.playbooks, may = "what collecting evidence may read in this account, and make" }
     remediator = { function = "remediate", sid = "RemediateFunction", playbooks = var.remediate, may = "undoing what a contained principal did in this account" }
     restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
     # The role of this function has another name than the function: in one account, the two roles would have the same.
-    monitor = { function = "monitor-function", sid = "MonitorFunction", playbooks = var.playbooks, may = "what monitoring may read in this account" }
+    monitor = { function = "monitor-function", sid = "MonitorFunction", playbooks = local.playbooks, may = "what monitoring may read in this account" }
   }
 
   # Roles of the Identity Center account. They exist beside the roles of playbooks for that account's own resources.

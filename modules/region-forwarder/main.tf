@@ -11,10 +11,12 @@ module "patterns" {
   source = "../event-patterns"
 
   name_prefix = var.name_prefix
-  playbooks   = var.playbooks
+  playbooks   = local.playbooks
 }
 
 locals {
+  playbooks = var.playbooks == null ? toset([for file in fileset("${path.module}/../../playbooks", "*/playbook.yaml") : dirname(file)]) : var.playbooks
+
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
@@ -23,12 +25,16 @@ locals {
     account_id = split(":", var.event_bus_arn)[4]
   }
 
-  rules = {
-    for name, rule in {
-      findings = { pattern = module.patterns.findings, description = "Every unarchived finding, on to the response's home Region." }
-      changes  = { pattern = module.patterns.changes, description = "API calls that can undo a containment, of anybody but the response, on to its home Region." }
-    } : name => rule if contains(var.events, name) && !(name == "changes" && length(var.playbooks) == 0)
-  }
+  rules = merge(
+    {
+      for name in ["findings"] : name => { pattern = module.patterns.findings, description = "Every unarchived finding, on to the response's home Region.", event = "findings" }
+      if contains(var.events, "findings")
+    },
+    {
+      for change in module.patterns.changes : change.name => { pattern = change.pattern, description = "API calls that can undo a containment of ${change.playbook}, of anybody but the response, on to its home Region.", event = "changes" }
+      if contains(var.events, "changes")
+    },
+  )
   rule_arns = [for rule in aws_cloudwatch_event_rule.this : rule.arn]
 
   # The Region is read from an ARN that this module owns.
@@ -70,7 +76,7 @@ resource "aws_cloudwatch_event_target" "this" {
       error_message = "event_bus_arn is the bus of this very account and Region: nothing is to be forwarded here, the response's own rules are on it. Use this module in the other Regions, and in member accounts."
     }
     precondition {
-      condition     = each.key == "changes" || local.bus.account_id == local.account_id
+      condition     = each.value.event == "changes" || local.bus.account_id == local.account_id
       error_message = "events must not contain \"findings\" in a member account (${local.account_id}; the bus is of ${local.bus.account_id}): GuardDuty shows a member's findings in the security account, and its bus takes none from other accounts. Use events = [\"changes\"]."
     }
   }

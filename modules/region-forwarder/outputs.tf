@@ -4,12 +4,12 @@ output "region" {
 }
 
 output "rule_arns" {
-  description = "Maps findings and changes to the ARN of the rule."
+  description = "Maps findings, and changes (changes-2, …; one for each playbook), to the ARN of the rule."
   value       = { for name, rule in aws_cloudwatch_event_rule.this : name => rule.arn }
 }
 
 output "event_patterns" {
-  description = "Maps findings and changes to the pattern of what is forwarded, as JSON."
+  description = "Maps findings, and changes (changes-2, …; one for each playbook), to the pattern of what is forwarded, as JSON."
   value       = { for name, rule in local.rules : name => rule.pattern }
 }
 

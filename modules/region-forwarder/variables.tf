@@ -32,7 +32,7 @@ variable "events" {
     error_message = "events must contain findings, changes or both."
   }
   validation {
-    condition     = contains(var.events, "findings") || length(var.playbooks) > 0
+    condition     = contains(var.events, "findings") || try(length(var.playbooks) > 0, true)
     error_message = "events = [\"changes\"] without playbooks forwards nothing: name the playbooks whose containment is watched, or do not use this module."
   }
 }
@@ -40,14 +40,13 @@ variable "events" {
 variable "playbooks" {
   description = <<-EOT
     Playbooks whose containment is monitored: those in use in the security account (and those of this member account's
-    roles). playbooks/<name>/undoing-calls.json lists the calls that can undo it.
+    roles). With null, all. playbooks/<name>/undoing-calls.json lists the calls that can undo it.
   EOT
   type        = set(string)
-  default     = ["ec2_instance", "iam_principal"]
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = alltrue([for name in var.playbooks : fileexists("${path.module}/../../playbooks/${name}/undoing-calls.json")])
+    condition     = var.playbooks == null ? true : alltrue([for name in var.playbooks : fileexists("${path.module}/../../playbooks/${name}/undoing-calls.json")])
     error_message = "playbooks must be names of directories of playbooks/ in this repository: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/undoing-calls.json") : dirname(f)])}."
   }
 }

@@ -36,21 +36,20 @@ variable "organization_id" {
 }
 
 variable "playbooks" {
-  description = "Playbooks that may change resources in this account. A playbook that is left out has no role here and can change nothing, whatever the switches say."
+  description = "Playbooks that may change resources in this account; with null, all. A playbook that is left out has no role here and can change nothing, whatever the switches say."
   type        = set(string)
-  default     = ["ec2_instance", "iam_principal"]
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = alltrue([for name in var.playbooks : fileexists("${path.module}/../../playbooks/${name}/responder-policy.json")])
+    condition     = var.playbooks == null ? true : alltrue([for name in var.playbooks : fileexists("${path.module}/../../playbooks/${name}/responder-policy.json")])
     error_message = "playbooks must be names of directories of playbooks/ in this repository: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/responder-policy.json") : dirname(f)])}."
   }
 }
 
 variable "restore" {
   description = <<-EOT
-    Playbooks whose containment the restore function may undo in this account. Needed for playbooks.<name>.restore. If
-    off, no role of the response can undo a containment.
+    Playbooks whose containment the restore function may undo in this account. Needed for the option restore of
+    the playbook. If off, no role of the response can undo a containment.
   EOT
   type        = set(string)
   default     = []
@@ -65,7 +64,7 @@ variable "restore" {
 variable "remediate" {
   description = <<-EOT
     Playbooks that may undo, in reversible forms, what a contained principal did in this account. Needed for
-    playbooks.<name>.remediate and rotate_key. If off, such changes are only reported.
+    the options remediate and rotate_key of the playbook. If off, such changes are only reported.
   EOT
   type        = set(string)
   default     = []
@@ -80,7 +79,7 @@ variable "remediate" {
 variable "rotate_keys" {
   description = <<-EOT
     Lets the eradication function create one new access key for a contained user and store it in Secrets Manager.
-    Needed for playbooks.iam_principal.rotate_key. If off, no role of the response can create credentials.
+    Needed for iam_principal.rotate_key. If off, no role of the response can create credentials.
   EOT
   type        = bool
   default     = false
@@ -115,7 +114,7 @@ variable "forensics" {
 variable "untrack_connections" {
   description = <<-EOT
     Lets ec2_instance open an all-open group of its own for the seconds that flushing tracked connections takes.
-    Needed for playbooks.ec2_instance.untrack_connections. If off, no role of the response can open a port.
+    Needed for ec2_instance.untrack_connections. If off, no role of the response can open a port.
   EOT
   type        = bool
   default     = false
@@ -127,7 +126,7 @@ variable "identity_center" {
     Set to true in the account from which Identity Center is managed (the management account or its delegated
     administrator), and nowhere else. It adds the role with which the playbook iam_principal contains Identity Center
     users, the role that monitoring reads them with and, if restore names iam_principal, the role that undoes that.
-    Needed for playbooks.iam_principal.identity_center.
+    Needed for iam_principal.identity_center.
   EOT
   type        = bool
   default     = false

@@ -10,16 +10,15 @@ remediations = {
   "UnauthorizedAccess:IAMUser/*"         = "auto"
 }
 
-playbooks = {
-  ec2_instance = { restore = true, reattach_auto_scaling = true }
-  iam_principal = {
-    restore        = true
-    repeat_minutes = 0.1 # CloudTrail has its events at once here; on AWS they lag by minutes
-    remediate = [
-      "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
-      "detectors", "functions", "sharing",
-    ]
-  }
+ec2_instance = { restore = true, reattach_auto_scaling = true }
+
+iam_principal = {
+  restore        = true
+  repeat_minutes = 0.1 # CloudTrail has its events at once here; on AWS they lag by minutes
+  remediate = [
+    "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
+    "detectors", "functions", "sharing",
+  ]
 }
 
 # The local instances are this machine, as far as forensics can see: its processes, connections, users.

@@ -1,17 +1,20 @@
 # The module as a platform team would use it: in the security account, the responder's roles in member A.
-# elsewhere.tf: what is in member B and in the second Region.
+# elsewhere.tf: what is in member B and in the second Region. The options of the playbooks are in files that
+# sandbox/playbook_variables.py writes beside these.
 
 locals {
   # Of the module's own outputs, so that nothing is here that the switches leave out.
   home  = module.security.for_other_regions
   watch = local.home.event_bus_arn != null && var.organization_id != null && length(local.home.playbooks) > 0
+  # Each playbook's options with their defaults
+  options = module.security.playbook_options
   roles = {
-    restore     = [for name in ["ec2_instance", "iam_principal"] : name if try(var.playbooks[name].restore, false)]
-    remediate   = length(try(var.playbooks.iam_principal.remediate, [])) > 0 || try(var.playbooks.iam_principal.rotate_key, null) != null ? ["iam_principal"] : []
-    rotate_keys = try(var.playbooks.iam_principal.rotate_key, null) != null
-    terminate   = try(var.playbooks.ec2_instance.finish, "none") == "terminate" ? ["ec2_instance"] : []
+    restore     = [for name, options in local.options : name if try(options.restore, false)]
+    remediate   = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
+    rotate_keys = anytrue([for options in local.options : try(options.rotate_key != null, false)])
+    terminate   = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]
     forensics   = try(var.forensics.when, "off") != "off"
-    untrack     = try(var.playbooks.ec2_instance.untrack_connections, false)
+    untrack     = anytrue([for options in local.options : try(options.untrack_connections, false)])
   }
 }
 
@@ -30,7 +33,6 @@ module "security" {
   minimum_severity        = var.minimum_severity
   remediation_config_file = var.remediation_config_file
   extra_finding_types     = var.extra_finding_types
-  playbooks               = var.playbooks
   forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id, var.second_member_account_id] })
   notifications           = var.notifications
   guardrails              = var.guardrails

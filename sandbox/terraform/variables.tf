@@ -97,12 +97,6 @@ variable "extra_finding_types" {
   default     = null
 }
 
-variable "playbooks" {
-  description = "Passed to the module."
-  type        = any
-  default     = null
-}
-
 variable "notifications" {
   description = "Passed to the module."
   type        = any

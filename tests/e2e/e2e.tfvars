@@ -35,18 +35,17 @@ guardrails = {
   circuit_breaker          = { targets = 1000, minutes = 60 }
 }
 
-playbooks = {
-  # No time for replacements: the local Auto Scaling launches them at once, or never.
-  ec2_instance = { restore = true, replacement_wait_minutes = 0 }
-  iam_principal = {
-    restore        = true
-    repeat_minutes = 0.05
-    lookup_hours   = 0.05 # what the account's root does for the other tests is much
-    remediate = [
-      "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
-      "detectors", "functions", "sharing",
-    ]
-  }
+# No time for replacements: the local Auto Scaling launches them at once, or never.
+ec2_instance = { restore = true, replacement_wait_minutes = 0 }
+
+iam_principal = {
+  restore        = true
+  repeat_minutes = 0.05
+  lookup_hours   = 0.05 # what the account's root does for the other tests is much
+  remediate = [
+    "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
+    "detectors", "functions", "sharing",
+  ]
 }
 
 forensics = {

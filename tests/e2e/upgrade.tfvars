@@ -1,4 +1,5 @@
-# The module as the upgrade test applies it, in the release before and in the present one. Both must understand every key.
+# The module as the upgrade test applies it, in the release before and in the present one. Terraform leaves out what one of them
+# does not know, and says so in a warning.
 
 remediations = {
   "CryptoCurrency:EC2/*"             = "auto"
@@ -12,12 +13,15 @@ guardrails = {
   circuit_breaker          = { targets = 1000, minutes = 60 }
 }
 
+# The release before
 playbooks = {
   ec2_instance  = { restore = true, replacement_wait_minutes = 0 }
   iam_principal = { restore = true, repeat_minutes = 0.05, lookup_hours = 0.05 }
 }
 
-# The release before does not know it, and Terraform leaves it out there.
+# The present one
+ec2_instance  = { restore = true, replacement_wait_minutes = 0 }
+iam_principal = { restore = true, repeat_minutes = 0.05, lookup_hours = 0.05 }
 notifications = {
   messages_a_minute = 10000
 }

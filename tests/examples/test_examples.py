@@ -143,7 +143,7 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
             account_id=SECURITY,
             region="us-east-1",
             remediations={"*:EC2/*": "auto", "*:IAMUser/*": "auto"},
-            playbooks=SWITCHES,
+            **SWITCHES,
         )
         shown = root.plan()
     assert unanswered(shown) == set()

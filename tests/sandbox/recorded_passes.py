@@ -74,6 +74,7 @@ MODULES = Suite(
         "modules/**/*.tf",
         "modules/**/*.json",
         "playbooks/**/*.json",
+        "playbooks/**/*.yaml",
         "playbooks/**/*.sh",
         "playbooks/**/*.ps1",
         "catalogue/*.json",

@@ -35,6 +35,7 @@ CHANGES = [
     ("catalogue/finding_types.json", {MODULES, TERRAFORM_TEST}),
     ("tests/sandbox/test_enablement.py", {MODULES}),
     ("playbooks/ec2_instance/responder-policy.json", {MODULES, TERRAFORM_TEST}),
+    ("playbooks/ec2_instance/playbook.yaml", {MODULES, TERRAFORM_TEST}),
 ]
 
 

@@ -89,12 +89,13 @@ class Forwarding:
         }
 
     def patterns(self, module: str) -> dict[str, str]:
-        """findings, changes -> event pattern of a forwarder."""
-        found = {
-            name: self.resources.get(f'module.{module}.aws_cloudwatch_event_rule.this["{name}"]')
-            for name in ("findings", "changes")
+        """findings, changes, changes-2, … -> event pattern of a forwarder."""
+        head = f'module.{module}.aws_cloudwatch_event_rule.this["'
+        return {
+            address.removeprefix(head).removesuffix('"]'): str(rule["event_pattern"])
+            for address, rule in self.resources.items()
+            if address.startswith(head)
         }
-        return {name: str(rule["event_pattern"]) for name, rule in found.items() if rule}
 
     def role_policy(self, module: str) -> str:
         return str(self.resources[f"module.{module}.aws_iam_role_policy.this"]["policy"])

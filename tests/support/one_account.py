@@ -55,7 +55,8 @@ class OneAccountPlanner(Planner):
         if self._several is None:
             shutil.copytree(self.root, several / "case", ignore=shutil.ignore_patterns(".*"))
             (several / "case" / "providers.tf").rename(several / "providers.tf")
-            shutil.copy(self.root / "variables.tf", several)
+            for name in ("variables.tf", "playbooks.tf.json"):
+                shutil.copy(self.root / name, several)
             (several / "fixed.auto.tfvars.json").write_text(json.dumps(FIXED))
             for file in (several / "case").glob("*.tf"):
                 file.write_text(file.read_text().replace('"../../', '"../../../'))

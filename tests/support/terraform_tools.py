@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sandbox import playbook_variables
 from sandbox.terraform import find_mirror
 from tests.support.repository import ROOT, skip_or_fail
 from tests.support.shared_provider import SharedProvider
@@ -158,6 +159,7 @@ def copy_module(target: Path) -> Path:
             ".terraform", ".terraform.lock.hcl", "*.tfstate*", "__pycache__"
         )
         shutil.copytree(ROOT / part, target / part, dirs_exist_ok=True, ignore=ignored)
+    playbook_variables.write(target / "sandbox" / "terraform", target)
     return target
 
 
@@ -313,12 +315,14 @@ class Plan:
 
     @property
     def patterns(self) -> dict[str, str]:
-        """Rule -> event pattern: notice, changes, act, act-2, …; all but notice are missing when
-        nothing acts.
+        """Rule -> event pattern: notice, changes, changes-2, act, act[1], …; all but notice are
+        missing when nothing acts.
         """
         prefix = f"{_INCIDENT}.aws_cloudwatch_event_rule."
         return {
-            re.sub(r"\[0]$", "", address.removeprefix(prefix)): rule["event_pattern"]
+            re.sub(r"\[0]$", "", address.removeprefix(prefix)).replace(
+                "changes[1]", "changes-2"
+            ): rule["event_pattern"]
             for address, rule in self.of_type("aws_cloudwatch_event_rule").items()
             if address.startswith((f"{prefix}act[", f"{prefix}changes[", f"{prefix}notice"))
         }

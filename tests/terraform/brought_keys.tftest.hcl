@@ -8,7 +8,7 @@ mock_provider "aws" {
 variables {
   name_prefix  = "gdr"
   remediations = { "CryptoCurrency:EC2/*" = "auto" }
-  playbooks    = { ec2_instance = { restore = true } }
+  ec2_instance = { restore = true }
 }
 
 run "one_source_of_statements" {

@@ -16,7 +16,7 @@ run "every_job" {
 
   variables {
     remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    playbooks    = { ec2_instance = { restore = true, finish = "terminate" } }
+    ec2_instance = { restore = true, finish = "terminate" }
   }
 
   assert {
@@ -110,7 +110,7 @@ run "terminate_is_off" {
 
   variables {
     remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    playbooks    = { ec2_instance = { finish = "stop" } }
+    ec2_instance = { finish = "stop" }
   }
 
   assert {

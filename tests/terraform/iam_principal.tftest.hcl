@@ -45,13 +45,11 @@ run "everything_on" {
   command = plan
 
   variables {
-    playbooks = {
-      iam_principal = {
-        remediate   = ["users", "trails"]
-        rotate_key  = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "arn:aws:kms:eu-central-1:333333333333:key/0123abcd" }
-        restore     = true
-        trail_query = { athena = { workgroup = "trails", database = "logs", table = "cloudtrail", bucket_arns = ["arn:aws:s3:::trail"] } }
-      }
+    iam_principal = {
+      remediate   = ["users", "trails"]
+      rotate_key  = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "arn:aws:kms:eu-central-1:333333333333:key/0123abcd" }
+      restore     = true
+      trail_query = { athena = { workgroup = "trails", database = "logs", table = "cloudtrail", bucket_arns = ["arn:aws:s3:::trail"] } }
     }
   }
 
@@ -88,7 +86,7 @@ run "lake" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { trail_query = { lake = { event_data_store_arn = "arn:aws:cloudtrail:eu-central-1:111111111111:eventdatastore/a" } } } }
+    iam_principal = { trail_query = { lake = { event_data_store_arn = "arn:aws:cloudtrail:eu-central-1:111111111111:eventdatastore/a" } } }
   }
 
   assert {
@@ -99,47 +97,34 @@ run "lake" {
   }
 }
 
-run "mistakes_in_the_playbook" {
-  command = plan
-
-  variables {
-    playbooks = {
-      iam_principal = {
-        console_password = "delete"
-        revoke_sessions  = "none"
-        lookup_hours     = 0
-        repeat_minutes   = -1
-        lookup_regions   = ["Frankfurt"]
-        list_actions     = false
-        remediate        = ["everything"]
-        rotate_key       = { reader_arns = [] }
-        trail_query      = {}
-      }
-    }
-    notifications = { siem_search_url = "https://siem.example.com/?q={username}" }
-  }
-
-  expect_failures = [var.playbooks, var.notifications]
-}
-
 run "readers_who_could_never_read" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner", "arn:aws:iam::333333333333:role/owner"] } } }
+    iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner", "arn:aws:iam::333333333333:role/owner"] } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [var.iam_principal]
 }
 
 run "awss_own_key_is_no_key_to_name" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "alias/aws/secretsmanager" } } }
+    iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "alias/aws/secretsmanager" } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [var.iam_principal]
+}
+
+run "no_name_in_the_search" {
+  command = plan
+
+  variables {
+    notifications = { siem_search_url = "https://siem.example.com/?q={username}" }
+  }
+
+  expect_failures = [var.notifications]
 }
 
 run "a_search_in_ones_own_tool" {

@@ -11,17 +11,15 @@ variables {
   organization_id = "o-sandbox001"
   iam             = { path = "/security/" }
   guardrails      = { exempt_principals = ["arn:aws:iam::*:role/break-glass"] }
-  playbooks = {
-    ec2_instance = { restore = true }
-    iam_principal = {
-      restore   = true
-      remediate = ["users"]
-      identity_center = {
-        account_id        = "999999999999"
-        region            = "eu-west-1"
-        instance_arn      = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
-        identity_store_id = "d-0123456789"
-      }
+  ec2_instance    = { restore = true }
+  iam_principal = {
+    restore   = true
+    remediate = ["users"]
+    identity_center = {
+      account_id        = "999999999999"
+      region            = "eu-west-1"
+      instance_arn      = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
+      identity_store_id = "d-0123456789"
     }
   }
 }
@@ -68,7 +66,7 @@ run "nothing_of_it_when_null" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { restore = true } }
+    iam_principal = { restore = true }
   }
 
   assert {
@@ -87,38 +85,38 @@ run "no_account" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { identity_center = { account_id = "99", region = "eu-west-1", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } } }
+    iam_principal = { identity_center = { account_id = "99", region = "eu-west-1", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [output.playbook_options]
 }
 
 run "no_region" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { identity_center = { account_id = "999999999999", region = "Ireland", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } } }
+    iam_principal = { identity_center = { account_id = "999999999999", region = "Ireland", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [output.playbook_options]
 }
 
 run "no_instance" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { identity_center = { account_id = "999999999999", region = "eu-west-1", instance_arn = "ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } } }
+    iam_principal = { identity_center = { account_id = "999999999999", region = "eu-west-1", instance_arn = "ssoins-0123456789abcdef", identity_store_id = "d-0123456789" } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [output.playbook_options]
 }
 
 run "no_identity_store" {
   command = plan
 
   variables {
-    playbooks = { iam_principal = { identity_center = { account_id = "999999999999", region = "eu-west-1", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "directory" } } }
+    iam_principal = { identity_center = { account_id = "999999999999", region = "eu-west-1", instance_arn = "arn:aws:sso:::instance/ssoins-0123456789abcdef", identity_store_id = "directory" } }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [output.playbook_options]
 }

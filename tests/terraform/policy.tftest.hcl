@@ -151,7 +151,7 @@ run "many_exact_keys" {
   command = plan
 
   variables {
-    remediations = { for type, entry in jsondecode(file("catalogue/finding_types.json")) : type => "auto" if entry.playbook != null }
+    remediations = { for type, entry in jsondecode(file("catalogue/finding_types.json")) : type => "auto" if length(setintersection(entry.resource_type, ["Instance", "AccessKey"])) > 0 }
   }
 
   assert {

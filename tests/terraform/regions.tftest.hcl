@@ -13,6 +13,10 @@ mock_provider "aws" {
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes" }
   }
   override_resource {
+    target = aws_cloudwatch_event_rule.this["changes-2"]
+    values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes-2" }
+  }
+  override_resource {
     target = aws_sqs_queue.undelivered
     values = { arn = "arn:aws:sqs:eu-west-1:111111111111:gdr-undelivered", url = "https://sqs.eu-west-1.amazonaws.com/111111111111/gdr-undelivered" }
   }
@@ -41,6 +45,7 @@ run "forwarder_in_the_security_account" {
     condition = alltrue([
       aws_cloudwatch_event_rule.this["findings"].name == "gdr-forward-findings",
       aws_cloudwatch_event_rule.this["changes"].name == "gdr-forward-changes",
+      aws_cloudwatch_event_rule.this["changes-2"].name == "gdr-forward-changes-2",
       aws_sqs_queue.undelivered.name == "gdr-undelivered",
       aws_iam_role.this.name == "gdr-forwarder-eu-west-1",
       output.region == "eu-west-1",
@@ -60,10 +65,10 @@ run "forwarder_in_the_security_account" {
       Action    = "sts:AssumeRole"
       Condition = {
         StringEquals = { "aws:SourceAccount" = "111111111111" }
-        ArnEquals    = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings"] }
+        ArnEquals    = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes-2", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings"] }
       }
     }]
-    error_message = "EventBridge alone, for these two rules of this account alone, may use the role."
+    error_message = "EventBridge alone, for these rules of this account alone, may use the role."
   }
   assert {
     condition = jsondecode(aws_iam_role_policy.this.policy).Statement == [{
@@ -84,7 +89,7 @@ run "forwarder_in_the_security_account" {
         target.retry_policy[0].maximum_retry_attempts == 185,
         target.input == null && target.input_path == null && length(target.input_transformer) == 0,
       ])
-    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["findings", "changes"])
+    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["findings", "changes", "changes-2"])
     error_message = "Both rules must send the event as it is to the home bus, keep trying for a day, and then keep what could not be sent."
   }
   assert {
@@ -97,7 +102,7 @@ run "forwarder_in_the_security_account" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = "arn:aws:sqs:eu-west-1:111111111111:gdr-undelivered"
-        Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings"] } }
+        Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes-2", "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings"] } }
       },
       [for statement in jsondecode(aws_sqs_queue.undelivered.policy).Statement : statement.Sid if statement.Effect == "Allow"] == ["Rules"],
     ])
@@ -186,7 +191,7 @@ run "forwarder_in_a_member_in_the_home_region" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_event_target.this) == ["changes"]
+    condition     = keys(aws_cloudwatch_event_target.this) == ["changes", "changes-2"]
     error_message = "A member forwards in the home Region too: the bus is another account's."
   }
 }
@@ -336,13 +341,25 @@ run "patterns" {
     error_message = "Every unarchived finding, and nothing else."
   }
   assert {
+    condition = [for change in output.changes : "${change.name} ${change.playbook} ${join(" ", jsondecode(change.pattern).source)}"] == [
+      "changes ec2_instance aws.autoscaling aws.ec2 aws.elasticloadbalancing aws.iam",
+      "changes-2 iam_principal aws.iam",
+    ]
+    error_message = "One pattern for each playbook, in the order of their names: ${jsonencode(output.changes)}"
+  }
+  assert {
+    condition = alltrue([for change in output.changes : jsondecode(change.pattern).detail-type == ["AWS API Call via CloudTrail"] && length(change.pattern) < 2048]) && sort(flatten([
+      for change in output.changes : jsondecode(change.pattern).detail.eventName
+    ])) == sort(distinct(flatten([for name in ["ec2_instance", "iam_principal"] : values(jsondecode(file("playbooks/${name}/undoing-calls.json")))])))
+    error_message = "Every call of the playbooks' lists in one pattern, and nothing else."
+  }
+  assert {
     condition = alltrue([
-      jsondecode(output.changes).detail-type == ["AWS API Call via CloudTrail"],
-      jsondecode(output.changes).source == ["aws.autoscaling", "aws.ec2", "aws.elasticloadbalancing", "aws.iam"],
-      toset(jsondecode(output.changes).detail.eventName) == toset(flatten([for name in ["ec2_instance", "iam_principal"] : values(jsondecode(file("playbooks/${name}/undoing-calls.json")))])),
-      length(output.changes) < 2048,
+      for change in output.changes : jsondecode(change.pattern).detail.userIdentity.sessionContext.sessionIssuer.userName[1].anything-but == [
+        "gdr-responder-ec2-instance", "gdr-collector-ec2-instance", "gdr-responder-iam-principal", "gdr-collector-iam-principal",
+      ]
     ])
-    error_message = "Every call of the playbooks' lists, and nothing else."
+    error_message = "No playbook's pattern may take a call of any playbook's roles."
   }
 }
 
@@ -354,7 +371,7 @@ run "home_and_forwarder_listen_alike" {
   }
 
   assert {
-    condition     = output.same.findings && output.same.changes
+    condition     = alltrue([for name in ["findings", "changes", "changes-2"] : output.same[name]])
     error_message = "The forwarders' patterns must be the home rules', character by character."
   }
 }

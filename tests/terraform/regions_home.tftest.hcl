@@ -12,6 +12,10 @@ mock_provider "aws" {
     target = module.forwarder.aws_cloudwatch_event_rule.this["changes"]
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes" }
   }
+  override_resource {
+    target = module.forwarder.aws_cloudwatch_event_rule.this["changes-2"]
+    values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-changes-2" }
+  }
 }
 
 variables {

@@ -27,8 +27,8 @@ run "restore_off_with_create" {
   command = plan
 
   variables {
-    create    = false
-    playbooks = { ec2_instance = { restore = true } }
+    create       = false
+    ec2_instance = { restore = true }
   }
 
   assert {
@@ -41,7 +41,7 @@ run "restore_on" {
   command = plan
 
   variables {
-    playbooks = { ec2_instance = { restore = true } }
+    ec2_instance = { restore = true }
   }
 
   assert {
@@ -58,10 +58,10 @@ run "reattach_without_restore" {
   command = plan
 
   variables {
-    playbooks = { ec2_instance = { reattach_auto_scaling = true } }
+    ec2_instance = { reattach_auto_scaling = true }
   }
 
-  expect_failures = [var.playbooks]
+  expect_failures = [output.playbook_options]
 }
 
 run "restorer_role_off" {

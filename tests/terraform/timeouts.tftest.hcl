@@ -9,9 +9,10 @@ run "smallest" {
   command = plan
 
   variables {
-    remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    guardrails   = { approval_timeout_minutes = 1 }
-    playbooks    = { ec2_instance = { replacement_wait_minutes = 0 }, iam_principal = { repeat_minutes = 0.05 } }
+    remediations  = { "CryptoCurrency:EC2/*" = "auto" }
+    guardrails    = { approval_timeout_minutes = 1 }
+    ec2_instance  = { replacement_wait_minutes = 0 }
+    iam_principal = { repeat_minutes = 0.05 }
   }
 
   # The snapshots, the evidence after them, and the finish each have their whole time.
@@ -29,11 +30,12 @@ run "everything" {
   command = plan
 
   variables {
-    remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    guardrails   = { approval_timeout_minutes = 10080 }
-    playbooks    = { ec2_instance = { replacement_wait_minutes = 120 }, iam_principal = { repeat_minutes = 120 } }
-    forensics    = { when = "before", deadline_seconds = 60, deadlines = { "CryptoCurrency:EC2/*" = 600 }, timeout_minutes = 240 }
-    evidence     = { forensics_account = { account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/1", copy_role_name = "copy" } }
+    remediations  = { "CryptoCurrency:EC2/*" = "auto" }
+    guardrails    = { approval_timeout_minutes = 10080 }
+    ec2_instance  = { replacement_wait_minutes = 120 }
+    iam_principal = { repeat_minutes = 120 }
+    forensics     = { when = "before", deadline_seconds = 60, deadlines = { "CryptoCurrency:EC2/*" = 600 }, timeout_minutes = 240 }
+    evidence      = { forensics_account = { account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/1", copy_role_name = "copy" } }
   }
 
   # A week for people, snapshots of six hours, copies of a day, and every other part.

@@ -1,4 +1,4 @@
-# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
+# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl; those of playbooks: playbook_options.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -17,7 +17,6 @@ run "first_rule_of_each" {
     evidence         = { create_bucket = false }
     functions        = { architecture = "mips" }
     minimum_severity = { off = 1 }
-    playbooks        = { ec2_instance = { auto_scaling = "suspend" } }
     guardrails       = { exempt_accounts = ["1234"] }
 
     remediation_config_file = "does-not-exist.yaml"
@@ -26,7 +25,7 @@ run "first_rule_of_each" {
 
   expect_failures = [
     var.name_prefix, var.organization_id, var.iam, var.kms, var.notifications, var.evidence, var.functions,
-    var.minimum_severity, var.playbooks, var.guardrails, var.remediation_config_file, var.extra_finding_types,
+    var.minimum_severity, var.guardrails, var.remediation_config_file, var.extra_finding_types,
   ]
 }
 
@@ -41,7 +40,6 @@ run "second_rule_of_each" {
     evidence         = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
     functions        = { memory_size = 128 }
     minimum_severity = { auto = 11 }
-    playbooks        = { ec2_instance = { revoke_sessions = "all" } }
     guardrails       = { management_account_id = "1234" }
 
     remediation_config_file = "tests/terraform/fixtures/not-a-map.yaml"
@@ -49,7 +47,7 @@ run "second_rule_of_each" {
 
   expect_failures = [
     var.name_prefix, var.iam, var.kms, var.notifications, var.evidence, var.functions, var.minimum_severity,
-    var.playbooks, var.guardrails, var.remediation_config_file,
+    var.guardrails, var.remediation_config_file,
   ]
 }
 
@@ -60,11 +58,10 @@ run "third_rule_of_each" {
     notifications = { email_addresses = ["on-call"] }
     evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
     functions     = { vpc = { subnet_ids = ["subnet-1"] } }
-    playbooks     = { ec2_instance = { finish = "hibernate" } }
     guardrails    = { exempt_resources = ["*"] }
   }
 
-  expect_failures = [var.notifications, var.evidence, var.functions, var.playbooks, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.functions, var.guardrails]
 }
 
 run "fourth_rule_of_each" {
@@ -73,11 +70,10 @@ run "fourth_rule_of_each" {
   variables {
     notifications = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
     evidence      = { object_lock = { days = 0 } }
-    playbooks     = { ec2_instance = { quarantine_security_group_ids = { "vpc-0123456789abcdef0" = "quarantine" } } }
     guardrails    = { exempt_principals = ["break-glass"] }
   }
 
-  expect_failures = [var.notifications, var.evidence, var.playbooks, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.guardrails]
 }
 
 run "fifth_rule_of_each" {
@@ -201,26 +197,6 @@ run "forensics_after_without_groups" {
   }
 
   expect_failures = [var.forensics]
-}
-
-run "terminate_without_snapshot" {
-  command = plan
-
-  variables {
-    playbooks = { ec2_instance = { finish = "terminate", snapshot = false } }
-  }
-
-  expect_failures = [var.playbooks]
-}
-
-run "replacement_wait" {
-  command = plan
-
-  variables {
-    playbooks = { ec2_instance = { replacement_wait_minutes = 999 } }
-  }
-
-  expect_failures = [var.playbooks]
 }
 
 run "log_window" {

@@ -5,6 +5,7 @@ small.
 from __future__ import annotations
 
 import ast
+import copy
 import importlib.util
 import os
 import subprocess
@@ -14,11 +15,13 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from botocore import xform_name
 from botocore.session import Session
 
+from tests.support.catalogue import manifests
 from tests.support.repository import ROOT
 
 LAMBDA = ROOT / "lambda_src"
@@ -140,7 +143,7 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
         assert {
             file.split("/")[1]
             for file in files
-            if file.startswith("playbooks/") and file.count("/") > 1
+            if file.startswith("playbooks/") and file.count("/") > 1 and file.endswith(".py")
         } == ({own} - {""})
         assert ("containment/gate.py" in files) == (job not in ("incident", "watchdog"))
         assert ("incident/notifications.py" in files) == (
@@ -157,6 +160,70 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
             carried = [file for file in files if own and file.startswith(home + part)]
             exists = any((PACKAGE / home).glob(f"{part.rstrip('/')}*")) if own else False
             assert bool(carried) == (job == its and exists), f"{name} holds {carried}"
+
+
+def test_every_zip_has_the_manifest_of_every_playbook() -> None:
+    """Each function decides by the policy, and some choose a playbook."""
+    wanted = {f"playbooks/{name}/manifest.json" for name in manifests()}
+    assert len(wanted) >= 2
+    for name, files in build.contents().items():
+        assert {file for file in files if file.endswith("manifest.json")} == wanted, name
+
+
+def test_the_manifests_beside_the_code_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = {
+        name: text.replace("actor", "victim") for name, text in build.for_functions().items()
+    }
+    monkeypatch.setattr(build, "for_functions", lambda: changed)
+    monkeypatch.setattr(build, "DIST", tmp_path)
+    assert build.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "playbooks/ec2_instance/manifest.json is not what the manifest gives" in said
+
+
+def _with_jobs(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """``changes``: job -> its entry in ec2_instance's manifest; None takes it out."""
+    changed = copy.deepcopy(build.manifests())
+    jobs = changed["ec2_instance"]["jobs"] | changes
+    changed["ec2_instance"]["jobs"] = {
+        job: entry for job, entry in jobs.items() if entry is not None
+    }
+    monkeypatch.setattr(build, "manifests", lambda: changed)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ({"terminate": None}, "lacks the job terminate, for which the playbook has terminate.py"),
+        ({"remediate": {}}, "has the job remediate, but the playbook's package has no eradicate"),
+        ({"respond": {}}, "there is no job respond; jobs are playbook, collect, "),
+    ],
+)
+def test_a_manifest_and_code_that_disagree_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    jobs: Any,
+    said: str,
+) -> None:
+    monkeypatch.setattr(build, "DIST", tmp_path)
+    _with_jobs(monkeypatch, **jobs)
+    assert build.main([]) == 1
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.glob("*.zip")) == []
+
+
+def test_a_job_has_the_models_that_its_manifest_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_jobs(monkeypatch, collect={"models": ["iam"]}, terminate={})
+    found = {
+        name: {Path(file).parts[2] for file in files if file.startswith("aws/models/")}
+        for name, files in build.contents().items()
+    }
+    assert found["collect_ec2_instance.zip"] == {"iam"}
+    assert found["terminate_ec2_instance.zip"] == set(build.SMALL)
+    assert found["playbook_ec2_instance.zip"] == {"dynamodb", "ec2", "iam", "s3"}
 
 
 @pytest.mark.parametrize("name", sorted(build.contents()))

@@ -6,10 +6,8 @@ remediations = {
   "*:EC2/*"     = "auto"
   "*:IAMUser/*" = "auto"
 }
-playbooks = {
-  ec2_instance  = { restore = true, finish = "stop" }
-  iam_principal = { restore = true, remediate = ["access_keys", "users", "instances", "security_groups"] }
-}
+ec2_instance  = { restore = true, finish = "stop" }
+iam_principal = { restore = true, remediate = ["access_keys", "users", "instances", "security_groups"] }
 evidence = {
   expire_after_days = 30
   force_destroy     = true

@@ -3,7 +3,7 @@
 A playbook is one name in three places: its package ``guardduty_response/playbooks/<name>``;
 ``playbooks/<name>/*-policy.json``, what its roles may do (the responder contains, the collector
 keeps evidence, the restorer undoes, the terminator destroys; each is another function with another
-role); and ``playbooks/<name>/runbook.md``, what people do. ``decision.finding.playbook_for``
+role); and ``playbooks/<name>/runbook.md``, what people do. ``decision.manifests.playbook_for``
 chooses the playbook of a finding.
 """
 

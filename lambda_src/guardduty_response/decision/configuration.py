@@ -17,7 +17,7 @@ from typing import Any, NotRequired, TypedDict
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
 
-# Options of one playbook (variable ``playbooks``): only the playbook knows the shape.
+# Options of one playbook (the variable of its name): its manifest says which there are.
 PlaybookOptions = dict[str, Any]
 # Every reason that names a pause begins with this, so that a finding that comes again is known to
 # have met one.

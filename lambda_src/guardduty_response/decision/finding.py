@@ -187,38 +187,3 @@ def parse(event: Any) -> Finding:
         detail=detail,
         last_seen=text(get(detail, "service", "eventLastSeen"), 64),
     )
-
-
-def playbook_for(finding: Finding) -> tuple[str | None, str]:
-    """Returns the playbook that answers the finding (or None), and why.
-
-    The resource and its role in the activity decide, never the finding type's prefix. GuardDuty
-    gives TARGET for most findings, so the role alone decides nothing: only inbound network activity
-    (a port probe, a brute-force attempt) makes the instance a victim, and isolating a victim serves
-    the attacker.
-    """
-    if finding.resource_type == "AccessKey":
-        return _playbook_for_credential(finding)
-    if finding.resource_type != "Instance":
-        return None, f"no playbook answers resource type {finding.resource_type or 'unknown'} yet"
-    service = finding.detail.get("service")
-    direction = get(service, "action", "networkConnectionAction", "connectionDirection")
-    action_type = get(service, "action", "actionType")
-    inbound = action_type == "PORT_PROBE" or (
-        action_type == "NETWORK_CONNECTION" and direction == "INBOUND"
-    )
-    if inbound and get(service, "resourceRole") == "TARGET":
-        why = (
-            "the instance is the target of this inbound activity, not its actor; isolating it would"
-            " serve the attacker"
-        )
-        return None, why
-    return "ec2_instance", "an EC2 instance is the actor or the infected host"
-
-
-def _playbook_for_credential(finding: Finding) -> tuple[str | None, str]:
-    """Sorts out findings about a bucket: they name a credential too (Policy:S3/*, Stealth:S3/*)."""
-    buckets = get(finding.detail, "resource", "s3BucketDetails")
-    if isinstance(buckets, list) and buckets:
-        return None, "the finding is about a bucket's configuration; no playbook answers that yet"
-    return "iam_principal", "a credential of an IAM principal was used"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
+from guardduty_response.decision import manifests
 from guardduty_response.decision.configuration import Config
 
 Value = TypeVar("Value")
@@ -77,7 +78,7 @@ def decide(
 ) -> Decision:
     """Returns the mode for a finding.
 
-    ``playbook`` and ``why`` are as ``finding.playbook_for`` returns them; severity is 0 to 10.
+    ``playbook`` and ``why`` are as ``manifests.playbook_for`` returns them; severity is 0 to 10.
     """
     scope, remediations = "account", config.account_remediations.get(account_id, {})
     key = _deciding_key(remediations, finding_type, MODES.index)
@@ -98,7 +99,19 @@ def decide(
             why = f"playbook {playbook} is not switched on anywhere"
         reasons.append(f"{mode} became notify: {why}")
         mode = "notify"
-    return Decision(mode, key, scope, reasons)
+    return Decision(_supported(mode, playbook, reasons), key, scope, reasons)
+
+
+def _supported(mode: str, playbook: str | None, reasons: list[str]) -> str:
+    """Returns the mode, or the next milder one that the playbook supports, and says so."""
+    if mode not in ACTING or playbook is None:
+        return mode
+    supported, asked = manifests.modes_of(playbook), mode
+    while mode in ACTING and mode not in supported:
+        mode = milder(mode)
+    if mode != asked:
+        reasons.append(f"{asked} became {mode}: playbook {playbook} does not support {asked}")
+    return mode
 
 
 def collect_first_seconds(config: Config, finding_type: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response.decision import configuration, finding, policy
+from guardduty_response.decision import configuration, finding, manifests, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseError
 
 
@@ -20,7 +20,7 @@ def machine_for(event: Any) -> str:
         seen, config = finding.parse(event), configuration.load()
     except (NotAFinding, MalformedFinding):
         return notice_machine
-    playbook, why = finding.playbook_for(seen)
+    playbook, why = manifests.playbook_for(seen)
     decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
     if decision.mode in policy.ACTING:
         return os.environ["GDR_INCIDENT_MACHINE_ARN"]

@@ -24,7 +24,7 @@ from guardduty_response.containment.contract import (
     load,
 )
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.decision import configuration, finding, policy
+from guardduty_response.decision import configuration, manifests, policy
 from guardduty_response.errors import (
     GateClosed,
     NoTarget,
@@ -308,7 +308,7 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     if not lost:
         return StepResult()
     seen, config, record = context.finding, context.config, context.record
-    playbook, why = finding.playbook_for(seen)
+    playbook, why = manifests.playbook_for(seen)
     decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
     if decided.mode != "auto" or config.paused:
         return StepResult()  # a person decides, as the message about the verdict said

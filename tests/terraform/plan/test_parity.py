@@ -5,15 +5,15 @@ finding type; rules cover it.
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from guardduty_response.decision import configuration, finding, policy
+from guardduty_response.decision import configuration, finding, manifests, policy
 from guardduty_response.errors import ResponseError
 
-from tests.support.repository import ROOT, load_finding
+from tests.support.catalogue import finding_types, playbook_of
+from tests.support.repository import load_finding
 from tests.terraform.plan.plan_events import (
     delivered_findings,
     made_up,
@@ -69,13 +69,7 @@ MAPS: dict[str, dict[str, Any]] = {
     },
     # several rules
     "every type by name": {
-        "remediations": {
-            kind: "auto"
-            for kind, entry in json.loads(
-                (ROOT / "catalogue" / "finding_types.json").read_text()
-            ).items()
-            if entry["playbook"]
-        }
+        "remediations": {kind: "auto" for kind in finding_types() if playbook_of(kind)}
     },
 }
 
@@ -166,7 +160,7 @@ def _expected(settings: configuration.Config, event: dict[str, Any]) -> str:
     except ResponseError:
         return "unreadable"
     return policy.decide(
-        settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen)
+        settings, seen.type, seen.account_id, seen.severity, *manifests.playbook_for(seen)
     ).mode
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from guardduty_response.decision import configuration
 
-from tests.support.repository import ROOT
+from tests.support.catalogue import finding_types, playbook_of
 
 if TYPE_CHECKING:
     from tests.support.one_account import OneAccountPlanner
@@ -23,9 +23,7 @@ INCIDENT = "module.security.module.incident[0]"
 
 BOUNDARY = f"arn:aws:iam::{SECURITY}:policy/boundary"
 ALL_THAT_ONE_PLAYBOOK_ANSWERS = {
-    kind: "auto"
-    for kind, entry in json.loads((ROOT / "catalogue" / "finding_types.json").read_text()).items()
-    if entry["playbook"] == "ec2_instance"
+    kind: "auto" for kind in finding_types() if playbook_of(kind) == "ec2_instance"
 }
 CASES: dict[str, dict[str, Any]] = {
     "default": {"remediations": ONE, "organization_id": "o-sandbox001"},
@@ -36,13 +34,11 @@ CASES: dict[str, dict[str, Any]] = {
     "everything": {
         "remediations": {"*": "auto"},
         "forensics": {"when": "before"},
-        "playbooks": {
-            "ec2_instance": {"restore": True, "finish": "terminate"},
-            "iam_principal": {
-                "restore": True,
-                "remediate": ["users"],
-                "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
-            },
+        "ec2_instance": {"restore": True, "finish": "terminate"},
+        "iam_principal": {
+            "restore": True,
+            "remediate": ["users"],
+            "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
         },
     },
     "boundary": {

@@ -175,7 +175,7 @@ def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None
     """Only where live flows are to be untracked, and only for the group that is made for that."""
     wide = plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        playbooks={"ec2_instance": {"untrack_connections": True}},
+        ec2_instance={"untrack_connections": True},
     )
     policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}

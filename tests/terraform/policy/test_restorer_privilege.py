@@ -32,7 +32,7 @@ def planned(plan_of_two_accounts: Planner) -> Plan:
     return plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
         organization_id="o-sandbox001",
-        playbooks={"ec2_instance": {"restore": True}},
+        ec2_instance={"restore": True},
     )
 
 

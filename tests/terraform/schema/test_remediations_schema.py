@@ -14,6 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from tests.support.catalogue import manifests
 from tests.support.repository import ROOT
 from tests.support.terraform_tools import initialized, terraform
 
@@ -74,7 +75,14 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     account.
     """
     root = tmp_path_factory.mktemp("policy")
-    for name in ("policy.tf", "variables-policy.tf", "variables-guardrails.tf"):
+    variables = [f"variables-{name.replace('_', '-')}.tf" for name in manifests()]
+    for name in (
+        "playbooks.tf",
+        "policy.tf",
+        "variables-policy.tf",
+        "variables-guardrails.tf",
+        *variables,
+    ):
         shutil.copy(ROOT / name, root)
     checks, found, _ = (
         (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")
@@ -86,7 +94,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     )
     assert output
     (root / "outputs.tf").write_text(output.group())
-    for part in ("catalogue", "playbooks"):
+    for part in ("catalogue", "modules/playbook-options", "playbooks"):
         shutil.copytree(ROOT / part, root / part)
     initialized(root, root)
 

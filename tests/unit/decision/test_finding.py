@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guardduty_response.decision import finding
+from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import MalformedFinding, NotAFinding
 
 from tests.support.repository import skip_or_fail
@@ -214,7 +214,7 @@ def test_text_of_the_sender_is_made_harmless(finding_event: Make) -> None:
 def test_the_resource_and_its_role_choose_the_playbook(
     finding_event: Make, name: str, playbook: str | None
 ) -> None:
-    found, why = finding.playbook_for(finding.parse(finding_event(name)))
+    found, why = manifests.playbook_for(finding.parse(finding_event(name)))
     assert found == playbook
     assert len(why) > 20
 
@@ -228,7 +228,7 @@ def test_a_buckets_configuration_is_no_ones_credential(finding_event: Make) -> N
         type="Policy:S3/BucketPublicAccessGranted",
     )
     event["detail"]["resource"]["s3BucketDetails"] = [{"name": "data", "type": "Destination"}]
-    found, why = finding.playbook_for(finding.parse(event))
+    found, why = manifests.playbook_for(finding.parse(event))
     assert found is None and "bucket" in why
 
 
@@ -237,12 +237,12 @@ def test_an_attacking_instance_is_contained_though_the_activity_is_the_same(
 ) -> None:
     event = finding_event("unauthorizedaccess_ec2_sshbruteforce_target")
     event["detail"]["service"]["resourceRole"] = "ACTOR"
-    assert finding.playbook_for(finding.parse(event))[0] == "ec2_instance"
+    assert manifests.playbook_for(finding.parse(event))[0] == "ec2_instance"
     event["detail"]["service"] |= {"resourceRole": "TARGET"}
     event["detail"]["service"]["action"]["networkConnectionAction"]["connectionDirection"] = (
         "OUTBOUND"
     )
-    assert finding.playbook_for(finding.parse(event))[0] == "ec2_instance"
+    assert manifests.playbook_for(finding.parse(event))[0] == "ec2_instance"
 
 
 def test_get_never_raises() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardduty_response.decision import finding
+from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import MalformedFinding, NotAFinding
 
+from tests.support.catalogue import playbook_of
 from tests.support.finding_corpus import REFUSED, Entry, added_files, corpus
 from tests.support.repository import FINDINGS, ROOT
 
@@ -100,7 +101,7 @@ def test_a_finding_is_read_and_goes_to_its_playbook(entry: Entry) -> None:
     assert seen.account_id == detail.get("accountId", arn[4])
     assert seen.region == detail.get("region", arn[3])
     assert seen.partition == detail.get("partition", arn[1])
-    playbook, reason = finding.playbook_for(seen)
+    playbook, reason = manifests.playbook_for(seen)
     assert playbook == entry.playbook, entry.why
     assert entry.words in reason
 
@@ -109,9 +110,9 @@ def test_a_finding_is_read_and_goes_to_its_playbook(entry: Entry) -> None:
 def test_the_catalogue_names_the_same_playbook_for_the_type(entry: Entry) -> None:
     """What its resource or role exempts is answered by nobody; nothing is answered by another."""
     seen = finding.parse(entry.read())
-    playbook, _ = finding.playbook_for(seen)
+    playbook, _ = manifests.playbook_for(seen)
     if seen.type != UNKNOWN_TYPE:
-        assert playbook in (None, _catalogue()[seen.type]["playbook"])
+        assert playbook in (None, playbook_of(seen.type))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_an_exported_finding_is_read_once_it_is_in_its_envelope(entry: Entry) ->
         }
     )
     assert (seen.type, seen.account_id) == (detail["type"], detail["accountId"])
-    assert finding.playbook_for(seen)[0] == _catalogue()[seen.type]["playbook"]
+    assert manifests.playbook_for(seen)[0] == playbook_of(seen.type)
 
 
 # -- findings of somebody else, in addition --------------------------------------------------------
@@ -155,4 +156,4 @@ def test_added_findings_are_read_or_refused_in_words() -> None:
             continue
         assert seen.type == event["detail"]["type"].strip(), path
         assert re.fullmatch(r"\d{12}", seen.account_id), path
-        assert finding.playbook_for(seen)[1], path
+        assert manifests.playbook_for(seen)[1], path

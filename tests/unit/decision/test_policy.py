@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from guardduty_response.decision import policy
+from guardduty_response.decision import manifests, policy
 from guardduty_response.decision.configuration import Config, parse
 from guardduty_response.decision.policy import MODES, Decision
 
@@ -110,6 +110,27 @@ def test_without_a_playbook_nothing_acts_and_it_is_said(mode: str, result: str) 
     found = _decide({"A:EC2/X": mode}, playbook=None)
     assert found.mode == result
     assert ("no playbook answers it" in found.reasons[-1]) == (mode != result)
+
+
+@pytest.mark.parametrize(
+    ("supported", "mode", "result"),
+    [
+        (["dry_run"], "auto", "dry_run"),
+        (["dry_run"], "dry_run", "dry_run"),
+        (["approve"], "auto", "approve"),
+        (["approve"], "dry_run", "notify"),
+        ([], "auto", "notify"),
+        (["dry_run"], "off", "off"),
+    ],
+)
+def test_a_mode_that_the_playbook_does_not_support_becomes_the_next_milder(
+    monkeypatch: pytest.MonkeyPatch, supported: list[str], mode: str, result: str
+) -> None:
+    manifest = {"ec2_instance": {"answers": [], "modes": supported}}
+    monkeypatch.setattr(manifests, "load", lambda: manifest)
+    found = _decide({"A:EC2/X": mode})
+    assert found.mode == result
+    assert ("does not support" in found.reasons[-1]) == (mode != result)
 
 
 # -- against a naive reference ---------------------------------------------------------------------

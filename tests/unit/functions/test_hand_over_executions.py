@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from guardduty_response.decision import finding
+from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import respond
@@ -119,7 +119,7 @@ def _planned(
     deployment: Deployment, fake: FakePlaybook, other: Json, **changes: Any
 ) -> tuple[str, Json]:
     configure(deployment, **changes)
-    fake.hand_over = {finding.playbook_for(finding.parse(other))[0] or "": lambda: other}
+    fake.hand_over = {manifests.playbook_for(finding.parse(other))[0] or "": lambda: other}
     incident_id = str(
         call(
             "open",

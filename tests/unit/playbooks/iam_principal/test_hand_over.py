@@ -12,7 +12,7 @@ import threading
 import pytest
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context
-from guardduty_response.decision import finding
+from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import regions
@@ -57,8 +57,8 @@ def handed_over_finding(iam: IamLab) -> Json:
 
 def test_the_instance_is_handed_over_as_a_finding_about_it(stolen: IamLab) -> None:
     seen, other = stolen.finding(), finding.parse(handed_over_finding(stolen))
-    assert finding.playbook_for(seen)[0] == "iam_principal"
-    assert finding.playbook_for(other) == (
+    assert manifests.playbook_for(seen)[0] == "iam_principal"
+    assert manifests.playbook_for(other) == (
         "ec2_instance",
         "an EC2 instance is the actor or the infected host",
     )
@@ -278,7 +278,7 @@ def test_the_machine_gets_the_stored_event(
     assert answer["decision"] == "act"
     [other] = answer["hand_over"]
     stored = json.loads(deployment.evidence(incident_id)[other["finding_key"].split("/")[-1]])
-    assert finding.playbook_for(finding.parse(stored))[0] == "ec2_instance"
+    assert manifests.playbook_for(finding.parse(stored))[0] == "ec2_instance"
     instance = event["detail"]["resource"]["accessKeyDetails"]["principalId"].partition(":")[2]
     assert stored["detail"]["resource"]["instanceDetails"]["instanceId"] == instance
     [target] = deployment.targets(incident_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.decision import finding
+from guardduty_response.decision import manifests
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook, role
@@ -373,4 +373,4 @@ def test_a_region_that_cannot_be_asked_is_no_clean_answer(iam: IamLab) -> None:
 
 
 def test_the_finding_stays_about_a_credential(iam: IamLab) -> None:
-    assert finding.playbook_for(iam.role().finding())[0] == "iam_principal"
+    assert manifests.playbook_for(iam.role().finding())[0] == "iam_principal"

@@ -1,0 +1,114 @@
+"""Chooses the playbook that answers a finding, from what the playbooks' manifests say.
+
+``playbooks/<name>/playbook.yaml`` of the repository is a playbook's manifest. The packager writes
+the part that functions need beside the playbook's code, as ``manifest.json``: a Lambda function has
+no reader for YAML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
+
+from guardduty_response.decision.finding import Finding, get
+from guardduty_response.errors import ConfigError
+
+PLAYBOOKS = Path(__file__).resolve().parent.parent / "playbooks"
+# Field of the finding -> the values it may have, or that it is a list which is not empty.
+Condition = dict[str, list[str] | Literal["not empty"]]
+
+
+class Unless(TypedDict):
+    """Declares what a playbook leaves alone: one of the conditions holds; ``why`` for people."""
+
+    why: str
+    when: list[Condition]
+
+
+class Answer(TypedDict):
+    """Declares which findings a playbook answers; ``why`` is a sentence for people."""
+
+    resource_type: str
+    why: str
+    unless: NotRequired[list[Unless]]
+
+
+class Manifest(TypedDict):
+    """Declares the part of a playbook's manifest that functions read."""
+
+    answers: list[Answer]
+    modes: list[str]
+
+
+@lru_cache(maxsize=1)
+def load() -> Mapping[str, Manifest]:
+    """Returns the manifests by the playbooks' names, read once per container. Raises ConfigError.
+
+    Without them no playbook can be chosen, and nothing must look as if none answers a finding.
+    """
+    found: dict[str, Manifest] = {}
+    for path in sorted(PLAYBOOKS.glob("*/manifest.json")):
+        try:
+            manifest: Any = json.loads(path.read_bytes())
+            found[path.parent.name] = {"answers": manifest["answers"], "modes": manifest["modes"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"the manifest of the playbook {path.parent.name} in this function's code cannot be"
+                f" read ({type(error).__name__}: {error}), so no playbook can be chosen for any"
+                " finding: rebuild the zips (make zips) and apply again"
+            ) from error
+    if not found:
+        raise ConfigError(
+            "this function's code holds no manifest of any playbook, so no playbook can be chosen"
+            " for any finding: rebuild the zips (make zips) and apply again"
+        )
+    return found
+
+
+def modes_of(playbook: str) -> list[str]:
+    """Returns the acting modes that a playbook supports; all, where this build has no manifest."""
+    manifest = load().get(playbook)
+    return manifest["modes"] if manifest else ["dry_run", "approve", "auto"]
+
+
+def playbook_for(finding: Finding) -> tuple[str | None, str]:
+    """Returns the playbook that answers the finding (or None), and why. Raises ConfigError.
+
+    The resource and its role in the activity decide, never the finding type's prefix
+    (docs/decisions/0015).
+    """
+    refusal = ""
+    for name, manifest in load().items():
+        for answer in manifest["answers"]:
+            if answer["resource_type"] != finding.resource_type:
+                continue
+            why_not = _exception(answer, finding)
+            if not why_not:
+                return name, answer["why"]
+            refusal = refusal or why_not
+    kind = finding.resource_type or "unknown"
+    return None, refusal or f"no playbook answers resource type {kind} yet"
+
+
+def _exception(answer: Answer, finding: Finding) -> str:
+    """Returns why the finding is an exception of the answer, or an empty string."""
+    for exception in answer.get("unless", []):
+        if any(_holds(condition, finding) for condition in exception["when"]):
+            return exception["why"]
+    return ""
+
+
+def _holds(condition: Condition, finding: Finding) -> bool:
+    return all(
+        _matches(get(finding.detail, *path.split(".")), wanted)
+        for path, wanted in condition.items()
+    )
+
+
+def _matches(value: Any, wanted: list[str] | Literal["not empty"]) -> bool:
+    if wanted == "not empty":
+        return isinstance(value, list) and bool(value)
+    return value in wanted

@@ -1,0 +1,43 @@
+"""Reads the catalogue of finding types, and which playbook its types go to by the manifests."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tests.support.repository import ROOT
+
+
+@cache
+def finding_types() -> dict[str, dict[str, Any]]:
+    """Returns the catalogue: finding type -> resource_type (a list), severity, status."""
+    found: dict[str, dict[str, Any]] = json.loads(
+        (ROOT / "catalogue" / "finding_types.json").read_text()
+    )
+    return found
+
+
+@cache
+def manifests() -> dict[str, dict[str, Any]]:
+    """Returns every playbook's manifest, by name."""
+    return {
+        path.parent.name: yaml.safe_load(path.read_text())
+        for path in sorted(ROOT.glob("playbooks/*/playbook.yaml"))
+    }
+
+
+def playbook_of(kind: str) -> str | None:
+    """Returns the playbook that answers the finding type where it names what it usually names."""
+    for resource in finding_types()[kind]["resource_type"]:
+        for name, manifest in manifests().items():
+            for answer in manifest["answers"]:
+                others = answer.get("not_finding_types", [])
+                if answer["resource_type"] == resource and not any(
+                    fnmatchcase(kind, glob) for glob in others
+                ):
+                    return name
+    return None
