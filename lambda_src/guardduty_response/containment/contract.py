@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypedDict, cast
+from typing import Any, NamedTuple, Protocol, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment import session_policy
@@ -109,8 +109,7 @@ class Planned:
     immutable_id: str = ""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """Holds one fact that verification read.
 
     ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL).
@@ -125,11 +124,10 @@ class Check:
 
     def record(self) -> CheckRecord:
         """Returns the check as it is stored."""
-        return cast(CheckRecord, dict(self.__dict__))
+        return cast(CheckRecord, self._asdict())
 
 
-@dataclass(frozen=True)
-class StepResult:
+class StepResult(NamedTuple):
     """Holds a step's answer.
 
     Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more.
@@ -142,7 +140,7 @@ class StepResult:
     again: str = ""
     status: Status | None = None
     detail: str = ""
-    watched: list[str] = field(default_factory=list)
+    watched: Sequence[str] = ()
     next_step: str = ""
 
     def payload(self) -> StepPayload:
@@ -156,8 +154,7 @@ class StepResult:
         }
 
 
-@dataclass(frozen=True)
-class RestoreResult:
+class RestoreResult(NamedTuple):
     """Holds what restore verified in the end.
 
     ``done`` and ``still_contained``: keys of the before-state. ``restored`` and ``not_restored``:

@@ -52,7 +52,7 @@ def of_verification(
         "checks": [check.record() for check in checks],
         "actions": dict(early["actions"]),
         "before": dict(early["before"]),
-        "watched": result.watched,
+        "watched": list(result.watched),
         "evidence": dict(early["evidence"]),
     }
 

@@ -232,7 +232,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     stored = context.record.persist(
         context.incident_id,
         target.reference(),
-        envelope.of_verification(context, target, replace(result, detail=detail), checks),
+        envelope.of_verification(context, target, result._replace(detail=detail), checks),
         unless_restored=True,
         verified=context.execution,
         **fields,
@@ -241,7 +241,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         return _restored_meanwhile(context, target, error)
     if loss := fields.get("breach"):
         _record_drift(context, target, loss)
-    result = replace(result, status=stored)
+    result = result._replace(status=stored)
     if target.place:
         _monitor(context, target.place, target, result, fields)
     return result
@@ -257,7 +257,7 @@ def _monitor(
     if result.status not in statuses.WATCHED:
         return
     state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
-    upkeep.begin(record, state, context.incident_id, result.watched)
+    upkeep.begin(record, state, context.incident_id, list(result.watched))
     loss = fields.get("breach") or {}
     if loss.get("ended"):
         due.contained_again(record.table, *place)

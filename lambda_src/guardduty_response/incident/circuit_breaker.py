@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.table import Table
@@ -13,8 +13,7 @@ from guardduty_response.incident.table import Table
 RETENTION_SECONDS = 86400  # after the time range has ended
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """The numbers of distinct resources in a time range that ends now."""
 
     of_playbook: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store
@@ -21,8 +20,7 @@ from guardduty_response.incident.table import Item
 INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
 
 
-@dataclass(frozen=True)
-class Containment:
+class Containment(NamedTuple):
     """Holds everything that is stored of one generation of a containment."""
 
     state: ContainmentRecord

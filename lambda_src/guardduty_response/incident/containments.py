@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -45,8 +44,7 @@ NOT_ENDED = f"NOT #status IN ({', '.join(ENDED_VALUES)})"
 ATTEMPTS = 5  # of joining, while others join or restore the same resource
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(NamedTuple):
     """Says which generation an incident has joined.
 
     ``new``: it was opened by this call. ``opened_by``: the incident that opened it, under whose
@@ -59,8 +57,7 @@ class Joined:
     opened_by: str
 
 
-@dataclass(frozen=True)
-class Present:
+class Present(NamedTuple):
     """Holds the present generation of a resource (0: it was never contained) and its STATE."""
 
     generation: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
@@ -58,8 +57,7 @@ def old_references(meta: IncidentRecord) -> list[TargetReference]:
     return [reference for reference in meta.get("targets") or [] if is_old(reference)]
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """Says what opening an incident came to.
 
     ``previous``: the status before, None for a new incident. ``meta``: the incident's META item.

@@ -17,8 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import ResponseError
@@ -44,8 +43,7 @@ class SettingBusy(ResponseError):
     """Another containment is writing the setting. Nothing was changed."""
 
 
-@dataclass(frozen=True)
-class SharedSetting:
+class SharedSetting(NamedTuple):
     """Says which containments (ARN and generation) need a setting, and what each makes of it.
 
     ``known``: those that have entered, also if they have ended since. ``before``: the value before

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
@@ -37,8 +36,7 @@ def may_verify(context: Context, target: Target, seconds: int) -> bool:
     return lease["incident_id"] == context.incident_id and ":execution:" in lease["owner"]
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """Holds what a verification found that was not so at the verdict.
 
     ``lost``: checks that fail now. ``not_read``: checks that could not be read.
@@ -72,7 +70,7 @@ def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:
     return {
         "weak": [check.name for check in checks if not check.ok],
         "held_at": now(),
-        "watched": step.watched,
+        "watched": list(step.watched),
     }
 
 

@@ -6,9 +6,8 @@ Releases before 0.2 kept that in META (told, breach_told, …). What is there co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.model import IncidentRecord, MessageRecord
@@ -20,8 +19,7 @@ from guardduty_response.incident.table import Table, incident_key
 _STATUSES = frozenset(map(str, Status))
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """Holds the messages about an incident, oldest first, one for each reason.
 
     ``run``: the incident's present run (IncidentRecord).
@@ -75,7 +73,7 @@ class History:
 
     def with_message(self, message: MessageRecord) -> History:
         """Returns the history after one more message."""
-        return replace(self, messages=[*self.messages, message])
+        return self._replace(messages=[*self.messages, message])
 
 
 def history_of(meta: IncidentRecord, items: Iterable[Mapping[str, Any]]) -> History:

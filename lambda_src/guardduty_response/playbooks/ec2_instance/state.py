@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -23,8 +23,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(NamedTuple):
     """``managed``: which AWS service owns it and alone may change it, else empty."""
 
     id: str

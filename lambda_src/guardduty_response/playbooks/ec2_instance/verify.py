@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     DONE,
@@ -50,7 +48,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     for action in action_order.look(instance, sessions, current):
         if action.name != "tag_instance":  # a label, not containment
             checks.append(_action_check(action))
-    step = replace(_conclude(instance, checks), watched=_watched(instance, current))
+    step = _conclude(instance, checks)._replace(watched=_watched(instance, current))
     return step, checks
 
 

@@ -8,7 +8,6 @@ So it counts only when seen again SETTLE_SECONDS later.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from guardduty_response.aws.errors import is_transient
@@ -64,7 +63,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         ended = StepResult(status=Status.GONE, detail=str(gone))
         return ended, [Check(target.kind, True, str(gone))]
     result = _conclude(principal, checks)
-    return replace(result, watched=_watched(principal)), checks
+    return result._replace(watched=_watched(principal)), checks
 
 
 def _checks(principal: PrincipalContext) -> list[Check]:

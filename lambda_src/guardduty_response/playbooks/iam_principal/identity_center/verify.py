@@ -4,7 +4,6 @@ the finding is about.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -108,7 +107,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] |
         _poll(principal, center, sets)
     checks = _checks(principal, center, sets)
     result = _conclude(principal, sets, checks)
-    return replace(result, watched=_watched(principal, sets)), checks
+    return result._replace(watched=_watched(principal, sets)), checks
 
 
 def _watched(principal: PrincipalContext, sets: list[DeniedPermissionSet]) -> list[str]:
