@@ -13,6 +13,7 @@ from guardduty_response.incident.outbox import pace
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.outbox.sender import Sent
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Status
 
 from tests.unit.deployment import Deployment
 from tests.unit.incident.records import META, TARGET
@@ -30,7 +31,7 @@ def write(
     meta: Any = {
         **META,
         "incident_id": f"inc-{number}",
-        "status": event,
+        "status": event if event in list(Status) else Status.CONTAINING,
         **more.pop("meta", {}),
     }
     target: Any = {**TARGET, "id": f"i-{number}"}
