@@ -33,7 +33,7 @@ def _contained(deployment: Deployment) -> str:
 
 
 @pytest.mark.parametrize(
-    ("status", "checks", "told"),
+    ("status", "checks", "stored"),
     [
         (Status.CONTAINED, (CLOSED,), "CONTAINED"),
         (Status.CONTAINED, (CLOSED, OPEN), "FAILED"),
@@ -42,15 +42,15 @@ def _contained(deployment: Deployment) -> str:
     ],
 )
 def test_nobody_is_told_more_than_was_seen(
-    deployment: Deployment, fake: FakePlaybook, status: Status, checks: Any, told: str
+    deployment: Deployment, fake: FakePlaybook, status: Status, checks: Any, stored: str
 ) -> None:
     _answered(fake, status, *checks)
     incident_id = _contained(deployment)
-    assert deployment.meta(incident_id)["status"] == told
+    assert deployment.meta(incident_id)["status"] == stored
     [message] = deployment.messages()
-    assert message["MessageAttributes"]["event"]["Value"] == told
-    assert ("the playbook answered CONTAINED, but" in message["Message"]) is (told != "CONTAINED")
-    assert bool(deployment.messages("escalations")) is (told != "CONTAINED")
+    assert message["MessageAttributes"]["event"]["Value"] == stored
+    assert ("the playbook answered CONTAINED, but" in message["Message"]) is (stored != "CONTAINED")
+    assert bool(deployment.messages("escalations")) is (stored != "CONTAINED")
 
 
 def test_the_answer_of_the_step_is_the_status_that_was_stored(
