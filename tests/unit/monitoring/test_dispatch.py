@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,9 +125,12 @@ def test_while_a_slot_is_freed_the_dispatcher_goes_on(
 ) -> None:
     """Many accounts with few containments each: batches of seconds, not two in a minute."""
     monitor(record, 20, accounts=20)
-    monkeypatch.setattr(
-        dispatch.time, "sleep", lambda _: [end(record, batch) for batch in batches(deployment)]
-    )
+
+    def end_all(_: float) -> None:
+        for batch in batches(deployment):
+            end(record, batch)
+
+    monkeypatch.setattr(time, "sleep", end_all)
     monkeypatch.setattr(dispatch, "WAIT_SECONDS", 30.0)
     assert dispatch.dispatch(record)["batches"] == 20
 
