@@ -161,10 +161,9 @@ class BatchChecks:
         checked = _Checked(found, containment, meta)
         if self._is_worked_on(checked):
             return self._put_off(found)
-        if not self._can_check(checked):
-            return self._have_verified(checked, found["due_at"])
-        if self.record.containments.generation(found["arn"]) != found["generation"]:
-            return self._have_verified(checked, _slot())
+        superseded = self.record.containments.generation(found["arn"]) != found["generation"]
+        if superseded or not self._can_check(checked):
+            return self._have_verified(checked)
         return self._check_resource(checked)
 
     def _check_resource(self, checked: _Checked) -> str:
@@ -173,7 +172,7 @@ class BatchChecks:
             step, checks, difference = self._read(checked)
         except TargetGone as gone:
             log("gone", arn=state["arn"], detail=str(gone))
-            return self._have_verified(checked, _slot())
+            return self._have_verified(checked)
         if difference.lost:
             return self._answer_loss(checked, difference)
         if difference.not_read:
@@ -300,11 +299,11 @@ class BatchChecks:
         self._settle(checked, due.next_slot(), remove=("seen",), **fields)
         return LOST
 
-    def _have_verified(self, checked: _Checked, slot: str) -> str:
+    def _have_verified(self, checked: _Checked) -> str:
         """Has the incident machine verify what this function cannot judge."""
         incident_id, why = checked.meta["incident_id"], self.batch["why"]
-        executions.start(incident_id, why, slot, self.batch["seen"])
-        self._settle(checked, remove=("seen",))
+        started = executions.start(incident_id, why, _slot(), self.batch["seen"])
+        self._settle(checked, "" if started else due.next_slot(), remove=("seen",))
         return NOT_CHECKED
 
     def _note_unread(self, found: DueRecord, meta: IncidentRecord | None, why: str) -> str:

@@ -22,6 +22,7 @@ from guardduty_response.incident import notifications
 from guardduty_response.incident.model import ChangeEvent, DueRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.table import Table
 from guardduty_response.monitoring import batch as batches
 from guardduty_response.monitoring import due, executions, slots
@@ -91,6 +92,7 @@ def dispatch(record: IncidentRepository) -> Dispatched:
         except Exception as error:
             log("checks not handed out", detail=f"{type(error).__name__}: {error}"[:500])
             errors.append(error)
+            slots.free(table, batch)
             count = 0
         containments, invocations = containments + count, invocations + bool(count)
         groups = _ordered(groups)
@@ -221,7 +223,8 @@ def _tell_unread(record: IncidentRepository, found: DueRecord) -> bool:
     try:
         meta, targets, _ = record.read(found["incident_id"])
         mine = [target for target in targets if target["arn"] == found["arn"]]
-        notifications.notify_unverified(record, meta, mine or targets, why)
+        if Status(meta["status"]) in WATCHED:
+            notifications.notify_unverified(record, meta, mine or targets, why)
     except ResponseError as error:  # somebody has deleted that record
         log("not told of a check", incident_id=found["incident_id"], detail=str(error)[:300])
     due_at = due.from_now(due.interval_of(found) * 60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from typing import Any
 
@@ -24,7 +25,8 @@ class BatchSessions:
     """
 
     def __init__(self, partition: str, name: str, read: tuple[str, ...]) -> None:
-        self._partition, self._name = partition, name
+        self._partition = partition
+        self._name = re.sub(r"[^\w+=,.@-]", "-", name)  # AWS STS, RoleSessionName
         self._read = policy(allow(read)) if read else None
         self._opened: dict[tuple[str, str, str], clients.Session] = {}
         self._lock = threading.Lock()

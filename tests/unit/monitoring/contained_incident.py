@@ -115,6 +115,7 @@ class Case:
         for name, event in started_checks(self.deployment).items():
             if name not in before:
                 self.run(event)
+                self.deployment.kill(f"{EXECUTIONS}incident:{name}")  # it has ended
         return counted
 
     @property

@@ -113,14 +113,16 @@ def test_what_an_event_tells_of_is_contained_again_at_once(case: Case) -> None:
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
 
 
-def test_what_fails_once_and_not_again_is_no_loss(case: Case) -> None:
+def test_what_fails_once_and_not_again_is_no_loss(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """AWS is eventually consistent: it is read twice."""
     readings = iter([[OPEN, TAGGED], [GOOD, TAGGED]])
 
     def verify(*_: Any) -> Any:
         return StepResult(status=Status.CONTAINED, detail="closed"), next(readings)
 
-    case.fake.verify = verify  # type: ignore[method-assign]
+    monkeypatch.setattr(case.fake, "verify", verify)
     assert case.check_all() == counts(held=1)
     assert started_checks(case.deployment) == {}
 
@@ -207,13 +209,13 @@ def test_what_cannot_be_read_is_counted_and_told_once_by_the_watchdog(case: Case
     assert notified(case.deployment) == (["problem"], ["problem"]), "once more"
 
 
-def test_a_check_that_raises_is_unread_and_keeps_no_other_back(
-    case: Case, record: IncidentRepository
+def test_a_check_that_raises_is_unread_and_told(
+    case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def verify(*_: Any) -> Any:
         raise ValueError("a defect")
 
-    case.fake.verify = verify  # type: ignore[method-assign]
+    monkeypatch.setattr(case.fake, "verify", verify)
     assert case.check_all() == counts(not_read=1)
     watch(SCHEDULE)
     [message] = case.deployment.messages("escalations")
