@@ -27,15 +27,19 @@ _ALLOWED = re.compile(
 
 
 def deletable() -> list[str]:
-    """Returns the patterns of partition keys that every function's policy names, sorted."""
-    found: list[set[str]] = []
+    """Returns the patterns of partition keys that every function's policy names, sorted.
+
+    Raises AssertionError where the two modules that write these policies differ.
+    """
+    found: list[list[str]] = []
     for module in ("function", "incident"):
         text = "".join(
             path.read_text() for path in sorted((ROOT / "modules" / module).glob("*.tf"))
         )
         [patterns] = [json.loads(match) for match in _ALLOWED.findall(text)]
-        found.append({patterns} if isinstance(patterns, str) else set(patterns))
-    return sorted(set.intersection(*found))
+        found.append(sorted([patterns] if isinstance(patterns, str) else patterns))
+    assert found[0] == found[1], "modules/function and modules/incident differ"
+    return found[0]
 
 
 def _delete_item(self: DynamoHandler) -> Any:
