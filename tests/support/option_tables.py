@@ -20,8 +20,13 @@ compares them.
 Each playbook has a variable of its name. What is left out has its default:
 
 ```hcl
-ec2_instance  = { auto_scaling = "standby", restore = true }
-iam_principal = { revoke_sessions = "role" }
+module "guardduty_response" {
+  source = "github.com/example/terraform-aws-guardduty-response"
+
+  remediations  = { "CryptoCurrency:EC2/*" = "auto" }
+  ec2_instance  = { auto_scaling = "standby", restore = true }
+  iam_principal = { revoke_sessions = "role" }
+}
 ```
 
 An option or a value that a playbook does not know fails the plan; the error names the nearest

@@ -12,7 +12,7 @@ from tests.support.catalogue import finding_types, manifests
 from tests.support.repository import ROOT
 
 NAMES = sorted(manifests())
-TYPES = {
+TYPES: dict[str, type | tuple[type, ...]] = {
     "bool": bool,
     "number": (int, float),
     "string": str,
