@@ -177,8 +177,8 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     assert other["incident_id"] != incident["incident_id"] and other["playbook"] == "ec2_instance"
     [group] = world.quarantine_groups(victim)
     assert all(groups == [group] for groups in world.look(victim).interfaces.values())
-    assert other["parent"] == incident["incident_id"]
-    assert world.incident(incident["incident_id"])["children"] == [other["incident_id"]]
+    assert _meta(world, other)["parent"] == incident["incident_id"]
+    assert _meta(world, incident)["children"] == [other["incident_id"]]
 
     def told_of_each_other() -> bool:
         parent, child = incident["incident_id"], other["incident_id"]
@@ -192,6 +192,11 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
         )
 
     world.until(told_of_each_other, "the messages of parent and child name each other", 60)
+
+
+def _meta(world: World, incident: Json) -> Json:
+    items = world.incidents.partition(f"INCIDENT#{incident['incident_id']}")
+    return next(item for item in items if item["sk"] == "META")
 
 
 NOT_CONTAINABLE: dict[str, tuple[Json, str]] = {

@@ -251,7 +251,7 @@ class Playbook(Protocol):
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         """Reads whether the target is contained.
 
-        When it is done, ``envelope.of_verification`` makes the result envelope of the answer, with
+        When it is done, ``answer.envelope_of`` makes the result envelope of the answer, with
         the actions and states before that the step has stored.
         """
 

@@ -1,8 +1,8 @@
-"""Reads and makes the envelope: what a playbook answers about a target.
+"""Reads a result envelope: what a playbook answers about a target, as JSON from elsewhere.
 
-It is the contract of custom playbooks too (docs/custom-playbooks.md;
-``schema/result-envelope.schema.json`` says the same for editors). ``incident.result_writer`` stores
-it.
+It is the contract of custom playbooks (docs/custom-playbooks.md;
+``schema/result-envelope.schema.json`` says the same for editors). ``containment.answer`` makes the
+envelopes of this package's playbooks, ``incident.result_writer`` stores both.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.model import ResultEnvelope
 from guardduty_response.incident.moments import iso, now
@@ -39,22 +38,6 @@ class MalformedEnvelope(ResponseError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__(f"The answer is no result envelope. {' '.join(problems)}")
         self.problems = problems
-
-
-def of_verification(
-    context: Context, target: Target, result: StepResult, checks: list[Check]
-) -> ResultEnvelope:
-    """Returns the envelope of a verification that has ended, with what the step stored before."""
-    early = context.record.stored_early(context.incident_id, target.reference())
-    return {
-        "status": result.status or Status.FAILED,
-        "detail": result.detail,
-        "checks": [check.record() for check in checks],
-        "actions": dict(early["actions"]),
-        "before": dict(early["before"]),
-        "watched": list(result.watched),
-        "evidence": dict(early["evidence"]),
-    }
 
 
 def parse(answer: object) -> ResultEnvelope:

@@ -12,7 +12,7 @@ from functools import partial
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.aws.log import log
-from guardduty_response.containment import envelope
+from guardduty_response.containment.answer import envelope_of
 from guardduty_response.containment.contract import (
     Context,
     Planned,
@@ -232,7 +232,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     stored = context.record.persist(
         context.incident_id,
         target.reference(),
-        envelope.of_verification(context, target, result._replace(detail=detail), checks),
+        envelope_of(context, target, result._replace(detail=detail), checks),
         unless_restored=True,
         verified=context.execution,
         **fields,

@@ -74,7 +74,8 @@ class EvidenceEntry(TypedDict, total=False):
 class ResultEnvelope(TypedDict):
     """Declares what a playbook answers about a target (docs/custom-playbooks.md).
 
-    ``containment.envelope`` reads and makes it, ``incident.result_writer`` alone stores it.
+    ``containment.answer`` makes it, ``containment.envelope`` reads it, and
+    ``incident.result_writer`` alone stores it.
     """
 
     status: str  # CONTAINED, PARTIAL, FAILED or GONE; BREACHED, where a recheck found a loss

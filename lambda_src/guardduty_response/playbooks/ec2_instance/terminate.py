@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment import envelope
+from guardduty_response.containment.answer import envelope_of
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -199,7 +199,7 @@ def _terminated(instance: InstanceContext, requested: Json, text: str) -> StepRe
     instance.context.record.persist(
         instance.context.incident_id,
         instance.target.reference(),
-        envelope.of_verification(
+        envelope_of(
             instance.context,
             instance.target,
             StepResult(status=Status.GONE, detail=text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from guardduty_response.containment import envelope
+from guardduty_response.containment.answer import envelope_of
 from guardduty_response.playbooks.ec2_instance import playbook
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
@@ -16,14 +17,14 @@ def test_the_answer_says_all_that_the_record_has(lab: Lab) -> None:
     context = lab.context(attempt=3)
     playbook.contain(context, target)
     step, checks = playbook.verify(context, target)
-    answer = envelope.of_verification(context, target, step, checks)
-    assert envelope.parse(json.loads(json.dumps(answer))) == answer
+    answered = envelope_of(context, target, step, checks)
+    assert envelope.parse(json.loads(json.dumps(answered))) == answered
     stored = lab.stored_record()
-    assert answer["status"] == "CONTAINED"
-    assert answer["before"] == stored["before"]
-    assert answer["actions"] == stored["actions"]
-    assert set(answer["before"]) >= {"network", "profile"}
-    assert {check["name"] for check in answer["checks"]} >= {
+    assert answered["status"] == "CONTAINED"
+    assert answered["before"] == stored["before"]
+    assert answered["actions"] == stored["actions"]
+    assert set(answered["before"]) >= {"network", "profile"}
+    assert {check["name"] for check in answered["checks"]} >= {
         f"interface {interface}" for interface in lab.groups()
     }
-    assert set(lab.groups()) <= set(answer["watched"])
+    assert set(lab.groups()) <= set(answered["watched"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from guardduty_response.containment import envelope
+from guardduty_response.containment.answer import envelope_of
 from guardduty_response.playbooks.iam_principal import playbook, verify
 
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
@@ -16,12 +17,12 @@ def test_the_answer_says_all_that_the_record_has(iam: IamLab) -> None:
     playbook.contain(context, target)
     iam.clock_offset += verify.SETTLE_SECONDS + 1
     result, checks = playbook.verify(context, target)
-    answer = envelope.of_verification(context, target, result, checks)
-    assert envelope.parse(json.loads(json.dumps(answer)))["checks"] == answer["checks"]
+    answered = envelope_of(context, target, result, checks)
+    assert envelope.parse(json.loads(json.dumps(answered)))["checks"] == answered["checks"]
     stored = iam.stored_target()
-    assert answer["status"] == "CONTAINED"
-    assert answer["before"] == stored["before"]
-    assert answer["actions"] == stored["actions"]
-    assert {"deny_all", "access_keys"} <= set(answer["before"])
-    assert "deny_all" in {check["name"] for check in answer["checks"]}
-    assert {"alice", *iam.ids["keys"]} <= set(answer["watched"])
+    assert answered["status"] == "CONTAINED"
+    assert answered["before"] == stored["before"]
+    assert answered["actions"] == stored["actions"]
+    assert {"deny_all", "access_keys"} <= set(answered["before"])
+    assert "deny_all" in {check["name"] for check in answered["checks"]}
+    assert {"alice", *iam.ids["keys"]} <= set(answered["watched"])
