@@ -88,8 +88,8 @@ def sentences(losses: Losses) -> list[str]:
 def _cannot_hold(actor: str) -> str:
     return (
         f"Another controller wins each time: {actor} undid the last {TIMES} containments within"
-        f" {MINUTES} minutes each. Containing goes on, every {SLOT_SECONDS // 60} minutes at most; a"
-        " person must stop the controller."
+        f" {MINUTES} minutes each. Containing goes on, every {SLOT_SECONDS // 60} minutes at most;"
+        " a person must stop the controller."
     )
 
 
