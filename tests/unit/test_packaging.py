@@ -105,13 +105,26 @@ def test_a_zip_holds_plain_readable_entries(name: str, zips: Path) -> None:
         assert "__pycache__" not in info.filename
 
 
+# Who contains, restores, closes or finds gone begins and ends monitoring.
+MONITORED = {f"monitoring/{name}.py" for name in ("due", "executions", "upkeep", "watched_names")}
 FUNCTIONS = {
-    "incident": {"functions/incident.py", "functions/intake.py", "monitoring/recheck.py"},
+    "incident": {
+        "functions/incident.py",
+        "functions/intake.py",
+        "monitoring/fights.py",
+        "monitoring/recheck.py",
+        *MONITORED,
+    },
     "watchdog": {
         "functions/reconcile.py",
         "functions/failed_executions.py",
         "functions/redelivery.py",
+        "monitoring/batch.py",
+        "monitoring/changes.py",
+        "monitoring/dispatch.py",
         "monitoring/schedule.py",
+        "monitoring/slots.py",
+        *MONITORED,
     },
     "playbook": {
         "functions/respond.py",
@@ -120,11 +133,26 @@ FUNCTIONS = {
         "functions/rejoining.py",
         "functions/steps.py",
         "monitoring/drift.py",
+        *MONITORED,
     },
     "collect": {"functions/collect.py", "functions/steps.py"},
     "remediate": {"functions/eradicate.py", "functions/steps.py"},
-    "restore": {"functions/restore.py", "functions/closing.py", "functions/requests.py"},
+    "restore": {
+        "functions/restore.py",
+        "functions/closing.py",
+        "functions/requests.py",
+        *MONITORED,
+    },
     "terminate": {"functions/terminate.py", "functions/steps.py"},
+    "monitor": {
+        "functions/monitor.py",
+        "monitoring/batch.py",
+        "monitoring/checks.py",
+        "monitoring/drift.py",
+        "monitoring/sessions.py",
+        "monitoring/slots.py",
+        *MONITORED,
+    },
 }
 
 
@@ -156,6 +184,7 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
             ("evidence/", "collect"),
             ("eradicate/", "remediate"),
             ("terminate", "terminate"),
+            ("monitor", "monitor"),
         ):
             carried = [file for file in files if own and file.startswith(home + part)]
             exists = any((PACKAGE / home).glob(f"{part.rstrip('/')}*")) if own else False

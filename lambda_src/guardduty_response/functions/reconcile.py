@@ -114,14 +114,15 @@ def _look_after_monitored(record: IncidentRepository) -> list[str]:
     at those that changed lately. Returns the incidents of which people were notified.
     """
     sha256 = os.environ["GDR_CONFIG_SHA256"]
-    look_at_all = upkeep.must_look_at_all(record, sha256) or not record.table.get(*TAKEN_OVER_KEY)
+    is_time = upkeep.must_look_at_all(record, sha256)
+    look_at_all = is_time or not record.table.get(*TAKEN_OVER_KEY)
     metas = record.watched() if look_at_all else record.watched(upkeep.lately())
     if _take_over_old(record, metas):
         metas = record.watched()
     for incident_id in upkeep.take_up(record, metas):
         log("monitoring begun", incident_id=incident_id)
     unmonitored = schedule.notify_unmonitored(record, metas)
-    if look_at_all:
+    if is_time:
         upkeep.note_look(record, sha256)
     return unmonitored
 

@@ -18,7 +18,7 @@ SLOT_SECONDS = 120
 
 
 def slot_of(seconds: float) -> str:
-    """Returns the slot of a time (seconds since 1970)."""
+    """Returns the time slot of a time (seconds since 1970)."""
     return f"slot {int(seconds // SLOT_SECONDS)}"
 
 
@@ -28,7 +28,7 @@ def seconds_to_next_slot() -> float:
 
 
 def start(incident_id: str, why: str, slot: str, seen: ChangeEvent | None = None) -> bool:
-    """Starts a recheck, once for each ``slot``.
+    """Starts a recheck, once for each ``slot``: a time slot, or what else makes it distinct.
 
     Returns False when this very recheck was started before, and has ended.
     """

@@ -20,6 +20,7 @@ from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.outbox.waiting import LOSS_HOURS
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.target_repository import generation_of, place_of
+from guardduty_response.monitoring.executions import SLOT_SECONDS
 
 # So many times in succession it was undone by the same actor within so many minutes after it was
 # contained again: nothing that the response does will last.
@@ -87,8 +88,8 @@ def sentences(losses: Losses) -> list[str]:
 def _cannot_hold(actor: str) -> str:
     return (
         f"Another controller wins each time: {actor} undid the last {TIMES} containments within"
-        f" {MINUTES} minutes each. Containing goes on every slot; a person must stop the"
-        " controller."
+        f" {MINUTES} minutes each. Containing goes on, every {SLOT_SECONDS // 60} minutes at most;"
+        " a person must stop the controller."
     )
 
 
