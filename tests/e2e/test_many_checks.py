@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from sandbox.seed import Victim
-from tests.e2e.e2e_world import CHECK_RATES, SECURITY, Json, World
+from tests.e2e.e2e_world import SECURITY, Json, World
 
 pytestmark = pytest.mark.proof  # minutes: some ten thousand calls
 COUNT, AT_ONCE = 2000, 250
@@ -148,8 +148,8 @@ def test_a_containment_takes_no_longer_beside_two_thousand_checks(
     _seconds(world, victims.pop())  # functions are warm from here on
     alone = [_seconds(world, victims.pop()) for _ in range(RUNS)]
     _let_be_due(world, list(crowd.values()))
-    world.clock(rates=CHECK_RATES)
-    world.until(lambda: _waiting(world) < COUNT, "checks are given out", 60)
+    # The schedule comes every minute, as on AWS: each run of the reconciler may take most of one.
+    world.until(lambda: _waiting(world) < COUNT, "checks are given out", 120)
     beside = [_seconds(world, victims.pop()) for _ in range(RUNS)]
     waiting = _waiting(world)
     assert waiting > 0, "checks went on all the time, else the figures say nothing"
