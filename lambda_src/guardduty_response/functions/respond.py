@@ -6,6 +6,7 @@ It has no topic and can assume only its own responder role.
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -36,11 +37,17 @@ from guardduty_response.functions import old_executions, planning, rejoining, ru
 from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
 from guardduty_response.incident.containments import ENDED
-from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, Lease, TargetRecord
+from guardduty_response.incident.model import (
+    ContainmentLoss,
+    IncidentRecord,
+    Lease,
+    ResultEnvelope,
+    TargetRecord,
+)
 from guardduty_response.incident.moments import seconds_left
+from guardduty_response.incident.result_writer import fitted
 from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.target_repository import Place
 from guardduty_response.monitoring import drift, due, upkeep
 
 BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
@@ -229,38 +236,41 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         return result
     fields.pop("watched", None)  # a part of the answer
     detail = f"{result.detail} ({error})" if error else result.detail
+    answer = envelope_of(context, target, result._replace(detail=detail), checks)
+    # Beside the verdict's own write: monitoring costs the verdict no round trip.
+    begun = _begin_monitoring(context, target, answer)
     stored = context.record.persist(
         context.incident_id,
         target.reference(),
-        envelope_of(context, target, result._replace(detail=detail), checks),
+        answer,
         unless_restored=True,
         verified=context.execution,
         **fields,
     )
+    if begun:
+        begun.result()
+    loss = fields.get("breach")
+    if target.place and (stored is None or stored is Status.GONE):
+        upkeep.end(context.record, target.place)
+    elif target.place and begun and loss and loss.get("ended"):
+        due.contained_again(context.record.table, *target.place)
     if stored is None:
         return _restored_meanwhile(context, target, error)
-    if loss := fields.get("breach"):
+    if loss:
         _record_drift(context, target, loss)
-    result = result._replace(status=stored)
-    if target.place:
-        _monitor(context, target.place, target, result, fields)
-    return result
+    return result._replace(status=stored)
 
 
-def _monitor(
-    context: Context, place: Place, target: Target, result: StepResult, fields: TargetRecord
-) -> None:
-    """Begins the monitoring of what stands, or ends that of what is gone."""
-    record = context.record
-    if result.status is Status.GONE:
-        upkeep.end(record, place)
-    if result.status not in statuses.WATCHED:
-        return
+def _begin_monitoring(
+    context: Context, target: Target, answer: ResultEnvelope
+) -> Future[bool] | None:
+    """Begins the monitoring of a containment that will stand, or returns None."""
+    if not target.place or Status(fitted(answer)["status"]) not in statuses.WATCHED:
+        return None
     state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
-    upkeep.begin(record, state, context.incident_id, list(result.watched))
-    loss = fields.get("breach") or {}
-    if loss.get("ended"):
-        due.contained_again(record.table, *place)
+    return upkeep.PLACES.submit(
+        upkeep.begin, context.record, state, context.incident_id, answer["watched"]
+    )
 
 
 def _restored_meanwhile(context: Context, target: Target, error: str) -> StepResult:

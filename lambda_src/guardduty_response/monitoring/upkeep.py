@@ -22,7 +22,7 @@ LOOKED_KEY = ("MONITORING", "LOOKED")
 # So long, all are looked at only where the configuration changed. What changed lately always is.
 LOOK_HOURS, LATELY_HOURS = 6, 24
 # Containments wait for calls on clients.POOL, so they need threads of their own.
-_PLACES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="place")
+PLACES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="place")
 
 
 def begin(
@@ -111,7 +111,7 @@ def take_up(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str
             if place := place_of(target):
                 places.setdefault(place, meta["incident_id"])
     begun = {
-        place: _PLACES.submit(_take_up, record, place, incident_id)
+        place: PLACES.submit(_take_up, record, place, incident_id)
         for place, incident_id in places.items()
     }
     return sorted({places[place] for place, done in begun.items() if done.result()})

@@ -11,6 +11,7 @@ from guardduty_response.functions import eradicate, respond, terminate
 from guardduty_response.incident import shared_settings
 from guardduty_response.incident.statuses import Status
 
+from tests.unit.checks import due_items
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import call, notified
 from tests.unit.functions.respond_steps import run_step
@@ -61,6 +62,7 @@ def test_a_recheck_that_read_before_a_restore_does_not_undo_it(
     )
     assert answer["done"]
     assert state(world) is Status.RESTORED
+    assert due_items(world.deployment) == [], "nor is it monitored"
     notified(world.deployment)
     event: Json = {
         "incident_id": first,
