@@ -206,8 +206,9 @@ locals {
   acting_keys = distinct(flatten([
     for scope, switches in local.scopes : [for key, mode in switches : key if contains(local.acting_modes, mode)]
   ]))
+  # Also all playbooks that answer one of the resources which a type may name: the finding decides between them.
   playbooks_in_use = toset([
-    for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : [local.type_playbooks[type], local.type_also[type]]]]) :
+    for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : [local.type_playbooks[type], local.type_also[type], lookup(local.catalogue_playbooks, type, [])]]]) :
     playbook if playbook != null
   ])
   # Every acting key, also one whose known types have no playbook. A type that GuardDuty adds later may have one, and
