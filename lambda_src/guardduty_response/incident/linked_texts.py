@@ -38,9 +38,12 @@ def _line(label: str, linked: LinkedIncident) -> str:
     return text
 
 
-def warning(links: Links, own: Status) -> str:
-    """Says that children are not contained although the incident itself is better; else empty."""
-    worse = links.worse_than(own)
+def warning(links: Links, own: str) -> str:
+    """Says that children are not contained although the incident itself is better; else empty.
+
+    ``own``: the incident's status.
+    """
+    worse = links.worse_than(Status(own)) if links.children else []
     if not worse:
         return ""
     named = "; ".join(f"child incident {child.name} is {child.state}" for child in worse[:3])
@@ -50,9 +53,9 @@ def warning(links: Links, own: Status) -> str:
     return f"NOT everything is contained{yet}: {named}."
 
 
-def tag(links: Links, own: Status) -> str:
-    """Returns what the subject of a message adds to the status, such as ", child FAILED"."""
-    return f", with children {links.overall(own)}" if links.worse_than(own) else ""
+def tag(links: Links, own: str) -> str:
+    """Returns what the subject of a message adds to the status: ", with children FAILED"."""
+    return f", with children {links.overall(Status(own))}" if warning(links, own) else ""
 
 
 def left_sentences(meta: IncidentRecord, links: Links, can_restore: CanRestore) -> list[str]:
@@ -60,7 +63,7 @@ def left_sentences(meta: IncidentRecord, links: Links, can_restore: CanRestore) 
 
     Each with the commands that change that.
     """
-    if Status(meta["status"]) not in ENDED_BY_PEOPLE:
+    if meta["status"] not in ENDED_BY_PEOPLE:
         return []
     return [
         " ".join([f"Child incident {child.name} is {child.state}, left as it is.", *offered])
@@ -97,7 +100,7 @@ def section(meta: IncidentRecord, links: Links, can_restore: CanRestore) -> str:
     ]
     columns = ["", "Incident", "Status now", "Resources", "Report in the evidence bucket"]
     more = f"<p>And {links.more} more children.</p>" if links.more else ""
-    worse = warning(links, Status(meta["status"]))
+    worse = warning(links, meta["status"])
     return (
         f"<h2>Parent and children</h2>{f'<p class=bad>{html.text(worse)}</p>' if worse else ''}"
         f"{html.table(columns, rows)}{more}"

@@ -162,7 +162,7 @@ def compose(
     ``note``: a paragraph below the finding. ``links``: the incident's parent and children.
     """
     tag = meta["status"] if event == "closing" else event.upper()
-    own, is_result = Status(meta["status"]), event not in _WITHOUT_TASKS
+    own, is_result = meta["status"], event not in _WITHOUT_TASKS
     headlines = _headlines(event, meta)
     if is_result and (warning := linked_texts.warning(links, own)):
         # First: whoever reads no further must not take a part for the whole.
