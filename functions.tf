@@ -115,6 +115,7 @@ locals {
   # playbook => the function that verifies its containments again
   monitor_functions = {
     for name in var.create ? local.playbooks_in_use : [] : name => module.function["${name}/monitor"].function_arn
+    if contains(keys(local.functions), "${name}/monitor")
   }
 }
 

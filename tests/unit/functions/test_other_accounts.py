@@ -14,6 +14,7 @@ from guardduty_response.aws import clients
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.functions import respond
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.monitoring import upkeep
 
 from tests.unit.deployment import REGION, SECURITY, Deployment
 from tests.unit.function_calls import EXECUTION, NOTICE, call, notified, watch
@@ -141,7 +142,8 @@ def _change(envelope: dict[str, Any], **detail: Any) -> dict[str, Any]:
 @pytest.fixture
 def held(incident: Begin, record: IncidentRepository) -> str:
     incident_id = incident(status="CONTAINED")
-    record.set_target(incident_id, "ec2_instance", "i-1", watched=[ENI, "app"])
+    record.set_target(incident_id, "ec2_instance", "i-1", watched=[ENI, "app"], status="CONTAINED")
+    upkeep.take_up(record, [record.meta(incident_id)])
     return incident_id
 
 
