@@ -26,6 +26,7 @@ def _instances(world: World, like: Victim, count: int) -> list[tuple[str, str]]:
     ec2 = world.client("ec2")
     described = ec2.describe_instances(InstanceIds=[like.instance])
     [shown] = described["Reservations"][0]["Instances"]
+    kept = {"VolumeSize": 8, "DeleteOnTermination": False}
     found: list[tuple[str, str]] = []
     while len(found) < count:
         number = min(AT_ONCE, count - len(found))
@@ -36,6 +37,10 @@ def _instances(world: World, like: Victim, count: int) -> list[tuple[str, str]]:
             MaxCount=number,
             DisableApiTermination=True,
             InstanceInitiatedShutdownBehavior="stop",
+            BlockDeviceMappings=[
+                {"DeviceName": disk["DeviceName"], "Ebs": kept}
+                for disk in shown["BlockDeviceMappings"]
+            ],
             NetworkInterfaces=[
                 {
                     "DeviceIndex": 0,
