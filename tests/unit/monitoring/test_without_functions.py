@@ -5,12 +5,13 @@ or a member account lacks what checks it.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 import time_machine
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.monitoring import checks, slots
+from guardduty_response.monitoring import checks, schedule, slots
 from guardduty_response.monitoring.sessions import BatchSessions
 
 from tests.unit.checks import counts, make_due
@@ -37,7 +38,8 @@ def test_every_incident_is_rechecked_by_the_machine_every_quarter_of_an_hour(
     deployment: Deployment, held: Begin
 ) -> None:
     incident_id = held()
-    with time_machine.travel(time_machine_start(), tick=False) as clock:
+    quarter = (datetime.now(UTC).timestamp() // schedule.RECHECK_SECONDS + 1) * 900
+    with time_machine.travel(quarter, tick=False) as clock:
         for _ in range(14):
             run_schedule()
             clock.shift(60)
@@ -48,13 +50,6 @@ def test_every_incident_is_rechecked_by_the_machine_every_quarter_of_an_hour(
     [first, _] = started_checks(deployment).values()
     assert first == {"watch": {"incident_id": incident_id, "why": "schedule", "seen": None}}
     assert handed_out(deployment) == []
-
-
-def time_machine_start() -> float:
-    """Returns the begin of a quarter of an hour that is to come."""
-    from datetime import UTC, datetime
-
-    return (datetime.now(UTC).timestamp() // 900 + 1) * 900
 
 
 @pytest.mark.usefixtures("without")
