@@ -189,14 +189,9 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     }
     others = {change["address"].split(".")[1].split("[")[0] for change in changed} - {"security"}
     assert others <= FORWARDERS | {"member", "second_member"}
-    created = {
-        str(change["address"])
-        for change in upgraded.changes
-        if change["actions"] == ["create"] and change["address"].startswith("module.security.")
-    }
-    for address in {address for address in created if address.startswith(members)}:
-        assert '.member["monitor/' in address
-        created.remove(address)
+    every = {str(each["address"]) for each in upgraded.changes if each["actions"] == ["create"]}
+    assert all('.member["monitor/' in address for address in every if address.startswith(members))
+    created = {address for address in every if address.startswith("module.security.")}
     incident = "module.security.module.incident[0]"
     monitors = [f'module.security.module.function["{name}/monitor"]' for name in PLAYBOOKS]
     assert created == {

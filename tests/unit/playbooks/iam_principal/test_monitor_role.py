@@ -24,7 +24,6 @@ from tests.support.member_policies import (
     member_policy,
     refused,
 )
-from tests.unit.playbooks.iam_principal.center_lab import CENTER, CenterLab
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
@@ -32,7 +31,6 @@ from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
 SECONDS_A_CALL = 0.08  # as in the other benchmarks
 POLICY = member_policy("iam_principal", "monitor", MEMBER)
-CENTER_POLICY = member_policy("iam_principal", "identity-center-monitor", CENTER)
 
 
 def _checked(iam: IamLab, target: Target) -> StepResult:
@@ -99,19 +97,5 @@ def test_it_has_no_action_that_verification_does_not_need(iam: IamLab) -> None:
     assert made | {action_of(call) for call in _user(iam)} == granted(POLICY)
 
 
-def test_identity_center_is_read_with_a_role_of_its_own(center: CenterLab) -> None:
-    target = center.iam.plan()
-    assert center.iam.respond(target).status is Status.CONTAINED
-    assert _checked(center.iam, target).status is Status.CONTAINED
-    calls = in_members(center.iam.calls)
-    there = [call for call in calls if call.service in ("sso-admin", "identitystore")]
-    here = [call for call in calls if call not in there]
-    assert refused(there, CENTER_POLICY, CENTER) == []
-    assert refused(here, POLICY, MEMBER) == []
-    assert {action_of(call) for call in there} == granted(CENTER_POLICY)
-    assert {action_of(call) for call in here} == {"iam:GetRolePolicy"}
-
-
-@pytest.mark.parametrize("document", [POLICY, CENTER_POLICY])
-def test_they_may_only_read(document: dict[str, object]) -> None:
-    assert granted(document) - READS == set()
+def test_it_may_only_read() -> None:
+    assert granted(POLICY) - READS == set()
