@@ -8,6 +8,8 @@ locals {
 
   playbooks = var.playbooks == null ? toset([for file in fileset("${path.module}/../../playbooks", "*/playbook.yaml") : dirname(file)]) : var.playbooks
 
+  monitored = [for name in local.playbooks : name if fileexists("${path.module}/../../playbooks/${name}/monitor-policy.json")]
+
   # kind of member role => the function that may assume it, the playbooks for which it exists, its purpose
   kinds = {
     responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = local.playbooks, may = "what the playbook may do in this account" }
@@ -16,7 +18,8 @@ locals {
     restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
     # The role of this function has another name than the function: in one account, the two roles would have the same.
-    monitor = { function = "monitor-function", sid = "MonitorFunction", playbooks = local.playbooks, may = "what monitoring may read in this account" }
+    # What a playbook without this policy contained is verified by the state machine.
+    monitor = { function = "monitor-function", sid = "MonitorFunction", playbooks = local.monitored, may = "what monitoring may read in this account" }
   }
 
   # Roles of the Identity Center account. They exist beside the roles of playbooks for that account's own resources.
