@@ -112,9 +112,10 @@ locals {
 }
 
 locals {
-  # playbook => the function that verifies its containments again
+  # playbook => the function that verifies its containments again. By name: else the functions that open incidents
+  # would be updated only after all others, and keep the old configuration where one of these fails.
   monitor_functions = {
-    for name in var.create ? local.playbooks_in_use : [] : name => module.function["${name}/monitor"].function_arn
+    for name in var.create ? local.playbooks_in_use : [] : name => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name_prefix}-monitor-${replace(name, "_", "-")}"
     if contains(keys(local.functions), "${name}/monitor")
   }
 }

@@ -19,6 +19,7 @@ from tests.e2e.function_credentials import FunctionCredentials, refused
 ROLES = [
     *(f"{PREFIX}-{name}-ec2-instance" for name in ("playbook", "collect", "restore")),
     *(f"{PREFIX}-{name}-iam-principal" for name in ("playbook", "collect", "remediate", "restore")),
+    *(f"{PREFIX}-monitor-function-{name}" for name in ("ec2-instance", "iam-principal")),
     f"{PREFIX}-incident",
     f"{PREFIX}-watchdog",
 ]

@@ -155,7 +155,7 @@ def test_the_second_plan_is_empty(world: World) -> None:
 
 def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert len([name for name in wanted if name.startswith("role")]) == 10
+    assert len([name for name in wanted if name.startswith("role")]) == 12
     assert "profile msr-quarantine-ssm" in wanted
     for account in world.members:
         assert roles_in(world.aws, account) == wanted

@@ -69,7 +69,8 @@ run "every_job" {
       module.function["ec2_instance/monitor"].environment["GDR_MONITOR_ROLE"] == "security/gdr-monitor-ec2-instance",
       module.function["ec2_instance/monitor"].environment["GDR_INCIDENT_MACHINE_ARN"] == module.incident[0].machine_arns.incident,
       [for key, one in module.function : key if contains(keys(one.environment), "GDR_MONITOR_ROLE") || contains(keys(one.environment), "GDR_INCIDENT_MACHINE_ARN")] == ["ec2_instance/monitor"],
-      output.monitor_function_arns == { ec2_instance = module.function["ec2_instance/monitor"].function_arn },
+      keys(output.monitor_function_arns) == ["ec2_instance"],
+      endswith(output.monitor_function_arns.ec2_instance, ":function:gdr-monitor-ec2-instance"),
     ])
     error_message = "Monitoring must know its member role and the incident machine, and no other function either."
   }

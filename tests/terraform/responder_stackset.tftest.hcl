@@ -141,7 +141,6 @@ run "stackset_of_the_identity_center_account" {
   assert {
     condition = alltrue([
       contains(keys(jsondecode(output.template_body).Resources), "IdentityCenterResponderIamPrincipalRole"),
-      contains(keys(jsondecode(output.template_body).Resources), "IdentityCenterMonitorIamPrincipalRole"),
       jsondecode(output.template_body).Resources.IdentityCenterRestorerIamPrincipalRole.Properties.RoleName == "gdr-identity-center-restorer",
       !aws_cloudformation_stack_set.this.auto_deployment[0].enabled,
       aws_cloudformation_stack_set.this.auto_deployment[0].retain_stacks_on_account_removal == null,

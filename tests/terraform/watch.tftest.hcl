@@ -35,7 +35,7 @@ run "schedule_only" {
   }
 
   variables {
-    watch = { minutes = 1, cloudtrail = false }
+    watch = { cloudtrail = false }
   }
 
   assert {
@@ -47,46 +47,4 @@ run "schedule_only" {
     ])
     error_message = "Without CloudTrail's events only the schedule must be left."
   }
-}
-
-run "never" {
-  command = plan
-
-  module {
-    source = "./modules/incident"
-  }
-
-  variables {
-    watch = { minutes = 0 }
-  }
-
-  expect_failures = [var.watch]
-}
-
-run "in_between" {
-  command = plan
-
-  module {
-    source = "./modules/incident"
-  }
-
-  variables {
-    watch = { minutes = 7.5 }
-  }
-
-  expect_failures = [var.watch]
-}
-
-run "too_rare" {
-  command = plan
-
-  module {
-    source = "./modules/incident"
-  }
-
-  variables {
-    watch = { minutes = 1441 }
-  }
-
-  expect_failures = [var.watch]
 }

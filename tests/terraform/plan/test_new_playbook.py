@@ -57,7 +57,7 @@ def test_it_has_its_functions_with_its_code(plan: Plan) -> None:
     }
     assert functions["guardduty-response-playbook-dummy-bucket"] == "playbook_dummy_bucket.zip"
     assert functions["guardduty-response-collect-dummy-bucket"] == "collect_dummy_bucket.zip"
-    assert len(functions) == 6, "the other playbook in use, incident and watchdog"
+    assert len(functions) == 7, "the other playbook in use, its monitoring, incident and watchdog"
 
 
 def test_members_have_its_roles(plan: Plan) -> None:
