@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +18,15 @@ _client: Any = importlib.import_module("botocore.client")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _mocking: Any = importlib.import_module("moto.core.models")
+_moto_responses: Any = importlib.import_module("moto.core.responses")
+_moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
+_user_agent: Any = importlib.import_module("botocore.useragent")
 
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
+_method_names = _moto_responses.method_names_from_class
+_sanitize = _user_agent.sanitize_user_agent_string_component
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -71,6 +77,15 @@ def _enable_patching(mock: Any, reset: bool = True) -> None:
     _mocking.responses_mock.start()
 
 
+def _random_string(
+    self: Any, length: int = 20, include_digits: bool = True, lower_case: bool = False
+) -> str:
+    """Return random letters, all in one draw: each answer has an ID of 52."""
+    pool = string.ascii_letters + (string.digits if include_digits else "")
+    drawn = "".join(self.choices(pool, k=length))
+    return drawn.lower() if lower_case else drawn
+
+
 def hasten() -> None:
     """Put all of it in place, in this process."""
     _client.ClientCreator._create_methods = _create_methods
@@ -79,3 +94,6 @@ def hasten() -> None:
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
+    _moto_responses.method_names_from_class = functools.cache(_method_names)
+    _moto_random.MotoRandom.get_random_string = _random_string
+    _user_agent.sanitize_user_agent_string_component = functools.cache(_sanitize)

@@ -4,6 +4,7 @@ For a transaction, moto copies all tables without a lock, and puts the copy back
 fails: a write of another thread then breaks the copying, or is lost. DynamoDB does neither. The
 copy is also made once for each write, with every item of the table, and a query sorts them all.
 An attribute's value is JSON already, so that it is not looked through again for an answer.
+An item's size is added up as its attributes are set, and not anew for each of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
@@ -27,6 +28,9 @@ _QUERY = Table.query
 _STRUCTURE = BaseJSONSerializer._serialize_type_structure
 _SIGNATURE = inspect.signature(_QUERY)
 _TRANSACT = DynamoDBBackend.transact_write_items
+_SET_ATTRIBUTE = LimitedSizeDict.__setitem__
+SIZE = DynamoType.size
+ITEM_BYTES = 400_000  # moto refuses an item a little above
 _written: dict[str, list[Json]] = {}  # table -> what the transaction under way may change
 _copies: dict[str, Table] = {}
 
@@ -100,9 +104,51 @@ def _structure(self: BaseJSONSerializer, serialized: Any, value: Any, shape: Any
         _STRUCTURE(self, serialized, value, shape, key)
 
 
+def size(value: Any) -> int:
+    """Returns the size of a DynamoType, or of an attribute value as JSON, as moto counts it."""
+    if type(value) is dict:
+        [(kind, content)] = value.items()
+    else:
+        kind, content = value.type, value.value
+    if kind == "M":
+        return sum(len(name.encode()) + size(each) for name, each in content.items())
+    if kind == "L":
+        return sum(map(size, content))
+    if kind in ("SS", "NS", "BS"):
+        return sum(size({kind[0]: each}) for each in content)
+    return 1 if isinstance(content, bool) else _length(content)
+
+
+def _length(content: Any) -> int:
+    if isinstance(content, bytes):
+        return len(content)
+    text = content if isinstance(content, str) else str(content)
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _size_of_any(value: Any) -> int:
+    return size(value) if type(value) is DynamoType else _length(str(value))
+
+
+def _set_attribute(self: Any, name: str, value: Any) -> None:
+    """Sets an attribute. Near the limit, moto itself adds up the size and decides."""
+    total = self.__dict__.get("size_at_most")
+    if total is None:
+        total = sum(len(key.encode()) + _size_of_any(each) for key, each in self.items())
+    total += len(name.encode()) + _size_of_any(value)
+    if total < ITEM_BYTES:
+        self.size_at_most = total
+        dict.__setitem__(self, name, value)
+    else:
+        self.size_at_most = None
+        _SET_ATTRIBUTE(self, name, value)
+
+
 def take_turns() -> None:
     DynamoHandler.call_action = _call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
     Table.__deepcopy__ = _copy  # type: ignore[attr-defined]
     BaseJSONSerializer._serialize_type_structure = _structure  # type: ignore[method-assign]
     Table.query = _query  # type: ignore[method-assign,assignment]
+    DynamoType.size = size  # type: ignore[assignment,method-assign]
+    LimitedSizeDict.__setitem__ = _set_attribute  # type: ignore[method-assign]
