@@ -18,14 +18,12 @@ _client: Any = importlib.import_module("botocore.client")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _mocking: Any = importlib.import_module("moto.core.models")
-_moto_responses: Any = importlib.import_module("moto.core.responses")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
 _user_agent: Any = importlib.import_module("botocore.useragent")
 
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
-_method_names = _moto_responses.method_names_from_class
 _sanitize = _user_agent.sanitize_user_agent_string_component
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
@@ -94,6 +92,5 @@ def hasten() -> None:
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
-    _moto_responses.method_names_from_class = functools.cache(_method_names)
     _moto_random.MotoRandom.get_random_string = _random_string
     _user_agent.sanitize_user_agent_string_component = functools.cache(_sanitize)
