@@ -104,6 +104,10 @@ class ResultWriter(TargetRepository):
         """Returns what was stored of a target; ``place``: None where the step names none."""
         return self.early.of(place or (incident_id, kind, id))
 
+    def _linked(self, incident_id: str, kind: str, id: str, place: Place | None) -> Place | None:
+        """Returns the containment of a target; ``place``: where the step has named it."""
+        return place or place_of(self.link(incident_id, kind, id))
+
     # -- before the answer -------------------------------------------------------------------------
 
     def action(
@@ -119,7 +123,7 @@ class ResultWriter(TargetRepository):
     ) -> None:
         """Writes an action log entry: what was done, when, under which AWS request ID."""
         entry = log_entry(status, detail, request_id)
-        linked = place or place_of(self.link(incident_id, kind, id))
+        linked = self._linked(incident_id, kind, id, place)
         if linked:
             self.containments.put_action(*linked, name, entry)
         else:
@@ -153,7 +157,7 @@ class ResultWriter(TargetRepository):
 
         The first writing stands: a retry must not overwrite it with the contained state.
         """
-        linked = place or place_of(self.link(incident_id, kind, id))
+        linked = self._linked(incident_id, kind, id, place)
         if linked:
             self.containments.put_before(*linked, item_name, state)
         else:
@@ -181,7 +185,7 @@ class ResultWriter(TargetRepository):
         place: Place | None = None,
     ) -> None:
         """Records how far an evidence item is."""
-        linked = place or place_of(self.link(incident_id, kind, id))
+        linked = self._linked(incident_id, kind, id, place)
         if linked:
             self.containments.put_evidence(*linked, item_name, entry)
         else:
@@ -214,7 +218,7 @@ class ResultWriter(TargetRepository):
         kind, id = target["kind"], target["id"]
         envelope = fitted(envelope)
         early = self.stored_early(incident_id, target)
-        place = place_of(target) or place_of(self.link(incident_id, kind, id))
+        place = self._linked(incident_id, kind, id, place_of(target))
         new = self._not_stored(incident_id, kind, id, place, envelope, early)
         if envelope["watched"]:
             fields["watched"] = envelope["watched"]

@@ -71,7 +71,8 @@ def parse(event: Any) -> Batch:
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ResponseError(
-            'the monitor function is given {"monitor": {"batch": "…", "account_id": "…", "region":'
-            ' "…", "why": "a person", "containments": [{"arn": "…", "generation": 1}]}}, not'
+            'the monitor function is given {"monitor": {"batch": "…", "account_id": "…",'
+            ' "region": "…", "why": "a person",'
+            ' "containments": [{"arn": "…", "generation": 1}]}}, not'
             f" {event!r:.300} ({error!r})"
         ) from error
