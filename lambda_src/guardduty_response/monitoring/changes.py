@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from guardduty_response.cloudtrail import event as cloudtrail_event
-from guardduty_response.decision import configuration, finding
-from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import dispatch, due, slots, watched_names
-from guardduty_response.monitoring.schedule import Started
+from guardduty_response.monitoring.schedule import Started, outside_change
 
 
 def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
@@ -22,19 +19,16 @@ def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
     names is due before everything else. The first error is raised at the end, so that EventBridge
     delivers again.
     """
-    trail = event.get("detail")
-    if not isinstance(trail, dict):
+    call = outside_change(event)
+    if call is None:
         return {"started": []}
-    if not cloudtrail_event.is_outside_change(trail, own_roles(configuration.load())):
-        return {"started": []}
-    account = finding.text(trail.get("recipientAccountId") or event.get("account"))
-    named = watched_names.named_by(record.table, account, cloudtrail_event.request_texts(trail))
-    seen = cloudtrail_event.change(trail)
+    account, names, seen = call
+    named = watched_names.named_by(record.table, account, names)
     started: list[str] = []
     errors: list[Exception] = []
-    for names in _batches(named):
+    for batch in _batches(named):
         try:
-            started += [found["incident_id"] for found in _check_batch(record, names, seen)]
+            started += [found["incident_id"] for found in _check_batch(record, batch, seen)]
         except Exception as error:
             errors.append(error)
     if errors:

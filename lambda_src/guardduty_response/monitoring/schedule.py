@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log
@@ -20,7 +20,7 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident import commands, notifications
-from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.model import ChangeEvent, IncidentRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -55,19 +55,39 @@ def start_scheduled(record: IncidentRepository) -> Started:
     return _start_all(starts)
 
 
+class OutsideChange(NamedTuple):
+    """Holds an API call of somebody else: its account, what it names, and who made it."""
+
+    account_id: str
+    names: set[str]
+    change: ChangeEvent
+
+
+def outside_change(event: Mapping[str, Any]) -> OutsideChange | None:
+    """Returns the call of a CloudTrail event as EventBridge delivers it; None: it undoes nothing.
+
+    Raises ConfigError.
+    """
+    trail = event.get("detail")
+    if not isinstance(trail, dict):
+        return None
+    if not cloudtrail_event.is_outside_change(trail, own_roles(configuration.load())):
+        return None
+    account = finding.text(trail.get("recipientAccountId") or event.get("account"))
+    return OutsideChange(
+        account, cloudtrail_event.request_texts(trail), cloudtrail_event.change(trail)
+    )
+
+
 def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
     """Starts a recheck of every incident whose containment an API call may have undone.
 
     ``event``: a CloudTrail event as EventBridge delivers it.
     """
-    trail = event.get("detail")
-    if not isinstance(trail, dict):
+    call = outside_change(event)
+    if call is None:
         return {"started": []}
-    if not cloudtrail_event.is_outside_change(trail, own_roles(configuration.load())):
-        return {"started": []}
-    account = finding.text(trail.get("recipientAccountId") or event.get("account"))
-    names = cloudtrail_event.request_texts(trail)
-    change = cloudtrail_event.change(trail)
+    account, names, change = call
     slot = change["event_id"] or finding.text(event.get("id"), 100)
 
     def start_if_named(meta: IncidentRecord) -> bool:
