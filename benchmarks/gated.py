@@ -40,8 +40,7 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
         "minimum_severity": {},
     }
     guardrails: Any = {**EXEMPT_NOTHING, **(context.config.guardrails or {})}
-    config = dataclasses.replace(
-        context.config,
+    config = context.config._replace(
         **policy,
         guardrails=guardrails,
         active_playbooks=[playbook],
@@ -58,7 +57,7 @@ def gated(context: Context, target: Target, playbook: Any) -> Context:
     from guardduty_response.containment.contract import knows_state_before
     from guardduty_response.functions import steps
 
-    guarded = steps.guarded(context, dataclasses.replace(target, plan_digest="d0"))
+    guarded = steps.guarded(context, target._replace(plan_digest="d0"))
     assert guarded.gate is not None
     guarded.gate.open(knows_state_before(playbook))
     return guarded

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +93,7 @@ class Collector:
             detail,
         )
         account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.copy_role}
-        values: Json = {field.name: {} for field in fields(Config)} | {
+        values: Json = {name: {} for name in Config._fields} | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "evidence": {"forensics_account": account},

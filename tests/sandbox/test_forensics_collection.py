@@ -72,7 +72,7 @@ class Collection:
                 "arn": arn,
             },
         )
-        values = dict.fromkeys((field.name for field in dataclasses.fields(Config)), None)
+        values = dict.fromkeys(Config._fields)
         values |= {
             "name_prefix": PREFIX,
             "partition": "aws",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -30,7 +29,7 @@ def link(
         incident_id,
         {**named, "generation": joined.generation, "opened_by": joined.opened_by},
     )
-    return replace(target, generation=joined.generation, opened_by=joined.opened_by)
+    return target._replace(generation=joined.generation, opened_by=joined.opened_by)
 
 
 def erase(record: IncidentRepository, arn: str) -> None:

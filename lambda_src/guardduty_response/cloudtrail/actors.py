@@ -8,13 +8,16 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import TargetContext, allow, policy
 from guardduty_response.decision.own_roles import own_roles
-from guardduty_response.incident.model import ChangeEvent
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 # where IAM's events are recorded
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.decision import finding
 from guardduty_response.decision.own_roles import is_own
-from guardduty_response.incident.model import ChangeEvent
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 # A record as AWS delivers it (CloudTrail User Guide, "Record contents").
 CloudTrailRecord = dict[str, Any]

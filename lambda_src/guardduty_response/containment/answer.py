@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.incident.model import ResultEnvelope
 from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ResultEnvelope
 
 
 def envelope_of(

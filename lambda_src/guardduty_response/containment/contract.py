@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypedDict, cast
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment import session_policy
@@ -21,12 +22,23 @@ from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
-from guardduty_response.incident.model import CheckRecord, StoredObject, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import Place
 
+if TYPE_CHECKING:
+    from guardduty_response.containment.protocols import (
+        Collector,
+        Eradicator,
+        Monitor,
+        Playbook,
+        Restorer,
+        Terminator,
+    )
+    from guardduty_response.incident.model import CheckRecord, StoredObject, TargetReference
+
 Json = dict[str, Any]
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # a default that nobody can change
 
 
 class StepPayload(TypedDict):
@@ -39,8 +51,7 @@ class StepPayload(TypedDict):
     detail: str
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Names a resource to act on, as ``plan`` found it and the state machine hands it on.
 
     ``scope``: the IDs or ARNs that session policies are narrowed to, by kind. ``attach``: the
@@ -55,13 +66,13 @@ class Target:
     arn: str
     account_id: str
     region: str
-    scope: Json = field(default_factory=dict)
+    scope: Mapping[str, Any] = NOTHING
     attach: str = ""
     verify_only: bool = False
     generation: int = 0
     opened_by: str = ""
     plan_digest: str = ""  # of the plan that is carried out
-    principals: list[str] = field(default_factory=list)
+    principals: Sequence[str] = ()
 
     @property
     def place(self) -> Place | None:
@@ -70,7 +81,11 @@ class Target:
 
     def payload(self) -> Json:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
-        return dict(self.__dict__)
+        return {
+            **self._asdict(),
+            "scope": dict(self.scope),
+            "principals": list(self.principals),
+        }
 
     def reference(self) -> TargetReference:
         """Returns the target as META names it."""
@@ -84,12 +99,11 @@ class Target:
             "generation": self.generation,
             "opened_by": self.opened_by,
             "plan_digest": self.plan_digest,
-            "principals": self.principals,
+            "principals": list(self.principals),
         }
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """Holds a target and what the plan found about it.
 
     ``tags`` and ``principals`` (ARNs) serve the guardrails. ``actions``: name -> sentence.
@@ -101,11 +115,11 @@ class Planned:
     """
 
     target: Target
-    tags: dict[str, str] = field(default_factory=dict)
-    principals: list[str] = field(default_factory=list)
-    actions: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = NOTHING
+    principals: Sequence[str] = ()
+    actions: Mapping[str, str] = NOTHING
     consequences: str = ""
-    hand_over: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
+    hand_over: Mapping[str, Callable[[], Json]] = NOTHING
     immutable_id: str = ""
 
 
@@ -124,7 +138,7 @@ class Check(NamedTuple):
 
     def record(self) -> CheckRecord:
         """Returns the check as it is stored."""
-        return cast(CheckRecord, self._asdict())
+        return cast("CheckRecord", self._asdict())
 
 
 class StepResult(NamedTuple):
@@ -229,131 +243,42 @@ def member_session(
     return clients.Session(arn, name, region, document, gate.permit)
 
 
-class Playbook(Protocol):
-    """Declares a playbook's module ``playbook``.
-
-    Its steps raise botocore errors only for throttling and outages: the state machine retries.
-    ``COLLECTS_FIRST = True``: its collector has something to do before containment
-    (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
-    ``plan`` read it, before its first call.
-
-    The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
-    which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
-    ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.
-    """
-
-    def plan(self, context: Context) -> list[Planned]:
-        """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""
-
-    def contain(self, context: Context, target: Target) -> StepResult:
-        """Contains the target."""
-
-    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        """Reads whether the target is contained.
-
-        When it is done, ``answer.envelope_of`` makes the result envelope of the answer, with
-        the actions and states before that the step has stored.
-        """
-
-    def finish(self, context: Context, target: Target) -> StepResult:
-        """Does what comes after evidence: the playbook's option ``finish``."""
-
-
 def knows_state_before(playbook: Playbook) -> bool:
     """Tells whether a state before comes before the first call of ``contain``."""
     return bool(getattr(playbook, "KNOWS_STATE_BEFORE", False))
 
 
-class Monitor(Protocol):
-    """Declares a playbook's optional module ``monitor``, in the zip of its monitor function alone.
-
-    Without it, the playbook's own ``plan`` and ``verify`` are used, in sessions that only read.
-    ``READ``: the IAM actions of all its checks; a batch of checks has one session, which may do
-    these and nothing else. ``KINDS``: the kinds of targets that it can check; what is of another
-    kind is verified by the incident machine.
-    """
-
-    READ: tuple[str, ...]
-    KINDS: frozenset[str]
-
-    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        """Reads whether the target is contained, as ``Playbook.verify`` does; writes nothing."""
-
-
-class Collector(Protocol):
-    """Declares a playbook's package ``evidence``, in the zip of its collector function alone.
-
-    Its steps are polled until they are done.
-    """
-
-    def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
-        """Collects before containment, where switched on.
-
-        The state machine goes on when the deadline passes, whatever this answers.
-        """
-
-    def evidence(self, context: Context, target: Target) -> StepResult:
-        """Starts, beside containment, what takes long and does not depend on it."""
-
-    def collect(self, context: Context, target: Target) -> StepResult:
-        """Collects all evidence after the verdict, and writes the manifest."""
-
-
-class Terminator(Protocol):
-    """Declares a playbook's module ``terminate``, in the zip of its terminate function alone."""
-
-    def terminate(self, context: Context, target: Target) -> StepResult:
-        """Destroys the resource once nothing is lost by it; verifies that it is gone."""
-
-
-class Eradicator(Protocol):
-    """Declares a playbook's package ``eradicate``, in the zip of its remediate function alone."""
-
-    def eradicate(self, context: Context, target: Target) -> StepResult:
-        """Undoes what the principal did, reversibly; says what is left. Safe to repeat."""
-
-
-class Restorer(Protocol):
-    """Declares a playbook's module ``restore``, in the zip of its restore function alone."""
-
-    def restore(self, context: Context, target: Target) -> RestoreResult:
-        """Undoes containment from the recorded state before it, and verifies. Safe to repeat.
-
-        Raises RoleUnavailable.
-        """
-
-
 def load(name: str) -> Playbook:
     """Returns the playbook of that name. Raises ConfigError when this build has none."""
-    return cast(Playbook, _load(f"{name}.playbook"))
+    return cast("Playbook", _load(f"{name}.playbook"))
 
 
 def load_monitor(name: str) -> Monitor | None:
     """Returns the playbook's monitor; None when it has none."""
     try:
-        return cast(Monitor, _load(f"{name}.monitor"))
+        return cast("Monitor", _load(f"{name}.monitor"))
     except ConfigError:
         return None
 
 
 def load_collector(name: str) -> Collector:
     """Returns the playbook's collector. Raises ConfigError when this build has none."""
-    return cast(Collector, _load(f"{name}.evidence"))
+    return cast("Collector", _load(f"{name}.evidence"))
 
 
 def load_eradicator(name: str) -> Eradicator:
     """Returns the playbook's eradicator. Raises ConfigError when this build has none."""
-    return cast(Eradicator, _load(f"{name}.eradicate"))
+    return cast("Eradicator", _load(f"{name}.eradicate"))
 
 
 def load_restorer(name: str) -> Restorer:
     """Returns the playbook's restorer. Raises ConfigError when this build has none."""
-    return cast(Restorer, _load(f"{name}.restore"))
+    return cast("Restorer", _load(f"{name}.restore"))
 
 
 def load_terminator(name: str) -> Terminator:
     """Returns the playbook's terminator. Raises ConfigError when this build has none."""
-    return cast(Terminator, _load(f"{name}.terminate"))
+    return cast("Terminator", _load(f"{name}.terminate"))
 
 
 def _load(name: str) -> object:

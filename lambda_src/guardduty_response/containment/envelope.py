@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.model import ResultEnvelope
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ResultEnvelope
 
 # What a playbook can say of a target. That containment is lost, the response finds itself.
 STATUSES = (Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.GONE)
@@ -51,7 +53,7 @@ def parse(answer: object) -> ResultEnvelope:
     envelope = reader.read(answer)
     if reader.problems:
         raise MalformedEnvelope(reader.problems)
-    return cast(ResultEnvelope, envelope)
+    return cast("ResultEnvelope", envelope)
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -32,11 +32,13 @@ from guardduty_response.incident.containments import (
     partition,
     sort_key,
 )
-from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Item, incident_key
 from guardduty_response.incident.target_repository import Place, place_of
 from guardduty_response.incident.transactions import BEFORES_IN_TRANSACTION
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetReference
 
 VALID_SECONDS = 5.0
 # An opening gate waits so long for the first state before, where a playbook knows it already, so
@@ -92,14 +94,13 @@ def _newer_config(controls: list[Item], config: Config) -> Config | None:
     return None
 
 
-@dataclass
-class _Write:
+class _Write(NamedTuple):
     """Holds a state before that waits for the gate's transaction."""
 
     name: str
     token: str
     request: Item
-    done: Future[None] = field(default_factory=Future)
+    done: Future[None]
 
 
 @dataclass
@@ -214,7 +215,7 @@ class Gate:
             return
         token = uuid.uuid4().hex
         request = self.record.containments.before_write(*self.place, name, value, token)
-        write = _Write(name, token, request)
+        write = _Write(name, token, request, Future())
         with self._queue:
             self._waiting.append(write)
         self._written.set()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
@@ -107,8 +106,7 @@ class EvidenceSettings(TypedDict, total=False):
     forensics_account: ForensicsAccount | None
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """The configuration document (shape: config.tf of the root module).
 
     Durations carry their unit in the name; severities are 0 to 10.

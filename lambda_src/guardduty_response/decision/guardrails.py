@@ -6,9 +6,9 @@ Exemptions come from Terraform alone. A tag on the resource can at most turn ``a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
 from guardduty_response.decision.own_roles import is_own, own_roles
@@ -21,12 +21,11 @@ class GuardedTarget(TypedDict, total=False):
 
     id: str
     arn: str
-    tags: dict[str, str]
-    principals: list[str]
+    tags: Mapping[str, str]
+    principals: Sequence[str]
 
 
-@dataclass
-class Ruling:
+class Ruling(NamedTuple):
     """Holds the mode after the guardrails, and why.
 
     ``skip``: nothing is changed, and this sentence says why. ``alarm``: the response is not able to
@@ -34,7 +33,7 @@ class Ruling:
     """
 
     mode: str
-    reasons: list[str] = field(default_factory=list)
+    reasons: Sequence[str] = ()
     skip: str | None = None
     alarm: str | None = None
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from guardduty_response.decision import manifests
 from guardduty_response.decision.configuration import Config
@@ -20,8 +19,7 @@ MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to stric
 ACTING = frozenset({"dry_run", "approve", "auto"})
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Holds a mode and how it came about.
 
     ``key``: the key of the remediation that decided, None for the default. ``scope``: where that
@@ -31,7 +29,7 @@ class Decision:
     mode: str
     key: str | None
     scope: str
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[str]
 
 
 def milder(mode: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.aws import clients
 from guardduty_response.decision.finding import canonical
 from guardduty_response.errors import MalformedFinding, ResponseError
-from guardduty_response.incident.model import StoredObject
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import StoredObject
 
 _PREFIX = "incidents/"
 _CONTENT_TYPES = {

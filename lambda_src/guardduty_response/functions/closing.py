@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from guardduty_response.functions.requests import (
     Refused,
@@ -14,11 +15,13 @@ from guardduty_response.functions.requests import (
     notify_if_untold,
 )
 from guardduty_response.incident import outcome
-from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, Status
 from guardduty_response.incident.target_repository import place_of
 from guardduty_response.monitoring import upkeep
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TargetRecord
 
 _STILL_CONTAINED = frozenset(
     {

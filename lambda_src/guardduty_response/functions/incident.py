@@ -5,6 +5,8 @@ It can assume no role and change no resource.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
@@ -21,7 +23,6 @@ from guardduty_response.incident import (
     summary,
 )
 from guardduty_response.incident.incident_links import Reading
-from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import History
@@ -30,6 +31,9 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
 from guardduty_response.incident.target_repository import place_of
 from guardduty_response.monitoring import fights, recheck, upkeep
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 
 
 def _notify_start(event: Payload) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.decision import configuration, finding, manifests, policy
@@ -12,7 +12,6 @@ from guardduty_response.errors import MalformedFinding, NotAFinding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident import notifications, opening
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import seconds_left
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -20,6 +19,9 @@ from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import recheck
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 # The notice machine looks at a claim once, two minutes after the finding (look_after_seconds). Who
 # was throttled for longer answers what it leaves itself.

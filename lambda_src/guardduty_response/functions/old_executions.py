@@ -8,15 +8,17 @@ made up for here, before anything is changed (docs/operations.md, "Upgrading fro
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, Planned, Target, load
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import planning, steps
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 _APPROVER = "somebody whom an execution of release 0.1.0 does not name"
 
@@ -35,7 +37,7 @@ def adopt(context: Context, target: Target) -> Target:
     if lease:
         other = lease["incident_id"]
         record.set_target(incident_id, target.kind, target.id, attach=other)
-        return replace(target, attach=other)
+        return target._replace(attach=other)
     planned = load(os.environ["GDR_PLAYBOOK"]).plan(context)
     meta = record.meta(incident_id)
     if Status(meta["status"]) is Status.AWAITING_APPROVAL:
@@ -44,7 +46,7 @@ def adopt(context: Context, target: Target) -> Target:
     if plan is None:
         raise ResponseError(f"planned anew, {target.id} is not what the finding is about any more")
     record.take_over_old(incident_id, in_progress=True)
-    return steps.linked(context, replace(plan.target, principals=plan.principals))
+    return steps.linked(context, plan.target._replace(principals=plan.principals))
 
 
 def _same(found: Target, target: Target) -> bool:

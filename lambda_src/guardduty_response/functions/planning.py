@@ -6,8 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import Future
-from dataclasses import replace
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target, load
@@ -16,9 +15,11 @@ from guardduty_response.decision import finding, guardrails, manifests, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present, is_over
-from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import generation_of, log_entry
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetPayload
 
 _DECISIONS = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}
 _NOT_ACTING = ("skip", "dry_run", "failed")
@@ -46,7 +47,7 @@ def answer(decision: str, targets: list[Target] | None = None, error: str = "") 
     return {
         "decision": decision,
         "error": error,
-        "targets": [cast(TargetPayload, target.payload()) for target in targets or []],
+        "targets": [cast("TargetPayload", target.payload()) for target in targets or []],
         "collect_first_seconds": 0,
         "hand_over": [],
     }
@@ -203,7 +204,7 @@ def _linked(
     for target, lease, link in zip(targets, leases, links, strict=True):
         attach, joined = lease.result(), link.result()
         linked.append(
-            replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
+            target._replace(attach=attach, generation=joined.generation, opened_by=joined.opened_by)
         )
     return linked
 
@@ -215,7 +216,7 @@ def as_linked(context: Context, target: Target) -> Target:
     except ResponseError:
         return target
     generation = generation_of(stored)
-    return replace(target, generation=generation, opened_by=stored.get("opened_by") or "")
+    return target._replace(generation=generation, opened_by=stored.get("opened_by") or "")
 
 
 def decide(
@@ -230,7 +231,7 @@ def decide(
     ``approved``: a person has just approved a plan. It becomes "act" if this is that plan.
     """
     record, incident_id = context.record, context.incident_id
-    targets = [replace(plan.target, principals=plan.principals) for plan in planned]
+    targets = [plan.target._replace(principals=plan.principals) for plan in planned]
     present = [clients.POOL.submit(_present, context, target) for target in targets]
     read_meta = clients.POOL.submit(record.meta, incident_id)
     decision, reasons = apply_policy(context, planned, seen)
@@ -247,7 +248,7 @@ def decide(
         decision, reason = _after_approval(digest, planned, present, meta)
         digest = meta["approved_digest"] if decision == "act" else digest
         reasons.append(reason)
-    targets = [replace(target, plan_digest=digest) for target in targets]
+    targets = [target._replace(plan_digest=digest) for target in targets]
     if decision == "act":
         targets = _linked(context, planned, targets, present, meta if again else None)
     elif meta.get("held"):

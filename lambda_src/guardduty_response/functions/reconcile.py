@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -21,7 +21,6 @@ from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox import subscriptions, waiting
 from guardduty_response.incident.repository import (
@@ -30,6 +29,9 @@ from guardduty_response.incident.repository import (
     old_references,
 )
 from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 STALE_MINUTES = 10
 _API_CALL = "AWS API Call via CloudTrail"

@@ -6,12 +6,13 @@ Its finding came while the person restored, who did not know of it.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.containment.contract import Context, StepPayload, StepResult, Target
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.incident.model import TargetPayload
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TargetPayload
 
 # ARN -> the target with the containment that is the present one.
 Rejoined = dict[str, Target]
@@ -42,8 +43,7 @@ def rejoin(context: Context, target: Target) -> Target:
         target.reference(), incident_id, os.environ["GDR_PLAYBOOK"], ended.get("immutable_id", "")
     )
     lease = record.leases.claim(target.arn, context.execution, incident_id, LEASE_SECONDS)
-    target = replace(
-        target,
+    target = target._replace(
         attach=lease["incident_id"] if lease else "",
         generation=joined.generation,
         opened_by=joined.opened_by,
@@ -59,10 +59,10 @@ def payload(
     context: Context, result: StepResult, targets: list[Target], rejoined: Rejoined
 ) -> ContainPayload:
     """Returns contain's answer. META, too, names what was rejoined, for the phases that follow."""
-    answer = cast(ContainPayload, result.payload())
+    answer = cast("ContainPayload", result.payload())
     if rejoined:
         now = [rejoined.get(target.arn, target) for target in targets]
         references = [target.reference() for target in now]
         context.record.note(context.incident_id, targets=references)
-        answer["targets"] = [cast(TargetPayload, target.payload()) for target in now]
+        answer["targets"] = [cast("TargetPayload", target.payload()) for target in now]
     return answer

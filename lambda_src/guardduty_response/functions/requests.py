@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import linked_texts, notifications, report
 from guardduty_response.incident.incident_links import Reading
-from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 
 
 class RestoreAnswer(TypedDict):

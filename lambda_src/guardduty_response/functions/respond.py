@@ -5,10 +5,11 @@ It has no topic and can assume only its own responder role.
 
 from __future__ import annotations
 
+import importlib
 import os
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -17,7 +18,6 @@ from guardduty_response.containment.answer import envelope_of
 from guardduty_response.containment.contract import (
     Context,
     Planned,
-    Playbook,
     StepPayload,
     StepResult,
     Target,
@@ -33,22 +33,25 @@ from guardduty_response.errors import (
     RoleUnavailable,
     TargetGone,
 )
-from guardduty_response.functions import old_executions, planning, rejoining, runtime, steps
+from guardduty_response.functions import planning, rejoining, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
 from guardduty_response.incident.containments import ENDED
-from guardduty_response.incident.model import (
-    ContainmentLoss,
-    IncidentRecord,
-    Lease,
-    ResultEnvelope,
-    TargetRecord,
-)
 from guardduty_response.incident.moments import seconds_left
 from guardduty_response.incident.result_writer import fitted
 from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
-from guardduty_response.monitoring import drift, due, upkeep
+from guardduty_response.monitoring import drift
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.protocols import Playbook
+    from guardduty_response.incident.model import (
+        ContainmentLoss,
+        IncidentRecord,
+        Lease,
+        ResultEnvelope,
+        TargetRecord,
+    )
 
 BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
 BUSY_ATTEMPTS = 24
@@ -90,7 +93,7 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
 
 def _to_verify(context: Context, plan: Planned) -> Target:
     """Returns a planned target as the incident is linked to it, to be verified only."""
-    target = replace(plan.target, verify_only=True, principals=plan.principals)
+    target = plan.target._replace(verify_only=True, principals=plan.principals)
     return planning.as_linked(context, target)
 
 
@@ -100,6 +103,7 @@ def _warm(event: runtime.Payload) -> runtime.Answer:
     Of AWS it calls the table alone, for the configuration.
     """
     reading = clients.POOL.submit(configuration.load)
+    importlib.import_module("guardduty_response.monitoring.upkeep")
     load(os.environ["GDR_PLAYBOOK"])
     for service in ("dynamodb", "s3", "sts"):
         clients.client(service)
@@ -127,7 +131,9 @@ def _contain_for_old_execution(context: Context, playbook: Playbook, target: Tar
     """
     if target.verify_only or (target.attach and _lease(context, target)):
         return StepResult()
-    target = old_executions.adopt(context, replace(target, attach=""))
+    from guardduty_response.functions import old_executions
+
+    target = old_executions.adopt(context, target._replace(attach=""))
     if target.attach:
         return StepResult()
     if error := _change(steps.guarded(context, target), playbook, target):
@@ -151,7 +157,7 @@ def _contain_target(
     if context.attempt == 1 and (seconds := _until_restore_is_seen(context, target)):
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
-    target = replace(target, attach="")
+    target = target._replace(attach="")
     guarded = steps.guarded(context, target)
     error = _change(guarded, playbook, target)
     is_over = guarded.gate is not None and guarded.gate.is_over
@@ -225,7 +231,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     ``error``: why containing failed, if it did.
     """
     if target.attach and not _lease(context, target):
-        target = replace(target, attach="")
+        target = target._replace(attach="")
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
@@ -251,8 +257,12 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         begun.result()
     loss = fields.get("breach")
     if target.place and (stored is None or stored is Status.GONE):
+        from guardduty_response.monitoring import upkeep
+
         upkeep.end(context.record, target.place)
     elif target.place and begun and loss and loss.get("ended"):
+        from guardduty_response.monitoring import due
+
         due.contained_again(context.record.table, *target.place)
     if stored is None:
         return _restored_meanwhile(context, target, error)
@@ -267,6 +277,9 @@ def _begin_monitoring(
     """Begins the monitoring of a containment that will stand, or returns None."""
     if not target.place or Status(fitted(answer)["status"]) not in statuses.WATCHED:
         return None
+    # After the last change: nothing waits for its import (``_warm`` does it ahead).
+    from guardduty_response.monitoring import upkeep
+
     state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
     return upkeep.PLACES.submit(
         upkeep.begin, context.record, state, context.incident_id, answer["watched"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.log import log
 from guardduty_response.containment.contract import (
@@ -36,12 +36,14 @@ from guardduty_response.functions.requests import (
 )
 from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import outcome
-from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, TRANSITIONS, Event, Status
 from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import upkeep
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 
 _KEYS = {"incident_id", "requested_by", "close", "keep_contained", "reason"}
 _TIMELINE_EVENTS = {
@@ -73,7 +75,7 @@ def _context(record: IncidentRepository, incident_id: str, owner: str, target: T
     return Context(
         config=config,
         options=config.playbooks[os.environ["GDR_PLAYBOOK"]],
-        finding=cast(finding.Finding, None),
+        finding=cast("finding.Finding", None),
         incident_id=incident_id,
         execution=owner,
         record=record,

@@ -6,7 +6,6 @@ import copy
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -121,10 +120,9 @@ def linked(context: Context, target: Target) -> Target:
     attach = str(link.get("attach") or "")
     generation = generation_of(link)
     if not generation:
-        return replace(target, attach=target.attach or attach)
+        return target._replace(attach=target.attach or attach)
     state = context.record.containments.state(target.arn, generation)
-    return replace(
-        target,
+    return target._replace(
         attach=attach,
         generation=generation,
         opened_by=(state or {}).get("opened_by", ""),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.decision.configuration import Config
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import seconds_left
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 # For a question that is asked again, because the resource changed, however late the answer came.
 LEAST_SECONDS = 15 * 60

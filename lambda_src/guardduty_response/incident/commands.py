@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.statuses import TRANSITIONS, WATCHED, Event, Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 
 def invoke_restore(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store
-from guardduty_response.incident.model import (
-    ActionLogEntry,
-    CheckRecord,
-    ContainmentLink,
-    ContainmentRecord,
-    EvidenceEntry,
-)
 from guardduty_response.incident.table import Item
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        ActionLogEntry,
+        CheckRecord,
+        ContainmentLink,
+        ContainmentRecord,
+        EvidenceEntry,
+    )
 
 INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
 
@@ -46,7 +48,7 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         by_kind.setdefault(stored["sk"].split("#")[1], []).append(stored)
     if "STATE" not in by_kind:
         raise ResponseError(f"there is no containment of {arn} of generation {generation}")
-    state = cast(ContainmentRecord, by_kind["STATE"][0])
+    state = cast("ContainmentRecord", by_kind["STATE"][0])
     for due in by_kind.get("DUE", []):  # a quiet check writes no other item
         state["held_at"] = max(state.get("held_at") or "", due.get("held_at") or "")
     checked_at = state.get("checks_at")
@@ -61,20 +63,20 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
         {stored["name"]: unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
         [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
-        [cast(ContainmentLink, stored) for stored in by_kind.get("LINK", [])],
+        [cast("ContainmentLink", stored) for stored in by_kind.get("LINK", [])],
         [stored["loss"] for stored in by_kind.get("DRIFT", [])],
     )
 
 
 def _action(stored: Item) -> ActionLogEntry:
     return cast(
-        ActionLogEntry, {name: stored[name] for name in ("status", "detail", "at", "request_id")}
+        "ActionLogEntry", {name: stored[name] for name in ("status", "detail", "at", "request_id")}
     )
 
 
 def _check(stored: Item) -> CheckRecord:
     names = ("name", "ok", "detail", "fatal", "read")
-    return cast(CheckRecord, {name: stored[name] for name in names if name in stored})
+    return cast("CheckRecord", {name: stored[name] for name in names if name in stored})
 
 
 def wrapped(arn: str, value: Any) -> Item:

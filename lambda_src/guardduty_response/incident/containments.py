@@ -14,19 +14,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containment import Containment, parse, wrapped
-from guardduty_response.incident.model import (
-    ActionLogEntry,
-    CheckRecord,
-    ContainmentRecord,
-    EvidenceEntry,
-)
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item, Table, condition_failed
@@ -35,6 +29,14 @@ from guardduty_response.incident.transactions import (
     batches,
     checks_by_key,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        ActionLogEntry,
+        CheckRecord,
+        ContainmentRecord,
+        EvidenceEntry,
+    )
 
 # A generation that is over: containing the resource again opens the next.
 ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
@@ -92,7 +94,7 @@ class Containments:
     def state(self, arn: str, generation: int) -> ContainmentRecord | None:
         """Returns the STATE item of a generation, or None."""
         found = self.table.get(partition(arn), sort_key(generation, "STATE"))
-        return cast(ContainmentRecord, found) if found else None
+        return cast("ContainmentRecord", found) if found else None
 
     def present(self, arn: str) -> Present:
         """Returns the present generation of a resource and its STATE item."""

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from guardduty_response.incident.model import TimelineEvent
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TimelineEvent
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--ok:#1a7f37;--bad:#c62828;--mid:#b26a00}

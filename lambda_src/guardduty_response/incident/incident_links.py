@@ -11,15 +11,17 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status, combine
 from guardduty_response.incident.table import Item, incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 MOST = 100  # children, and children of children, that are read
 # A person has decided about these, or nothing is left to contain.
@@ -169,4 +171,4 @@ def _linked(incident_id: str, future: Future[Item | None]) -> LinkedIncident:
         found = future.result()
     except (BotoCoreError, ClientError) as error:
         return LinkedIncident(incident_id, error=str(error)[:300])
-    return LinkedIncident(incident_id, cast(IncidentRecord, found) if found else None)
+    return LinkedIncident(incident_id, cast("IncidentRecord", found) if found else None)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.model import Lease
 from guardduty_response.incident.table import Item, Table, condition_failed
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import Lease
 
 # How long DynamoDB keeps a lease after it was taken; it counts only until ``expires``.
 RETENTION_SECONDS = 86400
@@ -49,12 +51,12 @@ class Leases:
         other = self.table.get(f"RESOURCE#{arn}", "LEASE")
         if other is None:  # released between the two calls
             return self.acquire(arn, owner, incident_id, seconds)
-        return cast(Lease, other)
+        return cast("Lease", other)
 
     def present(self, arn: str) -> Lease | None:
         """Returns the lease on ``arn`` that somebody has at this moment."""
         found = self.table.get(f"RESOURCE#{arn}", "LEASE")
-        return cast(Lease, found) if found and found["expires"] >= time.time() else None
+        return cast("Lease", found) if found and found["expires"] >= time.time() else None
 
     def renewal(self, arn: str, owner: str, seconds: int) -> Item:
         """Returns the write that renews ``owner``'s lease, for a transaction.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from guardduty_response.incident import commands, html
 from guardduty_response.incident.incident_links import (
@@ -11,8 +12,10 @@ from guardduty_response.incident.incident_links import (
     LinkedIncident,
     Links,
 )
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 # Tells whether a playbook has a restore function.
 CanRestore = Callable[[str], bool]

@@ -6,17 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.log import log
 from guardduty_response.decision import configuration, finding
 from guardduty_response.incident import linked_texts, siem_link, summary, timeline
 from guardduty_response.incident.incident_links import Links, Reading
-from guardduty_response.incident.model import (
-    IncidentRecord,
-    MessageAttributes,
-    MessageRecord,
-    TargetRecord,
-)
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.outbox.message import (
     NOTIFICATIONS,
@@ -28,6 +23,14 @@ from guardduty_response.incident.outbox.sender import Sent, Text, write_and_send
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 from guardduty_response.incident.table import incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        IncidentRecord,
+        MessageAttributes,
+        MessageRecord,
+        TargetRecord,
+    )
 
 _HEADLINES = {
     "started": "Response started",

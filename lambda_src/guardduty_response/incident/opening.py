@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.decision import finding, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding
-from guardduty_response.incident.model import IncidentRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 
 def from_finding(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.incident_links import Reading
-from guardduty_response.incident.model import IncidentRecord, TargetRecord
 from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
@@ -18,6 +17,9 @@ from guardduty_response.incident.statuses import (
     combine,
 )
 from guardduty_response.incident.target_repository import place_of
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetRecord
 
 NO_RESULT = "verification ended without a result"
 

@@ -9,23 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.incident import recurrence, timeline
+from guardduty_response.incident import timeline
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
-from guardduty_response.incident.model import (
-    IncidentRecord,
-    MessageRecord,
-    TargetRecord,
-    TargetReference,
-    TimelineEvent,
-)
 from guardduty_response.incident.moments import now
-from guardduty_response.incident.outbox.history import History, history_of, messages_of
 from guardduty_response.incident.result_writer import EarlyWrites, ResultWriter
 from guardduty_response.incident.shared_settings import SharedSettings
 from guardduty_response.incident.statuses import (
@@ -39,6 +31,16 @@ from guardduty_response.incident.statuses import (
 )
 from guardduty_response.incident.table import Item, Table, incident_key
 from guardduty_response.incident.target_repository import generation_of, is_old, target_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        IncidentRecord,
+        MessageRecord,
+        TargetRecord,
+        TargetReference,
+        TimelineEvent,
+    )
+    from guardduty_response.incident.outbox.history import History
 
 # Incidents of releases before 0.2 in these statuses have contained something.
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
@@ -134,6 +136,8 @@ class IncidentRepository(ResultWriter):
             return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
             return Opened(OnFinding.ATTACH, status, stored)
+        from guardduty_response.incident import recurrence
+
         outcome = recurrence.outcome_of(stored, meta)
         changes: IncidentRecord = {}
         if meta.get("last_seen"):
@@ -173,7 +177,7 @@ class IncidentRepository(ResultWriter):
         found = self.table.get(incident_key(incident_id), "META")
         if found is None:
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
-        return cast(IncidentRecord, found)
+        return cast("IncidentRecord", found)
 
     def read(
         self, incident_id: str
@@ -197,19 +201,23 @@ class IncidentRepository(ResultWriter):
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
         targets = [self.view(stored) for stored in items if stored["sk"].startswith("TARGET#")]
         events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
-        meta = cast(IncidentRecord, metas[0])
+        meta = cast("IncidentRecord", metas[0])
         messages = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
+        from guardduty_response.incident.outbox.history import history_of
+
         history = history_of(meta, messages)
         return WholeIncident(
             meta,
             targets,
-            cast(list[TimelineEvent], events),
+            cast("list[TimelineEvent]", events),
             history,
-            cast(list[MessageRecord], messages),
+            cast("list[MessageRecord]", messages),
         )
 
     def history(self, meta: IncidentRecord) -> History:
         """Returns what people were told about an incident."""
+        from guardduty_response.incident.outbox.history import history_of, messages_of
+
         return history_of(meta, messages_of(self.table, meta["incident_id"]))
 
     def transition(
@@ -305,7 +313,7 @@ class IncidentRepository(ResultWriter):
         own = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
         # contained, and begun again since; or evidence was collected before an approval
         if own and is_old(own) and (own.get("before") or own.get("evidence")):
-            self.take_over(incident_id, playbook, cast(TargetRecord, own))
+            self.take_over(incident_id, playbook, cast("TargetRecord", own))
         for meta in self.watched():
             if any(old["arn"] == target["arn"] for old in old_references(meta)):
                 self.take_over_old(meta["incident_id"])
@@ -344,7 +352,7 @@ class IncidentRepository(ResultWriter):
                 {":meta": "META", ":failed": Status.FAILED, ":partial": Status.RESTORE_PARTIAL}
             ),
         )
-        metas = cast(list[IncidentRecord], found)
+        metas = cast("list[IncidentRecord]", found)
         return [meta for meta in metas if old_references(meta)], complete
 
     def _old_in_progress(self) -> bool:
@@ -385,4 +393,4 @@ class IncidentRepository(ResultWriter):
             ExpressionAttributeNames={"#o": "open"},
             ExpressionAttributeValues=item(values),
         )
-        return cast(list[IncidentRecord], found)
+        return cast("list[IncidentRecord]", found)

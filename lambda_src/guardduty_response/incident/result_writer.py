@@ -10,15 +10,8 @@ function that dies leaves a record. These go through this class too, which remem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from guardduty_response.incident.model import (
-    ActionLogEntry,
-    CheckRecord,
-    EvidenceEntry,
-    RestoreRecord,
-    ResultEnvelope,
-)
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item, incident_key
 from guardduty_response.incident.target_repository import (
@@ -28,6 +21,15 @@ from guardduty_response.incident.target_repository import (
     place_of,
     target_key,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        ActionLogEntry,
+        CheckRecord,
+        EvidenceEntry,
+        RestoreRecord,
+        ResultEnvelope,
+    )
 
 # Say that something is as wanted, or was left alone: they never replace what says who changed it.
 _NOTHING_DONE = ("ALREADY", "SKIPPED")
@@ -190,7 +192,7 @@ class ResultWriter(TargetRepository):
             self.containments.put_evidence(*linked, item_name, entry)
         else:
             self._put_in_target(incident_id, kind, id, "evidence", item_name, entry)
-        stored = cast(EvidenceEntry, dict(entry))
+        stored = cast("EvidenceEntry", dict(entry))
         self._early(incident_id, kind, id, place)["evidence"][item_name] = stored
 
     def _put_in_target(

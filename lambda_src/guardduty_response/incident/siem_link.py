@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from guardduty_response.decision.finding import get
-from guardduty_response.incident.model import IncidentRecord, TargetRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetRecord
 
 PLACEHOLDERS = (
     "user",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from guardduty_response.incident.model import (
-    CheckRecord,
-    ContainmentLoss,
-    EvidenceEntry,
-    IncidentRecord,
-    TargetRecord,
-)
+from typing import TYPE_CHECKING
+
 from guardduty_response.incident.statuses import ESCALATE, Status
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        CheckRecord,
+        ContainmentLoss,
+        EvidenceEntry,
+        IncidentRecord,
+        TargetRecord,
+    )
 
 RESTORE_STATUSES = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 _ACTOR_UNKNOWN = (

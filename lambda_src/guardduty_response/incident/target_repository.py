@@ -9,20 +9,22 @@ generation holds everything itself: a plan that changes nothing, or a record of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import targets
 from guardduty_response.incident.containments import ENDED, Containments
-from guardduty_response.incident.model import (
-    ActionLogEntry,
-    TargetPayload,
-    TargetRecord,
-    TargetReference,
-)
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import Item, Table, incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        ActionLogEntry,
+        TargetPayload,
+        TargetRecord,
+        TargetReference,
+    )
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from guardduty_response.incident.containment import Containment
-from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TargetRecord
 
 # Fields of the containment's STATE item that a target shows; releases before 0.2 had them in the
 # TARGET item.
@@ -35,7 +37,7 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
     """
     if containment is None:
         return cast(
-            TargetRecord, {"actions": {}, "before": {}, "evidence": {}, "checks": []} | link
+            "TargetRecord", {"actions": {}, "before": {}, "evidence": {}, "checks": []} | link
         )
     state: dict[str, Any] = {
         name: value for name, value in containment.state.items() if name in STATE_FIELDS
@@ -44,7 +46,7 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
         name: value for name, value in link.items() if value or name not in ("status", "verdict")
     }
     return cast(
-        TargetRecord,
+        "TargetRecord",
         {
             "status": Status.OPEN,
             **state,

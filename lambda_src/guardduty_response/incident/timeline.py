@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
-from guardduty_response.incident.model import TimelineEvent
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.table import incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TimelineEvent
 
 
 def entry(

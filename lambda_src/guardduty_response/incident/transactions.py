@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from guardduty_response.incident.model import CheckRecord
+from typing import TYPE_CHECKING
+
 from guardduty_response.incident.table import Item
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import CheckRecord
 
 CHECKS_IN_TRANSACTION = 90  # with room for what else is written with them
 BEFORES_IN_TRANSACTION = 50  # of 64 KB each

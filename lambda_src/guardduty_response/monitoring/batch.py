@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.model import ChangeEvent, DueRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, DueRecord
 
 SCHEDULE, CHANGE = "schedule", "change"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import dispatch, due, slots, watched_names
 from guardduty_response.monitoring.schedule import Started, outside_change
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
 
 
 def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:

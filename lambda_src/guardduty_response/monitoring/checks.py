@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws.log import log, metric
 from guardduty_response.containment.contract import (
@@ -30,7 +30,6 @@ from guardduty_response.errors import ResponseError, RoleUnavailable, TargetGone
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import targets
 from guardduty_response.incident.containment import Containment
-from guardduty_response.incident.model import DueRecord, IncidentRecord, TargetRecord
 from guardduty_response.incident.moments import now, seconds_left
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
@@ -38,6 +37,9 @@ from guardduty_response.incident.target_repository import Place
 from guardduty_response.monitoring import drift, due, executions, upkeep
 from guardduty_response.monitoring.batch import CHANGE, SCHEDULE, Batch, ToCheck
 from guardduty_response.monitoring.sessions import BatchSessions
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import DueRecord, IncidentRecord, TargetRecord
 
 # At a time, so that an account's API limits are left to those who work there.
 SIDE_BY_SIDE = 2
@@ -262,8 +264,7 @@ class BatchChecks:
             )
         for plan in load(self.playbook).plan(context):
             if plan.target.arn == state["arn"]:
-                return replace(
-                    plan.target,
+                return plan.target._replace(
                     verify_only=True,
                     principals=plan.principals,
                     generation=state["generation"],

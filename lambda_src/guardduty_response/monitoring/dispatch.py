@@ -12,20 +12,22 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log, metric
 from guardduty_response.decision import configuration
 from guardduty_response.errors import ConfigError, ResponseError
 from guardduty_response.incident import notifications
-from guardduty_response.incident.model import ChangeEvent, DueRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.table import Table
 from guardduty_response.monitoring import batch as batches
 from guardduty_response.monitoring import due, executions, slots
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, DueRecord
 
 BATCH = 50  # containments that an invocation checks
 FOUND = 400  # due containments that are looked at, of each shard of the index

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.model import ChangeEvent, ContainmentLoss, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 
-READS = 2  # before containment is called lost: AWS is eventually consistent
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, ContainmentLoss, TargetRecord
 
-# The optional function ``find_actors`` of a playbook (contract.Playbook).
-FindActors = Callable[
-    [Context, Target, list[Check], str, ChangeEvent | None, list[str]], list[ChangeEvent]
-]
+    # The optional function ``find_actors`` of a playbook (protocols.Playbook).
+    FindActors = Callable[
+        [Context, Target, list[Check], str, ChangeEvent | None, list[str]], list[ChangeEvent]
+    ]
+
+READS = 2  # before containment is called lost: AWS is eventually consistent
 
 
 class NotRead(ResponseError):

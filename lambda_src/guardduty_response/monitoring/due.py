@@ -18,17 +18,19 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item, plain
 from guardduty_response.incident.containments import partition, sort_key
-from guardduty_response.incident.model import ChangeEvent, ContainmentRecord, DueRecord
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.table import Table, condition_failed
 from guardduty_response.monitoring.executions import seconds_to_next_slot
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, ContainmentRecord, DueRecord
 
 INDEX, SHARDS = "due", 8
 # Longer than a batch is checked (it stops before), so a claim only ends where a function has died.
@@ -51,7 +53,7 @@ _DEFAULT_INTERVALS: Intervals = {"first_day": 15, "first_week": 60, "later": 360
 def intervals() -> Intervals:
     """Returns the deployment's intervals (environment GDR_MONITOR_INTERVALS)."""
     given = json.loads(os.environ.get("GDR_MONITOR_INTERVALS") or "{}")
-    return cast(Intervals, {**_DEFAULT_INTERVALS, **given})
+    return cast("Intervals", {**_DEFAULT_INTERVALS, **given})
 
 
 def interval_minutes(opened_at: str, at: datetime | None = None) -> int:
@@ -109,7 +111,7 @@ def _key(arn: str, generation: int) -> dict[str, str]:
 def get(table: Table, arn: str, generation: int) -> DueRecord | None:
     """Returns the DUE item of a containment, or None: it is not monitored."""
     found = table.get(*_key(arn, generation).values())
-    return cast(DueRecord, found) if found and "due_at" in found else None
+    return cast("DueRecord", found) if found and "due_at" in found else None
 
 
 # -- begin and end ---------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def _claim(
         if condition_failed(error):
             return None
         raise
-    return cast(DueRecord, plain(answer["Attributes"]))
+    return cast("DueRecord", plain(answer["Attributes"]))
 
 
 def put_first(table: Table, arn: str, generation: int, seen: ChangeEvent, due_at: str) -> bool:
@@ -265,4 +267,4 @@ def due_before(table: Table, horizon: str, limit: int) -> list[DueRecord]:
         for shard in range(SHARDS)
     ]
     found = [plain(stored) for page in pages for stored in page.result()["Items"]]
-    return cast(list[DueRecord], sorted(found, key=lambda stored: str(stored["due_at"])))
+    return cast("list[DueRecord]", sorted(found, key=lambda stored: str(stored["due_at"])))

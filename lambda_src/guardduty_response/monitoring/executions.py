@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import time
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.incident.model import ChangeEvent
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 # Losses of one incident that are found within so many seconds share an execution.
 SLOT_SECONDS = 120

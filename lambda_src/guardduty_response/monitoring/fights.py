@@ -10,10 +10,9 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.incident import notifications
-from guardduty_response.incident.model import IncidentRecord, TargetRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -21,6 +20,9 @@ from guardduty_response.incident.outbox.waiting import LOSS_HOURS
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.target_repository import generation_of, place_of
 from guardduty_response.monitoring.executions import SLOT_SECONDS
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, TargetRecord
 
 # So many times in succession it was undone by the same actor within so many minutes after it was
 # contained again: nothing that the response does will last.

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import commands, notifications
-from guardduty_response.incident.model import (
-    IncidentRecord,
-    RecheckReference,
-    TargetRecord,
-)
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import History, reason_left
@@ -20,6 +15,13 @@ from guardduty_response.incident.outbox.waiting import LOSS_HOURS, LOSSES
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.monitoring import fights
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import (
+        IncidentRecord,
+        RecheckReference,
+        TargetRecord,
+    )
 
 
 class RecheckPayload(TypedDict):

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log
@@ -20,7 +20,6 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident import commands, notifications
-from guardduty_response.incident.model import ChangeEvent, IncidentRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -28,6 +27,9 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import executions, upkeep
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent, IncidentRecord
 
 # What releases before 0.2 wrote in place of a time; people were notified then.
 _NOTIFIED_BEFORE = "yes"

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.incident.containment import Containment
-from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import incident_key
 from guardduty_response.incident.target_repository import Place, place_of
 from guardduty_response.monitoring import due, watched_names
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord
 
 # The item that says when every monitored incident was last looked at.
 LOOKED_KEY = ("MONITORING", "LOOKED")
@@ -93,7 +95,7 @@ def precedence(meta: IncidentRecord) -> tuple[bool, str]:
 
 def _meta_or_none(record: IncidentRepository, incident_id: str) -> IncidentRecord | None:
     found = record.table.get(incident_key(incident_id), "META")
-    return cast(IncidentRecord, found) if found else None
+    return cast("IncidentRecord", found) if found else None
 
 
 # -- records that are not monitored yet ------------------------------------------------------------

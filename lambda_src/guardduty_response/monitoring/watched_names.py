@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.model import WatchedName
 from guardduty_response.incident.table import Table
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import WatchedName
 
 _KEY_BYTES = 1500  # DynamoDB: 2,048 bytes a partition key
 
@@ -82,4 +84,4 @@ def named_by(table: Table, account_id: str, names: Iterable[str]) -> list[Watche
         for query in queries
         for stored in query.result()
     }
-    return [cast(WatchedName, found[place]) for place in sorted(found)]
+    return [cast("WatchedName", found[place]) for place in sorted(found)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,7 +116,7 @@ def test_what_is_planned_beyond_that_is_asked_about_again(
 
     def more(context: Context) -> list[Planned]:
         return [
-            replace(planned, actions={**planned.actions, "stop_instance": "stopped"})
+            planned._replace(actions={**planned.actions, "stop_instance": "stopped"})
             for planned in plan(context)
         ]
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.model import IncidentRecord, MessageRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox.message import reason_for, word_of
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table, incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import IncidentRecord, MessageRecord
 
 _STATUSES = frozenset(map(str, Status))
 
@@ -80,7 +82,7 @@ def history_of(meta: IncidentRecord, items: Iterable[Mapping[str, Any]]) -> Hist
     """Returns what people were told. ``items``: the incident's MESSAGE items."""
     by_reason: dict[str, MessageRecord] = {}
     for stored in items:
-        by_reason[stored["reason"]] = cast(MessageRecord, dict(stored))
+        by_reason[stored["reason"]] = cast("MessageRecord", dict(stored))
     written = sorted(by_reason.values(), key=lambda message: message["written_at"])
     return History([*_flags(meta), *written], meta.get("run") or "")
 
@@ -92,7 +94,7 @@ def messages_of(table: Table, incident_id: str) -> list[MessageRecord]:
         ConsistentRead=True,
         ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":message": "MESSAGE#"}),
     )
-    return cast(list[MessageRecord], found)
+    return cast("list[MessageRecord]", found)
 
 
 def reason_left(why: str, history: History) -> str:
@@ -139,4 +141,4 @@ def _flags(meta: IncidentRecord) -> list[MessageRecord]:
 
 
 def _flag(word: str, **fields: Any) -> MessageRecord:
-    return cast(MessageRecord, {"reason": f"{word}#0.1", "written_at": "", "run": "", **fields})
+    return cast("MessageRecord", {"reason": f"{word}#0.1", "written_at": "", "run": "", **fields})

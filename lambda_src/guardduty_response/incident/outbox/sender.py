@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -19,7 +19,6 @@ from guardduty_response.aws.dynamodb_types import item, plain
 from guardduty_response.aws.log import log
 from guardduty_response.evidence import store
 from guardduty_response.incident import timeline
-from guardduty_response.incident.model import MessageRecord, TimelineEvent
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.outbox import pace
 from guardduty_response.incident.outbox.message import (
@@ -31,6 +30,9 @@ from guardduty_response.incident.outbox.message import (
     topic_arns,
 )
 from guardduty_response.incident.table import Item, Table, condition_failed, incident_key
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import MessageRecord, TimelineEvent
 
 # Longer than any function that sends may run (120 s), so that nobody sends beside it.
 CLAIM_SECONDS = 150

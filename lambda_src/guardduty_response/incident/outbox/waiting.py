@@ -75,7 +75,7 @@ def _waiting(table: Table) -> list[MessageRecord]:
         for shard in range(SHARDS)
     ]
     found = [stored for query in queries for stored in query.result()]
-    return cast(list[MessageRecord], sorted(found, key=lambda stored: stored["written_at"]))
+    return cast("list[MessageRecord]", sorted(found, key=lambda stored: stored["written_at"]))
 
 
 def _is_due(record: MessageRecord) -> bool:

@@ -4,11 +4,15 @@ queries find them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import name_of
-from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 # What can undo each check, by the check's name up to its first space.
 # playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls

@@ -5,6 +5,7 @@ each action.
 from __future__ import annotations
 
 from threading import Event
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -21,14 +22,16 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
-from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, actors, network
+from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, look
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 COLLECTS_FIRST = True
 
@@ -50,7 +53,7 @@ def plan(context: Context) -> list[Planned]:
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
     intents = _planned_actions(instance, current, sessions)
-    target.scope.update(_scope(current))
+    target = target._replace(scope=_scope(current))
     role = current.settings.get("profile", {}).get("role")
     lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
@@ -199,6 +202,8 @@ def find_actors(
     watched: list[str],
 ) -> list[ChangeEvent]:
     """Finds who undid the containment, by CloudTrail."""
+    from guardduty_response.playbooks.ec2_instance import actors
+
     return actors.find(InstanceContext(context, target), failed, since, seen, watched)
 
 

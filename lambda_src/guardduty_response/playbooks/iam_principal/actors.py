@@ -4,15 +4,19 @@ for them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
-from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
     open_actor_session,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 # What can undo each check, by the check's name up to its first space.
 # playbooks/iam_principal/undoing-calls.json, from which the event rule is made, lists the same

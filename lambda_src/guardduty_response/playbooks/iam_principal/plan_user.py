@@ -73,7 +73,8 @@ def _plan_existing_user(context: Context, identity: Principal, found: AwsAnswer)
     actions = user.actions(principal, user.reading_sessions(principal, arn), state)
     run_all({action.name: action.read_current for action in actions}, BRANCHES)
     if DenyAll.item in state.settings:
-        target.scope["deny_all"] = state.settings[DenyAll.item]
+        scope = {**target.scope, "deny_all": state.settings[DenyAll.item]}
+        target = target._replace(scope=scope)
     return Planned(
         target,
         tags=tags_of(found),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from concurrent.futures import wait
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
@@ -17,7 +17,6 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import (
     actors,
     chained_sessions,
@@ -38,6 +37,9 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 )
 from guardduty_response.playbooks.iam_principal.role_users import describe_role_users
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import ChangeEvent
 
 KNOWS_STATE_BEFORE = True  # DenyAll.deny_first
 

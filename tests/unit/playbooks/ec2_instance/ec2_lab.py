@@ -7,7 +7,6 @@ Where moto differs from AWS the test that meets it says so.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -231,7 +230,7 @@ class Lab:
             count=1,
             detail=self.ids.get("detail") or detail,
         )
-        document = dict.fromkeys((setting.name for setting in dataclasses.fields(Config)), None) | {
+        document = dict.fromkeys(Config._fields) | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "playbooks": {"ec2_instance": self.options},

@@ -4,7 +4,6 @@ project's own does.
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import json
@@ -58,7 +57,7 @@ class EvidenceLab(Lab):
             "forensics": {"when": "off"},
             "responder": responder,
         }
-        made.config = dataclasses.replace(made.config, **settings)
+        made.config = made.config._replace(**settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
 

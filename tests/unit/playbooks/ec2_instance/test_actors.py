@@ -204,7 +204,7 @@ def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
 
 
 def test_iam_is_asked_where_it_records(instance: InstanceContext, trail: Trail) -> None:
-    instance.target.__dict__["region"] = "eu-central-1"
+    instance.target = instance.target._replace(region="eu-central-1")
     gone = _event("DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": "x"})
     trail.answer("ResourceName", "app", gone, region="us-east-1")
     assert [

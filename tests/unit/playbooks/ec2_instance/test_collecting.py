@@ -321,7 +321,7 @@ def test_with_forensics_after_it_is_left_with_endpoints_and_the_agents_role(
 
 
 def _after(context: Any) -> Any:
-    object.__setattr__(context.config, "forensics", {"when": "after"})
+    context.config = context.config._replace(forensics={"when": "after"})
     return context
 
 

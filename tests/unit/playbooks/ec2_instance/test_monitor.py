@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Any
 
@@ -32,7 +31,7 @@ def _checked(lab: Lab) -> tuple[Context, Target]:
         return lab.assume(account, region, policy(allow(monitor.READ)))
 
     context.assume = partial(assume)
-    bare = dataclasses.replace(planned, scope={"unique_id": planned.id}, verify_only=True)
+    bare = planned._replace(scope={"unique_id": planned.id}, verify_only=True)
     lab.calls.clear()
     return context, bare
 
@@ -49,7 +48,7 @@ def test_a_check_only_reads_and_sees_what_verify_sees(lab: Lab, traits: Any) -> 
     assert [name for name in operations if not name.startswith(READING)] == []
     assert step.status is Status.CONTAINED
     [planned] = ec2_instance.plan(lab.context())
-    whole = dataclasses.replace(planned.target, verify_only=True, generation=target.generation)
+    whole = planned.target._replace(verify_only=True, generation=target.generation)
     expected, expected_checks = ec2_instance.verify(lab.context(), whole)
     assert checks == expected_checks
     assert step == expected

@@ -4,7 +4,6 @@ no more calls than docs/costs.md counts.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 from guardduty_response.incident.statuses import Status
@@ -36,7 +35,7 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     assert lab.respond(target).status is Status.CONTAINED
     lab.calls.clear()
     lab.latency = 0.02
-    as_stored = dataclasses.replace(target, verify_only=True, scope={})
+    as_stored = target._replace(verify_only=True, scope={})
     step, checks = ec2_instance.verify(lab.context(), as_stored)
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)

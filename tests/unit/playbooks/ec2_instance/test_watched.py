@@ -4,7 +4,6 @@ first.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +66,7 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
         lambda *_: [],
     )
     [planned] = ec2_instance.plan(lab.context())
-    target = dataclasses.replace(planned.target, verify_only=True)
+    target = planned.target._replace(verify_only=True)
     assert ec2_instance.contain(lab.context(), target).detail.endswith("nothing was changed")
     step = StepResult()
     more: TargetRecord = {}
@@ -222,7 +221,7 @@ def test_every_name_that_a_call_undoing_it_would_give_is_kept(
 def test_what_cannot_be_read_is_no_breach(
     lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    target = dataclasses.replace(held(), verify_only=True)
+    target = held()._replace(verify_only=True)
     lab.fail(operation, "UnauthorizedOperation")
     step, checks = ec2_instance.verify(lab.context(2), target)
     with pytest.raises(drift.NotRead, match="UnauthorizedOperation"):
@@ -235,7 +234,7 @@ def test_what_cannot_be_read_is_no_breach(
 
 
 def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) -> None:
-    target = dataclasses.replace(held(), verify_only=True)
+    target = held()._replace(verify_only=True)
     lab.see("ec2").modify_instance_attribute(
         InstanceId=target.id, DisableApiTermination={"Value": False}
     )

@@ -8,7 +8,6 @@ user's name, or the session's) and ``AccessKeyId``.
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 import time
@@ -193,7 +192,7 @@ class EvidenceLab(CloudTrailStandIn):
             count=1,
             detail=detail,
         )
-        document = dict.fromkeys((option.name for option in dataclasses.fields(Config)), None) | {
+        document = dict.fromkeys(Config._fields) | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "playbooks": {"iam_principal": self.options},

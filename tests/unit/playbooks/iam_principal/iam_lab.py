@@ -6,7 +6,6 @@ after botocore validated and serialized the request, LookupEvents with CloudTrai
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
@@ -270,7 +269,7 @@ class IamLab(IamAccount):
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         self.own("sts")
-        settings: Json = dict.fromkeys(option.name for option in dataclasses.fields(Config))
+        settings: Json = dict.fromkeys(Config._fields)
         settings |= {
             "name_prefix": PREFIX,
             "partition": "aws",

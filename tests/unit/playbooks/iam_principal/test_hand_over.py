@@ -248,9 +248,7 @@ def test_an_instance_that_nobody_found_is_escalated(
 
 
 def replaced(context: Context, active: list[str]) -> Context:
-    return dataclasses.replace(
-        context, config=dataclasses.replace(context.config, active_playbooks=active)
-    )
+    return dataclasses.replace(context, config=context.config._replace(active_playbooks=active))
 
 
 # -- through the playbook function -----------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> No
     """They get no scope."""
     for kind, make in (("iam_user", iam.user), ("role_session", iam.role)):
         make()
-        target = dataclasses.replace(iam.planned().target, scope={})
+        target = iam.planned().target._replace(scope={})
         caller = identify.principal_of(PrincipalContext(iam.context(), target))
         assert (caller.kind, caller.id, caller.unique_id) == (
             kind,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Any
 
@@ -42,7 +41,7 @@ def _checked(iam: IamLab, planned: Target) -> tuple[Context, Target]:
     context.assume = partial(assume)
     unique_id = planned.scope["unique_id"]
     iam.calls.clear()
-    return context, dataclasses.replace(planned, scope={"unique_id": unique_id}, verify_only=True)
+    return context, planned._replace(scope={"unique_id": unique_id}, verify_only=True)
 
 
 @pytest.mark.parametrize("kind", sorted(monitor.KINDS))
@@ -54,7 +53,7 @@ def test_a_check_only_reads_and_sees_what_verify_sees(iam: IamLab, kind: str) ->
     assert operations
     assert [name for name in operations if not name.startswith(READING)] == []
     assert step.status is Status.CONTAINED
-    whole = dataclasses.replace(planned, verify_only=True)
+    whole = planned._replace(verify_only=True)
     expected, expected_checks = playbook.verify(iam.context(), whole)
     assert checks == expected_checks
     assert step.watched == expected.watched

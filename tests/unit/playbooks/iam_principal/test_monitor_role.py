@@ -4,7 +4,6 @@ no more calls than docs/costs.md counts.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -38,7 +37,7 @@ def _checked(iam: IamLab, target: Target) -> StepResult:
     iam.calls.clear()
     iam.latency = 0.02
     iam.clock_offset += 3600
-    return playbook.verify(iam.context(), dataclasses.replace(target, verify_only=True))[0]
+    return playbook.verify(iam.context(), target._replace(verify_only=True))[0]
 
 
 def _user(iam: IamLab) -> list[Call]:

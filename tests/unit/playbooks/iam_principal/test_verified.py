@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -215,7 +214,7 @@ def test_throttling_while_reading_back_calls_nobody_gone(iam: IamLab) -> None:
 
 
 def changed_target(target: Target, **more: Any) -> Target:
-    return dataclasses.replace(target, **more)
+    return target._replace(**more)
 
 
 def test_reading_back_only_changes_nothing(iam: IamLab) -> None:

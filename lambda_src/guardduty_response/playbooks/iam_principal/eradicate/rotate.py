@@ -72,7 +72,7 @@ def run(principal: TargetContext) -> tuple[str, bool]:
     if not options or principal.target.kind != USER:
         return "", False
     entry = dict((principal.stored.get("evidence") or {}).get(NAME) or {})
-    stored = cast(EvidenceEntry, entry)
+    stored = cast("EvidenceEntry", entry)
     if stored and stored["outcome"] != Outcome.RUNNING:
         return stored["detail"], False
     rotation = Rotation(principal, options, stored)
@@ -101,7 +101,7 @@ class Rotation:
         self.target_context = principal
         self.reader_arns = options["reader_arns"]
         self.since = stored.get("since") or now()
-        self.state = cast(RotationState, dict(stored.get("state") or {}))
+        self.state = cast("RotationState", dict(stored.get("state") or {}))
         self.user = principal.id
         self.kms_key = str(options.get("kms_key_id") or "")
         self.region = str(self.state.get("region") or self._default_region())

@@ -83,7 +83,7 @@ def _listed(principal: TargetContext) -> EvidenceEntry | None:
     entry = (principal.stored.get("evidence") or {}).get("actions")
     if not entry or entry.get("outcome") == Outcome.SKIPPED:
         return None
-    return cast(EvidenceEntry, dict(entry))
+    return cast("EvidenceEntry", dict(entry))
 
 
 class EradicationPass:
@@ -92,7 +92,7 @@ class EradicationPass:
     def __init__(self, principal: TargetContext, listed: EvidenceEntry) -> None:
         self.target_context = principal
         self.eradication = EradicationContext(principal)
-        self.entry = cast(EvidenceEntry, dict(principal.stored["evidence"].get(NAME) or {}))
+        self.entry = cast("EvidenceEntry", dict(principal.stored["evidence"].get(NAME) or {}))
         self.state = _state_of(self.entry)
         self.listed = listed
         self.list_state = dict(listed.get("state") or {})
@@ -200,7 +200,7 @@ class EradicationPass:
         self.state["files"] += 1
         name = f"{self.target_context.id}/remediation/{self.state['files']:03}.json"
         stored = self.target_context.context.put_evidence(name, json.dumps(rows, indent=1).encode())
-        item = cast(StoredObject, {**stored, "what": f"what became of {len(rows)} actions"})
+        item = cast("StoredObject", {**stored, "what": f"what became of {len(rows)} actions"})
         self.entry["objects"] = [*(self.entry.get("objects") or []), item]
         self.state["counts"] = dict(counts)
         self.state["left"] = self.state["left"][:MOST_MANUAL]
@@ -277,7 +277,7 @@ def _state_of(entry: EvidenceEntry) -> EradicationState:
         "counts": {},
         "files": 0,
     }
-    return cast(EradicationState, {**state, **(entry.get("state") or {})})
+    return cast("EradicationState", {**state, **(entry.get("state") or {})})
 
 
 def _is_urgent(change: Change) -> bool:

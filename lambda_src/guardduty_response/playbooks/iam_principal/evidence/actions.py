@@ -48,7 +48,7 @@ def run(principal: TargetContext, before: Json) -> EvidenceItem:
         return _not_possible(principal, ownership)
     stored: Json = deepcopy(before.get("state") or {})
     TimeRange.of(principal, stored, 60 * float(principal.options.get("lookup_hours", 24)))
-    state = cast(ListingState, stored)
+    state = cast("ListingState", stored)
     objects: list[Json] = list(before.get("objects") or [])
     if state.get("listed") == 1 and state["round"] == 1:
         wait = state["due"] - time.time()
@@ -67,7 +67,7 @@ def _not_possible(principal: TargetContext, ownership: Ownership) -> EvidenceIte
         f" {principal.target.region}"
     )
     state: ListingState = {"round": 1, "listed": 0, "changes": [], "cut_off": "", "due": 0}
-    return EvidenceItem(Outcome.NOT_POSSIBLE, text, task=task, state=cast(Json, state))
+    return EvidenceItem(Outcome.NOT_POSSIBLE, text, task=task, state=cast("Json", state))
 
 
 def _waiting(state: ListingState) -> str:
@@ -141,7 +141,7 @@ class Listing:
                 f"{count} events of {self.ownership} so far, from {self.time_range}; still being"
                 " listed"
             )
-            state = cast(Json, self.state)
+            state = cast("Json", self.state)
             return EvidenceItem(Outcome.RUNNING, text, wait_seconds, self.objects, state=state)
         return self._end_pass()
 
@@ -256,7 +256,7 @@ class Listing:
         self._put("summary.json", report.summary(gaps), report.SUMMARY)
         state["said"] = report.text(gaps)
         task = report.task(gaps)
-        stored = cast(Json, state)
+        stored = cast("Json", state)
         if state["due"]:
             wait = max(1, math.ceil(state["due"] - time.time()))
             return EvidenceItem(Outcome.RUNNING, _waiting(state), wait, self.objects, task, stored)

@@ -34,7 +34,8 @@ def plan_person(context: Context, identity: Principal, role_arn: str) -> Planned
         return plan_not_containable(
             context, identity, role_arn, trouble=describe_error(error), no_user=no_user
         )
-    target.scope.update(found)
+    target = target._replace(scope={**target.scope, **found})
+    principal = PrincipalContext(context, target)
     names = ", ".join(permission_set["name"] for permission_set in found["sets"])
     consequences = [
         f"provisioning again also applies what somebody changed in {names} and did not provision"

@@ -15,13 +15,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.gate import Gate
+from guardduty_response.decision.configuration import Forensics
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance.evidence import forensics
@@ -135,11 +136,8 @@ class ForensicsLab(Lab):
     @property
     def target_context(self) -> InstanceContext:
         context = self.context()
-        object.__setattr__(context.config, "forensics", self.settings)
-        object.__setattr__(
-            context.config,
-            "security_account",
-            DOCUMENT.split(":")[4],
+        context.config = context.config._replace(
+            forensics=cast("Forensics", self.settings), security_account=DOCUMENT.split(":")[4]
         )
         arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{self.ids['instance']}"
         instance = InstanceContext(

@@ -1,0 +1,106 @@
+"""Declares what the modules of a playbook offer, for the type checker.
+
+``contract`` loads them; no function imports this module.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from guardduty_response.containment.contract import (
+    Check,
+    Context,
+    Planned,
+    RestoreResult,
+    StepResult,
+    Target,
+)
+
+
+class Playbook(Protocol):
+    """Declares a playbook's module ``playbook``.
+
+    Its steps raise botocore errors only for throttling and outages: the state machine retries.
+    ``COLLECTS_FIRST = True``: its collector has something to do before containment
+    (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
+    ``plan`` read it, before its first call.
+
+    The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
+    which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
+    ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.
+    """
+
+    def plan(self, context: Context) -> list[Planned]:
+        """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""
+
+    def contain(self, context: Context, target: Target) -> StepResult:
+        """Contains the target."""
+
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+        """Reads whether the target is contained.
+
+        When it is done, ``answer.envelope_of`` makes the result envelope of the answer, with
+        the actions and states before that the step has stored.
+        """
+
+    def finish(self, context: Context, target: Target) -> StepResult:
+        """Does what comes after evidence: the playbook's option ``finish``."""
+
+
+class Monitor(Protocol):
+    """Declares a playbook's optional module ``monitor``, in the zip of its monitor function alone.
+
+    Without it, the playbook's own ``plan`` and ``verify`` are used, in sessions that only read.
+    ``READ``: the IAM actions of all its checks; a batch of checks has one session, which may do
+    these and nothing else. ``KINDS``: the kinds of targets that it can check; what is of another
+    kind is verified by the incident machine.
+    """
+
+    READ: tuple[str, ...]
+    KINDS: frozenset[str]
+
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+        """Reads whether the target is contained, as ``Playbook.verify`` does; writes nothing."""
+
+
+class Collector(Protocol):
+    """Declares a playbook's package ``evidence``, in the zip of its collector function alone.
+
+    Its steps are polled until they are done.
+    """
+
+    def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
+        """Collects before containment, where switched on.
+
+        The state machine goes on when the deadline passes, whatever this answers.
+        """
+
+    def evidence(self, context: Context, target: Target) -> StepResult:
+        """Starts, beside containment, what takes long and does not depend on it."""
+
+    def collect(self, context: Context, target: Target) -> StepResult:
+        """Collects all evidence after the verdict, and writes the manifest."""
+
+
+class Terminator(Protocol):
+    """Declares a playbook's module ``terminate``, in the zip of its terminate function alone."""
+
+    def terminate(self, context: Context, target: Target) -> StepResult:
+        """Destroys the resource once nothing is lost by it; verifies that it is gone."""
+
+
+class Eradicator(Protocol):
+    """Declares a playbook's package ``eradicate``, in the zip of its remediate function alone."""
+
+    def eradicate(self, context: Context, target: Target) -> StepResult:
+        """Undoes what the principal did, reversibly; says what is left. Safe to repeat."""
+
+
+class Restorer(Protocol):
+    """Declares a playbook's module ``restore``, in the zip of its restore function alone."""
+
+    def restore(self, context: Context, target: Target) -> RestoreResult:
+        """Undoes containment from the recorded state before it, and verifies. Safe to repeat.
+
+        Raises RoleUnavailable.
+        """
