@@ -197,8 +197,6 @@ locals {
       length(var.monitor_functions) == 0 ? {} : {
         # playbook => the function that verifies its containments
         GDR_MONITOR_FUNCTIONS = jsonencode(var.monitor_functions)
-        # minutes between two checks, by the age of a containment
-        GDR_MONITOR_INTERVALS = jsonencode({ first_day = var.watch.first_day_minutes, first_week = var.watch.first_week_minutes, later = var.watch.later_minutes })
         GDR_MONITOR_IN_FLIGHT = tostring(var.watch.checks_in_flight)
       },
     )

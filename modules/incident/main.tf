@@ -24,6 +24,8 @@ locals {
     GDR_MESSAGES_A_MINUTE = tostring(var.messages_a_minute)
     # Tokens of the global STS endpoint may not work in Regions that an account has opted into.
     AWS_STS_REGIONAL_ENDPOINTS = "regional"
+    # minutes between two checks of a containment, by its age
+    GDR_MONITOR_INTERVALS = jsonencode({ first_day = var.watch.first_day_minutes, first_week = var.watch.first_week_minutes, later = var.watch.later_minutes })
   }
 }
 
