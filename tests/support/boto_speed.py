@@ -14,22 +14,26 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+_auth: Any = importlib.import_module("botocore.auth")
 _client: Any = importlib.import_module("botocore.client")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _mocking: Any = importlib.import_module("moto.core.models")
+_moto_responses: Any = importlib.import_module("moto.core.responses")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
 _user_agent: Any = importlib.import_module("botocore.useragent")
 
+_add_auth = _auth.SigV4Auth.add_auth
+_names_of_methods = _moto_responses.method_names_from_class
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
-_sanitize = _user_agent.sanitize_user_agent_string_component
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
 _aliases: dict[str, str] = {}
 _services: dict[tuple[str, ...], list[str]] = {}
+_method_names: dict[type, tuple[int, list[str]]] = {}
 
 
 def _create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
@@ -84,13 +88,59 @@ def _random_string(
     return drawn.lower() if lower_case else drawn
 
 
+def _sign(auth: Any, request: Any) -> None:
+    """Sign a request without the signature itself, which moto does not look at.
+
+    It reads who signs, with which session, and when. Other ways to sign are as they were.
+    """
+    if type(auth) is not _auth.SigV4Auth or auth.credentials is None:
+        _add_auth(auth, request)
+        return
+    now = _auth.get_current_datetime()
+    request.context["timestamp"] = now.strftime(_auth.SIGV4_TIMESTAMP)
+    auth._modify_request_before_signing(request)
+    request.headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders=host, Signature=0"
+    )
+
+
+def _method_names_from_class(kind: type) -> list[str]:
+    """Return the names of a class's methods, listed anew when one of its classes got another."""
+    size = sum(len(each.__dict__) for each in kind.__mro__)
+    known = _method_names.get(kind)
+    if known is None or known[0] != size:
+        known = _method_names[kind] = (size, _names_of_methods(kind))
+    return known[1]
+
+
+def _copy_of_handlers(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the tree of event handlers, as each client gets one."""
+    copied: dict[str, Any] = {}
+    for key, value in node.items():
+        kind = type(value)
+        if kind is _hooks.NodeList:
+            first, middle, last = value
+            copied[key] = tuple.__new__(kind, (first[:], middle[:], last[:]))
+        elif kind is dict:
+            copied[key] = _copy_of_handlers(value)
+        else:
+            copied[key] = value
+    return copied
+
+
 def hasten() -> None:
     """Put all of it in place, in this process."""
+    _auth.SigV4Auth.add_auth = _sign
+    _moto_responses.method_names_from_class = _method_names_from_class
+    # Looks through all of a service's operations for one that DynamoDB does not need to be found.
+    _client.ClientCreator._register_endpoint_discovery = lambda *_: None
     _client.ClientCreator._create_methods = _create_methods
     _hooks.EventAliaser.__init__ = _share_aliases
+    _hooks._PrefixTrie._recursive_copy = lambda _trie, node: _copy_of_handlers(node)
     _hooks.accepts_kwargs = _accepts_kwargs
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
     _moto_random.MotoRandom.get_random_string = _random_string
-    _user_agent.sanitize_user_agent_string_component = functools.cache(_sanitize)
+    # Nothing here reads it: it is built twice for each call.
+    _user_agent.UserAgentString.to_string = lambda _agent: "Boto3"
