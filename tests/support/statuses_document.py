@@ -113,7 +113,7 @@ def render() -> str:
         ),
         (
             "undone its containment. Restoring it, closing it, and the end of the resource"
-            " (`GONE`) end the monitoring ([watch.md](watch.md))."
+            " (`GONE`) end the monitoring ([monitoring.md](monitoring.md))."
         ),
         "",
         "## What each event does",
