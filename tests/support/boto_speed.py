@@ -16,6 +16,8 @@ from typing import Any
 
 _auth: Any = importlib.import_module("botocore.auth")
 _client: Any = importlib.import_module("botocore.client")
+_endpoint: Any = importlib.import_module("botocore.endpoint")
+_http: Any = importlib.import_module("botocore.httpsession")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _mocking: Any = importlib.import_module("moto.core.models")
@@ -47,7 +49,7 @@ def _create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
 def _share_aliases(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
     """Give all emitters one memory of event names, which follow from a constant table."""
     _start_aliases(aliaser, event_emitter, event_aliases)
-    if event_aliases is None:
+    if event_aliases in (None, _hooks.EVENT_ALIASES):
         aliaser._alias_name_cache = _aliases
 
 
@@ -113,6 +115,14 @@ def _method_names_from_class(kind: type) -> list[str]:
     return known[1]
 
 
+def _own_user_agent(agent: Any) -> str:
+    """Return what a client says of itself (``leading_keys`` reads it), without Python's, boto's
+    and the system's versions: it is built twice for each call.
+    """
+    config = agent._client_config
+    return str((config and config.user_agent_extra) or "Boto3")
+
+
 def _copy_of_handlers(node: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of the tree of event handlers, as each client gets one."""
     copied: dict[str, Any] = {}
@@ -136,11 +146,13 @@ def hasten() -> None:
     _client.ClientCreator._register_endpoint_discovery = lambda *_: None
     _client.ClientCreator._create_methods = _create_methods
     _hooks.EventAliaser.__init__ = _share_aliases
+    # moto answers before a connection is opened.
+    _endpoint.get_environ_proxies = lambda _url: {}
+    _http.create_urllib3_context = functools.cache(_http.create_urllib3_context)
     _hooks._PrefixTrie._recursive_copy = lambda _trie, node: _copy_of_handlers(node)
     _hooks.accepts_kwargs = _accepts_kwargs
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
     _moto_random.MotoRandom.get_random_string = _random_string
-    # Nothing here reads it: it is built twice for each call.
-    _user_agent.UserAgentString.to_string = lambda _agent: "Boto3"
+    _user_agent.UserAgentString.to_string = _own_user_agent

@@ -79,11 +79,15 @@ class Lab:
     notified: list[str] = field(default_factory=list)
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
+    observers: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     # -- looking with other eyes -------------------------------------------------------------------
 
     def see(self, service: str, region: str = "") -> Any:
-        return onlooker(service, region or self.region)
+        key = (service, region or self.region)
+        if key not in self.observers:
+            self.observers[key] = onlooker(*key)
+        return self.observers[key]
 
     def groups(self) -> dict[str, list[str]]:
         """Interface -> names of its security groups, of everything attached to the instance."""
