@@ -172,8 +172,8 @@ def claim(table: Table, found: DueRecord, batch: str, minutes: int) -> DueRecord
         table,
         found,
         {"claim": batch, "interval_minutes": minutes, "due_at": from_now(CLAIM_SECONDS)},
-        "due_at = :due_at AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
-        {":due_at": found["due_at"], ":now": now()},
+        "due_at = :was AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
+        {":was": found["due_at"], ":now": now()},
     )
 
 
