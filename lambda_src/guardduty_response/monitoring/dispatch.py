@@ -257,7 +257,7 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
     if not (found.get("why_unread") or found.get("why_lost")):
         return False
     seconds = due.RETRY_SECONDS if found.get("seen") else due.interval_of(found) * 60
-    told: tuple[str, ...] = ("why_unread", "why_lost")
+    remove: tuple[str, ...] = ("why_unread", "why_lost")
     try:
         try:
             _tell(record, found)
@@ -266,8 +266,8 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
         except Exception as error:  # one record that is broken keeps no other from being checked
             _note_failure("not told of a check", found["arn"], error)
             errors.append(error)
-            seconds, told = due.RETRY_SECONDS, ()
-        due.settle(record.table, found, due.from_now(seconds), remove=told)
+            seconds, remove = due.RETRY_SECONDS, ()
+        due.settle(record.table, found, due.from_now(seconds), remove=remove)
     except Exception as error:  # its claim ends by itself
         _note_failure("claim not given back", found["arn"], error)
         errors.append(error)

@@ -159,11 +159,11 @@ def test_a_batch_that_hangs_frees_its_slot_and_gives_back_what_it_has_not_begun(
     assert slots.take(record.table, "schedule") and slots.take(record.table, "schedule")
     items = due_items(case.deployment)
     assert all("claim" not in item for item in items)
-    unread = [item for item in items if "unread" in item]
-    assert len(unread) == min(number, checks.SIDE_BY_SIDE) == answer["unread"]
+    not_read = [item for item in items if "unread" in item]
+    assert len(not_read) == min(number, checks.SIDE_BY_SIDE) == answer["unread"]
     now = due.from_now(0)
-    assert all(now < item["due_at"] <= due.from_now(due.RETRY_SECONDS) for item in unread)
-    assert all(item["due_at"] <= now for item in items if item not in unread)
+    assert all(now < item["due_at"] <= due.from_now(due.RETRY_SECONDS) for item in not_read)
+    assert all(item["due_at"] <= now for item in items if item not in not_read)
 
 
 def _contain_another(case: Case, arn: str) -> None:

@@ -68,11 +68,11 @@ def test_a_fault_that_does_not_pass_is_told_once(case: Case, faults: list[Except
             watch(SCHEDULE)
             assert notified(case.deployment) == ([], [])
     with time_machine.travel(begun + timedelta(minutes=16), tick=False):
-        for told in (["problem"], []):
+        for topics in (["problem"], []):
             faults.append(throttle())
             assert case.check_all() == counts(not_read=1)
             watch(SCHEDULE)
-            assert notified(case.deployment) == (told, told)
+            assert notified(case.deployment) == (topics, topics)
 
 
 def test_a_change_that_could_not_be_read_is_looked_at_minutes_later(
