@@ -1,4 +1,4 @@
-# The config document the functions read, and the pattern of rule 1.
+# The config document the functions read, and the pattern of the rule `act`.
 
 locals {
   config = {
@@ -40,7 +40,7 @@ locals {
   config_json   = jsonencode(local.config)
   config_sha256 = sha256(local.config_json)
 
-  # Rule 1 takes exact types and prefixes, or every finding. It never has a wildcard: EventBridge
+  # The rule `act` takes exact types and prefixes, or every finding. It never has a wildcard: EventBridge
   # refuses patterns beyond a complexity that it does not document ("Rule is too complex"), and a
   # refused rule would leave the acting types unanswered. The machine applies the policy again, so
   # a wider rule costs executions and never causes a wrong action (docs/decisions/0012).

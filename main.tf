@@ -1,5 +1,5 @@
 # Wiring only. The switches become a policy in policy.tf (checked in policy-checks.tf), the policy becomes the config
-# document and the pattern of rule 1 in config.tf. The functions that act are in functions.tf.
+# document and the pattern of the rule `act` in config.tf. The functions that act are in functions.tf.
 
 data "aws_partition" "current" {}
 

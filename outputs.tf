@@ -27,7 +27,7 @@ output "config_sha256" {
 }
 
 output "act_event_patterns" {
-  description = "Event patterns of rule 1, one for each rule it takes (empty when nothing acts)."
+  description = "Event patterns of the rule act, one for each rule that it takes (empty when nothing acts)."
   value       = local.act_patterns
 }
 

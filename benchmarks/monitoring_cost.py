@@ -217,7 +217,7 @@ def loads_table() -> str:
     """Returns what each load costs a day, and what its calls induce, as a Markdown table."""
     head = (
         "monitored",
-        "checks a day",
+        "scheduled verifications a day",
         "invocations",
         "USD a day",
         "calls in members",

@@ -104,14 +104,31 @@ def for_functions() -> dict[str, str]:
     }
 
 
+def _models() -> dict[str, str]:
+    """Returns the file of each trimmed model of botocore, by the name of the service."""
+    return {
+        path.parent.parent.name: path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.glob("aws/models/*/*/*.gz")
+    }
+
+
 def mismatches() -> list[str]:
     """Returns where a manifest and the code beside it disagree, as sentences."""
     problems = []
+    trimmed = _models()
     for name, manifest in manifests().items():
         jobs = manifest["jobs"]
         problems += [
             f"playbooks/{name}/playbook.yaml: there is no job {job}; jobs are {', '.join(JOBS)}"
             for job in sorted(jobs.keys() - JOBS.keys())
+        ]
+        problems += [
+            f"playbooks/{name}/playbook.yaml: the job {job} names the model {model}; there are"
+            f" {', '.join(sorted(trimmed))}. Remove the name, and the function uses the full model"
+            " of the Lambda runtime; or add the service to lambda_src/trim_models.py"
+            for job, what in sorted(jobs.items())
+            for model in what.get("models", ())
+            if model not in trimmed
         ]
         for job, (_, module) in JOBS.items():
             exists = (SOURCE / "playbooks" / name / module).is_file()
@@ -130,10 +147,7 @@ def mismatches() -> list[str]:
 
 def contents() -> dict[str, list[str]]:
     """Returns for each zip its source files, sorted: what the function can run, nothing else."""
-    models = {
-        path.parent.parent.name: path.relative_to(SOURCE).as_posix()
-        for path in SOURCE.glob("aws/models/*/*/*.gz")
-    }
+    models = _models()
     small = {models[service] for service in SMALL}
     every = set(for_functions())
     result = {

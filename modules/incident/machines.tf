@@ -48,7 +48,7 @@ locals {
       Version = "2012-10-17"
       Statement = [
         {
-          # incident: for what belongs to another playbook. notice: for what rule 1 did not start.
+          # incident: for what belongs to another playbook. notice: for what the rule `act` did not start.
           Sid      = "IncidentsOfTheirOwn"
           Effect   = "Allow"
           Action   = "states:StartExecution"

@@ -29,7 +29,7 @@ variable "paused" {
 }
 
 variable "act_patterns" {
-  description = "Event patterns of rule 1, one for each rule it takes; empty when nothing acts."
+  description = "Event patterns of the rule act, one for each rule that it takes; empty when nothing acts."
   type        = list(string)
   nullable    = false
 }

@@ -84,7 +84,7 @@ RETIRED_IN_FUNCTIONS = {
     "announce": "notify",
 }
 
-# Retired phrase of documents -> what to write.
+# Retired phrase of documents, as a regular expression -> what to write.
 RETIRED_PHRASES = {
     "brought along": "your own, or bring your own",
     "culprit": "actor",
@@ -92,7 +92,7 @@ RETIRED_PHRASES = {
     "forsaken": "no longer monitored",
     "home Region": "aggregation Region",
     "ledger": "action log",
-    "read back": "verified, or read again",
+    r"read(?:ing|s)? (?:\w+ ){0,3}back": "verified, or read again",
     "sweeper": "reconciler",
     "vault": "forensics account",
 }

@@ -88,7 +88,7 @@ def test_notify_tells_and_nothing_else(world: World) -> None:
     before = world.look(victim)
     sent = world.send(world.finding(victim, "UnauthorizedAccess:EC2/TorRelay"))
     ended = world.ended(sent)
-    assert set(ended) == {"notice"}, "rule 1 does not even match"
+    assert set(ended) == {"notice"}, "the rule act does not even match"
     incident = world.incident(sent)
     assert (incident["status"], incident["mode"], incident["targets"]) == ("NOTIFIED", "notify", [])
     assert_untouched(world, victim, before)

@@ -166,7 +166,7 @@ def test_a_person_may_have_it_verified_by_the_machine(world: World) -> None:
         "the lease is given back"
     )
     transitions = started.transitions()
-    assert transitions <= 15, "docs/watch.md tells what a verification in the machine costs"
+    assert transitions <= 15, "docs/monitoring.md tells what a verification in the machine costs"
     print(f"state transitions of a recheck: {transitions}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
+    ENDED,
     ESCALATE,
     IN_PROGRESS,
     ON_FINDING,
@@ -27,7 +28,7 @@ MEANINGS = {
     Status.OPEN: "The finding has arrived and is being judged.",
     Status.AWAITING_APPROVAL: "A person is asked; nothing has been changed.",
     Status.CONTAINING: "Containment is under way.",
-    Status.CONTAINED: "Contained, and seen to be so on reading the resource back.",
+    Status.CONTAINED: "Contained, and verified by reading the resource again.",
     Status.PARTIAL: "Contained in part; the record says what is open.",
     Status.FAILED: "Not contained, or not known to be.",
     Status.CONTAINMENT_LOST: "Was contained; a later reading found it undone.",
@@ -47,6 +48,30 @@ EMISSIONS = {
     OnFinding.ATTACH: "counted only",
 }
 
+EARLIER = ", ".join(f"`{event}` from `{status}`" for status, event in EARLIER_CONTAINMENT.items())
+RECURRENCES = (
+    (
+        "It gets the answer that it had: `NOTIFIED`, `DRY_RUN` or `SKIPPED`, with the same mode,"
+        " severity and reasons.",
+        "Nobody is told again, whatever else was switched meanwhile.",
+    ),
+    (
+        "Something was done to a resource, and the mode has become `notify` since.",
+        "It is counted only.",
+    ),
+    (
+        "The incident has ended"
+        f" ({', '.join(f'`{status}`' for status in Status if status in ENDED)}), and GuardDuty saw"
+        " no activity after that.",
+        "It is counted only.",
+    ),
+    (
+        "It reopens an incident, and the response ends without acting.",
+        f"The incident takes an event according to its earlier status ({EARLIER}): what was done"
+        " before still stands.",
+    ),
+)
+
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
@@ -64,7 +89,10 @@ def render() -> str:
         "holds it against the code.",
         "",
         _row(
-            ["status", "meaning", "in progress", "watched", "escalated", "the same finding again"]
+            [
+                *("status", "meaning", "in progress", "monitored", "escalated"),
+                "the same finding again",
+            ]
         ),
         _row(["---"] * 6),
     ]
@@ -73,30 +101,28 @@ def render() -> str:
         lines.append(_row([f"`{status}`", MEANINGS[status], *yes, EMISSIONS[ON_FINDING[status]]]))
     lines += [
         "",
-        (
-            "A repeated finding that gets the answer it had (`NOTIFIED`, `DRY_RUN` or `SKIPPED`"
-            " with the same mode, severity"
-        ),
-        (
-            "and reasons) is not told again, whatever else was switched meanwhile. Where something"
-            " was done to a resource and the policy"
-        ),
-        "has since become `notify`, it is counted too. An incident reopened from "
-        + ", ".join(f"`{status}`" for status in EARLIER_CONTAINMENT)
-        + " that ends",
-        "without acting takes "
-        + ", ".join(f"`{event}`" for event in dict.fromkeys(EARLIER_CONTAINMENT.values()))
-        + " again: what was done before still stands.",
+        "Some recurrences (the same finding again) do less than the last column says:",
+        "",
+        _row(["a recurrence", "what happens"]),
+        _row(["---"] * 2),
+        *[_row(list(cells)) for cells in RECURRENCES],
         "",
         (
-            "Monitored: verified again every 15 minutes and on calls that can undo it, until a"
-            " person closes the incident"
+            "A monitored incident is verified again at the intervals of the variable `watch`, and"
+            " at once when a call can have"
         ),
-        "([watch.md](watch.md)).",
+        (
+            "undone its containment. Restoring it, closing it, and the end of the resource"
+            " (`GONE`) end the monitoring ([monitoring.md](monitoring.md))."
+        ),
         "",
         "## What each event does",
         "",
-        "An event that a row does not name is refused there.",
+        (
+            "An event that a row does not name is refused there. A recurrence is not an event:"
+            " what it does to an incident, and whether it"
+        ),
+        "reopens the incident, is in the last column of the first table.",
         "",
         _row(["status", "event → new status"]),
         _row(["---"] * 2),

@@ -216,7 +216,7 @@ run "incident_with_nothing_acting" {
 
   assert {
     condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper", "outbox"])
-    error_message = "With nothing acting there must be no rule 1, nothing to watch, and no target of either."
+    error_message = "With nothing acting there must be no rule act, nothing to watch, and no target of either."
   }
   assert {
     condition     = length(aws_s3_bucket.evidence) == 0 && output.bucket_name == "ours" && strcontains(output.policies["incident"], "arn:aws:s3:::ours/incidents/*")

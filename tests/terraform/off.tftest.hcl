@@ -58,7 +58,7 @@ run "one_account_acts" {
 
   assert {
     condition     = keys(module.function) == ["ec2_instance/collector", "ec2_instance/monitor", "ec2_instance/playbook"] && jsondecode(output.act_event_patterns[0]).detail.type == ["CryptoCurrency:EC2/BitcoinTool.B!DNS"]
-    error_message = "An exception of one account must be enough for the playbook and rule 1."
+    error_message = "An exception of one account must be enough for the playbook and the rule act."
   }
 }
 

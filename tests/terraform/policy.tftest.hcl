@@ -1,4 +1,4 @@
-# From the switches to modes, rule 1's pattern, and what fails the plan.
+# From the switches to modes, the pattern of the rule act, and what fails the plan.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -128,7 +128,7 @@ run "covered_keys" {
 
   assert {
     condition     = [for pattern in output.act_event_patterns : jsondecode(pattern).detail.type] == [["Backdoor:EC2/C&CActivity.B", { prefix = "CryptoCurrency:" }]]
-    error_message = "Rule 1 must have exact types and prefixes only, without those a wider key covers: ${jsonencode(output.act_event_patterns)}"
+    error_message = "The rule act must have exact types and prefixes only, without those a wider key covers: ${jsonencode(output.act_event_patterns)}"
   }
 }
 
@@ -142,7 +142,7 @@ run "what_eventbridge_refuses" {
 
   assert {
     condition     = length(output.act_event_patterns) == 1 && !strcontains(join("", output.act_event_patterns), "wildcard")
-    error_message = "Rule 1 must never have a wildcard: ${jsonencode(output.act_event_patterns)}"
+    error_message = "The rule act must never have a wildcard: ${jsonencode(output.act_event_patterns)}"
   }
 }
 

@@ -229,6 +229,10 @@ def _with_jobs(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
         ({"terminate": None}, "lacks the job terminate, for which the playbook has terminate.py"),
         ({"remediate": {}}, "has the job remediate, but the playbook's package has no eradicate"),
         ({"respond": {}}, "there is no job respond; jobs are playbook, collect, "),
+        (
+            {"collect": {"models": ["dynamodb", "s3control"]}},
+            "the job collect names the model s3control; there are dynamodb, ec2, iam, s3. Remove",
+        ),
     ],
 )
 def test_a_manifest_and_code_that_disagree_are_refused(

@@ -251,7 +251,15 @@ processes() {
   # ls -b shows quotes, newlines and the like as escapes: a file's name cannot forge a line
   run 15 sh -c 'ls -lb /proc/[0-9]*/exe 2>/dev/null | grep -F "(deleted)"; true'
   run 15 sh -c 'ls -lb /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root 2>/dev/null; true'
-  if have lsof; then run 30 lsof -nPbw +c0; else run 30 sh -c 'ls -lb /proc/[0-9]*/fd 2>/dev/null; true'; fi
+  # -K i (lsof 4.91): else each thread's files are listed, which are its process's, a million lines and no end
+  if have lsof; then
+    case $(bounded 5 lsof -h 2>&1) in
+      *'(i)gn'*) run 30 lsof -nPbw -K i +c0 ;;
+      *) run 30 lsof -nPbw +c0 ;;
+    esac
+  else
+    run 30 sh -c 'ls -lb /proc/[0-9]*/fd 2>/dev/null; true'
+  fi
   return 0
 }
 

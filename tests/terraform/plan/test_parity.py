@@ -110,8 +110,8 @@ def test_both_decide_alike(planned: Plan) -> None:
 
 
 def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
-    """incident: rule 1 matches and the mode acts. notice: rule 2 matches and the mode is notify.
-    off: neither.
+    """incident: the rule act matches and the mode acts. notice: the rule notice matches and the
+    mode is notify. off: neither.
     """
     settings = _settings(planned)
     for kind, entry in planned.policy.items():
@@ -121,7 +121,7 @@ def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
             acting, notified = mode in policy.ACTING, mode == "notify"
             incident = planned.acts(partial(matches, event=event)) and acting
             notice = matches(planned.patterns["notice"], event) and notified
-            assert incident == acting, f"rule 1 must let {kind} ({mode} in {account}) through"
+            assert incident == acting, f"the rule act must let {kind} ({mode} in {account}) through"
             assert notice == notified
             assert incident + notice == (mode != "off")
 
@@ -172,8 +172,8 @@ def _agree(planned: Plan, name: str, event: dict[str, Any]) -> str:
     if mode == "archived":
         assert not noticed and not acted, name
     else:
-        assert noticed, f"rule 2 must take {name}"
-        assert acted or mode not in policy.ACTING, f"rule 1 must take {name} ({mode})"
+        assert noticed, f"the rule notice must take {name}"
+        assert acted or mode not in policy.ACTING, f"the rule act must take {name} ({mode})"
     return mode
 
 
@@ -189,8 +189,8 @@ def test_findings_of_our_own(planned: Plan) -> None:
 
 
 def test_every_finding_of_the_corpus(planned: Plan) -> None:
-    """Every finding the policy lets act reaches rule 1, every unarchived one rule 2, and nothing
-    else reaches either: in its own account and in those with exceptions.
+    """Every finding the policy lets act reaches the rule act, every unarchived one the rule notice,
+    and nothing else reaches either: in its own account and in those with exceptions.
     """
     events = delivered_findings()
     assert len(events) >= 80

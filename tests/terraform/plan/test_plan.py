@@ -61,8 +61,8 @@ def default(planned: dict[str, Plan]) -> Plan:
 
 
 def test_more_finding_types_cost_next_to_nothing(planned: dict[str, Plan]) -> None:
-    """Within one playbook: one type, and every type that it answers by name. Only rule 1 takes more
-    rules for more types, each with its target.
+    """Within one playbook: one type, and every type that it answers by name. Only the rule act
+    takes more rules for more types, each with its target.
     """
     default, many = planned["default"], planned["many"]
     assert len(ALL_THAT_ONE_PLAYBOOK_ANSWERS) > 50

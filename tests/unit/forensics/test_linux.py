@@ -75,6 +75,21 @@ def test_it_fits_into_a_document() -> None:
     assert len(text) < 24_000, "both scripts, as JSON, are to fit into 64 KB"
 
 
+@pytest.mark.parametrize(
+    ("help_text", "asked"),
+    [("-K [i] list|(i)gn tasKs", "-nPbw -K i +c0"), ("-K list tasKs (threads)", "-nPbw +c0")],
+    ids=["lsof 4.91", "older"],
+)
+def test_open_files_are_listed_once_for_a_process(
+    place: Place, tmp_path: Path, help_text: str, asked: str
+) -> None:
+    place.plan("processes.txt")
+    lsof = f'[ "$1" = -h ] && echo \'{help_text}\' >&2 && exit 0\necho "asked: $*"'
+    done = collect(place, tmp_path / "home", GDR_PATH=tools(tmp_path / "bin", "curl", lsof=lsof))
+    assert done.returncode == 0, done.stdout
+    assert f"asked: {asked}\n" in place.text("processes.txt")
+
+
 @pytest.mark.parametrize("web", ["python3", "wget"])
 def test_without_curl(place: Place, tmp_path: Path, web: str) -> None:
     if not shutil.which(web):

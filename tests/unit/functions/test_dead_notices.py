@@ -1,4 +1,4 @@
-"""The notice machine is the net under rule act: what is said when it dies itself."""
+"""The notice machine starts what the rule act did not: what is said when it fails itself."""
 
 from __future__ import annotations
 

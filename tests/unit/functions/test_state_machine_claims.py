@@ -1,4 +1,4 @@
-"""Tests how the machines claim a finding, and the net under rule 1."""
+"""Tests how the machines claim a finding, and what the rule act does not start."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_what_will_be_needed_is_warmed_and_nobody_waits_for_its_failure() -> Non
         assert functions.asked("warm") == []
 
 
-# -- the net under rule 1 --------------------------------------------------------------------------
+# -- what the rule act does not start --------------------------------------------------------------
 
 LOOK: Json = {
     "incident_id": INCIDENT_ID,
