@@ -56,7 +56,7 @@ locals {
       member_role      = "monitor"
       name             = "monitor"
       description      = "Verifies containments again, and starts the incident machine when something is lost."
-      alarm            = "Monitoring raised an error: containments may not have been checked. They are due again within minutes."
+      alarm            = "Monitoring raised an error: containments may not have been checked. They are due again when their claims end, after ten minutes."
       evidence_actions = ["s3:GetObject"]
       tells            = false
     }

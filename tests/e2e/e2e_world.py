@@ -225,7 +225,10 @@ class World(Resources):
         self.clock(rates=CHECK_RATES)
         try:
             self.until(
-                lambda: all(item["due_at"]["S"] > past for item in self.due(name)),
+                lambda: all(
+                    item["due_at"]["S"] > past and "claimed_until" not in item
+                    for item in self.due(name)
+                ),
                 f"{name} is checked",
                 seconds,
             )

@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from guardduty_response.aws import clients
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
-from guardduty_response.monitoring import checks, dispatch
+from guardduty_response.monitoring import dispatch, reading
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 from tests.support import boto_speed, leading_keys, moto_dynamodb
@@ -36,7 +36,7 @@ def deployment() -> Iterator[Deployment]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two readings of a check follow each other at once, and nobody waits for a slot."""
-    monkeypatch.setattr(checks, "REREAD_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "REREAD_SECONDS", 0.0)
     monkeypatch.setattr(dispatch, "WAIT_SECONDS", 0.0)
 
 

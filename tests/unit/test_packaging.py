@@ -149,6 +149,7 @@ FUNCTIONS = {
         "monitoring/batch.py",
         "monitoring/checks.py",
         "monitoring/drift.py",
+        "monitoring/reading.py",
         "monitoring/sessions.py",
         "monitoring/slots.py",
         *MONITORED,

@@ -40,6 +40,11 @@ _CONFIG = ClientConfig(
 )
 # A message that cannot be sent waits in the outbox, so a function waits for it half as long.
 _SNS_CONFIG = _CONFIG.merge(ClientConfig(retries={"mode": "standard", "total_max_attempts": 2}))
+# A check that hangs is repeated minutes later, and two reads must fit into a function's 120 s:
+# three attempts of at most 2 + 5 s, and between them at most 1 and 2 s, are 24 s.
+CHECK_CONFIG = _CONFIG.merge(
+    ClientConfig(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=5)
+)
 _LOCK = threading.RLock()  # botocore sessions are not safe to build clients from in parallel
 POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
 
@@ -109,6 +114,7 @@ class Session:
     call starts at once in the background; the first use of a client raises RoleUnavailable if the
     role cannot be assumed, or the botocore error itself when asking again may help.
     ``permit``: called before each request is signed; what it raises, the request raises.
+    ``config``: time-outs and attempts of its clients.
     """
 
     def __init__(
@@ -118,7 +124,9 @@ class Session:
         region: str,
         policy: dict[str, Any],
         permit: Callable[[], None] | None = None,
+        config: ClientConfig = _CONFIG,
     ) -> None:
+        self._config = config
         self.role_arn, self.region, self._permit = role_arn, region, permit
         document = json.dumps(policy, separators=(",", ":"))
         self._future: Future[ReadOnlyCredentials] = POOL.submit(
@@ -133,6 +141,11 @@ class Session:
         """
         self._future.result()
 
+    def failed_in_passing(self) -> bool:
+        """Tells whether the role could not be assumed, and asking again may help."""
+        error = self._future.exception() if self._future.done() else None
+        return error is not None and not isinstance(error, RoleUnavailable)
+
     def client(self, service: str, region: str = "") -> Any:
         """A client in the session's Region, or in another one."""
         key = service, region or self.region
@@ -143,7 +156,7 @@ class Session:
                     session: Any = self._session  # botocore takes credentials by this attribute
                     session._credentials = _Pending(self._future, self._permit)
                 self._clients[key] = self._session.create_client(
-                    service, region_name=key[1], config=_CONFIG
+                    service, region_name=key[1], config=self._config
                 )
             return self._clients[key]
 

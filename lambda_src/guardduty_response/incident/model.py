@@ -169,6 +169,8 @@ class DueRecord(TypedDict, total=False):
     checked_at: str
     unread: str  # since when checks cannot read it, while that is so
     why_unread: str  # what people are to be told of that; absent once they were
+    lost: str  # since when it is lost while its incident waits for an approval
+    why_lost: str  # what people are to be told of that; absent once they were
     ended_at: str  # when monitoring ended; the item is in no index since
 
 

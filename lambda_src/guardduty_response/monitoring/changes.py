@@ -30,7 +30,8 @@ def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
     errors: list[Exception] = []
     for batch in _batches(named):
         try:
-            started += [found["incident_id"] for found in _check_batch(record, batch, seen)]
+            claimed = _check_batch(record, batch, seen, errors)
+            started += [found["incident_id"] for found in claimed]
         except Exception as error:
             errors.append(error)
     if errors:
@@ -50,26 +51,33 @@ def _batches(named: list[WatchedName]) -> Iterator[list[WatchedName]]:
 
 
 def _check_batch(
-    record: IncidentRepository, names: list[WatchedName], seen: ChangeEvent
+    record: IncidentRepository,
+    names: list[WatchedName],
+    seen: ChangeEvent,
+    errors: list[Exception],
 ) -> list[DueRecord]:
-    table = record.table
+    """Has a batch checked, and adds to ``errors`` why something of it could not be claimed."""
+    table, due_at = record.table, due.at_once()
     batch = slots.take(table, "change")
     if batch is None:
-        due_at = due.at_once()
         for found in names:
             due.put_first(table, found["arn"], found["generation"], seen, due_at)
         return []
-    claim = partial(_claim, record, batch)
-    claimed = dispatch.claim_all(claim, names)
-    if not claimed or not dispatch.has_function(claimed[0]["playbook"]):
-        slots.free(table, batch)
+    claim = partial(_claim, record, batch, seen, due_at)
+    claimed = dispatch.claim_all(claim, names, errors)
     if claimed:
         dispatch.have_checked(table, batch, claimed, seen)
+    if not claimed or not dispatch.has_function(claimed[0]["playbook"]):
+        slots.free(table, batch)
     return claimed
 
 
-def _claim(record: IncidentRepository, batch: str, found: WatchedName) -> DueRecord | None:
-    claimed = due.claim_for_change(record.table, found["arn"], found["generation"], batch)
+def _claim(
+    record: IncidentRepository, batch: str, seen: ChangeEvent, due_at: str, found: WatchedName
+) -> DueRecord | None:
+    claimed = due.claim_for_change(
+        record.table, found["arn"], found["generation"], batch, seen, due_at
+    )
     if claimed is None:  # it leads to a containment that is not monitored any more
         watched_names.forget(record.table, found)
     return claimed

@@ -7,48 +7,47 @@ What cannot be read is told by the watchdog, which has the topics.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypedDict
 
-from guardduty_response.aws.log import log, metric
-from guardduty_response.containment.contract import (
-    Check,
-    Context,
-    StepResult,
-    Target,
-    load,
-    load_monitor,
-)
-from guardduty_response.decision import configuration, finding
-from guardduty_response.errors import ResponseError, RoleUnavailable, TargetGone
-from guardduty_response.evidence import store as evidence_store
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.log import log
+from guardduty_response.containment.contract import Check
+from guardduty_response.errors import ResponseError, TargetGone
 from guardduty_response.incident import targets
 from guardduty_response.incident.containment import Containment
 from guardduty_response.incident.moments import now, seconds_left
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
-from guardduty_response.incident.target_repository import Place
+from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift, due, executions, upkeep
 from guardduty_response.monitoring.batch import CHANGE, SCHEDULE, Batch, ToCheck
-from guardduty_response.monitoring.sessions import BatchSessions
+from guardduty_response.monitoring.reading import Checked, Reader
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import DueRecord, IncidentRecord, TargetRecord
+    from guardduty_response.incident.model import (
+        ChangeEvent,
+        DueRecord,
+        IncidentRecord,
+    )
 
 # At a time, so that an account's API limits are left to those who work there.
 SIDE_BY_SIDE = 2
 # A check that is not begun so long before the function's end is left due.
 RESERVE_SECONDS = 45.0
+# So long before that end the batch waits for no check any more, and so long it gives claims back.
+END_SECONDS, GIVE_BACK_SECONDS = 10.0, 5.0
 # Until what somebody works on is checked.
 PUT_OFF_SECONDS = 120
-REREAD_SECONDS = 2.0  # AWS is eventually consistent
-
+_AT_WORK = frozenset({Status.OPEN, Status.CONTAINING})
+# A fault that may pass is told when it lasts so long. It is read again soon for so long, and so is
+# what a change named.
+TELL_SECONDS, SOON_SECONDS = 900, 3600
+# What is removed when a containment could be read.
+_READ = ("unread", "why_unread", "seen")
 HELD, LOST, UNREAD, NOT_CHECKED = "held", "lost", "unread", "not checked"
 
 
@@ -61,36 +60,6 @@ class Counts(TypedDict):
     unread: int
 
 
-class _RecordOnce(IncidentRepository):
-    """The record, in which a containment that was read a moment ago is not read again."""
-
-    def __init__(self, record: IncidentRepository, containment: Containment) -> None:
-        super().__init__(record.table.name, record.table.client)
-        state = containment.state
-        self._place: Place = state["arn"], state["generation"]
-        self._containment = containment
-
-    def target(
-        self, incident_id: str, kind: str, id: str, place: Place | None = None
-    ) -> TargetRecord:
-        if place == self._place:
-            return targets.view({}, self._containment)
-        return super().target(incident_id, kind, id, place)
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """Holds a containment that is being checked, and the incident that answers for it."""
-
-    found: DueRecord
-    containment: Containment
-    meta: IncidentRecord
-
-    @property
-    def place(self) -> Place:
-        return self.found["arn"], self.found["generation"]
-
-
 class BatchChecks:
     """Checks the containments of a batch. ``seconds_left``: until the function is ended."""
 
@@ -98,17 +67,28 @@ class BatchChecks:
         self, record: IncidentRepository, batch: Batch, seconds_left: Callable[[], float]
     ) -> None:
         self.record, self.batch, self.seconds_left = record, batch, seconds_left
-        self.config = configuration.load()
-        self.playbook = os.environ["GDR_PLAYBOOK"]
-        self.monitor = load_monitor(self.playbook)
-        name = f"{batch['batch']}-monitor"
-        read = self.monitor.READ if self.monitor else ()
-        self.sessions = BatchSessions(self.config.partition, name, read)
+        self.reader = Reader(record, batch["batch"])
+        self._first = due.at_once()  # what a change named and is left is checked together
 
     def run(self) -> Counts:
-        """Checks all of them, a few side by side, and returns what they came to."""
-        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="check") as pool:
-            outcomes = Counter(pool.map(self._check, self.batch["containments"]))
+        """Checks all of them, a few side by side, and returns what they came to.
+
+        It ends before the function is ended: a call that hangs must not keep the slot, nor the
+        claims of what was not begun.
+        """
+        pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="check")
+        checks = [(named, pool.submit(self._check, named)) for named in self.batch["containments"]]
+        wait([check for _, check in checks], max(0.0, self.seconds_left() - END_SECONDS))
+        pool.shutdown(wait=False, cancel_futures=True)
+        ended = [check for _, check in checks if check.done() and not check.cancelled()]
+        stopped = [
+            clients.POOL.submit(self._stop, named, not check.cancelled())
+            for named, check in checks
+            if check not in ended
+        ]
+        wait(stopped, GIVE_BACK_SECONDS)
+        outcomes = Counter(check.result() for check in ended)
+        outcomes.update(done.result() for done in stopped if done.done())
         return {
             "checked": outcomes[HELD] + outcomes[LOST] + outcomes[UNREAD],
             "held": outcomes[HELD],
@@ -127,7 +107,18 @@ class BatchChecks:
         except Exception as error:  # one that cannot be checked keeps no other back
             why = f"{type(error).__name__}: {error}"[:500]
             log("not checked", arn=found["arn"], detail=why)
-            return self._note_unread(found, self._meta_of(found), why)
+            return self._note_unread(found, self._meta_of(found), why, is_transient(error))
+
+    def _stop(self, wanted: ToCheck, begun: bool) -> str:
+        """Gives back the claim of what was not checked in time."""
+        found = due.get(self.record.table, wanted["arn"], wanted["generation"])
+        if found is None or found.get("claim") != self.batch["batch"]:
+            return NOT_CHECKED
+        if not begun:
+            return self._leave(found)
+        why = "reading took longer than the function may run"
+        log("not checked", arn=found["arn"], detail=why)
+        return self._note_unread(found, self._meta_of(found), why, passing=True)
 
     def _claimed(self, wanted: ToCheck) -> DueRecord | None:
         """Returns the containment's DUE item, if this batch is to check it.
@@ -141,51 +132,56 @@ class BatchChecks:
             return found
         if self.batch["why"] in (SCHEDULE, CHANGE):
             return None
-        return due.claim_for_change(self.record.table, arn, generation, batch)
+        return due.claim_for_change(self.record.table, arn, generation, batch, self.batch["seen"])
+
+    def _seen(self, found: DueRecord) -> ChangeEvent | None:
+        """Returns the change because of which a containment is checked."""
+        return found.get("seen") or self.batch["seen"]
 
     def _leave(self, found: DueRecord) -> str:
         """Leaves a containment to the next batch."""
-        table, seen = self.record.table, self.batch["seen"]
-        if seen:
-            due.put_first(table, found["arn"], found["generation"], seen, due.at_once())
+        table = self.record.table
+        if seen := self._seen(found):
+            due.put_first(table, found["arn"], found["generation"], seen, self._first)
         else:
-            due.settle(table, found, found["due_at"])
+            due.settle(table, found, now())
         return NOT_CHECKED
 
     def _check_claimed(self, found: DueRecord) -> str:
         containment = self.record.containments.read(found["arn"], found["generation"])
         meta = upkeep.answering(self.record, containment)
-        if meta is None and upkeep.answering(self.record, containment, IN_PROGRESS):
+        if meta is None and upkeep.answering(self.record, containment, _AT_WORK):
             return self._put_off(found)
+        meta = meta or upkeep.waiting(self.record, containment)
         if meta is None:
             upkeep.forget(self.record, containment)
             return NOT_CHECKED
-        checked = _Checked(found, containment, meta)
+        checked = Checked(found, containment, meta)
         if self._is_worked_on(checked):
             return self._put_off(found)
         superseded = self.record.containments.generation(found["arn"]) != found["generation"]
-        if superseded or not self._can_check(checked):
+        if superseded or not self.reader.can_check(checked):
             return self._have_verified(checked)
         return self._check_resource(checked)
 
-    def _check_resource(self, checked: _Checked) -> str:
-        state, meta = checked.containment.state, checked.meta
+    def _check_resource(self, checked: Checked) -> str:
+        state = checked.containment.state
         try:
-            step, checks, difference = self._read(checked)
+            step, checks, difference = self.reader.read(checked)
         except TargetGone as gone:
             log("gone", arn=state["arn"], detail=str(gone))
             return self._have_verified(checked)
+        if difference.lost and checked.waits:
+            return self._note_lost(checked, difference)
         if difference.lost:
             return self._answer_loss(checked, difference)
         if difference.not_read:
-            return self._note_unread(checked.found, meta, difference.detail)
+            return self._note_unread(checked.found, checked.meta, difference.detail)
         if step.status != state["status"] or _is_mended(checked.containment, checks):
-            executions.start(meta["incident_id"], self.batch["why"], _slot(), self.batch["seen"])
+            self._start(checked)
         return self._note_held(checked)
 
-    # -- reading -----------------------------------------------------------------------------------
-
-    def _is_worked_on(self, checked: _Checked) -> bool:
+    def _is_worked_on(self, checked: Checked) -> bool:
         """Tells whether somebody changes the resource at this moment.
 
         An execution of an incident of the containment that only waits for evidence does not.
@@ -197,84 +193,9 @@ class BatchChecks:
         waits = ":execution:" in lease["owner"] and lease["incident_id"] in linked
         return not waits
 
-    def _can_check(self, checked: _Checked) -> bool:
-        """Tells whether this function can read the resource.
-
-        It cannot where a member account lacks its role yet, nor what is of a kind that it cannot
-        read: the incident machine verifies that, as releases before 0.2 did.
-        """
-        state = checked.containment.state
-        if self.monitor and state["kind"] not in self.monitor.KINDS:
-            return False
-        try:
-            self.sessions.check_role(state["account_id"], state["region"])
-        except RoleUnavailable as error:
-            metric("MonitorRoleMissing", 1, account=state["account_id"], detail=str(error)[:300])
-            return False
-        return True
-
-    def _read(self, checked: _Checked) -> tuple[StepResult, list[Check], drift.Difference]:
-        """Verifies the containment, and once more before it is called lost."""
-        context = self._context(checked)
-        target = self._target(context, checked)
-        verify = self.monitor.verify if self.monitor else load(self.playbook).verify
-        stored = targets.view({}, checked.containment)
-        for attempt in range(1, drift.READS + 1):
-            step, checks = verify(replace(context, attempt=attempt), target)
-            difference = drift.compare(stored, checks)
-            if step.status is Status.GONE:
-                return step, checks, drift.Difference([], [])
-            if not difference or attempt == drift.READS:
-                break
-            time.sleep(REREAD_SECONDS)
-        return step, checks, difference
-
-    def _context(self, checked: _Checked) -> Context:
-        incident_id = checked.meta["incident_id"]
-        event = evidence_store.get_event(checked.meta["finding_key"])
-        return Context(
-            config=self.config,
-            options=self.config.playbooks[self.playbook],
-            finding=finding.parse(event),
-            incident_id=incident_id,
-            execution=f"monitor {self.batch['batch']}",
-            record=_RecordOnce(self.record, checked.containment),
-            assume=self.sessions.assume,
-            put_evidence=partial(evidence_store.put, incident_id),
-        )
-
-    def _target(self, context: Context, checked: _Checked) -> Target:
-        """Returns the target as it is stored; a playbook without a monitor plans it anew.
-
-        Raises TargetGone where a plan finds it no more.
-        """
-        state = checked.containment.state
-        opened_by = state.get("opened_by") or ""
-        if self.monitor:
-            return Target(
-                state["kind"],
-                state["id"],
-                state["arn"],
-                state["account_id"],
-                state["region"],
-                scope={"unique_id": state.get("immutable_id") or ""},
-                verify_only=True,
-                generation=state["generation"],
-                opened_by=opened_by,
-            )
-        for plan in load(self.playbook).plan(context):
-            if plan.target.arn == state["arn"]:
-                return plan.target._replace(
-                    verify_only=True,
-                    principals=plan.principals,
-                    generation=state["generation"],
-                    opened_by=opened_by,
-                )
-        raise TargetGone(f"the finding's plan no longer names {state['arn']}")
-
     # -- what a check came to ----------------------------------------------------------------------
 
-    def _note_held(self, checked: _Checked) -> str:
+    def _note_held(self, checked: Checked) -> str:
         found, meta = checked.found, checked.meta
         if meta.get("unverified"):
             incident_id = meta["incident_id"]
@@ -282,48 +203,82 @@ class BatchChecks:
             self.record.event(incident_id, "verified again", detail, target=found["arn"])
             self.record.note(incident_id, unverified="")
         at = now()
-        self._settle(checked, remove=("unread", "why_unread", "seen"), held_at=at, checked_at=at)
+        remove = (*_READ, "lost", "why_lost")
+        self._settle(checked, remove=remove, held_at=at, checked_at=at)
         return HELD
 
-    def _answer_loss(self, checked: _Checked, difference: drift.Difference) -> str:
+    def _start(self, checked: Checked) -> bool:
+        """Starts the incident machine; returns whether, as ``executions.start`` does.
+
+        An incident that waits for an approval is left to that: the machine would do nothing.
+        """
+        if checked.waits:
+            return True
+        seen = self._seen(checked.found)
+        why = CHANGE if seen else self.batch["why"]
+        return executions.start(checked.meta["incident_id"], why, _slot(), seen)
+
+    def _answer_loss(self, checked: Checked, difference: drift.Difference) -> str:
         """Starts the incident machine, once in a slot for each incident."""
-        incident_id, why = checked.meta["incident_id"], self.batch["why"]
-        started = executions.start(incident_id, why, _slot(), self.batch["seen"])
-        fields = {"checked_at": now()}
+        incident_id, started = checked.meta["incident_id"], self._start(checked)
+        fields, remove = {"checked_at": now()}, (*_READ, "lost", "why_lost")
         if started and _is_known(checked.containment, difference):
-            self._settle(checked, remove=("seen",), **fields)
+            self._settle(checked, remove=remove, **fields)
             return LOST
         if not started:
             detail = f"{difference.detail}: answered in {executions.SLOT_SECONDS} s at the latest"
             self.record.event(incident_id, "lost again", detail, target=checked.found["arn"])
         # What is lost while that execution works, or after it, is seen then.
-        self._settle(checked, due.next_slot(), remove=("seen",), **fields)
+        self._settle(checked, due.next_slot(), remove=remove, **fields)
         return LOST
 
-    def _have_verified(self, checked: _Checked) -> str:
+    def _note_lost(self, checked: Checked, difference: drift.Difference) -> str:
+        """Notes what is lost while an approval is awaited; the watchdog tells people, once."""
+        found, at = checked.found, now()
+        if found.get("lost"):
+            self._settle(checked, remove=_READ, checked_at=at)
+            return LOST
+        why = f"{difference.detail}."
+        if seen := self._seen(found):
+            why += f" {seen['who']} called {seen['what']} at {seen['when']}."
+        self._settle(checked, at, remove=_READ, checked_at=at, lost=at, why_lost=why[:1000])
+        return LOST
+
+    def _have_verified(self, checked: Checked) -> str:
         """Has the incident machine verify what this function cannot judge."""
-        incident_id, why = checked.meta["incident_id"], self.batch["why"]
-        started = executions.start(incident_id, why, _slot(), self.batch["seen"])
+        started = self._start(checked)
         self._settle(checked, "" if started else due.next_slot(), remove=("seen",))
         return NOT_CHECKED
 
-    def _note_unread(self, found: DueRecord, meta: IncidentRecord | None, why: str) -> str:
-        """Notes that a containment could not be read; the watchdog tells people, once."""
-        fields = {"unread": found.get("unread") or now(), "checked_at": now()}
+    def _note_unread(
+        self, found: DueRecord, meta: IncidentRecord | None, why: str, passing: bool = False
+    ) -> str:
+        """Notes that a containment could not be read; the watchdog tells people, once.
+
+        ``passing``: because of a fault that may pass. It is told when it has lasted TELL_SECONDS.
+        The change that was to be looked at stays until it was.
+        """
+        since, seen = found.get("unread") or now(), self._seen(found)
+        fields = {"unread": since, "checked_at": now()}
         due_at = due.from_now(due.interval_of(found) * 60)
-        if meta and not meta.get("unverified"):
+        if passing and seconds_left(since, TELL_SECONDS):
+            due_at = due.from_now(due.RETRY_SECONDS)
+        elif meta and not meta.get("unverified"):
             fields |= {"why_unread": why, "incident_id": meta["incident_id"]}
             due_at = now()
-        due.settle(self.record.table, found, due_at, remove=("seen",), **fields)
+        elif (passing or seen) and seconds_left(since, SOON_SECONDS):
+            due_at = due.from_now(due.RETRY_SECONDS)
+        due.settle(self.record.table, found, due_at, (), **fields, **_kept(seen))
         return UNREAD
 
     def _put_off(self, found: DueRecord) -> str:
-        """Checks again when whoever works on the resource has ended."""
-        due.settle(self.record.table, found, due.from_now(PUT_OFF_SECONDS), remove=("seen",))
+        """Checks again when whoever works on the resource has ended, the change with it."""
+        due_at = due.from_now(PUT_OFF_SECONDS)
+        due.settle(self.record.table, found, due_at, (), **_kept(self._seen(found)))
         return NOT_CHECKED
 
     def _settle(
-        self, checked: _Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: str
+        self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: str
     ) -> None:
         found = checked.found
         due_at = due_at or due.from_now(due.interval_of(found) * 60)
@@ -335,6 +290,11 @@ class BatchChecks:
             return self.record.meta(found["incident_id"])
         except ResponseError:  # somebody has deleted that record
             return None
+
+
+def _kept(seen: ChangeEvent | None) -> dict[str, ChangeEvent]:
+    """Returns the field that keeps a change until what it named was read."""
+    return {"seen": seen} if seen else {}
 
 
 def _slot() -> str:

@@ -20,14 +20,19 @@ from guardduty_response.decision import configuration
 from guardduty_response.errors import ConfigError, ResponseError
 from guardduty_response.incident import notifications
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.incident.table import Table
 from guardduty_response.monitoring import batch as batches
-from guardduty_response.monitoring import due, executions, slots
+from guardduty_response.monitoring import due, executions, slots, upkeep
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ChangeEvent, DueRecord
+    from guardduty_response.incident.model import (
+        ChangeEvent,
+        DueRecord,
+        IncidentRecord,
+        TargetRecord,
+    )
 
 BATCH = 50  # containments that an invocation checks
 FOUND = 400  # due containments that are looked at, of each shard of the index
@@ -76,7 +81,7 @@ def dispatch(record: IncidentRepository) -> Dispatched:
     """Hands out what is due, oldest first, until nothing is or WAIT_SECONDS have passed.
 
     It waits for a slot while there is none: a batch takes seconds, the schedule comes each minute.
-    A group that cannot be handed out delays no other; the first error is raised at the end.
+    What cannot be handed out or told delays nothing else; the first error is raised at the end.
     """
     until, table = time.monotonic() + WAIT_SECONDS, record.table
     containments = invocations = 0
@@ -90,7 +95,7 @@ def dispatch(record: IncidentRepository) -> Dispatched:
             time.sleep(PAUSE_SECONDS)
             continue
         try:
-            count = _hand_out(record, groups[0], batch)
+            count = _hand_out(record, groups[0], batch, errors)
         except Exception as error:
             log("checks not handed out", detail=f"{type(error).__name__}: {error}"[:500])
             errors.append(error)
@@ -147,27 +152,31 @@ def _may_be_early(found: DueRecord) -> bool:
     return not _is_claimed(found) and found["due_at"] <= due.from_now(minutes * 60 * _EARLY)
 
 
-def _hand_out(record: IncidentRepository, group: _Group, batch: str) -> int:
+def _hand_out(
+    record: IncidentRepository, group: _Group, batch: str, errors: list[Exception]
+) -> int:
     """Claims a batch of a group, takes it out of the group, and has it checked.
 
-    Returns how many containments it has.
+    Returns how many containments it has. What concerns one of them alone is added to ``errors``.
     """
     taken = group.found[:BATCH]
     del group.found[:BATCH]
+    disabled = is_disabled(group.playbook)  # before the claims: what fails here leaves none
     claimed = claim_all(
         lambda found: due.claim(
             record.table, found, batch, due.interval_minutes(found["opened_at"])
         ),
         taken,
+        errors,
     )
-    claimed = [found for found in claimed if not _tell_unread(record, found)]
-    if not claimed or not has_function(group.playbook) or is_disabled(group.playbook):
-        slots.free(record.table, batch)
-    if claimed and is_disabled(group.playbook):
+    claimed = [found for found in claimed if not _has_told(record, found, errors)]
+    if claimed and disabled:
         settle_all(record.table, claimed, due.from_now(_DISABLED_MINUTES * 60))
-        return 0
+        claimed = []
     if claimed:
         have_checked(record.table, batch, claimed)
+    if not claimed or not has_function(group.playbook):
+        slots.free(record.table, batch)
     return len(claimed)
 
 
@@ -185,19 +194,45 @@ def have_checked(
         else:
             _start_old_way(table, claimed, seen)
     except Exception:
-        first = due.at_once()
-        for found in claimed:
-            if change := seen or found.get("seen"):
-                due.put_first(table, found["arn"], found["generation"], change, first)
-            else:
-                due.settle(table, found, now())
+        _give_back(table, claimed, seen)
         slots.free(table, batch)
         raise
 
 
-def claim_all(claim: Callable[[Any], DueRecord | None], found: Iterable[Any]) -> list[DueRecord]:
-    claims = [clients.POOL.submit(claim, entry) for entry in found]
-    return [won for won in (entry.result() for entry in claims) if won]
+def _give_back(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
+    """Makes due at once what was claimed and is not checked; each by itself."""
+    first = due.at_once()
+    for found in claimed:
+        try:
+            if change := seen or found.get("seen"):
+                due.put_first(table, found["arn"], found["generation"], change, first)
+            else:
+                due.settle(table, found, now())
+        except Exception as error:  # its claim ends by itself
+            _note_failure("claim not given back", found["arn"], error)
+
+
+def claim_all(
+    claim: Callable[[Any], DueRecord | None], found: Iterable[Any], errors: list[Exception]
+) -> list[DueRecord]:
+    """Claims all of them side by side, and returns what was won.
+
+    Adds to ``errors`` why one could not be asked for: the others are checked all the same.
+    """
+    claims = [(entry["arn"], clients.POOL.submit(claim, entry)) for entry in found]
+    claimed: list[DueRecord] = []
+    for arn, asked in claims:
+        try:
+            if won := asked.result():
+                claimed.append(won)
+        except Exception as error:
+            _note_failure("not claimed", arn, error)
+            errors.append(error)
+    return claimed
+
+
+def _note_failure(message: str, arn: str, error: Exception) -> None:
+    log(message, arn=arn, detail=f"{type(error).__name__}: {error}"[:500])
 
 
 def settle_all(table: Table, claimed: list[DueRecord], due_at: str) -> None:
@@ -214,24 +249,69 @@ def is_disabled(playbook: str) -> bool:
         return False  # the check itself will report it
 
 
-def _tell_unread(record: IncidentRepository, found: DueRecord) -> bool:
-    """Notifies of what a check could not read, and makes it due again. Returns whether it was that.
+def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Exception]) -> bool:
+    """Tells people what a check left to be told, and makes it due again; returns whether it did.
 
-    The monitor function has no topic.
+    The monitor function has no topic. What cannot be told stays to be told, minutes later.
     """
-    why = found.get("why_unread")
-    if not why:
+    if not (found.get("why_unread") or found.get("why_lost")):
         return False
+    seconds = due.RETRY_SECONDS if found.get("seen") else due.interval_of(found) * 60
+    remove: tuple[str, ...] = ("why_unread", "why_lost")
     try:
-        meta, targets, _ = record.read(found["incident_id"])
-        mine = [target for target in targets if target["arn"] == found["arn"]]
-        if Status(meta["status"]) in WATCHED:
-            notifications.notify_unverified(record, meta, mine or targets, why)
-    except ResponseError as error:  # somebody has deleted that record
-        log("not told of a check", incident_id=found["incident_id"], detail=str(error)[:300])
-    due_at = due.from_now(due.interval_of(found) * 60)
-    due.settle(record.table, found, due_at, remove=("why_unread",))
+        try:
+            _tell(record, found)
+        except ResponseError as error:  # somebody has deleted that record
+            log("not told of a check", incident_id=found["incident_id"], detail=str(error)[:300])
+        except Exception as error:  # one record that is broken keeps no other from being checked
+            _note_failure("not told of a check", found["arn"], error)
+            errors.append(error)
+            seconds, remove = due.RETRY_SECONDS, ()
+        due.settle(record.table, found, due.from_now(seconds), remove=remove)
+    except Exception as error:  # its claim ends by itself
+        _note_failure("claim not given back", found["arn"], error)
+        errors.append(error)
     return True
+
+
+def _tell(record: IncidentRepository, found: DueRecord) -> None:
+    """Notifies of what a check could not read, and of what is lost while an approval is awaited."""
+    meta, targets, _ = record.read(found["incident_id"])
+    mine = [target for target in targets if target["arn"] == found["arn"]] or targets
+    if not upkeep.is_monitored(meta):
+        return
+    if why := found.get("why_unread"):
+        notifications.notify_unverified(record, meta, mine, why)
+    if why := found.get("why_lost"):
+        _tell_lost(record, meta, mine, found, why)
+
+
+def _tell_lost(
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    found: DueRecord,
+    why: str,
+) -> None:
+    """Notifies and escalates, once, that containment was lost while an approval is awaited.
+
+    Nothing contains it before that: the machine waits for the approval, and asks for no other.
+    """
+    note = (
+        f"Containment was lost while the incident waits for an approval: {why} It is contained"
+        " again only when that is approved: approve it, or contain the resource yourself. This"
+        " message is sent once."
+    )
+    draft = notifications.Draft(
+        "problem",
+        reason_for("lost", found["arn"], found.get("lost") or ""),
+        note=note,
+        escalate=True,
+        entry=("lost while it waits for an approval", why),
+        target=found["arn"],
+        actor="watch",
+    )
+    notifications.notify(record, meta, targets, draft)
 
 
 def _start_old_way(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
@@ -245,9 +325,15 @@ def _start_old_way(table: Table, claimed: list[DueRecord], seen: ChangeEvent | N
         due.settle(table, found, due_at, remove=("seen",))
 
 
+def _common_change(claimed: list[DueRecord]) -> ChangeEvent | None:
+    """Returns the change because of which all of them are due. None: each may have its own."""
+    first = claimed[0].get("seen")
+    return first if all(found.get("seen") == first for found in claimed) else None
+
+
 def _invoke(batch: str, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
     """Starts the monitor function, and does not wait for it (AWS Lambda, InvocationType Event)."""
-    seen = seen or next((found["seen"] for found in claimed if found.get("seen")), None)
+    seen = seen or _common_change(claimed)
     request = batches.of(batch, claimed, seen)
     clients.client("lambda").invoke(
         FunctionName=_functions()[claimed[0]["playbook"]],

@@ -37,6 +37,8 @@ INDEX, SHARDS = "due", 8
 CLAIM_SECONDS = 600
 # A change is due before everything else: in the year 1.
 _FIRST_YEAR = "0001"
+# Until what a passing fault kept from being read is read again.
+RETRY_SECONDS = 180
 
 
 class Intervals(TypedDict):
@@ -151,7 +153,8 @@ def end(table: Table, arn: str, generation: int) -> None:
 
     Its item stays: no function may delete an item of a containment.
     """
-    remove = ["due_shard", "due_at", "claim", "claimed_until", "seen", "why_unread"]
+    remove = ["due_shard", "due_at", "claim", "claimed_until", "seen"]
+    remove += ["why_unread", "lost", "why_lost"]
     _update(table, arn, generation, {"ended_at": now()}, remove=remove)
 
 
@@ -162,21 +165,36 @@ def claim(table: Table, found: DueRecord, batch: str, minutes: int) -> DueRecord
     """Claims what the index has found due for a batch. Returns the item, or None.
 
     None: somebody else has claimed or checked it meanwhile, or it is not monitored any more.
-    ``minutes``: between this check and the next.
+    ``minutes``: between this check and the next. It is due again when the claim ends: a batch that
+    dies each time comes behind what waits by then, and keeps nothing else from being checked.
     """
     return _claim(
         table,
         found,
-        {"claim": batch, "interval_minutes": minutes},
-        "due_at = :due_at AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
-        {":due_at": found["due_at"], ":now": now()},
+        {"claim": batch, "interval_minutes": minutes, "due_at": from_now(CLAIM_SECONDS)},
+        "due_at = :was AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
+        {":was": found["due_at"], ":now": now()},
     )
 
 
-def claim_for_change(table: Table, arn: str, generation: int, batch: str) -> DueRecord | None:
-    """Claims a containment that a change names, also from a batch: that may have read before."""
+def claim_for_change(
+    table: Table,
+    arn: str,
+    generation: int,
+    batch: str,
+    seen: ChangeEvent | None = None,
+    due_at: str = "",
+) -> DueRecord | None:
+    """Claims a containment that a change names, also from a batch: that may have read before.
+
+    ``seen``: the change, which is kept with ``due_at`` (as ``at_once`` gives it) until the
+    containment was read: if the batch dies, what it named is due when the claim ends.
+    """
     found: DueRecord = {"arn": arn, "generation": generation}
-    return _claim(table, found, {"claim": batch}, "attribute_exists(due_at)", {})
+    changes: dict[str, Any] = {"claim": batch}
+    if seen:
+        changes |= {"seen": seen, "due_at": due_at or at_once()}
+    return _claim(table, found, changes, "attribute_exists(due_at)", {})
 
 
 def _claim(

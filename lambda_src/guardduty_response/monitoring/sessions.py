@@ -41,6 +41,7 @@ class BatchSessions:
     ) -> clients.Session:
         """Opens a session as ``containment.contract.member_session`` does, or returns an open one.
 
+        One that a passing fault kept from being opened is opened anew: it would fail all checks.
         Raises RoleUnavailable where another role than that of the playbook is asked for.
         """
         if role != _RESPONDER:
@@ -48,10 +49,12 @@ class BatchSessions:
         document = session_policy.only_reading(self._read or document)
         key = account_id, region, json.dumps(document, sort_keys=True)
         with self._lock:
-            if key not in self._opened:
+            if key not in self._opened or self._opened[key].failed_in_passing():
                 name = os.environ["GDR_MONITOR_ROLE"]
                 arn = f"arn:{self._partition}:iam::{account_id}:role/{name.removeprefix('/')}"
-                self._opened[key] = clients.Session(arn, self._name, region, document)
+                self._opened[key] = clients.Session(
+                    arn, self._name, region, document, config=clients.CHECK_CONFIG
+                )
             return self._opened[key]
 
     def check_role(self, account_id: str, region: str) -> None:

@@ -79,13 +79,36 @@ def answering(
     The latest of those in mode ``auto``, else the latest: an incident that must ask would not
     contain again what another may.
     """
+    metas = _linked(record, containment)
+    monitored = [meta for meta in metas if Status(meta["status"]) in statuses]
+    return max(monitored, key=precedence, default=None)
+
+
+def waiting(record: IncidentRepository, containment: Containment) -> IncidentRecord | None:
+    """Returns the incident of a containment that waits for an approval, as ``waits`` says."""
+    metas = [meta for meta in _linked(record, containment) if waits(meta)]
+    return max(metas, key=precedence, default=None)
+
+
+def waits(meta: IncidentRecord) -> bool:
+    """Tells whether an incident waits for an approval while a containment of an earlier run stands.
+
+    People may take a week to answer: what was contained must not be undone unseen until then.
+    """
+    return meta["status"] == Status.AWAITING_APPROVAL and meta.get("held") in WATCHED
+
+
+def is_monitored(meta: IncidentRecord) -> bool:
+    """Tells whether an incident's containment stands, and is verified again."""
+    return Status(meta["status"]) in WATCHED or waits(meta)
+
+
+def _linked(record: IncidentRepository, containment: Containment) -> list[IncidentRecord]:
     reads = [
         clients.POOL.submit(_meta_or_none, record, link["incident_id"])
         for link in containment.open_links
     ]
-    metas = [meta for meta in (read.result() for read in reads) if meta]
-    monitored = [meta for meta in metas if Status(meta["status"]) in statuses]
-    return max(monitored, key=precedence, default=None)
+    return [meta for meta in (read.result() for read in reads) if meta]
 
 
 def precedence(meta: IncidentRecord) -> tuple[bool, str]:

@@ -46,6 +46,15 @@ def test_a_batch_has_one_session_for_whatever_its_checks_ask_for(
     assert sorted(statement["Action"]) == sorted(READ)
 
 
+def test_a_call_that_hangs_leaves_time_for_the_others_of_the_batch(deployment: Deployment) -> None:
+    session = BatchSessions("aws", "batch", READ).assume(
+        "222222222222", "us-east-1", policy(allow(READ))
+    )
+    config = session.client("ec2").meta.config
+    attempts = config.retries["total_max_attempts"]
+    assert attempts * (config.connect_timeout + config.read_timeout) <= 21
+
+
 def test_a_playbook_that_names_no_actions_gets_the_reading_part_of_what_it_asks_for(
     assumed: list[dict[str, Any]],
 ) -> None:

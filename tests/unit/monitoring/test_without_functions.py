@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.monitoring import checks, schedule, slots
+from guardduty_response.monitoring import reading, schedule, slots
 from guardduty_response.monitoring.sessions import BatchSessions
 
 from tests.unit.checks import counts, make_due
@@ -103,7 +103,7 @@ def test_a_kind_that_the_monitor_cannot_read_is_rechecked_by_the_machine(
         READ = ("ec2:DescribeInstances",)
         KINDS = frozenset({"another_kind"})
 
-    monkeypatch.setattr(checks, "load_monitor", lambda _: Narrow())
+    monkeypatch.setattr(reading, "load_monitor", lambda _: Narrow())
     started = set(started_checks(case.deployment))
     assert case.check_all() == counts()
     assert len(set(started_checks(case.deployment)) - started) == 1
