@@ -137,8 +137,9 @@ variable "watch" {
     Monitors a contained resource until a person closes the incident. Containment is verified every first_day_minutes
     (15) on the first day, every first_week_minutes (60) in the first week, every later_minutes (360) after that and,
     with cloudtrail, at once when an API call that can undo it reaches this account's default event bus. minutes sets
-    every interval that is not named. At most checks_in_flight functions verify at the same time, each up to 50
-    resources; reserved_concurrency keeps that much of the account's concurrency for each of them, and limits it.
+    every interval that is not named. At most checks_in_flight functions verify at the same time what is due, and as
+    many again what an API call names, each up to 50 resources. reserved_concurrency keeps that much of the account's
+    concurrency for the function of each playbook, and limits it: at least twice checks_in_flight.
     If containment is lost, the status is BREACHED. In mode auto, the resource is contained again; otherwise the loss
     is escalated.
   EOT
@@ -170,10 +171,10 @@ variable "watch" {
   }
   validation {
     condition     = var.watch.checks_in_flight >= 1 && var.watch.checks_in_flight <= 100 && floor(var.watch.checks_in_flight) == var.watch.checks_in_flight
-    error_message = "watch.checks_in_flight must be a whole number from 1 to 100: so many functions verify at the same time."
+    error_message = "watch.checks_in_flight must be a whole number from 1 to 100: so many functions verify at the same time what is due."
   }
   validation {
-    condition     = var.watch.reserved_concurrency == null ? true : var.watch.reserved_concurrency >= var.watch.checks_in_flight && floor(var.watch.reserved_concurrency) == var.watch.reserved_concurrency
-    error_message = "watch.reserved_concurrency must be a whole number not below watch.checks_in_flight (2 unless set), so that no check is throttled, or null: then nothing is reserved."
+    condition     = var.watch.reserved_concurrency == null ? true : var.watch.reserved_concurrency >= 2 * var.watch.checks_in_flight && floor(var.watch.reserved_concurrency) == var.watch.reserved_concurrency
+    error_message = "watch.reserved_concurrency must be a whole number not below twice watch.checks_in_flight (2 unless set), or null: then nothing is reserved. So many functions may verify at a time what is due, and as many again what an API call names; Lambda throttles what is above, and drops it."
   }
 }

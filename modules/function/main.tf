@@ -214,13 +214,33 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
-# A batch that failed is not repeated by Lambda: its claims end, and the reconciler gives it out again.
+# A batch that failed, or was throttled for five minutes, is not repeated by Lambda: its claims end, and the reconciler
+# gives it out again.
 resource "aws_lambda_function_event_invoke_config" "this" {
   count = var.asynchronous ? 1 : 0
 
   function_name                = aws_lambda_function.this.function_name
   maximum_event_age_in_seconds = 300
   maximum_retry_attempts       = 0
+}
+
+# An event that was throttled for longer than its maximum age is dropped without an error.
+resource "aws_cloudwatch_metric_alarm" "dropped" {
+  count = var.asynchronous ? 1 : 0
+
+  alarm_name          = "${local.name}-dropped"
+  alarm_description   = "Lambda dropped invocations of ${local.name}, which had been throttled for minutes. Raise the reserved concurrency of the function, or the concurrency of the account."
+  namespace           = "AWS/Lambda"
+  metric_name         = "AsyncEventsDropped"
+  dimensions          = { FunctionName = aws_lambda_function.this.function_name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarm_topic_arn]
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {

@@ -122,7 +122,8 @@ resource "aws_cloudwatch_event_target" "this" {
   role_arn  = each.value.role_arn
   input     = contains(["sweeper", "outbox"], each.key) ? jsonencode({ source = "guardduty-response.${each.key}" }) : null
 
-  # The id of the event names what it starts, so a second delivery starts nothing.
+  # The watchdog reads the source alone; the id tells messages in dead-letters apart. A second delivery looks once more
+  # at what is due, and has nothing checked twice, because what the first one gave out is claimed.
   dynamic "input_transformer" {
     for_each = each.key == "watch" ? ["$.id"] : []
 

@@ -69,8 +69,8 @@ variable "look_after_seconds" {
 variable "watch" {
   description = <<-EOT
     How containment is monitored: minutes between two checks by the age of the containment, the number of functions
-    that check at the same time and, with cloudtrail, at once when an API call that can undo it appears on this
-    account's default event bus.
+    that check at the same time what is due (and as many again what an API call names) and, with cloudtrail, at once
+    when an API call that can undo it appears on this account's default event bus.
   EOT
   type = object({
     first_day_minutes  = optional(number, 15)

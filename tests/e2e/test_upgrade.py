@@ -29,6 +29,7 @@ CONTAINED = ("kept", "linked", "undone")
 PLAYBOOKS = ("ec2_instance", "iam_principal")
 MONITOR = (
     "aws_cloudwatch_log_group.this",
+    "aws_cloudwatch_metric_alarm.dropped[0]",
     "aws_cloudwatch_metric_alarm.errors",
     "aws_iam_role.this",
     "aws_iam_role_policy.this",

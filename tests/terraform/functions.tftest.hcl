@@ -154,6 +154,7 @@ run "one_function" {
       aws_lambda_function.this.timeout == 120,
       coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1,
       length(aws_lambda_function_event_invoke_config.this) == 0,
+      length(aws_cloudwatch_metric_alarm.dropped) == 0,
       aws_lambda_function.this.environment[0].variables["GDR_PLAYBOOK"] == "ec2_instance",
       aws_lambda_function.this.environment[0].variables["GDR_RESPONDER_ROLE"] == "security/gdr-restorer-ec2-instance",
       aws_lambda_function.this.environment[0].variables["GDR_ORGANIZATION_ID"] == "o-a1b2c3d4e5",
@@ -213,5 +214,16 @@ run "one_function_for_events" {
       aws_lambda_function_event_invoke_config.this[0].maximum_event_age_in_seconds == 300,
     ])
     error_message = "What is invoked as an event must not be repeated by Lambda, and may have concurrency of its own."
+  }
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.dropped[0].alarm_name == "gdr-monitor-ec2-instance-dropped",
+      aws_cloudwatch_metric_alarm.dropped[0].namespace == "AWS/Lambda",
+      aws_cloudwatch_metric_alarm.dropped[0].metric_name == "AsyncEventsDropped",
+      aws_cloudwatch_metric_alarm.dropped[0].dimensions == tomap({ FunctionName = "gdr-monitor-ec2-instance" }),
+      aws_cloudwatch_metric_alarm.dropped[0].statistic == "Sum",
+      aws_cloudwatch_metric_alarm.dropped[0].alarm_actions == toset(["arn:aws:sns:eu-central-1:111111111111:gdr-notifications"]),
+    ])
+    error_message = "What Lambda drops, because it was throttled for too long, must not go unnoticed."
   }
 }

@@ -249,14 +249,28 @@ run "watch_checks_in_flight" {
   expect_failures = [var.watch]
 }
 
-run "watch_reserved_below_checks_in_flight" {
+# As many slots again are for what CloudTrail tells of: eight functions may verify at a time.
+run "watch_reserved_below_what_may_be_in_flight" {
   command = plan
 
   variables {
-    watch = { checks_in_flight = 4, reserved_concurrency = 3 }
+    watch = { checks_in_flight = 4, reserved_concurrency = 7 }
   }
 
   expect_failures = [var.watch]
+}
+
+run "watch_reserved_for_what_may_be_in_flight" {
+  command = plan
+
+  variables {
+    watch = { checks_in_flight = 4, reserved_concurrency = 8 }
+  }
+
+  assert {
+    condition     = local.watch.checks_in_flight == 4
+    error_message = "Twice checks_in_flight is enough."
+  }
 }
 
 run "watch_as_release_0_1_had_it" {

@@ -53,6 +53,7 @@ def find_actors(
     start = _start(since)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
+    wanted = cloudtrail_event.folded(ids)
     own = own_roles(target_context.context.config)
     found: dict[str, ChangeEvent] = {}
     for number, (region, key, value) in enumerate(list(dict.fromkeys(queries))[:MAX_QUERIES]):
@@ -66,7 +67,7 @@ def find_actors(
         for event in answer["Events"]:
             record = json.loads(event["CloudTrailEvent"])
             outside = cloudtrail_event.is_outside_change(record, own)
-            named = cloudtrail_event.request_texts(record) & ids
+            named = cloudtrail_event.folded(cloudtrail_event.named_texts(record)) & wanted
             if record.get("eventName") in names and outside and named:
                 found[str(record.get("eventID"))] = cloudtrail_event.change(record)
         found_calls = {change["what"] for change in found.values()}

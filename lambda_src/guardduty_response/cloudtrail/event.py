@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from guardduty_response.decision import finding
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 CloudTrailRecord = dict[str, Any]
 # A record's requestParameters or responseElements: of every call other fields.
 CallFields = dict[str, Any]
+
+# How much is read of an answer: so many texts, and none deeper. The rules of a security group have
+# its id at depth 4 (securityGroupRuleSet, items, a rule, groupId), about six texts a rule.
+ANSWER_DEPTH = 5
+ANSWER_TEXTS = 40
 
 
 def change(trail: CloudTrailRecord) -> ChangeEvent:
@@ -57,16 +64,36 @@ def is_outside_change(trail: CloudTrailRecord, own: frozenset[str]) -> bool:
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
-def request_texts(trail: CloudTrailRecord) -> set[str]:
-    """Returns every text in the call's parameters: ids, names, ARNs."""
-    texts: set[str] = set()
-    todo: list[object] = [trail.get("requestParameters")]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            todo += node.values()
-        elif isinstance(node, list):
-            todo += node
-        elif isinstance(node, str):
-            texts.add(node)
-    return texts
+def named_texts(trail: CloudTrailRecord) -> set[str]:
+    """Returns what the call names: every text in its parameters, and the first ones in its answer.
+
+    The parameters are what was sent: of a security group perhaps its name alone, while the answer
+    has its id. An answer may list hundreds of ids, so ANSWER_TEXTS are read, the outermost first.
+    """
+    sent = set(_texts(trail.get("requestParameters")))
+    answered = _texts(trail.get("responseElements"), ANSWER_DEPTH)
+    return sent.union(itertools.islice(answered, ANSWER_TEXTS))
+
+
+def folded(names: Iterable[str]) -> set[str]:
+    """Returns names as they are compared: IAM's are not distinguished by case (API reference of
+    CreateUser), and a call may give them in any.
+    """
+    return {name.lower() for name in names} - {""}
+
+
+def _texts(node: object, depth: int | None = None) -> Iterator[str]:
+    """Yields each text once, the outermost first, down to ``depth`` containers."""
+    seen: set[str] = set()
+    level = [node]
+    while level and depth != -1:
+        inner: list[object] = []
+        for found in level:
+            if isinstance(found, dict):
+                inner += found.values()
+            elif isinstance(found, list):
+                inner += found
+            elif isinstance(found, str) and found not in seen:
+                seen.add(found)
+                yield found
+        level, depth = inner, None if depth is None else depth - 1

@@ -235,7 +235,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
-        result, fields = drift.assess(context, target, result, checks)
+        result, checks, fields = drift.recheck(context, target, result, checks)
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
     if not result.done:

@@ -18,8 +18,8 @@ def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
     """Has every containment checked that the call may have undone; returns their incidents.
 
     ``event``: a CloudTrail event as EventBridge delivers it. Where all slots are taken, what it
-    names is due before everything else. The first error is raised at the end, so that EventBridge
-    delivers again.
+    names is due before everything else. The first error is raised at the end, so that Lambda
+    repeats the event, twice, and then keeps it in the queue dead-letters.
     """
     call = outside_change(event)
     if call is None:

@@ -94,8 +94,51 @@ def weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
     return {check["name"] for check in stored.get("checks", []) if not check["ok"]}
 
 
-def assess(
+def keep_missing(
+    stored: TargetRecord | Mapping[str, Any], step: StepResult, checks: list[Check]
+) -> tuple[StepResult, list[Check]]:
+    """Adds the checks that failed at the verdict and are missing in a verification, as they were.
+
+    What is not seen to pass is not mended, so there is no CONTAINED beside them. A check that could
+    not be read is not added: some are made only where reading fails.
+    """
+    if step.status in (None, Status.GONE):
+        return step, checks
+    names, weak = {check.name for check in checks}, weak_checks(stored)
+    kept = [
+        Check(found["name"], False, found["detail"], bool(found.get("fatal")))
+        for found in stored.get("checks") or []
+        if found["name"] in weak - names and not found["ok"] and found.get("read", True)
+    ]
+    if not kept:
+        return step, checks
+    checks = checks + kept
+    if step.status in (Status.CONTAINED, Status.PARTIAL):
+        reasons = "; ".join(check.detail for check in checks if not check.ok)
+        detail = f"Partially contained. Failed checks: {reasons}"
+        step = step._replace(status=Status.PARTIAL, detail=detail)
+    return step, checks
+
+
+def recheck(
     context: Context, target: Target, step: StepResult, checks: list[Check]
+) -> tuple[StepResult, list[Check], TargetRecord]:
+    """Returns what is true now, the checks that say so, and which fields to store with them.
+
+    Raises NotRead as ``assess`` does.
+    """
+    stored = _stored(context, target)
+    step, checks = keep_missing(stored, step, checks)
+    step, fields = assess(context, target, step, checks, stored)
+    return step, checks, fields
+
+
+def assess(
+    context: Context,
+    target: Target,
+    step: StepResult,
+    checks: list[Check],
+    stored: TargetRecord | None = None,
 ) -> tuple[StepResult, TargetRecord]:
     """Returns what is true now, and which fields to store with it.
 
@@ -103,7 +146,7 @@ def assess(
     """
     if step.status is Status.GONE:
         return step, {}
-    stored = _stored(context, target)
+    stored = stored or _stored(context, target)
     difference = compare(stored, checks)
     lost, detail = difference.lost, difference.detail
     if difference and context.attempt < READS:

@@ -104,6 +104,7 @@ class Reader:
         stored = targets.view({}, checked.containment)
         for attempt in range(1, drift.READS + 1):
             step, checks = verify(replace(context, attempt=attempt), target)
+            step, checks = drift.keep_missing(stored, step, checks)
             difference = drift.compare(stored, checks)
             if step.status is Status.GONE:
                 return step, checks, drift.Difference([], [])

@@ -77,7 +77,7 @@ def outside_change(event: Mapping[str, Any]) -> OutsideChange | None:
         return None
     account = finding.text(trail.get("recipientAccountId") or event.get("account"))
     return OutsideChange(
-        account, cloudtrail_event.request_texts(trail), cloudtrail_event.change(trail)
+        account, cloudtrail_event.named_texts(trail), cloudtrail_event.change(trail)
     )
 
 
@@ -90,10 +90,11 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Sta
     if call is None:
         return {"started": []}
     account, names, change = call
+    named = cloudtrail_event.folded(names)
     slot = change["event_id"] or finding.text(event.get("id"), 100)
 
     def start_if_named(meta: IncidentRecord) -> bool:
-        if not _watched_names(record, meta) & names:
+        if not cloudtrail_event.folded(_watched_names(record, meta)) & named:
             return False
         return executions.start(meta["incident_id"], "change", slot, change)
 
@@ -201,7 +202,8 @@ def _start_all(starts: Mapping[str, Callable[[], bool]]) -> Started:
     """Starts executions side by side; ``starts``: incident ID -> a function that starts its own.
 
     An incident that cannot be started does not delay the others. The first error is raised at the
-    end, so that EventBridge delivers again: what was started already is not started twice.
+    end, so that Lambda repeats the event, twice, and then keeps it in the queue dead-letters: what
+    was started already is not started twice.
     """
     futures = {incident_id: clients.POOL.submit(start) for incident_id, start in starts.items()}
     started: list[str] = []

@@ -20,7 +20,10 @@ _PARTITION = "MONITORING"
 
 
 def in_flight() -> int:
-    """Returns how many batches may be checked at a time (environment GDR_MONITOR_IN_FLIGHT)."""
+    """Returns how many slots each kind has (environment GDR_MONITOR_IN_FLIGHT).
+
+    There are two kinds, so twice as many batches may be checked at a time.
+    """
     return int(os.environ.get("GDR_MONITOR_IN_FLIGHT") or 2)
 
 

@@ -1,7 +1,9 @@
-"""Finds the containments that an API call may undo, by the names in its parameters.
+"""Finds the containments that an API call may undo, by the names in it.
 
 Each identifier that a call undoing a containment would name leads to it by an item of its own,
 WATCHED#account#identifier: an event costs a query for each name in it, however much is contained.
+The identifier is in small letters, because IAM's names are not distinguished by case. Items of
+earlier versions have it as it was written, so names are looked up and removed in both forms.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ def _partition(account_id: str, name: str) -> str:
     return f"WATCHED#{account_id}#{name}"
 
 
+def _both(account_id: str, names: Iterable[str]) -> set[str]:
+    """Returns the partitions that the names may have: in small letters, and as they are written."""
+    forms = {form for name in names if name for form in (name.lower(), name)}
+    return {_partition(account_id, form) for form in forms}
+
+
 def _sort(arn: str, generation: int) -> str:
     return f"{generation:04d}#{hashlib.sha256(arn.encode()).hexdigest()[:32]}"
 
@@ -34,7 +42,7 @@ def write(table: Table, state: Any, names: Iterable[str]) -> None:
     """Lets each name lead to the containment of a STATE item. Safe to repeat."""
     arn, generation, account_id = state["arn"], int(state["generation"]), state["account_id"]
     written = []
-    for name in {*names} - {""}:
+    for name in {name.lower() for name in names} - {""}:
         values: WatchedName = {
             "pk": _partition(account_id, name),
             "sk": _sort(arn, generation),
@@ -52,8 +60,8 @@ def write(table: Table, state: Any, names: Iterable[str]) -> None:
 def remove(table: Table, account_id: str, arn: str, generation: int, names: Iterable[str]) -> None:
     """Lets the names lead to the containment no more. Safe to repeat."""
     keys = [
-        item({"pk": _partition(account_id, name), "sk": _sort(arn, generation)})
-        for name in {*names} - {""}
+        item({"pk": partition, "sk": _sort(arn, generation)})
+        for partition in _both(account_id, names)
     ]
     deleted = [
         clients.POOL.submit(table.write, table.client.delete_item, TableName=table.name, Key=key)
@@ -75,9 +83,9 @@ def named_by(table: Table, account_id: str, names: Iterable[str]) -> list[Watche
         clients.POOL.submit(
             table.query,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=item({":pk": _partition(account_id, name)}),
+            ExpressionAttributeValues=item({":pk": partition}),
         )
-        for name in {*names} - {""}
+        for partition in _both(account_id, names)
     ]
     found = {
         (stored["arn"], stored["generation"]): stored

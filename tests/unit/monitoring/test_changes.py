@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.monitoring import due, slots, upkeep
+from guardduty_response.monitoring import due, slots, upkeep, watched_names
 
 from tests.unit.checks import due_items, make_due
 from tests.unit.deployment import MONITORS, PREFIX, Deployment
@@ -171,6 +172,57 @@ def test_an_event_costs_a_query_for_each_name_in_it(
     watch(change_event(parameters={"a": "eni-0fffffffffffffff0", "b": ["sg-0fffffffffffffff0"]}))
     assert set(api_calls) == {"Query"}
     assert api_calls.count("Query") <= 3, "two names, and the configuration"
+
+
+def test_a_group_that_is_named_by_its_name_is_found_by_the_answers_id(
+    deployment: Deployment, held: Begin
+) -> None:
+    """In a default VPC a call may give the group's name; CloudTrail has what was sent."""
+    incident_id = held()
+    rules = {"items": [{"groupOwnerId": "222222222222", "groupId": GROUP, "isEgress": False}]}
+    event = change_event(
+        parameters={"groupName": "quarantine", "ipPermissions": {}},
+        eventName="AuthorizeSecurityGroupIngress",
+        responseElements={"requestId": "r-1", "_return": True, "securityGroupRuleSet": rules},
+    )
+    assert watch(event) == {"started": [incident_id]}
+
+
+def test_an_answer_of_hundreds_of_ids_costs_a_bounded_number_of_queries(
+    deployment: Deployment, held: Begin, api_calls: list[str]
+) -> None:
+    incident_id = held()
+    ids = [{"groupId": f"sg-{number:017x}"} for number in range(500)]
+    api_calls.clear()
+    assert watch(change_event(parameters={}, responseElements={"items": ids})) == {"started": []}
+    assert 0 < api_calls.count("Query") <= cloudtrail_event.ANSWER_TEXTS + 1
+    deep: Any = ENI
+    for _ in range(cloudtrail_event.ANSWER_DEPTH):
+        deep = {"nested": deep}
+    assert watch(change_event(parameters={}, responseElements={"x": deep})) == {"started": []}
+    assert watch(change_event(responseElements={"items": ids})) == {"started": [incident_id]}
+
+
+@pytest.mark.parametrize("given", ["app", "App", "APP"])
+def test_names_are_not_distinguished_by_case(
+    deployment: Deployment, held: Begin, given: str
+) -> None:
+    """As IAM has it."""
+    incident_id = held()
+    assert watch(change_event(parameters={"roleName": given})) == {"started": [incident_id]}
+
+
+def test_what_an_earlier_version_wrote_in_its_own_case_is_found_and_removed(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    _contain_many(record, 1)
+    [new] = deployment.items("WATCHED#222222222222#app")
+    record.table.put({**new, "generation": 1, "pk": "WATCHED#222222222222#OldName"})
+    assert watch(change_event(parameters={"roleName": "OldName"})) == {"started": ["inc-0"]}
+    arn = str(new["arn"])
+    watched_names.remove(record.table, "222222222222", arn, 1, ["OldName", "App"])
+    assert deployment.items("WATCHED#222222222222#OldName") == []
+    assert deployment.items("WATCHED#222222222222#app") == []
 
 
 def test_what_leads_to_a_containment_that_has_ended_is_removed(

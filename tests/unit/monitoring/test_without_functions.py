@@ -55,7 +55,7 @@ def test_every_incident_is_rechecked_by_the_machine_every_quarter_of_an_hour(
 @pytest.mark.usefixtures("without")
 def test_a_change_is_rechecked_by_the_machine(deployment: Deployment, held: Begin) -> None:
     incident_id = held()
-    assert watch(change_event()) == {"started": [incident_id]}
+    assert watch(change_event(parameters={"roleName": "APP"})) == {"started": [incident_id]}
     watch(change_event())
     [given] = started_checks(deployment).values()
     assert given["watch"]["why"] == "change"

@@ -62,15 +62,17 @@ def _action_check(action: Action) -> Check:
 
 
 def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
-    """Returns what a call that undoes this would name, as far as it is seen: ids, addresses, and
-    the role whose sessions are denied.
+    """Returns what a call that undoes this would name, as far as it is seen: ids, addresses, the
+    names of the quarantine groups (in a default VPC a call may give these), and the role whose
+    sessions are denied.
     """
     profile = current.settings.get("profile") or {}
     before = instance.before_state("profile") or {}
     ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
     for interface in current.interfaces:
         ids |= {interface.id, *interface.addresses}
-    ids |= {group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs}
+    for vpc in current.groups.keys() & current.vpcs:
+        ids |= {current.groups[vpc]["GroupId"], current.groups[vpc].get("GroupName", "")}
     return sorted(ids - {""})
 
 
@@ -79,6 +81,7 @@ def _network_checks(instance: InstanceContext, current: InstanceState) -> list[C
         text = f"no interface of {instance.id} could be read back"
         return [Check("interfaces", False, text, fatal=True, read=False)]
     checks = [_interface_check(instance, current, interface) for interface in current.interfaces]
+    checks += _detached_checks(instance, current)
     for item, error in current.read_errors.items():
         checks.append(Check(item, False, f"{item} could not be read ({error})", read=False))
     for vpc in current.vpcs:
@@ -96,6 +99,19 @@ def _interface_check(
     if interface.managed:
         text = f"{text}; {interface.managed}"
     return Check(f"interface {interface.id}", ok, text, fatal=not interface.managed)
+
+
+def _detached_checks(instance: InstanceContext, current: InstanceState) -> list[Check]:
+    """Passes for interfaces that were open at the verdict and are no longer the instance's."""
+    if "interfaces" in current.read_errors:
+        return []
+    kind = "interface "
+    gone = {name for name in instance.stored.get("weak") or [] if name.startswith(kind)}
+    gone -= {f"{kind}{interface.id}" for interface in current.interfaces}
+    return [
+        Check(name, True, f"{name.removeprefix(kind)} is not attached to the instance any more")
+        for name in sorted(gone)
+    ]
 
 
 def _group_check(instance: InstanceContext, group: Json) -> Check:

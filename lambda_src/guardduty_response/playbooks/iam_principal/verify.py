@@ -43,6 +43,7 @@ ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 FATAL = ("deny_all", "revoke_sessions")
+HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
 
 class Gone(Exception):
@@ -106,14 +107,15 @@ def _check(action: PrincipalAction, current: PrincipalState) -> Check:
 
 def _hand_over_check(principal: PrincipalContext) -> list[Check]:
     """Fails when stolen credentials are an instance's, and the instance was not handed over to
-    playbook ec2_instance, which was to answer: it goes on.
+    playbook ec2_instance, which was to answer: it goes on. By the action log, so a recheck says
+    what the verdict said; another incident's hand-over is not judged.
     """
-    line = principal.logged_action("hand_over_to_ec2_instance")
-    if not principal.acts or line.get("status") != FAILED:
+    line = principal.logged_action(HAND_OVER)
+    if principal.target.attach or line.get("status") not in (DONE, FAILED):
         return []
     if "ec2_instance" not in principal.context.config.active_playbooks:
         return []
-    return [Check("hand_over_to_ec2_instance", False, str(line["detail"]))]
+    return [Check(HAND_OVER, line["status"] == DONE, str(line["detail"]))]
 
 
 def _raise_if_replaced(principal: PrincipalContext, current: PrincipalState) -> None:

@@ -167,7 +167,7 @@ def test_a_problem_that_is_mended_is_soon_known(
     assert write(record).reached
 
 
-def test_topics_are_looked_at_once_an_hour(
+def test_topics_are_not_looked_at_again_before_the_interval_ends(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _look(deployment) == []

@@ -203,6 +203,21 @@ def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
     assert found["what"] == "ReplaceIamInstanceProfileAssociation"
 
 
+def test_a_group_that_was_named_by_its_name_is_found(
+    instance: InstanceContext, trail: Trail
+) -> None:
+    group = "sg-0123456789abcdef0"
+    failed, call = Check(f"group {group}", False, "has rules"), "AuthorizeSecurityGroupIngress"
+    parameters = {"groupName": "quarantine"}
+    rules = {"securityGroupRuleSet": {"items": [{"groupId": group}]}}
+    by_answer = _event(call, requestParameters=parameters, responseElements=rules)
+    trail.answer("ResourceName", group, by_answer)
+    assert [change["what"] for change in _who(instance, failed)] == [call]
+    by_name = _event(call, requestParameters=parameters, responseElements={"_return": True})
+    trail.answer("ResourceName", group, by_name)
+    assert [change["what"] for change in _who(instance, failed, watched=["quarantine"])] == [call]
+
+
 def test_iam_is_asked_where_it_records(instance: InstanceContext, trail: Trail) -> None:
     instance.target = instance.target._replace(region="eu-central-1")
     gone = _event("DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": "x"})

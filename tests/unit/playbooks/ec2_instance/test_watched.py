@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.containment.contract import Check, StepResult, Target
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
@@ -73,7 +73,7 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)
-        step, more = drift.assess(
+        step, _, more = drift.recheck(
             context,
             target,
             step,
@@ -207,11 +207,34 @@ def test_every_name_that_a_call_undoing_it_would_give_is_kept(
         target.id,
         *lab.groups(),
         lab.group()["GroupId"],
+        f"{PREFIX}-quarantine",
         association["AssociationId"],
         "app",
         *addresses,
     }
     assert set(lab.stored_record()["watched"]) == wanted
+
+
+def test_an_interface_that_was_left_open_is_mended_when_it_is_detached(
+    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(interfaces=2)
+    [_, open_interface] = lab.groups()
+    check = f"interface {open_interface}"
+    was = Check(check, False, "is OPEN").record()
+    fields: Any = {"weak": [check], "checks": [was], "status": "PARTIAL"}
+    lab.record.set_target(INCIDENT, "ec2_instance", lab.ids["instance"], **fields)
+    ec2 = lab.see("ec2")
+    [interface] = ec2.describe_network_interfaces(NetworkInterfaceIds=[open_interface])[
+        "NetworkInterfaces"
+    ]
+    ec2.detach_network_interface(AttachmentId=interface["Attachment"]["AttachmentId"])
+    lab.fail("DescribeNetworkInterfaces", "UnauthorizedOperation")
+    _, checks = ec2_instance.verify(lab.context(), lab.plan()._replace(verify_only=True))
+    assert check not in {found.name for found in checks}, "it may be attached, and not be seen"
+    lab.faults.clear()
+    step, more = _check(lab, monkeypatch)
+    assert (step.status, more["weak"]) == (Status.CONTAINED, [])
 
 
 @pytest.mark.parametrize(

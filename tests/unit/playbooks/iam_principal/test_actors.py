@@ -82,6 +82,12 @@ def test_who_detached_the_denial(contained: IamLab) -> None:
     }
 
 
+def test_who_gave_the_name_in_another_case(contained: IamLab) -> None:
+    """Names are not distinguished by case, as IAM has it."""
+    add_event(contained, "DetachUserPolicy", requestParameters={"userName": "ALICE"})
+    assert [found["what"] for found in find_actors(contained, DENIAL)] == ["DetachUserPolicy"]
+
+
 def test_iams_events_are_asked_where_they_are(contained: IamLab) -> None:
     add_event(
         contained,

@@ -15,7 +15,7 @@ from guardduty_response.containment.contract import Context
 from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import regions
+from guardduty_response.playbooks.iam_principal import playbook, regions
 from moto.ec2.models import ec2_backends
 
 from tests.support.repository import load_finding
@@ -245,6 +245,27 @@ def test_an_instance_that_nobody_found_is_escalated(
     assert result.status is status
     assert (text in result.detail) is (status is Status.PARTIAL)
     assert not is_allowed(iam, INSTANCE, -60)
+
+
+def test_an_instance_that_nobody_found_is_missing_in_a_recheck_too(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recheck finds nobody: it says what the plan's hand-over came to."""
+    context, active = iam.context, ["iam_principal", "ec2_instance"]
+    monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
+    target = iam.role(session=INSTANCE).plan()
+    name, text = "hand_over_to_ec2_instance", "instance i-1 is in none of the Regions"
+    iam.context().log_action(target, name, "FAILED", text)
+    assert iam.respond(target).status is Status.PARTIAL
+    step, checks = playbook.verify(iam.context(), target._replace(verify_only=True))
+    assert (step.status, text in step.detail) == (Status.PARTIAL, True)
+    assert [check.name for check in checks if not check.ok] == [name]
+    step, _ = playbook.verify(iam.context(), target._replace(attach="inc-2"))
+    assert step.status is Status.CONTAINED, "another incident's hand-over is not judged"
+    iam.context().log_action(target, name, "DONE", "incident inc-3")
+    step, checks = playbook.verify(iam.context(), target._replace(verify_only=True))
+    assert step.status is Status.CONTAINED
+    assert [check.ok for check in checks if check.name == name] == [True]
 
 
 def replaced(context: Context, active: list[str]) -> Context:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
 
 import pytest
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import StepResult, Target, member_session
+from guardduty_response.containment.contract import Check, StepResult, Target, member_session
 from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
@@ -30,7 +31,7 @@ def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResul
     for attempt in (1, 2):
         context = center.iam.context(attempt)
         result, checks = playbook.verify(context, target)
-        result, more = drift.assess(
+        result, _, more = drift.recheck(
             context,
             target,
             result,
@@ -119,6 +120,24 @@ def test_a_permission_set_got_since_is_containment_lost(
     result, more = check(contained, monkeypatch)
     assert result.status is Status.CONTAINMENT_LOST
     assert more["breach"]["checks"] == ["deny_user Billing"]
+
+
+def test_what_was_not_provisioned_at_the_verdict_is_mended_when_it_is(
+    contained: CenterLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, arn = "provisioned Audit", contained.sets["Audit"]
+    [account, *_] = contained.accounts(arn)
+    contained.provisioned[arn, account] = POLICY
+    failed = Check(name, False, "provisioning permission set Audit is FAILED").record()
+    target = contained.iam.ids["target"]
+    fields: Any = {"weak": [name], "checks": [failed], "status": "PARTIAL"}
+    contained.iam.record.set_target(INCIDENT, target.kind, target.id, **fields)
+    result, more = check(contained, monkeypatch)
+    assert (result.status, more["weak"]) == (Status.PARTIAL, [name])
+    assert f"has not reached account {account}" in result.detail
+    contained.apply(arn, [account])
+    result, more = check(contained, monkeypatch)
+    assert (result.status, more["weak"]) == (Status.CONTAINED, [])
 
 
 def test_a_policy_that_says_more_beside_is_no_lost_containment(

@@ -203,7 +203,8 @@ def _set_checks(
         return [Check(f"{DENY} {name}", False, detail, fatal=is_first)]
     detail = f"everything denied to {session} in permission set {name}"
     checks = [Check(f"{DENY} {name}", True, detail, fatal=is_first)]
-    if principal.acts:
+    # A recheck looks only for whether it is mended: a set that its owners changed is no loss.
+    if principal.acts or f"{PROVISIONED} {name}" in (principal.stored.get("weak") or []):
         checks.append(_provisioned_check(principal, center, sso, permission_set))
     return checks
 
@@ -218,7 +219,7 @@ def _provisioned_check(
     check = f"{PROVISIONED} {name}"
     state = provisioning_state(principal, name)
     status = state.get("status") or "not begun"
-    if status != "SUCCEEDED":
+    if principal.acts and status != "SUCCEEDED":
         reason = f": {state['reason']}" if state.get("reason") else ""
         return Check(check, False, f"provisioning permission set {name} is {status}{reason}")
     behind = outdated_accounts(sso, center, permission_set["arn"])
