@@ -93,9 +93,11 @@ def _random_string(
 def _sign(auth: Any, request: Any) -> None:
     """Sign a request without the signature itself, which moto does not look at.
 
-    It reads who signs, with which session, and when. Other ways to sign are as they were.
+    It reads who signs, with which session, and when. Other ways to sign are as they were, and so
+    is what goes to an endpoint of its own: the sandbox does look at it.
     """
-    if type(auth) is not _auth.SigV4Auth or auth.credentials is None:
+    for_moto = type(auth) is _auth.SigV4Auth and ".amazonaws.com" in request.url
+    if not for_moto or auth.credentials is None:
         _add_auth(auth, request)
         return
     now = _auth.get_current_datetime()
