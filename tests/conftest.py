@@ -76,10 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two workers more than cores for ``-n auto``: the two of the end-to-end tests mostly
-    wait.
+    """Return three workers more than cores for ``-n auto``: the two of the end-to-end tests mostly
+    wait, and the others do now and then.
     """
-    return (os.cpu_count() or 1) + 2
+    return (os.cpu_count() or 1) + 3
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
