@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 # Terraform and its provider spend a third of their time collecting garbage that a short run need
-# not collect.
-os.environ.setdefault("GOGC", "400")
+# not collect: only what has filled so much memory collects.
+os.environ.setdefault("GOGC", "off")
+os.environ.setdefault("GOMEMLIMIT", "1000MiB")
 # Tests that share something costly run in one worker: an applied module, the emulators, plans. The
 # groups begin in this order (with --no-loadscope-reorder), the longest first; what is in no group
 # fills the time that is left. The first prefix of a test's path that fits names its group.
