@@ -4,7 +4,8 @@ For a transaction, moto copies all tables without a lock, and puts the copy back
 fails: a write of another thread then breaks the copying, or is lost. DynamoDB does neither. The
 copy is also made once for each write, with every item of the table, and a query sorts them all.
 An attribute's value is JSON already, so that it is not looked through again for an answer.
-An item's size is added up as its attributes are set, and not anew for each of them.
+An item's size is added up as its attributes are set, and not anew for each of them. Values that are
+never changed in place are not copied.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections import defaultdict
 from typing import Any
 
+from botocore.parsers import BaseJSONParser
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
@@ -29,6 +31,10 @@ _STRUCTURE = BaseJSONSerializer._serialize_type_structure
 _SIGNATURE = inspect.signature(_QUERY)
 _TRANSACT = DynamoDBBackend.transact_write_items
 _SET_ATTRIBUTE = LimitedSizeDict.__setitem__
+_COPY: Any = DynamoType.__deepcopy__
+_PARSE: Any = BaseJSONParser._handle_structure  # type: ignore[attr-defined]
+_SCALARS = frozenset({"S", "N", "B", "BOOL", "NULL"})
+_AS_IT_IS = frozenset({"S", "N", "BOOL", "NULL"})
 SIZE = DynamoType.size
 ITEM_BYTES = 400_000  # moto refuses an item a little above
 _written: dict[str, list[Json]] = {}  # table -> what the transaction under way may change
@@ -144,11 +150,26 @@ def _set_attribute(self: Any, name: str, value: Any) -> None:
         _SET_ATTRIBUTE(self, name, value)
 
 
+def _copy_value(value: DynamoType, memo: dict[int, Any]) -> DynamoType:
+    """Copies a list, a map or a set; moto replaces any other value by a new one."""
+    return value if value.type in _SCALARS else _COPY(value, memo)
+
+
+def _parse_structure(parser: BaseJSONParser, shape: Any, value: Any) -> Any:
+    """Takes an attribute's text or number as it is in the answer, which is what it becomes."""
+    is_value = shape.name == "AttributeValue" and type(value) is dict and len(value) == 1
+    if is_value and not _AS_IT_IS.isdisjoint(value):
+        return dict(value)
+    return _PARSE(parser, shape, value)
+
+
 def take_turns() -> None:
     DynamoHandler.call_action = _call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
     Table.__deepcopy__ = _copy  # type: ignore[attr-defined]
     BaseJSONSerializer._serialize_type_structure = _structure  # type: ignore[method-assign]
     Table.query = _query  # type: ignore[method-assign,assignment]
+    DynamoType.__deepcopy__ = _copy_value  # type: ignore[assignment,method-assign]
+    BaseJSONParser._handle_structure = _parse_structure  # type: ignore[attr-defined]
     DynamoType.size = size  # type: ignore[assignment,method-assign]
     LimitedSizeDict.__setitem__ = _set_attribute  # type: ignore[method-assign]
