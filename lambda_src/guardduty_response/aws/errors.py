@@ -73,6 +73,28 @@ TRANSIENT_FAILURES = frozenset(
 )
 
 
+# What a description of an error that may pass has in it, beside these codes: codes of answers with
+# HTTP 5xx, and what botocore writes of a connection that failed.
+_PASSING_WORDS = (
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "Unavailable",
+    "timeout on endpoint URL",
+    "Could not connect to the endpoint URL",
+    "Connection was closed before",
+)
+
+
+def describes_transient(text: str) -> bool:
+    """Tells whether a sentence names an error that repeating may help: for what is recorded of an
+    error once it is gone (``describe_error``).
+    """
+    codes = THROTTLING_CODES | TIMEOUT_CODES
+    return any(word in text for word in _PASSING_WORDS) or any(f"{code}:" in text for code in codes)
+
+
 def error_code(error: Exception) -> str:
     """Returns the AWS error code of ``error``, or its class name."""
     if isinstance(error, ClientError):

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.errors import describes_transient, is_transient
 from guardduty_response.aws.log import log
 from guardduty_response.containment.contract import Check
 from guardduty_response.errors import ResponseError, TargetGone
@@ -176,7 +176,8 @@ class BatchChecks:
         if difference.lost:
             return self._answer_loss(checked, difference)
         if difference.not_read:
-            return self._note_unread(checked.found, checked.meta, difference.detail)
+            passing = all(describes_transient(check.detail) for check in difference.not_read)
+            return self._note_unread(checked.found, checked.meta, difference.detail, passing)
         if step.status != state["status"] or _is_mended(checked.containment, checks):
             self._start(checked)
         return self._note_held(checked)

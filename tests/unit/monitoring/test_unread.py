@@ -75,6 +75,27 @@ def test_a_fault_that_does_not_pass_is_told_once(case: Case, faults: list[Except
             assert notified(case.deployment) == (topics, topics)
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "Throttling: Rate exceeded",
+        "InternalError: An internal error has occurred",
+        'Read timeout on endpoint URL: "https://iam.amazonaws.com/"',
+    ],
+)
+def test_a_setting_that_could_not_be_read_for_a_moment_pages_nobody(case: Case, why: str) -> None:
+    case.see(GOOD, UNREAD._replace(detail=f"tag could not be read ({why})"))
+    begun = datetime.now(UTC)
+    assert case.check_all() == counts(not_read=1)
+    watch(SCHEDULE)
+    assert notified(case.deployment) == ([], [])
+    assert 0 < minutes_until(case.due["due_at"]) <= 5
+    with time_machine.travel(begun + timedelta(minutes=16), tick=False):
+        assert case.check_all() == counts(not_read=1)
+        watch(SCHEDULE)
+        assert notified(case.deployment) == (["problem"], ["problem"])
+
+
 def test_a_change_that_could_not_be_read_is_looked_at_minutes_later(
     case: Case, faults: list[Exception]
 ) -> None:
