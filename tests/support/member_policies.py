@@ -5,6 +5,7 @@ allow of calls that were made.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,9 @@ READS = {*LEVELS["Read"], *LEVELS["List"]}
 # Where IAM's name of a service is not botocore's
 _SERVICES = {"elbv2": "elasticloadbalancing", "sso-admin": "sso"}
 _NAMES = {"UserName": "user", "RoleName": "role", "InstanceProfileName": "instance-profile"}
+_SECURITY_ACCOUNT = "111111111111"
+_SWITCHED = re.compile(r"^%\{ if \w+ ~\}\n(.*?)^%\{ endif ~\}\n", re.DOTALL | re.MULTILINE)
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _ARNS = ("InstanceArn", "PermissionSetArn")
 
 
@@ -47,6 +51,35 @@ def member_policy(playbook: str, kind: str, account: str) -> Json:
         text = text.replace(f"${{{name}}}", value)
     found: Json = json.loads(text)
     return found
+
+
+def rendered(template: Path, switched_on: bool, account: str, prefix: str) -> Json:
+    """Returns a role's policy as Terraform renders it, with every switch on or every one off. It
+    names the roles of every switch as the response's own in both cases.
+    """
+    iam, names = f"arn:aws:iam::{account}:role/", [f"{prefix}-quarantine"]
+    roles = sorted({_role_suffix(path) for path in template.parent.parent.glob("*/*-policy.json")})
+    quarantine = [*names, f"{names[0]}-ssm"] if switched_on else names
+    own = [f"{iam}{prefix}-{suffix}" for suffix in roles] + [f"{iam}{name}" for name in quarantine]
+    own.append(f"arn:aws:iam::{_SECURITY_ACCOUNT}:role/{prefix}-*")
+    values = {
+        "partition": "aws",
+        "account_id": account,
+        "security_account_id": _SECURITY_ACCOUNT,
+        "name_prefix": prefix,
+        "group_kinds": json.dumps(["quarantine", "untrack"] if switched_on else ["quarantine"]),
+        "own_role_arns": ",".join(json.dumps(arn) for arn in own),
+        "quarantine_role_arns": json.dumps([f"{iam}{name}" for name in quarantine]),
+    }
+    text = _SWITCHED.sub(lambda found: found[1] if switched_on else "", template.read_text())
+    document: Json = json.loads(_VARIABLE.sub(lambda found: values[found[1]], text))
+    return document
+
+
+def _role_suffix(template: Path) -> str:
+    kind, playbook = template.name.removesuffix("-policy.json"), template.parent.name
+    # There is one Identity Center, so these roles do not carry a playbook's name
+    return kind if kind.startswith("identity-") else f"{kind}-{playbook.replace('_', '-')}"
 
 
 def granted(document: Json) -> set[str]:
