@@ -48,6 +48,8 @@ _AT_WORK = frozenset({Status.OPEN, Status.CONTAINING})
 TELL_SECONDS, SOON_SECONDS = 900, 3600
 # What is removed when a containment could be read.
 _READ = ("unread", "why_unread", "seen")
+# What is removed when it holds, or the machine answers the loss.
+_JUDGED = (*_READ, "lost", "why_lost")
 HELD, LOST, UNREAD, NOT_CHECKED = "held", "lost", "unread", "not checked"
 
 
@@ -149,10 +151,11 @@ class BatchChecks:
 
     def _check_claimed(self, found: DueRecord) -> str:
         containment = self.record.containments.read(found["arn"], found["generation"])
-        meta = upkeep.answering(self.record, containment)
-        if meta is None and upkeep.answering(self.record, containment, _AT_WORK):
+        metas = upkeep.linked(self.record, containment)
+        meta = upkeep.answering(metas)
+        if meta is None and upkeep.answering(metas, _AT_WORK):
             return self._put_off(found)
-        meta = meta or upkeep.waiting(self.record, containment)
+        meta = meta or upkeep.waiting(metas)
         if meta is None:
             upkeep.forget(self.record, containment)
             return NOT_CHECKED
@@ -204,8 +207,7 @@ class BatchChecks:
             self.record.event(incident_id, "verified again", detail, target=found["arn"])
             self.record.note(incident_id, unverified="")
         at = now()
-        remove = (*_READ, "lost", "why_lost")
-        self._settle(checked, remove=remove, held_at=at, checked_at=at)
+        self._settle(checked, remove=_JUDGED, held_at=at, checked_at=at)
         return HELD
 
     def _start(self, checked: Checked) -> bool:
@@ -222,15 +224,15 @@ class BatchChecks:
     def _answer_loss(self, checked: Checked, difference: drift.Difference) -> str:
         """Starts the incident machine, once in a slot for each incident."""
         incident_id, started = checked.meta["incident_id"], self._start(checked)
-        fields, remove = {"checked_at": now()}, (*_READ, "lost", "why_lost")
+        fields = {"checked_at": now()}
         if started and _is_known(checked.containment, difference):
-            self._settle(checked, remove=remove, **fields)
+            self._settle(checked, remove=_JUDGED, **fields)
             return LOST
         if not started:
             detail = f"{difference.detail}: answered in {executions.SLOT_SECONDS} s at the latest"
             self.record.event(incident_id, "lost again", detail, target=checked.found["arn"])
         # What is lost while that execution works, or after it, is seen then.
-        self._settle(checked, due.next_slot(), remove=remove, **fields)
+        self._settle(checked, due.next_slot(), remove=_JUDGED, **fields)
         return LOST
 
     def _note_lost(self, checked: Checked, difference: drift.Difference) -> str:

@@ -67,27 +67,25 @@ def forget(record: IncidentRepository, containment: Containment) -> None:
 def end_unless_monitored(record: IncidentRepository, place: Place) -> None:
     """Ends the monitoring of a containment for which no incident is monitored any more."""
     containment = record.containments.read(*place)
-    if not answering(record, containment, WATCHED | IN_PROGRESS):
+    if not answering(linked(record, containment), WATCHED | IN_PROGRESS):
         forget(record, containment)
 
 
 def answering(
-    record: IncidentRepository, containment: Containment, statuses: frozenset[Status] = WATCHED
+    metas: list[IncidentRecord], statuses: frozenset[Status] = WATCHED
 ) -> IncidentRecord | None:
-    """Returns the incident that answers for a containment, or None where none is monitored.
+    """Returns which of a containment's incidents answers for it, or None where none is monitored.
 
     The latest of those in mode ``auto``, else the latest: an incident that must ask would not
     contain again what another may.
     """
-    metas = _linked(record, containment)
     monitored = [meta for meta in metas if Status(meta["status"]) in statuses]
     return max(monitored, key=precedence, default=None)
 
 
-def waiting(record: IncidentRepository, containment: Containment) -> IncidentRecord | None:
-    """Returns the incident of a containment that waits for an approval, as ``waits`` says."""
-    metas = [meta for meta in _linked(record, containment) if waits(meta)]
-    return max(metas, key=precedence, default=None)
+def waiting(metas: list[IncidentRecord]) -> IncidentRecord | None:
+    """Returns which of a containment's incidents waits for an approval, as ``waits`` says."""
+    return max(filter(waits, metas), key=precedence, default=None)
 
 
 def waits(meta: IncidentRecord) -> bool:
@@ -103,7 +101,8 @@ def is_monitored(meta: IncidentRecord) -> bool:
     return Status(meta["status"]) in WATCHED or waits(meta)
 
 
-def _linked(record: IncidentRepository, containment: Containment) -> list[IncidentRecord]:
+def linked(record: IncidentRepository, containment: Containment) -> list[IncidentRecord]:
+    """Reads the incidents that are linked to a containment and not closed."""
     reads = [
         clients.POOL.submit(_meta_or_none, record, link["incident_id"])
         for link in containment.open_links
