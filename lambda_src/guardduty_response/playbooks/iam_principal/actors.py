@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
+from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
@@ -19,21 +20,10 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 # What can undo each check, by the check's name up to its first space.
-# playbooks/iam_principal/undoing-calls.json, from which the event rule is made, lists the same
-# calls (a test compares).
 CALLS: actors.Calls = {
-    "deny_all": ("DetachUserPolicy", "DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"),
-    "deactivate_access_keys": ("UpdateAccessKey", "CreateAccessKey"),
-    "console_password": ("CreateLoginProfile", "UpdateLoginProfile"),
-    "deactivate_mfa": ("EnableMFADevice",),
-    "deactivate_ssh_keys": ("UpdateSSHPublicKey", "UploadSSHPublicKey"),
-    "deactivate_service_credentials": (
-        "UpdateServiceSpecificCredential",
-        "CreateServiceSpecificCredential",
-    ),
-    "deactivate_certificates": ("UpdateSigningCertificate", "UploadSigningCertificate"),
-    "revoke_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
-    "held_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
+    control.name: control.undone_by
+    for control in (*user.CONTROLS, *role.CONTROLS, chained_sessions.ChainedDenial)
+    if not control.label
 }
 # Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no
 # event rule hears them.

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment.contract import Check
+from guardduty_response.containment.control import Values
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -19,6 +20,7 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     Sessions,
+    allow,
     describe_error,
     name_of,
     run_all,
@@ -27,6 +29,7 @@ from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
+    PrincipalState,
     now_rounded_up,
     retry_on_conflict,
 )
@@ -34,7 +37,7 @@ from guardduty_response.playbooks.iam_principal.records import (
     DeniedSessions,
     DeniedSessionsBefore,
 )
-from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
+from guardduty_response.playbooks.iam_principal.role import RolePolicies, deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
     ChainedSession,
     events,
@@ -193,6 +196,32 @@ def _manual_command(principal: PrincipalContext, session: ChainedSession) -> str
         f"aws iam put-role-policy --role-name {name_of(session.role)} --policy-name {name}"
         f" --policy-document '{document}'"
     )
+
+
+# -- restore --------------------------------------------------------------------------------------
+
+
+class ChainedDenial(RolePolicies):
+    """The policy on another role that denies sessions which the principal held there."""
+
+    name = NAME
+
+    def __init__(self, principal: PrincipalContext, item: str) -> None:
+        before: DeniedSessionsBefore = principal.before_state(item)
+        self.item, self.role, self.policy = item, before["role"], before["policy"]
+        sessions = Sessions(principal, [allow(("iam:GetRolePolicy",), self.role)], {})
+        super().__init__(principal, sessions, PrincipalState())
+
+    @property
+    def arn(self) -> str:
+        return self.role
+
+    def read(self) -> DeniedSessionsBefore:
+        document = role_policy(self.iam, self.role, self.policy)
+        return {"role": self.role, "policy": self.policy, "document": document}
+
+    def values(self, stored: Any) -> Values:
+        return {stored["policy"]: stored["document"]}
 
 
 # -- verification ----------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
@@ -21,23 +23,42 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, DenyAllState
-from guardduty_response.playbooks.iam_principal.user_action import UserAction
+from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
+
+POLICY = "arn:${partition}:iam::aws:policy/AWSDenyAll"  # as the policies of playbooks/ name it
 
 
-class DenyAll(UserAction):
+class DenyAll(UserControl):
     """The denial also ends what no key or password can: sessions from GetSessionToken and
     GetFederationToken live on after their key is deactivated, with the user's permissions of the
     moment (AWS IAM User Guide, "Disabling permissions for temporary credentials").
+
+    Its values: whether AWSDenyAll is ``attached``, and the user's permissions ``boundary``.
     """
 
     name = "deny_all"
     item = "deny_all"
+    critical = True
     done_text = "everything is denied to the user"
-
-    @property
-    def manual_command(self) -> str:  # type: ignore[override]
-        policy_arn = self.target_context.deny_all
-        return f"iam attach-user-policy --user-name {{user}} --policy-arn {policy_arn}"
+    placeholder = "attached"
+    reads = (Grant(("iam:GetUser", "iam:ListAttachedUserPolicies"), USERS),)
+    contains = (
+        Grant(("iam:AttachUserPolicy",), USERS, {"ArnEquals": {"iam:PolicyARN": POLICY}}),
+        Grant(
+            ("iam:PutUserPermissionsBoundary",),
+            USERS,
+            {"ArnEquals": {"iam:PermissionsBoundary": POLICY}},
+        ),
+    )
+    restores = (
+        Grant(("iam:DetachUserPolicy",), USERS, {"ArnEquals": {"iam:PolicyARN": POLICY}}),
+        Grant(("iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"), USERS),
+    )
+    undone_by = (
+        "DetachUserPolicy",
+        "DeleteUserPermissionsBoundary",
+        "PutUserPermissionsBoundary",
+    )
 
     def read(self) -> DenyAllState:
         list_policies = partial(
@@ -54,10 +75,62 @@ class DenyAll(UserAction):
             "id": user["UserId"],
         }
 
-    def pending_change(self) -> str:
-        if self._denies(self.current):
-            return ""
+    def values(self, stored: Any) -> Values:
+        return {name: stored[name] for name in ("attached", "boundary") if name in (stored or {})}
+
+    @property
+    def recorded(self) -> Values | None:
+        """The boundary is the one that AWSDenyAll replaced, which may be newer than the plan."""
+        replaced = self.target_context.before_state("boundary") or {}
+        recorded = super().recorded
+        return None if recorded is None else {**recorded, **replaced}
+
+    def wanted(self, name: str, value: Any) -> Any:
+        """The boundary stays, unless the quota of attached policies is full (``_attach``)."""
+        return True if name == "attached" else value
+
+    @property
+    def pending(self) -> Values:
+        return {} if self._denies(self.current or {}) else {"attached": True}
+
+    def contained_text(self, pending: Values) -> str:
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
+
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        iam, user, deny_all = self.iam, self.user, self.target_context.deny_all
+        if name == "attached":
+            if value:
+                return self._attach(self.current or {})
+            call = partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all)
+        elif value:
+            put = iam.put_user_permissions_boundary
+            call = partial(put, UserName=user, PermissionsBoundary=value)
+        else:
+            call = partial(iam.delete_user_permissions_boundary, UserName=user)
+        return dict(retry_on_conflict(call))
+
+    def command(self, name: str, value: Any) -> str:
+        user = f"--user-name {self.user}"
+        if name == "attached":
+            call = "attach" if value else "detach"
+            return f"iam {call}-user-policy {user} --policy-arn {self.target_context.deny_all}"
+        if value:
+            return f"iam put-user-permissions-boundary {user} --permissions-boundary {value}"
+        return f"iam delete-user-permissions-boundary {user}"
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return bool(now) if name == "attached" else now == self.target_context.deny_all
+
+    def state_text(self, name: str, value: Any) -> str:
+        if name == "attached":
+            return f"AWSDenyAll is {'attached' if value else 'not attached'} to {self.user}"
+        return f"the permissions boundary of {self.user} is {value or 'none'}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        if name == "attached":
+            return f"AWSDenyAll detached from {self.user}"
+        boundary = f"permissions boundary of {self.user}"
+        return f"{boundary} {before} again" if before else f"{boundary} taken away"
 
     def deny_first(self) -> tuple[DenyAllState, AwsAnswer | Exception]:
         """Denies before anything is read: the plan has read the state before, which is recorded

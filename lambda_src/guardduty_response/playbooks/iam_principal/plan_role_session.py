@@ -74,7 +74,7 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
     principal = PrincipalContext(context, target)
     sessions = role.reading_sessions(principal, found["Arn"])
     state = PrincipalState()
-    actions = [action(principal, sessions, state) for action in role.TABLE]
+    actions = [action(principal, sessions, state) for action in role.CONTROLS]
     calls: dict[str, Any] = {action.name: action.read_current for action in actions}
     calls["users"] = partial(describe_role_users, principal, sessions, found)
     role_users = run_all(calls, BRANCHES)["users"]

@@ -13,7 +13,7 @@ from guardduty_response.containment.target_context import AWS_ERRORS, SKIPPED, a
 from guardduty_response.playbooks.iam_principal import identify, not_containable
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 IDENTIFY = (
     "iam:GetAccessKeyLastUsed",
@@ -58,7 +58,7 @@ def identifying_session(context: Context) -> clients.Session:
     return context.assume(context.finding.account_id, context.finding.region, document)
 
 
-def planned_actions(actions: list[PrincipalAction]) -> dict[str, str]:
+def planned_actions(actions: list[PrincipalControl]) -> dict[str, str]:
     """Returns what the actions would do, by name, without those that have nothing to do."""
     intents = {action.name: action.intent() for action in actions}
     return {name: sentence for name, (status, sentence) in intents.items() if status != SKIPPED}

@@ -70,7 +70,7 @@ def _plan_existing_user(context: Context, identity: Principal, found: AwsAnswer)
     target = make_target(context, identity, arn, user_arn=arn)
     principal = PrincipalContext(context, target)
     state = PrincipalState()
-    actions = user.actions(principal, user.reading_sessions(principal, arn), state)
+    actions = user.controls(principal, user.reading_sessions(principal, arn), state)
     run_all({action.name: action.read_current for action in actions}, BRANCHES)
     if DenyAll.item in state.settings:
         scope = {**target.scope, "deny_all": state.settings[DenyAll.item]}

@@ -36,7 +36,7 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalState,
 )
 from guardduty_response.playbooks.iam_principal.role_users import describe_role_users
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
@@ -83,7 +83,7 @@ def _contain_user(principal: PrincipalContext) -> StepResult:
         record_read.result()
         deny_all.log_outcome(before, answer)
 
-    def end_credentials(action: type[PrincipalAction]) -> None:
+    def end_credentials(action: type[PrincipalControl]) -> None:
         # The denial comes before anything else; should it fail, the rest is done anyway.
         wait((denied,))
         record_read.result()
@@ -109,7 +109,7 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
     # AssumeRole is under way, the client is built: the record is read meanwhile
     sessions.client("iam")
     _read_record(principal)
-    for action in role.TABLE:
+    for action in role.CONTROLS:
         action(principal, sessions, state).run()
     _run_branches(
         {

@@ -7,8 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
+from guardduty_response.containment.control_restore import restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -21,19 +25,20 @@ from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
     restore_reversals,
-    restore_role_policies,
-    restore_tags,
-    restore_user,
+    role,
     user,
 )
 from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center.center import PART
-from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.restore_access import role_arn, unique_id
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
 
 # Compares an item of the before-state with how it is now.
 ReadItem = Callable[[], list[RestoreItem]]
-ReadWithSessions = Callable[[PrincipalContext, Sessions], list[RestoreItem]]
 
 
 def restore(context: Context, target: Target) -> RestoreResult:
@@ -59,9 +64,10 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
     sessions, gone = _open(principal)
     if gone:
         return False, [gone, *restore_reversals.parts(principal)]
-    for name, read in _readers().items():
-        if name in before:
-            calls[name] = partial(read, principal, sessions)
+    for control in _controls(principal):
+        if control.item in before:
+            restored = control(principal, sessions, PrincipalState())
+            calls[control.item] = partial(restore_items, restored)
     calls |= _chained(principal, before)
     items = [*_read_all(calls), *restore_reversals.parts(principal)]
     return True, items
@@ -73,22 +79,17 @@ def _with_prefix(before: Iterable[str], prefix: str) -> list[str]:
 
 def _chained(principal: PrincipalContext, before: Iterable[str]) -> dict[str, ReadItem]:
     return {
-        name: partial(restore_role_policies.chained_session_items, principal, name)
+        name: partial(_chained_items, principal, name)
         for name in _with_prefix(before, chained_sessions.NAME)
     }
 
 
-def _readers() -> dict[str, ReadWithSessions]:
-    readers: dict[str, ReadWithSessions] = {
-        "deny_all": restore_user.deny_all_items,
-        "login_profile": restore_user.password_items,
-        "mfa": restore_user.mfa_items,
-        "sessions": restore_role_policies.session_items,
-        "tags": restore_tags.tag_items,
-    }
-    for credentials in restore_user.SWITCHED:
-        readers[credentials.item] = partial(restore_user.switched_items, credentials)
-    return readers
+def _chained_items(principal: PrincipalContext, name: str) -> list[RestoreItem]:
+    return restore_items(chained_sessions.ChainedDenial(principal, name))
+
+
+def _controls(principal: PrincipalContext) -> tuple[type[PrincipalControl], ...]:
+    return user.CONTROLS if principal.target.kind == identify.USER else role.CONTROLS
 
 
 def _open(principal: PrincipalContext) -> tuple[Sessions, RestoreItem | None]:
@@ -96,12 +97,12 @@ def _open(principal: PrincipalContext) -> tuple[Sessions, RestoreItem | None]:
     if principal.target.kind == identify.USER:
         name = principal.identity.user
         sessions = user.reading_sessions(principal, principal.target.arn)
-        user_id = unique_id(sessions.client("iam").get_user, "User", UserName=name)
+        user_id = _unique_id(sessions.client("iam").get_user, "User", UserName=name)
         return sessions, _gone(principal, "user", f"IAM user {name}", user_id)
     name = principal.identity.role
     reads = allow(("iam:GetRole", "iam:GetRolePolicy"), role_arn(principal))
     sessions = Sessions(principal, [reads], {})
-    role_id = unique_id(sessions.client("iam").get_role, "Role", RoleName=name)
+    role_id = _unique_id(sessions.client("iam").get_role, "Role", RoleName=name)
     return sessions, _gone(principal, "role", f"role {name}", role_id)
 
 
@@ -129,3 +130,16 @@ def _read_all(calls: dict[str, ReadItem]) -> list[RestoreItem]:
         else:
             items += answer
     return items
+
+
+def _unique_id(call: Callable[..., AwsAnswer], what: str, **name: str) -> str:
+    """Returns the unique ID of the entity that ``call`` reads, or an empty string without one.
+
+    ``what``: User or Role, as IAM's answers name it. Raises IAM's other errors.
+    """
+    try:
+        return str(call(**name)[what][f"{what}Id"])
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return ""

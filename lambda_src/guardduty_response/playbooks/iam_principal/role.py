@@ -12,13 +12,21 @@ import json
 from functools import partial
 from typing import Any
 
+from guardduty_response.containment.control import Grant, Values, actions_of
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
     role_policy,
+    statements,
 )
-from guardduty_response.containment.target_context import Sessions, allow, result_or_raise, run_all
+from guardduty_response.containment.target_context import (
+    Sessions,
+    allow,
+    name_of,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
@@ -31,25 +39,86 @@ from guardduty_response.playbooks.iam_principal.records import (
     RoleSessionsState,
 )
 from guardduty_response.playbooks.iam_principal.tags import TagRole
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import (
+    ROLES,
+    PrincipalControl,
+    role_arn,
+)
 
-READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
-CHANGE = ("iam:PutRolePolicy", "iam:TagRole")
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class DenySession(PrincipalAction):
-    name = "revoke_sessions"
-    item = "sessions"
-    done_text = "its sessions are denied"
-    manual_command = (
-        "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
-        " '{document}' (role full: another managed policy, or a service control policy)"
-    )
+class RolePolicies(PrincipalControl):
+    """Inline policies of a role that deny sessions: name -> document, None where there is none.
+
+    They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
+    """
+
+    restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
+    undone_by = ("DeleteRolePolicy", "PutRolePolicy")
 
     @property
     def iam(self) -> AwsClient:
-        return self.sessions.client("iam")
+        return self.client
+
+    @property
+    def role_name(self) -> str:
+        return name_of(self.arn)
+
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        if value is None:
+            delete = self.iam.delete_role_policy
+            call = partial(delete, RoleName=self.role_name, PolicyName=name)
+        else:
+            call = partial(
+                self.iam.put_role_policy,
+                RoleName=self.role_name,
+                PolicyName=name,
+                PolicyDocument=json.dumps(value),
+            )
+        return dict(retry_on_conflict(call))
+
+    def command(self, name: str, value: Any) -> str:
+        about = f"--role-name {self.role_name} --policy-name {name}"
+        if value is None:
+            return f"iam delete-role-policy {about}"
+        document = json.dumps(value, separators=(",", ":"))
+        return f"iam put-role-policy {about} --policy-document '{document}'"
+
+    def retained(self, name: str, before: Any, now: Any) -> str:
+        if name != OLDER or now is None:
+            return ""
+        return (
+            f"{OLDER} stays on role {self.role_name}: sessions issued before"
+            f" {revoked_before(now)} stay dead by design, newer sessions work"
+        )
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return denies_named_sessions(now)
+
+    def state_text(self, name: str, value: Any) -> str:
+        if value is None:
+            return f"role {self.role_name} has no policy {name}"
+        return f"policy {name} of role {self.role_name} is another one"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        change = "removed from" if before is None else "put back as it was on"
+        return f"policy {name} {change} role {self.role_name}: its sessions work again"
+
+
+class DenySession(RolePolicies):
+    """Denies the session that the finding names, or all sessions of the role."""
+
+    name = "revoke_sessions"
+    item = "sessions"
+    critical = True
+    done_text = "its sessions are denied"
+    reads = (Grant(("iam:GetRole", "iam:GetRolePolicy"), ROLES),)
+    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+
+    @property
+    def arn(self) -> str:
+        return role_arn(self.target_context)
 
     @property
     def role(self) -> str:
@@ -64,13 +133,8 @@ class DenySession(PrincipalAction):
         current: RoleSessionsState | dict[str, str] = self.current or {}
         documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
         name, document = next(iter(documents.items()))
-        command = self.manual_command.format(
-            role=self.role,
-            policy=name,
-            document=json.dumps(document, separators=(",", ":")),
-        )
-        # No --region: IAM has none.
-        return f"By hand: aws {command}"
+        full = "(role full: another managed policy, or a service control policy)"
+        return f"By hand: {self.by_hand(name, document)} {full}"
 
     def shared_setting(self) -> tuple[str, str] | None:
         if OLDER not in self._documents(""):
@@ -94,9 +158,14 @@ class DenySession(PrincipalAction):
             "revoked_before": self._revoked_before(policies),
         }
 
-    def pending_change(self) -> str:
-        if not self._missing():
-            return ""
+    def values(self, stored: Any) -> Values:
+        return dict((stored or {}).get("policies") or {})
+
+    @property
+    def pending(self) -> Values:
+        return self._missing() if self.current else {}
+
+    def contained_text(self, pending: Values) -> str:
         policies = self.current["policies"]
         sentences = []
         if self.policy in policies:
@@ -113,20 +182,10 @@ class DenySession(PrincipalAction):
             sentences.append("other sessions of the role go on")
         return "; ".join(sentences)
 
-    def change(self) -> list[AwsAnswer]:
-        # In sequence: IAM refuses concurrent changes of a role.
-        return [self._put(name, document) for name, document in self._missing().items()]
-
-    def _put(self, name: str, document: PolicyDocument) -> AwsAnswer:
-        call = partial(
-            self.iam.put_role_policy,
-            RoleName=self.role,
-            PolicyName=name,
-            PolicyDocument=json.dumps(document),
-        )
-        answer = dict(retry_on_conflict(call))
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        answer = super().write(name, value)
         if name == OLDER and self.held:
-            self.held.written(document)
+            self.held.written(value)
         return answer
 
     def _documents(
@@ -172,7 +231,25 @@ class DenySession(PrincipalAction):
 
 
 # Run in sequence: both change the role.
-TABLE: tuple[type[PrincipalAction], ...] = (DenySession, TagRole)
+CONTROLS: tuple[type[PrincipalControl], ...] = (DenySession, TagRole)
+# Who else uses the role is told; nothing of containment depends on it.
+WORKLOADS = ("ec2:DescribeInstances", "lambda:ListFunctions")
+READ = (
+    *actions_of(grant for control in CONTROLS for grant in control.reads),
+    "iam:ListInstanceProfilesForRole",
+)
+CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
+
+
+def denies_named_sessions(document: PolicyDocument | None) -> bool:
+    """Tells whether it is a policy as ``deny_sessions`` writes it."""
+    found = statements(document)
+    if len(found) != 1:
+        return False
+    condition = found[0].get("Condition") or {}
+    if set(condition) != {"StringEquals", "DateLessThan"}:
+        return False
+    return "aws:userid" in condition["StringEquals"]
 
 
 def denied_before(document: PolicyDocument | None) -> str:
@@ -181,10 +258,8 @@ def denied_before(document: PolicyDocument | None) -> str:
     """
     if date := revoked_before(document):
         return date
-    statements = (document or {}).get("Statement") or []
-    if not isinstance(statements, list) or len(statements) != 1:
-        return ""
-    condition = statements[0].get("Condition") or {}
+    found = statements(document)
+    condition = (found[0].get("Condition") or {}) if len(found) == 1 else {}
     return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
@@ -211,8 +286,7 @@ def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
     """Opens sessions that read this role and its users, and change nothing."""
-    workloads = ("ec2:DescribeInstances", "lambda:ListFunctions")
-    return Sessions(principal, [allow(READ, arn), allow(workloads, "*")], {})
+    return Sessions(principal, [allow(READ, arn), allow(WORKLOADS, "*")], {})
 
 
 def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:

@@ -4,37 +4,40 @@ organization's quarantine policy goes by.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from guardduty_response.containment import action
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    PrincipalState,
-    retry_on_conflict,
-)
+from guardduty_response.containment.contract import NOTHING
+from guardduty_response.containment.control import Grant, Values
+from guardduty_response.incident.target_repository import Place
+from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.user_action import (
+    ROLES,
+    USERS,
+    PrincipalControl,
+    role_arn,
+)
 
 SETTING = "tags"  # of a role, as a shared setting
 
 
-class Tag(action.Action[PrincipalContext, PrincipalState]):
-    """``WHAT``: User or Role, as IAM's answers name it; ``GET``, ``TAG``: its calls."""
+class Tag(PrincipalControl):
+    """``WHAT``: User or Role, as IAM's answers name it."""
 
     item = "tags"
+    label = True
+    title = "tag {name}"
     done_text = "tagged"
     WHAT = ""
-    GET = ""
-    TAG = ""
 
     @property
-    def manual_command(self) -> str:  # type: ignore[override]
-        kind = self.WHAT.lower()
-        return (
-            f"iam tag-{kind} --{kind}-name {self.target_context.iam_name} --tags"
-            f" Key={self.target_context.prefix},Value=quarantined"
-        )
+    def placeholder(self) -> str:  # type: ignore[override]
+        return self.target_context.prefix
 
-    def wanted(self) -> dict[str, str]:
+    @property
+    def tags(self) -> dict[str, str]:
         prefix = self.target_context.prefix
         return {
             prefix: "quarantined",
@@ -42,32 +45,62 @@ class Tag(action.Action[PrincipalContext, PrincipalState]):
         }
 
     def read(self) -> dict[str, str | None]:
-        """Returns the wanted keys with their present values, None where a tag is absent."""
-        get = getattr(self.sessions.client("iam"), self.GET)
-        found = get(**self._parameters())[self.WHAT]
-        tags = tags_of(found)
-        return {key: tags.get(key) for key in self.wanted()}
+        """Returns containment's tags with their present values, None where a tag is absent."""
+        get = getattr(self.client, f"get_{self.WHAT.lower()}")
+        found = tags_of(get(**self._named)[self.WHAT])
+        return {key: found.get(key) for key in self.tags}
 
-    def pending_change(self) -> str:
-        wanted = self.wanted()
-        if self.current == wanted:
-            return ""
-        return "tagged " + ", ".join(f"{key}={tag}" for key, tag in wanted.items())
+    def wanted(self, name: str, value: Any) -> str | None:
+        return self.tags.get(name)
+
+    def contained_text(self, pending: Values) -> str:
+        return "tagged " + ", ".join(f"{key}={tag}" for key, tag in self.tags.items())
 
     def change(self) -> list[AwsAnswer]:
-        pairs = [{"Key": key, "Value": tag} for key, tag in self.wanted().items()]
-        call = getattr(self.sessions.client("iam"), self.TAG)
-        return [retry_on_conflict(partial(call, **self._parameters(), Tags=pairs))]
+        return [self._tag(self.tags)]
 
-    def _parameters(self) -> dict[str, str]:
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        if value is not None:
+            return self._tag({name: value})
+        untag = getattr(self.client, f"untag_{self.WHAT.lower()}")
+        return dict(retry_on_conflict(partial(untag, **self._named, TagKeys=[name])))
+
+    def _tag(self, tags: dict[str, str]) -> AwsAnswer:
+        pairs = [{"Key": key, "Value": tag} for key, tag in tags.items()]
+        call = getattr(self.client, f"tag_{self.WHAT.lower()}")
+        return dict(retry_on_conflict(partial(call, **self._named, Tags=pairs)))
+
+    @property
+    def _named(self) -> dict[str, str]:
         return {f"{self.WHAT}Name": self.target_context.iam_name}
+
+    def command(self, name: str, value: Any) -> str:
+        kind = self.WHAT.lower()
+        about = f"-{kind} --{kind}-name {self.target_context.iam_name}"
+        if value is None:
+            return f"iam untag{about} --tag-keys {name}"
+        return f"iam tag{about} --tags Key={name},Value={value}"
+
+    def state_text(self, name: str, value: Any) -> str:
+        return f"tag {name} is {'gone' if value is None else value}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        return f"tag {name} removed" if before is None else f"tag {name}={before} again"
+
+
+# Of what it contains, and no other tag.
+OWN_TAGS = {
+    "Null": {"aws:TagKeys": "false"},
+    "ForAllValues:StringLike": {"aws:TagKeys": "${name_prefix}*"},
+}
 
 
 class TagUser(Tag):
     name = "tag_user"
     WHAT = "User"
-    GET = "get_user"
-    TAG = "tag_user"
+    reads = (Grant(("iam:GetUser",), USERS),)
+    contains = (Grant(("iam:TagUser",), USERS, OWN_TAGS),)
+    restores = (Grant(("iam:TagUser", "iam:UntagUser"), USERS, OWN_TAGS),)
 
 
 class TagRole(Tag):
@@ -75,8 +108,14 @@ class TagRole(Tag):
 
     name = "tag_role"
     WHAT = "Role"
-    GET = "get_role"
-    TAG = "tag_role"
+    reads = (Grant(("iam:GetRole",), ROLES),)
+    contains = (Grant(("iam:TagRole",), ROLES, OWN_TAGS),)
+    restores = (Grant(("iam:TagRole", "iam:UntagRole"), ROLES, OWN_TAGS),)
+    others: Mapping[Place, Any] = NOTHING  # who needs the tags too, and which: read by to_restore
+
+    @property
+    def arn(self) -> str:
+        return role_arn(self.target_context)
 
     def shared_setting(self) -> tuple[str, str] | None:
         return str(self.target_context.scope("role_arn")), SETTING
@@ -84,8 +123,53 @@ class TagRole(Tag):
     def read(self) -> dict[str, str | None]:
         found = super().read()
         if self.held and (place := self.target_context.target.place):
-            self.held.enter(place, self.wanted(), found)
+            self.held.enter(place, self.tags, found)
         return found
+
+    # -- restoring: a tag stays when another containment of the role needs it ----------------------
+
+    def to_restore(self) -> Values:
+        """A containment's own record may be what another containment made of the tags."""
+        place = self.target_context.target.place
+        recorded = super().to_restore()
+        if not place:
+            return recorded
+        shared = self.target_context.context.record.shared.read(self.arn, SETTING)
+        self.others = shared.others(place)
+        known = place in shared.known and not self.others
+        return dict(shared.before) if known else recorded
+
+    def as_before(self, name: str, before: Any, now: Any) -> bool:
+        if self.others:
+            return now in {tags.get(name) for tags in self.others.values()}
+        return super().as_before(name, before, now)
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return bool(self.others) or super().left(name, before, now)
+
+    def by_hand(self, name: str, value: Any) -> str:
+        return super().by_hand(name, self._needed(name, value))
+
+    def state_text(self, name: str, value: Any) -> str:
+        return self._stays(name) or super().state_text(name, value)
+
+    def restored_text(self, name: str, before: Any) -> str:
+        return self._stays(name) or super().restored_text(name, before)
+
+    def restore_value(self, name: str, before: Any) -> list[AwsAnswer]:
+        with self.target_context.hold(self.arn, SETTING, name):
+            self.to_restore()  # another containment may have entered meanwhile
+            return super().restore_value(name, self._needed(name, before))
+
+    def _needed(self, name: str, before: Any) -> Any:
+        """Returns the tag that another containment needs, else ``before``."""
+        return next((tags[name] for tags in self.others.values()), before)
+
+    def _stays(self, name: str) -> str:
+        role = self.target_context.identity.role
+        for arn, _ in self.others:
+            return f"tag {name} of role {role} stays, because {arn} is contained, too"
+        return ""
 
 
 def tags_of(entity: AwsAnswer) -> dict[str, str]:

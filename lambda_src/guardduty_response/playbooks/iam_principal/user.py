@@ -4,6 +4,7 @@ ends.
 
 from __future__ import annotations
 
+from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import Sessions, allow
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -11,7 +12,7 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalState,
 )
 from guardduty_response.playbooks.iam_principal.tags import TagUser
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 from guardduty_response.playbooks.iam_principal.user_credentials import (
     AccessKeys,
     Certificates,
@@ -21,30 +22,8 @@ from guardduty_response.playbooks.iam_principal.user_credentials import (
     SshKeys,
 )
 
-READ = (
-    "iam:GetUser",
-    "iam:ListAttachedUserPolicies",
-    "iam:ListAccessKeys",
-    "iam:GetLoginProfile",
-    "iam:ListMFADevices",
-    "iam:ListSSHPublicKeys",
-    "iam:ListServiceSpecificCredentials",
-    "iam:ListSigningCertificates",
-)
-CHANGE = (
-    "iam:AttachUserPolicy",
-    "iam:PutUserPermissionsBoundary",
-    "iam:UpdateAccessKey",
-    "iam:DeleteLoginProfile",
-    "iam:UpdateLoginProfile",
-    "iam:DeactivateMFADevice",
-    "iam:UpdateSSHPublicKey",
-    "iam:UpdateServiceSpecificCredential",
-    "iam:UpdateSigningCertificate",
-    "iam:TagUser",
-)
 # Run side by side, after DenyAll.
-TABLE: tuple[type[PrincipalAction], ...] = (
+TABLE: tuple[type[PrincipalControl], ...] = (
     AccessKeys,
     Password,
     Mfa,
@@ -53,6 +32,9 @@ TABLE: tuple[type[PrincipalAction], ...] = (
     Certificates,
     TagUser,
 )
+CONTROLS = (DenyAll, *TABLE)
+READ = actions_of(grant for control in CONTROLS for grant in control.reads)
+CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
 
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
@@ -65,11 +47,8 @@ def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:
     return Sessions(principal, [allow((*READ, *CHANGE), arn)], {})
 
 
-def actions(
+def controls(
     principal: PrincipalContext, sessions: Sessions, state: PrincipalState
-) -> list[PrincipalAction]:
-    """Returns every action, the denial first."""
-    return [
-        DenyAll(principal, sessions, state),
-        *(action(principal, sessions, state) for action in TABLE),
-    ]
+) -> list[PrincipalControl]:
+    """Returns every control, the denial first."""
+    return [control(principal, sessions, state) for control in CONTROLS]

@@ -1,28 +1,34 @@
-"""What the actions on an IAM user share."""
+"""What the controls of an IAM user share."""
 
 from __future__ import annotations
 
-from guardduty_response.containment import action
+from guardduty_response.containment.control import Control
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import AwsClient
+from guardduty_response.playbooks.iam_principal.records import AwsClient, RoleSessionsState
 
-# An action on a principal: a user's, a role's or a tag.
-PrincipalAction = action.Action[PrincipalContext, PrincipalState]
+# A control of a principal: a user's, a role's or a tag.
+PrincipalControl = Control[PrincipalContext, PrincipalState]
+# Resources, as the policies of playbooks/iam_principal name them.
+USERS = "arn:${partition}:iam::${account_id}:user/*"
+ROLES = "arn:${partition}:iam::${account_id}:role/*"
 
 
-class UserAction(PrincipalAction):
+def role_arn(principal: PrincipalContext) -> str:
+    """Returns the role's ARN; its path is not in the record's target of a role session."""
+    before: RoleSessionsState | None = principal.before_state("sessions")
+    if before and before.get("role"):
+        return before["role"]
+    return principal.arn(f"role/{principal.identity.role}", "iam")
+
+
+class UserControl(PrincipalControl):
     @property
     def iam(self) -> AwsClient:
-        return self.sessions.client("iam")
+        return self.client
 
     @property
     def user(self) -> str:
         return self.target_context.identity.user
-
-    def manual_text(self) -> str:
-        # No --region: IAM has none.
-        names = {"user": self.user, "prefix": self.target_context.prefix, **self._names()}
-        return f"By hand: aws {self.manual_command.format(**names)}"

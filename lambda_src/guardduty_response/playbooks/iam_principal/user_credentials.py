@@ -1,58 +1,63 @@
-"""Ends every credential of an IAM user, one class per kind (containment/action.py)."""
+"""Ends every credential of an IAM user: a control for each kind (containment/control.py)."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.principal_context import (
     list_all,
     parse_time,
     retry_on_conflict,
-    run_each,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, LoginProfileState
-from guardduty_response.playbooks.iam_principal.user_action import UserAction
+from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 
 
-class SwitchedCredentials(UserAction):
-    """Credentials that IAM lists with a status and switches off and on.
+class SwitchedCredentials(UserControl):
+    """Credentials that IAM lists with a status, Active or Inactive, and switches off and on.
 
-    ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer.
-    ``label`` names one credential for people.
+    ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer, and
+    ``NOUN`` names the ID in the command line. ``label`` names one credential for people.
     """
 
-    LIST = ""
-    KEY = ""
-    ID = ""
-    UPDATE = ""
-    PARAMETER = ""  # of UPDATE, where it differs from ID
-    label = ""
+    LIST = KEY = ID = UPDATE = NOUN = label = ""
+    later_stays = "came after the first containment and is Inactive: left so, a person decides"
+    later_value = "Active"
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return f"{self.label} {{name}}"
 
     def read(self) -> dict[str, str]:
-        """Returns each credential's ID with Active or Inactive."""
+        """Returns each credential's ID with its status."""
         listed = list_all(getattr(self.iam, self.LIST), self.KEY, UserName=self.user)
         return {credential[self.ID]: credential["Status"] for credential in listed}
 
-    def pending_change(self) -> str:
-        active = self._active()
-        return f"{self.label} {', '.join(active)} made inactive" if active else ""
+    def wanted(self, name: str, value: Any) -> str:
+        return "Inactive"
 
-    def change(self) -> list[AwsAnswer]:
-        return run_each(partial(self.switch, id, "Inactive") for id in self._active())
-
-    def switch(self, id: str, status: str) -> AwsAnswer:
+    def write(self, name: str, value: Any) -> AwsAnswer:
         call = getattr(self.iam, self.UPDATE)
-        named = {self.PARAMETER or self.ID: id}
-        return dict(retry_on_conflict(partial(call, UserName=self.user, Status=status, **named)))
+        named = {"UserName": self.user, self.ID: name, "Status": value}
+        return dict(retry_on_conflict(partial(call, **named)))
 
-    def _active(self) -> list[str]:
-        current: dict[str, str] = self.current or {}
-        return sorted(id for id, status in current.items() if status == "Active")
+    def command(self, name: str, value: Any) -> str:
+        call = self.UPDATE.replace("_", "-")
+        return f"iam {call} --user-name {self.user} --{self.NOUN}-id {name} --status {value}"
+
+    def contained_text(self, pending: Values) -> str:
+        return f"{self.label} {', '.join(pending)} made inactive"
+
+    def state_text(self, name: str, value: Any) -> str:
+        thing = self.named(name)
+        return f"{thing} is {value}" if value else f"{thing} no longer exists"
 
 
 class AccessKeys(SwitchedCredentials):
@@ -61,13 +66,12 @@ class AccessKeys(SwitchedCredentials):
     label = "access key"
     absent_text = "the user has no access key"
     done_text = "its access keys are inactive"
-    manual_command = (
-        "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
-    )
-    LIST = "list_access_keys"
-    KEY = "AccessKeyMetadata"
-    ID = "AccessKeyId"
-    UPDATE = "update_access_key"
+    placeholder = "KEY"
+    LIST, KEY, ID = "list_access_keys", "AccessKeyMetadata", "AccessKeyId"
+    UPDATE, NOUN = "update_access_key", "access-key"
+    reads = (Grant(("iam:ListAccessKeys",), USERS),)
+    contains = restores = (Grant(("iam:UpdateAccessKey",), USERS),)
+    undone_by = ("UpdateAccessKey", "CreateAccessKey")
 
     def read(self) -> dict[str, str]:
         """Leaves out the key that ``rotate_key`` made: it is its owner's, for when the denial is
@@ -84,13 +88,12 @@ class SshKeys(SwitchedCredentials):
     label = "SSH key"
     absent_text = "the user has no SSH key"
     done_text = "its SSH keys are inactive"
-    manual_command = (
-        "iam update-ssh-public-key --user-name {user} --ssh-public-key-id KEY --status Inactive"
-    )
-    LIST = "list_ssh_public_keys"
-    KEY = "SSHPublicKeys"
-    ID = "SSHPublicKeyId"
-    UPDATE = "update_ssh_public_key"
+    placeholder = "KEY"
+    LIST, KEY, ID = "list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId"
+    UPDATE, NOUN = "update_ssh_public_key", "ssh-public-key"
+    reads = (Grant(("iam:ListSSHPublicKeys",), USERS),)
+    contains = restores = (Grant(("iam:UpdateSSHPublicKey",), USERS),)
+    undone_by = ("UpdateSSHPublicKey", "UploadSSHPublicKey")
 
 
 class ServiceCredentials(SwitchedCredentials):
@@ -100,14 +103,13 @@ class ServiceCredentials(SwitchedCredentials):
     label = "service-specific credential"
     absent_text = "the user has no service-specific credential"
     done_text = "its service-specific credentials are inactive"
-    manual_command = (
-        "iam update-service-specific-credential --user-name {user} --service-specific-credential-id"
-        " ID --status Inactive"
-    )
-    LIST = "list_service_specific_credentials"
-    KEY = "ServiceSpecificCredentials"
+    placeholder = "ID"
+    LIST, KEY = "list_service_specific_credentials", "ServiceSpecificCredentials"
     ID = "ServiceSpecificCredentialId"
-    UPDATE = "update_service_specific_credential"
+    UPDATE, NOUN = "update_service_specific_credential", "service-specific-credential"
+    reads = (Grant(("iam:ListServiceSpecificCredentials",), USERS),)
+    contains = restores = (Grant(("iam:UpdateServiceSpecificCredential",), USERS),)
+    undone_by = ("UpdateServiceSpecificCredential", "CreateServiceSpecificCredential")
 
 
 class Certificates(SwitchedCredentials):
@@ -117,22 +119,26 @@ class Certificates(SwitchedCredentials):
     label = "signing certificate"
     absent_text = "the user has no signing certificate"
     done_text = "its signing certificates are inactive"
-    manual_command = (
-        "iam update-signing-certificate --user-name {user} --certificate-id ID --status Inactive"
-    )
-    LIST = "list_signing_certificates"
-    KEY = "Certificates"
-    ID = "CertificateId"
-    UPDATE = "update_signing_certificate"
+    placeholder = "ID"
+    LIST, KEY, ID = "list_signing_certificates", "Certificates", "CertificateId"
+    UPDATE, NOUN = "update_signing_certificate", "certificate"
+    reads = (Grant(("iam:ListSigningCertificates",), USERS),)
+    contains = restores = (Grant(("iam:UpdateSigningCertificate",), USERS),)
+    undone_by = ("UpdateSigningCertificate", "UploadSigningCertificate")
 
 
-class Password(UserAction):
-    """The console password, by option ``remove``, ``reset`` or ``keep``. It is never readable."""
+class Password(UserControl):
+    """The console password, by option ``remove``, ``reset`` or ``keep``. It is never readable:
+    its value is when it was set, and whether the next sign-in must replace it.
+    """
 
     name = "console_password"
     item = "login_profile"
     option = "console_password"
     absent_text = "the user has no console password"
+    reads = (Grant(("iam:GetLoginProfile",), USERS),)
+    contains = (Grant(("iam:DeleteLoginProfile", "iam:UpdateLoginProfile"), USERS),)
+    undone_by = ("CreateLoginProfile", "UpdateLoginProfile")
 
     @property
     def enabled(self) -> bool:
@@ -147,14 +153,6 @@ class Password(UserAction):
         outcome = "removed" if self.removes else "a random one, to be reset"
         return f"its console password is {outcome}"
 
-    @property
-    def manual_command(self) -> str:  # type: ignore[override]
-        if self.removes:
-            return "iam delete-login-profile --user-name {user}"
-        return (
-            "iam update-login-profile --user-name {user} --password NEW --password-reset-required"
-        )
-
     def read(self) -> LoginProfileState:
         try:
             found = self.iam.get_login_profile(UserName=self.user)["LoginProfile"]
@@ -167,21 +165,29 @@ class Password(UserAction):
             "created": found["CreateDate"].isoformat(),
         }
 
-    def pending_change(self) -> str:
-        if not self.current:
-            return ""
+    def values(self, stored: Any) -> Values:
+        return {"": stored} if stored else {}
+
+    def wanted(self, name: str, value: Any) -> Any:
+        """A password that this containment has replaced is as wanted."""
+        if self.removes or not value:
+            return None
+        return value if self._replaced and value["reset_required"] else "replaced"
+
+    @property
+    def _replaced(self) -> bool:
+        return bool(self.target_context.logged_action(self.name).get("status") == DONE)
+
+    def contained_text(self, pending: Values) -> str:
         if self.removes:
             return "console password removed: it cannot come back, a person sets a new one"
-        replaced = self.target_context.logged_action(self.name).get("status") == DONE
-        if replaced and self.current["reset_required"]:
-            return ""
         return (
             "console password replaced by a random one that nobody knows, to be reset at the next"
             " sign-in"
         )
 
-    def change(self) -> list[AwsAnswer]:
-        if self.removes:
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        if value is None:
             call = partial(self.iam.delete_login_profile, UserName=self.user)
         else:
             call = partial(
@@ -190,41 +196,89 @@ class Password(UserAction):
                 Password=passwords.random_password(),
                 PasswordResetRequired=True,
             )
-        return [retry_on_conflict(call)]
+        return dict(retry_on_conflict(call))
+
+    def command(self, name: str, value: Any) -> str:
+        if value is None:
+            return f"iam delete-login-profile --user-name {self.user}"
+        call = "update" if self.current or not self.removes else "create"
+        new = f"--user-name {self.user} --password NEW --password-reset-required"
+        return f"iam {call}-login-profile {new}"
+
+    def as_before(self, name: str, before: Any, now: Any) -> bool:
+        return bool(now) and (not self._replaced or self._set_since(before, now))
+
+    def _set_since(self, before: Any, now: Any) -> bool:
+        created = str(before.get("created") or "")
+        return bool(now["created"] > created or not now["reset_required"])
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return True
+
+    def state_text(self, name: str, value: Any) -> str:
+        since = " that was set since" if self._replaced else ""
+        return f"{self.user} has {'a' if since else 'its'} console password{since}"
+
+    def irreversible(self, name: str, before: Any, now: Any) -> str:
+        if now:
+            return (
+                f"the console password of {self.user} was replaced by a random one that nobody"
+                " knows: a person sets a new one"
+            )
+        return (
+            f"the console password of {self.user} was removed and cannot come back: a person sets"
+            " a new one"
+        )
 
 
-class Mfa(UserAction):
-    """MFA devices that were added since the finding's time range began."""
+class Mfa(UserControl):
+    """MFA devices, by serial number, with the ISO time when each was enabled. What was added since
+    the finding's time range began is deactivated.
+    """
 
     name = "deactivate_mfa"
     item = "mfa"
     option = "deactivate_mfa"
+    title = "MFA device {name}"
+    placeholder = "SERIAL"
     absent_text = "the user has no MFA device"
     done_text = "no MFA device of it was added since the finding's time range began"
-    manual_command = "iam deactivate-mfa-device --user-name {user} --serial-number SERIAL"
+    reads = (Grant(("iam:ListMFADevices",), USERS),)
+    contains = (Grant(("iam:DeactivateMFADevice",), USERS),)
+    undone_by = ("EnableMFADevice",)
 
     def read(self) -> dict[str, str]:
-        """Returns each device's serial number with the ISO time when it was enabled."""
         listed = list_all(self.iam.list_mfa_devices, "MFADevices", UserName=self.user)
         return {device["SerialNumber"]: device["EnableDate"].isoformat() for device in listed}
 
-    def pending_change(self) -> str:
-        added = ", ".join(self._added())
-        if not added:
-            return ""
+    def wanted(self, name: str, value: Any) -> Any:
+        added = value is None or parse_time(value) >= self.target_context.since
+        return None if added else value
+
+    def contained_text(self, pending: Values) -> str:
         return (
-            f"MFA device {added} deactivated: it was added since the finding's time range began,"
-            " and cannot be switched on again"
+            f"MFA device {', '.join(pending)} deactivated: it was added since the finding's time"
+            " range began, and cannot be switched on again"
         )
 
-    def change(self) -> list[AwsAnswer]:
-        return run_each(partial(self._deactivate, serial) for serial in self._added())
-
-    def _deactivate(self, serial: str) -> AwsAnswer:
+    def write(self, name: str, value: Any) -> AwsAnswer:
         call = self.iam.deactivate_mfa_device
-        return dict(retry_on_conflict(partial(call, UserName=self.user, SerialNumber=serial)))
+        return dict(retry_on_conflict(partial(call, UserName=self.user, SerialNumber=name)))
 
-    def _added(self) -> list[str]:
-        devices: dict[str, str] = self.current or {}
-        since = self.target_context.since
-        return sorted(serial for serial, at in devices.items() if parse_time(at) >= since)
+    def command(self, name: str, value: Any) -> str:
+        named = f"--user-name {self.user} --serial-number {name}"
+        if value is None:
+            return f"iam deactivate-mfa-device {named}"
+        return f"iam enable-mfa-device {named} (two codes of it are needed)"
+
+    def as_before(self, name: str, before: Any, now: Any) -> bool:
+        return now is not None
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return True
+
+    def state_text(self, name: str, value: Any) -> str:
+        return f"{self.named(name)} is active"
+
+    def irreversible(self, name: str, before: Any, now: Any) -> str:
+        return f"{self.named(name)} was deactivated: only who holds it can enable it again"

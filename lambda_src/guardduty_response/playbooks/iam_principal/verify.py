@@ -36,13 +36,12 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalState,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
-FATAL = ("deny_all", "revoke_sessions")
 HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
 
@@ -70,39 +69,25 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
 def _checks(principal: PrincipalContext) -> list[Check]:
     """Raises Gone."""
     current = PrincipalState()
-    actions = _actions(principal, current)
-    calls: dict[str, Any] = {action.name: action.read_current for action in actions}
+    controls = _controls(principal, current)
+    calls: dict[str, Any] = {control.name: control.read_current for control in controls}
     calls[chained_sessions.NAME] = lambda: chained_sessions.checks(principal)
     answers = run_all(calls, BRANCHES)
     _raise_if_replaced(principal, current)
     no_user = "NoSuchEntity" in current.read_errors.get("deny_all", "")
     if principal.target.kind == identify.USER and no_user:
         return _checks_without_user(principal)
-    # A tag is a label, not containment.
-    checks = [_check(action, current) for action in actions if not action.name.startswith("tag_")]
+    checks = [control.check() for control in controls if not control.label]
     checks += result_or_raise(answers[chained_sessions.NAME])
     return checks + _hand_over_check(principal)
 
 
-def _actions(principal: PrincipalContext, current: PrincipalState) -> list[PrincipalAction]:
+def _controls(principal: PrincipalContext, current: PrincipalState) -> list[PrincipalControl]:
     if principal.target.kind == identify.USER:
         arn = str(principal.scope("user_arn"))
-        return user.actions(principal, user.reading_sessions(principal, arn), current)
+        return user.controls(principal, user.reading_sessions(principal, arn), current)
     sessions = role.reading_sessions(principal, str(principal.scope("role_arn")))
-    return [action(principal, sessions, current) for action in role.TABLE]
-
-
-def _check(action: PrincipalAction, current: PrincipalState) -> Check:
-    """Checks that an action has nothing left to do."""
-    _, sentence = action.intent()
-    fatal = action.name in FATAL
-    if not action.enabled:
-        return Check(action.name, True, sentence, fatal=fatal)
-    if action.item in current.read_errors:
-        return Check(action.name, False, f"{action.name}: {sentence}", fatal=fatal, read=False)
-    if not action.pending_change():
-        return Check(action.name, True, sentence, fatal=fatal)
-    return Check(action.name, False, f"{action.name}: not {sentence}", fatal=fatal)
+    return [control(principal, sessions, current) for control in role.CONTROLS]
 
 
 def _hand_over_check(principal: PrincipalContext) -> list[Check]:

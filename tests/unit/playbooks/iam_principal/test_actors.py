@@ -12,7 +12,7 @@ from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 from tests.support.repository import ROOT
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
@@ -181,7 +181,7 @@ def test_the_calls_are_those_that_the_event_rule_hears(iam: IamLab) -> None:
 
 
 def test_every_check_has_its_calls(iam: IamLab) -> None:
-    actions: list[type[PrincipalAction]] = [DenyAll, *user.TABLE]
+    actions: list[type[PrincipalControl]] = [*user.CONTROLS]
     names = {action.name for action in actions if not action.name.startswith("tag_")}
     assert names | {"revoke_sessions", "held_sessions"} == set(actors.CALLS)
     assert set(verify.FATAL) <= set(actors.CALLS)

@@ -1,0 +1,214 @@
+"""Controls: each is one reversible setting of one resource, declared once.
+
+A control says how its values are read, which value containment wants of each, and how one is
+written. What plan, contain, verify and restore do follows from that here; so do the calls that undo
+it, the policies of roles and sessions, and the runbook's commands (docs/decisions/0035).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+from guardduty_response.containment.action import Action, ContextType, StateType
+from guardduty_response.containment.contract import NOTHING, Check
+from guardduty_response.containment.target_context import AwsClient, Json, Sessions, allow
+
+# What names a value (an access key's ID, a tag's key) -> the value. None: there is no such thing.
+Values = Mapping[str, Any]
+
+
+class Grant(NamedTuple):
+    """Allows IAM actions on resources, in a role's policy and in the sessions of the role.
+
+    ``on``: the resource as the policies in playbooks/ write it, with their placeholders.
+    ``condition``: of the role's policy alone; a session of the role cannot do more than the role.
+    """
+
+    actions: tuple[str, ...]
+    on: str
+    condition: Mapping[str, Any] = NOTHING
+
+
+class Control(Action[ContextType, StateType]):
+    """One setting of a target, which may have many values.
+
+    ``title``: names a value for people, with ``{name}``; ``placeholder`` stands for the name in
+    commands where no value is known. ``critical``: without it the resource is
+    not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
+    can undo it. ``reads``, ``contains``, ``restores``: what its calls need. ``label``: False for a
+    setting that contains nothing, and is not verified. ``later_stays``: why what came after the first
+    containment is not restored (empty: it is), and ``later_value`` what a person would give it.
+    """
+
+    critical: ClassVar[bool] = False
+    label: ClassVar[bool] = False
+    service: ClassVar[str] = "iam"
+    title = placeholder = later_stays = ""
+    later_value: Any = None
+    undone_by: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[Grant, ...]] = ()
+    contains: ClassVar[tuple[Grant, ...]] = ()
+    restores: ClassVar[tuple[Grant, ...]] = ()
+
+    # -- what each control declares ----------------------------------------------------------------
+
+    def read(self) -> Any:
+        """Returns the setting as it is, in the form that the state before is stored in."""
+        raise NotImplementedError
+
+    def wanted(self, name: str, value: Any) -> Any:
+        """Returns the value that containment gives to what has ``value``. Pure."""
+        raise NotImplementedError
+
+    def write(self, name: str, value: Any) -> Json:
+        """Gives ``value`` to the one that ``name`` names, to contain it or to restore it."""
+        raise NotImplementedError
+
+    def command(self, name: str, value: Any) -> str:
+        """Returns the AWS CLI's command, without ``aws``, that does what ``write`` does."""
+        raise NotImplementedError
+
+    def contained_text(self, pending: Values) -> str:
+        """Says what containment makes of these values, as a participle ("made inactive")."""
+        raise NotImplementedError
+
+    # -- where a control is special ----------------------------------------------------------------
+
+    def values(self, stored: Any) -> Values:
+        """Returns the values of what ``read`` returned or the state before holds."""
+        return dict(stored or {})
+
+    def to_restore(self) -> Values:
+        """Returns the values that restore gives back."""
+        return self.recorded or {}
+
+    def as_before(self, name: str, before: Any, now: Any) -> bool:
+        """Tells whether a value needs no restoring."""
+        return bool(now == before)
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        """Tells whether ``now`` is what containment makes of ``before``."""
+        return bool(now == self.wanted(name, before))
+
+    def retained(self, name: str, before: Any, now: Any) -> str:
+        """Says why containment's value stays by design, or ''."""
+        return ""
+
+    def irreversible(self, name: str, before: Any, now: Any) -> str:
+        """Says why a person has to restore it, or ''."""
+        return ""
+
+    def state_text(self, name: str, value: Any) -> str:
+        """Says what a value is."""
+        thing = self.named(name)
+        return f"{thing} no longer exists" if value is None else f"{thing} is {value}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        """Says that a value is restored."""
+        return f"{self.named(name)} {before} again"
+
+    # -- shared by all -----------------------------------------------------------------------------
+
+    def by_hand(self, name: str, value: Any) -> str:
+        """Returns the whole command that a person runs instead of ``write``."""
+        region = "" if self.service == "iam" else f" --region {self.target_context.target.region}"
+        return f"aws {self.command(name, value)}{region}"
+
+    def manual_text(self) -> str:
+        values = self.pending or {self.placeholder: self.wanted(self.placeholder, None)}
+        commands = (self.by_hand(name, value) for name, value in values.items())
+        return f"By hand: {'; '.join(commands)}"
+
+    def named(self, name: str) -> str:
+        return self.title.format(name=name)
+
+    @property
+    def client(self) -> AwsClient:
+        return self.sessions.client(self.service)
+
+    @property
+    def arn(self) -> str:
+        """The resource that ``write`` changes."""
+        return self.target_context.target.arn
+
+    @property
+    def recorded(self) -> Values | None:
+        """The values before containment, with those that came later; None: not recorded."""
+        before = self.target_context.stored.get("before") or {}
+        if self.item not in before:
+            return None
+        prefix = f"{self.item}/"
+        later = {key.removeprefix(prefix): before[key] for key in before if key.startswith(prefix)}
+        return {**later, **self.values(before[self.item])}
+
+    @property
+    def pending(self) -> Values:
+        """The values that containment has to write, by name."""
+        wanted = {
+            name: (value, self.wanted(name, value))
+            for name, value in sorted(self.values(self.current).items())
+        }
+        return {name: new for name, (value, new) in wanted.items() if new != value}
+
+    def pending_change(self) -> str:
+        return self.contained_text(self.pending) if self.pending else ""
+
+    def change(self) -> list[Json]:
+        """Writes every value, also when one fails. Raises the first error then."""
+        return write_all(partial(self.write, name, value) for name, value in self.pending.items())
+
+    def record_before(self) -> None:
+        """Records the values before containment; those that came later each by itself."""
+        recorded = self.recorded
+        self.target_context.record_before_state(self.item, self.current)
+        if recorded is not None and not self.later_stays:
+            for name, value in self.values(self.current).items():
+                if name not in recorded:
+                    self.target_context.record_before_state(f"{self.item}/{name}", value)
+
+    def check(self) -> Check:
+        """Returns whether the setting, as it was read, is as containment wants it."""
+        _, text = self.intent()
+        if not self.enabled:
+            return Check(self.name, True, text, fatal=self.critical)
+        if self.item in self.state.read_errors:
+            return Check(self.name, False, f"{self.name}: {text}", fatal=self.critical, read=False)
+        if self.critical and not self.values(self.current):
+            text = f"{self.name}: nothing was found to verify it by"
+            return Check(self.name, False, text, fatal=True, read=False)
+        if not self.pending_change():
+            return Check(self.name, True, text, fatal=self.critical)
+        return Check(self.name, False, f"{self.name}: not {text}", fatal=self.critical)
+
+    def restoring(self) -> Control[ContextType, StateType]:
+        """Returns the control with a session that may restore this resource and nothing else."""
+        statement = allow(actions_of(self.restores), self.arn)
+        control = copy(self)
+        control.sessions = Sessions(self.target_context, [statement], {})
+        return control
+
+    def restore_value(self, name: str, before: Any) -> list[Json]:
+        """Gives a value back, in a session of its own."""
+        return [self.restoring().write(name, before)]
+
+
+def actions_of(grants: Iterable[Grant]) -> tuple[str, ...]:
+    """Returns the IAM actions of grants, each once."""
+    return tuple(dict.fromkeys(action for grant in grants for action in grant.actions))
+
+
+def write_all(calls: Iterable[Callable[[], Json]]) -> list[Json]:
+    """Returns the answers of all calls. All are made; then the first error is raised."""
+    answers: list[Json] = []
+    failed: Exception | None = None
+    for call in calls:
+        try:
+            answers.append(call())
+        except Exception as error:
+            failed = failed or error
+    if failed:
+        raise failed
+    return answers
