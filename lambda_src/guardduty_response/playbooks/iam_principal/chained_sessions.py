@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Values
+from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -45,6 +45,7 @@ from guardduty_response.playbooks.iam_principal.session_search import (
     lookup_command,
     own_lookups,
 )
+from guardduty_response.playbooks.iam_principal.user_action import ROLES
 
 __all__ = ["NAME", "checks", "denied_roles", "deny", "events"]
 
@@ -205,6 +206,8 @@ class ChainedDenial(RolePolicies):
     """The policy on another role that denies sessions which the principal held there."""
 
     name = NAME
+    reads = (Grant(("iam:GetRolePolicy",), ROLES),)
+    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
 
     def __init__(self, principal: PrincipalContext, item: str) -> None:
         before: DeniedSessionsBefore = principal.before_state(item)

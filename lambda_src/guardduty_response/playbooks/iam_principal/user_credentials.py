@@ -269,7 +269,8 @@ class Mfa(UserControl):
         named = f"--user-name {self.user} --serial-number {name}"
         if value is None:
             return f"iam deactivate-mfa-device {named}"
-        return f"iam enable-mfa-device {named} (two codes of it are needed)"
+        codes = "--authentication-code1 CODE --authentication-code2 NEXT_CODE"
+        return f"iam enable-mfa-device {named} {codes}"
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
         return now is not None

@@ -1,0 +1,1 @@
+"""Makes policies, documents and lists from the controls: see lambda_src/generate.py."""

@@ -1,0 +1,133 @@
+"""Makes docs/permissions.md: every permission of a member role, with what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from generator.policies import grants_of, resources_of
+from guardduty_response.containment.control import Control
+from guardduty_response.containment.declared import (
+    CONTAINS,
+    READS,
+    RESTORES,
+    Example,
+    MemberRole,
+)
+
+_TEXT = """# Permissions of the member roles
+
+Written from the controls and from `permissions` of each playbook's package by `make zips`; a test
+compares them. Change those, not this page.
+
+Each playbook has a role for each job in every member account
+([who may assume them](../SECURITY.md#how-roles-trust-each-other)). What a role may do there is what
+its controls need, and what belongs to no control; each session of it is narrowed further, to the
+resources of its incident
+([0002](decisions/0002-session-policies-of-discovered-arns.md)).
+
+Resources are without `arn:${{partition}}:`. `${{account_id}}` is the member account,
+`${{security_account_id}}` the one in which the response runs, `${{name_prefix}}` the deployment's
+prefix, and `${{own_role_arns}}` the response's own roles. A statement with a switch is there only if
+[modules/member-roles](../modules/member-roles/main.tf) has that switch on.
+{sections}"""
+_HEAD = (
+    "| for | actions | resource | condition | why |",
+    "|---|---|---|---|---|",
+)
+_WHY = {
+    READS: "reads it, to plan, to verify and to compare",
+    CONTAINS: "contains: {done}",
+    RESTORES: "gives back what containment changed",
+}
+_PARTITION = "arn:${partition}:"
+
+
+class Declared(NamedTuple):
+    """Describes what one playbook declares."""
+
+    name: str
+    controls: tuple[type[Control[Any, Any]], ...]
+    roles: tuple[MemberRole, ...]
+    examples: tuple[Example, ...]
+
+    def done(self, control: type[Control[Any, Any]]) -> str:
+        """Says what is true of a control's setting once it is contained."""
+        shown = next(found for found in self.examples if found.control.name == control.name)
+        return shown.control.done_text or shown.text
+
+
+def document(playbooks: Iterable[Declared]) -> str:
+    """Returns the page."""
+    lines = [line for playbook in playbooks for line in _section(playbook)]
+    return _TEXT.format(sections="\n".join(["", *lines])) + "\n"
+
+
+def _section(playbook: Declared) -> Iterator[str]:
+    yield f"## {playbook.name}"
+    for role in playbook.roles:
+        policy = f"../playbooks/{playbook.name}/{role.kind}-policy.json"
+        yield ""
+        yield f"### {playbook.name}: {role.kind}"
+        yield ""
+        yield f"The policy is [{role.kind}-policy.json]({policy})."
+        yield ""
+        yield from _HEAD
+        yield from _of_controls(playbook, role)
+        yield from _of_permissions(role)
+
+
+def _of_controls(playbook: Declared, role: MemberRole) -> Iterator[str]:
+    for control in playbook.controls:
+        for purpose in role.uses:
+            why = _WHY[purpose].format(done=playbook.done(control))
+            for grant in grants_of(control, purpose):
+                on = resources_of(grant.on)
+                yield _row(f"`{control.name}`", grant.actions, on, grant.condition, why)
+
+
+def _of_permissions(role: MemberRole) -> Iterator[str]:
+    for permission in role.permissions:
+        why = permission.why
+        if permission.switch:
+            why += f" (switch `{permission.switch}`)"
+        yield _row(
+            "**denied**" if permission.denies else "no control",
+            permission.actions,
+            resources_of(permission.on),
+            permission.condition,
+            why,
+        )
+
+
+def _row(
+    what: str,
+    actions: Iterable[str],
+    resources: Iterable[str],
+    condition: Mapping[str, Any],
+    why: str,
+) -> str:
+    cells = (
+        what,
+        _codes(sorted(actions)),
+        _codes(resource.removeprefix(_PARTITION) for resource in resources),
+        _conditions(condition),
+        why,
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _conditions(condition: Mapping[str, Any]) -> str:
+    return "<br>".join(
+        f"{operator} `{key}` `{_value(value)}`"
+        for operator, keys in condition.items()
+        for key, value in keys.items()
+    )
+
+
+def _value(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _codes(texts: Iterable[str]) -> str:
+    return "<br>".join(f"`{text}`" for text in texts)

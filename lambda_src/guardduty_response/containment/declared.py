@@ -1,0 +1,65 @@
+"""Declares what a playbook says of itself for documents and policies: lambda_src/generate.py reads
+it, no function does, and so it is in no zip.
+
+``playbooks/<name>/permissions`` has CONTROLS, the classes of every control, and ROLES, a
+``MemberRole`` for each policy that is generated. ``playbooks/<name>/examples.py`` has
+``examples(context)``, which returns an ``Example`` for each control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from guardduty_response.containment.contract import NOTHING
+from guardduty_response.containment.control import Control
+
+# What a role does with controls: these are the names of their grants.
+READS, CONTAINS, RESTORES = "reads", "contains", "restores"
+
+
+class Permission(NamedTuple):
+    """Allows or denies what belongs to no control.
+
+    ``why``: a sentence without its subject, the role ("finds whose key it is"). ``on``: the
+    resource, or several of them, as in a Grant. ``sid``: names a statement of its own; without it,
+    the actions join what the controls need for reading. ``switch``: the switch of
+    modules/member-roles that adds the statement; empty: always there.
+    """
+
+    why: str
+    actions: tuple[str, ...]
+    on: str | tuple[str, ...] = "*"
+    condition: Mapping[str, Any] = NOTHING
+    sid: str = ""
+    switch: str = ""
+    denies: bool = False
+
+
+class MemberRole(NamedTuple):
+    """Describes one role of a playbook in a member account.
+
+    ``kind``: the policy's file is ``<kind>-policy.json``. ``uses``: which grants of the controls it
+    has.
+    """
+
+    kind: str
+    uses: tuple[str, ...]
+    permissions: tuple[Permission, ...]
+
+
+class Example(NamedTuple):
+    """Shows a control with placeholders for names, for the runbook.
+
+    ``control`` knows the setting before containment (``state.settings``). ``after``: the setting as
+    ``read`` returns it once it is contained, where a command depends on it. ``option``: the option
+    that switches it, where the control names none. ``contained``: what containment gives each value
+    where that is not what the control has pending, and ``text`` says it.
+    """
+
+    resource: str
+    control: Control[Any, Any]
+    after: Any = None
+    option: str = ""
+    contained: Mapping[str, Any] = NOTHING
+    text: str = ""

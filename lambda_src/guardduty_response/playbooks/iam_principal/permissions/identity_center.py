@@ -1,0 +1,75 @@
+"""Says what containing a person of IAM Identity Center, and taking it back, may do in the account
+from which Identity Center is managed.
+"""
+
+from __future__ import annotations
+
+from guardduty_response.containment.declared import MemberRole, Permission
+
+_SETS = ("arn:${partition}:sso:::instance/*", "arn:${partition}:sso:::permissionSet/*")
+_SETS_AND_ACCOUNTS = ("arn:${partition}:sso:::account/*", *_SETS)
+
+IDENTITY_CENTER_RESPONDER = MemberRole(
+    "identity-center-responder",
+    (),
+    (
+        Permission(
+            "finds the person by the name of the session, and the person's groups",
+            ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember"),
+            (
+                "arn:${partition}:identitystore::*:identitystore/*",
+                "arn:${partition}:identitystore:::group/*",
+                "arn:${partition}:identitystore:::membership/*",
+                "arn:${partition}:identitystore:::user/*",
+            ),
+            sid="WhoSignedIn",
+        ),
+        Permission(
+            "finds every permission set that the person holds, and how far it is provisioned",
+            (
+                "sso:DescribePermissionSet",
+                "sso:DescribePermissionSetProvisioningStatus",
+                "sso:GetInlinePolicyForPermissionSet",
+                "sso:ListAccountAssignments",
+                "sso:ListAccountAssignmentsForPrincipal",
+                "sso:ListAccountsForProvisionedPermissionSet",
+                "sso:ListPermissionSetsProvisionedToAccount",
+            ),
+            _SETS_AND_ACCOUNTS,
+            sid="LookAtPermissionSets",
+        ),
+        Permission(
+            "adds the statement that denies the person everything, and provisions it",
+            ("sso:ProvisionPermissionSet", "sso:PutInlinePolicyToPermissionSet"),
+            _SETS_AND_ACCOUNTS,
+            sid="DenyInPermissionSets",
+        ),
+        Permission("finds who undid it", ("cloudtrail:LookupEvents",), sid="WhoUndidIt"),
+    ),
+)
+
+IDENTITY_CENTER_RESTORER = MemberRole(
+    "identity-center-restorer",
+    (),
+    (
+        Permission(
+            "compares the permission set with how containment left it",
+            (
+                "sso:GetInlinePolicyForPermissionSet",
+                "sso:ListAccountsForProvisionedPermissionSet",
+            ),
+            _SETS,
+            sid="LookAtPermissionSets",
+        ),
+        Permission(
+            "takes the incident's statement out, and provisions the permission set",
+            (
+                "sso:DeleteInlinePolicyFromPermissionSet",
+                "sso:ProvisionPermissionSet",
+                "sso:PutInlinePolicyToPermissionSet",
+            ),
+            _SETS_AND_ACCOUNTS,
+            sid="LetPeople",
+        ),
+    ),
+)
