@@ -58,11 +58,12 @@ $(V6): requirements/provider-v6.txt $(STAMP)
 demo: $(STAMP) ## watch an instance and a stolen key being contained on a local AWS, in under three minutes
 	@$(PY) -m sandbox demo
 
-lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sources
+lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sources, files as the controls give them
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	terraform fmt -check -recursive .
+	$(PY) lambda_src/generate.py --check
 	$(PY) lambda_src/build.py --check
 	$(PY) lambda_src/trim_models.py --check
 
@@ -105,7 +106,8 @@ bench: $(STAMP) $(C7N_STAMP) ## the measured table of benchmarks/README.md, Clou
 	$(PY) -m pytest -q tests/benchmarks -m "proof or not proof"
 	$(PY) -m benchmarks
 
-zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
+zips: $(STAMP) ## rebuild lambda_src/dist, and what follows from the controls, after changing the sources
+	$(PY) lambda_src/generate.py
 	$(PY) lambda_src/trim_models.py
 	$(PY) lambda_src/build.py
 

@@ -18,15 +18,16 @@ import yaml
 from generator import permissions, policies, runbook, stand_in, undoing
 from guardduty_response.containment.declared import Example
 
-ROOT = Path(__file__).resolve().parent.parent
+SOURCE = Path(__file__).resolve().parent
+ROOT = SOURCE.parent
 PLAYBOOKS = "guardduty_response.playbooks"
 DOCUMENT = "docs/permissions.md"
 
 
 def ported() -> list[str]:
     """Returns the playbooks that declare permissions, sorted."""
-    package = ROOT / "lambda_src" / PLAYBOOKS.replace(".", "/")
-    return sorted({path.parent.name for path in package.glob("*/permissions*")})
+    package = SOURCE / PLAYBOOKS.replace(".", "/")
+    return sorted(path.parent.parent.name for path in package.glob("*/permissions/__init__.py"))
 
 
 def declared(name: str) -> permissions.Declared:
@@ -61,9 +62,9 @@ def _of_playbook(playbook: permissions.Declared) -> Iterator[tuple[str, str]]:
         statements = policies.statements(playbook.controls, role)
         yield f"{folder}/{role.kind}-policy.json", policies.template(statements)
     yield f"{folder}/undoing-calls.json", undoing.undoing_calls(playbook.controls)
-    text = (ROOT / folder / "runbook.md").read_text()
-    shown = runbook.with_table(text, playbook.examples, options(playbook.name))
-    yield f"{folder}/runbook.md", shown
+    page = f"{folder}/runbook.md"
+    text = (ROOT / page).read_text()
+    yield page, runbook.with_table(page, text, playbook.examples, options(playbook.name))
 
 
 def main(arguments: list[str] | None = None) -> int:

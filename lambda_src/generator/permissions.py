@@ -52,9 +52,16 @@ class Declared(NamedTuple):
     examples: tuple[Example, ...]
 
     def done(self, control: type[Control[Any, Any]]) -> str:
-        """Says what is true of a control's setting once it is contained."""
-        shown = next(found for found in self.examples if found.control.name == control.name)
-        return shown.control.done_text or shown.text
+        """Says what is true of a control's setting once it is contained. Raises ValueError when
+        the control has no example.
+        """
+        for shown in self.examples:
+            if shown.control.name == control.name:
+                return shown.control.done_text or shown.text
+        raise ValueError(
+            f"the control {control.name} of {self.name} has no example: add it to"
+            f" playbooks/{self.name}/examples.py"
+        )
 
 
 def document(playbooks: Iterable[Declared]) -> str:
@@ -70,7 +77,7 @@ def _section(playbook: Declared) -> Iterator[str]:
         yield ""
         yield f"### {playbook.name}: {role.kind}"
         yield ""
-        yield f"The policy is [{role.kind}-policy.json]({policy})."
+        yield f"The IAM policy is [{role.kind}-policy.json]({policy})."
         yield ""
         yield from _HEAD
         yield from _of_controls(playbook, role)

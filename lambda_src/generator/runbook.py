@@ -20,14 +20,14 @@ _HEAD = (
 Options = Mapping[str, Mapping[str, Any]]
 
 
-def with_table(text: str, examples: Iterable[Example], options: Options) -> str:
-    """Returns a runbook's text with the table between its markers. Raises ValueError without
-    them.
+def with_table(page: str, text: str, examples: Iterable[Example], options: Options) -> str:
+    """Returns a runbook's text with the table between its markers. Raises ValueError, which names
+    the page, without them.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the runbook has no place for the table: {BEGIN} and {END}")
+        raise ValueError(f"{page} has no place for the table of controls: add {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{_NOTICE}\n\n{table(examples, options)}\n{END}{after}"
 
 

@@ -164,7 +164,8 @@ SEEDED = {
         "iam_principal/responder",
         ('"iam:PermissionsBoundary"', '"iam:PolicyARN"'),
         {
-            "DenyAllAsBoundary: iam:PutUserPermissionsBoundary has no condition key iam:PolicyARN",
+            "ContainUsersByPermissionsBoundary: iam:PutUserPermissionsBoundary has no condition key"
+            " iam:PolicyARN",
         },
     ),
     "a tag of a request that tags nothing": (
