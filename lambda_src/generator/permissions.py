@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from generator.policies import grants_of, resources_of
 from guardduty_response.containment.control import Control
 from guardduty_response.containment.declared import (
     CONTAINS,
+    FINDS,
     READS,
     RESTORES,
     Example,
     MemberRole,
+    grants_of,
+    resources_of,
 )
 
 _TEXT = """# Permissions of the member roles
@@ -37,6 +39,7 @@ _HEAD = (
 )
 _WHY = {
     READS: "reads it, to plan, to verify and to compare",
+    FINDS: "finds what it is about, where nothing is recorded yet",
     CONTAINS: "contains: {done}",
     RESTORES: "gives back what containment changed",
 }
@@ -90,21 +93,24 @@ def _of_controls(playbook: Declared, role: MemberRole) -> Iterator[str]:
             why = _WHY[purpose].format(done=playbook.done(control))
             for grant in grants_of(control, purpose):
                 on = resources_of(grant.on)
-                yield _row(f"`{control.name}`", grant.actions, on, grant.condition, why)
+                reason = why + switch_text(grant.option)
+                yield _row(f"`{control.name}`", grant.actions, on, grant.condition, reason)
 
 
 def _of_permissions(role: MemberRole) -> Iterator[str]:
     for permission in role.permissions:
-        why = permission.why
-        if permission.switch:
-            why += f" (switch `{permission.switch}`)"
         yield _row(
             "**denied**" if permission.denies else "no control",
             permission.actions,
             resources_of(permission.on),
             permission.condition,
-            why,
+            permission.why + switch_text(permission.switch),
         )
+
+
+def switch_text(switch: str) -> str:
+    """Says which switch adds a permission; empty: none does."""
+    return f" (switch `{switch}`)" if switch else ""
 
 
 def _row(

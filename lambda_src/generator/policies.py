@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 from generator.layout import render
 from guardduty_response.containment.control import Control, Grant
-from guardduty_response.containment.declared import READS, MemberRole, Permission
+from guardduty_response.containment.declared import (
+    FINDS,
+    READS,
+    MemberRole,
+    Permission,
+    grants_of,
+    resources_of,
+)
 
 # The purpose's word in a statement's Sid
 _WORDS = {"reads": "Read", "contains": "Contain", "restores": "Restore"}
@@ -41,21 +48,11 @@ class Statement(NamedTuple):
 
 
 class _Right(NamedTuple):
-    """Names a purpose, and a condition as JSON, of an action on a resource."""
+    """Names a purpose, a condition as JSON, and a switch, of an action on a resource."""
 
     purpose: str
     condition: str
-
-
-def resources_of(on: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the resources of a grant, or of a permission."""
-    return (on,) if isinstance(on, str) else tuple(on)
-
-
-def grants_of(control: type[Control[Any, Any]], purpose: str) -> tuple[Grant, ...]:
-    """Returns what a control needs for a purpose, by its name (reads, contains, restores)."""
-    grants: tuple[Grant, ...] = getattr(control, purpose)
-    return grants
+    switch: str
 
 
 def statements(controls: Iterable[type[Control[Any, Any]]], role: MemberRole) -> list[Statement]:
@@ -63,7 +60,7 @@ def statements(controls: Iterable[type[Control[Any, Any]]], role: MemberRole) ->
     controls = list(controls)
     own = [permission for permission in role.permissions if permission.sid]
     shared = [
-        (purpose, grant)
+        (READS if purpose == FINDS else purpose, grant)
         for purpose in role.uses
         for control in controls
         for grant in grants_of(control, purpose)
@@ -123,14 +120,16 @@ def _merged(grants: Iterable[tuple[str, Grant]]) -> Iterator[Statement]:
     condition. What one purpose allows already, a later one does not allow again.
     """
     rights: dict[_Right, dict[str, set[str]]] = {}
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for purpose, grant in grants:
         condition = json.dumps(dict(grant.condition))
         for action in grant.actions:
             for resource in resources_of(grant.on):
-                if (action, resource, condition) not in seen:
-                    seen.add((action, resource, condition))
-                    by_action = rights.setdefault(_Right(purpose, condition), {})
+                allowed = (action, resource, condition, grant.option)
+                if allowed not in seen:
+                    seen.add(allowed)
+                    right = _Right(purpose, condition, grant.option)
+                    by_action = rights.setdefault(right, {})
                     by_action.setdefault(action, set()).add(resource)
     sids: set[str] = set()
     for right, by_action in rights.items():
@@ -141,7 +140,8 @@ def _merged(grants: Iterable[tuple[str, Grant]]) -> Iterator[Statement]:
         for resources, actions in by_resources.items():
             sid = _unused(_sid(right.purpose, resources, condition), sids)
             sids.add(sid)
-            yield Statement(sid, _ALLOW, tuple(sorted(actions)), resources, condition)
+            names = tuple(sorted(actions))
+            yield Statement(sid, _ALLOW, names, resources, condition, right.switch)
 
 
 def _sid(purpose: str, resources: Iterable[str], condition: Mapping[str, Any]) -> str:

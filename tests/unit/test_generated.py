@@ -20,6 +20,7 @@ from guardduty_response.containment import session_policy
 from guardduty_response.containment.control import Control, Grant
 from guardduty_response.containment.declared import (
     CONTAINS,
+    FINDS,
     READS,
     RESTORES,
     Example,
@@ -239,6 +240,28 @@ def test_a_switched_statement_is_there_with_its_switch(denies: bool, tmp_path: P
     last = ["Never"] if denies else []
     switched, always = (["Read", "TagGroups"], ["Read"]) if denies else (["TagGroups", "Read"], ["Read"])
     assert sids == [switched + last, always + last]
+
+
+def test_a_grant_with_an_option_has_a_switched_statement() -> None:
+    class Untrack(KeepVolumes):
+        contains = (Grant(("ec2:AuthorizeSecurityGroupEgress",), OWN, TAGGED, "untrack"),)
+
+    role = MemberRole("responder", (CONTAINS,), ())
+    found = policies.statements([KeepVolumes, Untrack], role)
+    assert [(statement.actions, statement.switch) for statement in found[2:]] == [
+        (("ec2:RevokeSecurityGroupEgress",), ""),
+        (("ec2:AuthorizeSecurityGroupEgress",), "untrack"),
+    ]
+
+
+def test_what_finds_a_setting_is_read_with_it() -> None:
+    class Found(Stop):
+        finds = (Grant(("ec2:DescribeTags",), "*"),)
+
+    [statement] = _of(MemberRole("monitor", (READS, FINDS), ()), Found)
+    assert statement["Action"] == ["ec2:DescribeInstances", "ec2:DescribeTags"]
+    [statement] = _of(MemberRole("restorer", (READS,), ()), Found)
+    assert statement["Action"] == "ec2:DescribeInstances"
 
 
 def test_a_policy_of_switched_statements_alone_is_refused() -> None:

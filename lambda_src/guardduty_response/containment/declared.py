@@ -8,14 +8,22 @@ it, no function does, and so it is in no zip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from guardduty_response.containment.contract import NOTHING
-from guardduty_response.containment.control import Control
+from guardduty_response.containment.control import Control, Grant, actions_of
+from guardduty_response.containment.role_policy_control import ROLES
 
 # What a role does with controls: these are the names of their grants.
-READS, CONTAINS, RESTORES = "reads", "contains", "restores"
+READS, FINDS, CONTAINS, RESTORES = "reads", "finds", "contains", "restores"
+
+# The response's own roles, and those that IAM lets nobody of the account change.
+PROTECTED_ROLES = (
+    "${own_role_arns}",
+    "arn:${partition}:iam::${account_id}:role/aws-reserved/*",
+    "arn:${partition}:iam::${account_id}:role/aws-service-role/*",
+)
 
 
 class Permission(NamedTuple):
@@ -63,3 +71,38 @@ class Example(NamedTuple):
     option: str = ""
     contained: Mapping[str, Any] = NOTHING
     text: str = ""
+
+
+def resources_of(on: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the resources of a grant, or of a permission."""
+    return (on,) if isinstance(on, str) else tuple(on)
+
+
+def grants_of(control: type[Control[Any, Any]], purpose: str) -> tuple[Grant, ...]:
+    """Returns what a control needs for a purpose (READS, FINDS, CONTAINS, RESTORES)."""
+    grants: tuple[Grant, ...] = getattr(control, purpose)
+    return grants
+
+
+def changing_roles(
+    controls: Iterable[type[Control[Any, Any]]], purpose: str
+) -> tuple[str, ...]:
+    """Returns the actions by which controls change roles for a purpose."""
+    return actions_of(
+        grant
+        for control in controls
+        for grant in grants_of(control, purpose)
+        if ROLES in resources_of(grant.on)
+    )
+
+
+def never_its_own(actions: Iterable[str]) -> Permission:
+    """Denies what the role may do to other roles."""
+    return Permission(
+        "never changes the response's own roles, AWS's own or those of Identity Center: who"
+        " controls a function cannot widen what it may do",
+        tuple(actions),
+        PROTECTED_ROLES,
+        sid="NeverTheResponseItself",
+        denies=True,
+    )

@@ -15,7 +15,7 @@ from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.role_policies import role_policy
-from guardduty_response.containment.role_policy_control import RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
@@ -50,7 +50,6 @@ from guardduty_response.playbooks.iam_principal.session_search import (
     lookup_command,
     own_lookups,
 )
-from guardduty_response.playbooks.iam_principal.user_action import ROLES
 
 __all__ = ["NAME", "checks", "denied_roles", "deny", "events"]
 

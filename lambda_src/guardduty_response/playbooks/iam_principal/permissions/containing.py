@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from guardduty_response.containment.control import Grant, actions_of
 from guardduty_response.containment.declared import (
     CONTAINS,
+    FINDS,
     READS,
     RESTORES,
     MemberRole,
     Permission,
-)
-from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
-from guardduty_response.playbooks.iam_principal.permissions.patterns import (
-    IDENTITIES,
-    ROLES,
+    changing_roles,
     never_its_own,
 )
+from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
+from guardduty_response.playbooks.iam_principal.permissions.patterns import IDENTITIES, ROLES
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 CONTROLS: tuple[type[PrincipalControl], ...] = (
@@ -27,15 +23,9 @@ CONTROLS: tuple[type[PrincipalControl], ...] = (
 )
 WHOSE_KEY = "finds whose key it is, by the key that a finding names"
 
-
-def _on_roles(grants: Iterable[Grant]) -> tuple[str, ...]:
-    """Returns the actions of grants that change roles."""
-    return actions_of(grant for grant in grants if grant.on == ROLES)
-
-
 RESPONDER = MemberRole(
     "responder",
-    (READS, CONTAINS),
+    (READS, FINDS, CONTAINS),
     (
         Permission(WHOSE_KEY, ("iam:GetAccessKeyLastUsed", "sts:GetAccessKeyInfo")),
         Permission(
@@ -52,13 +42,13 @@ RESPONDER = MemberRole(
             ("iam:ListInstanceProfilesForRole",),
             ROLES,
         ),
-        never_its_own(_on_roles(grant for control in CONTROLS for grant in control.contains)),
+        never_its_own(changing_roles(CONTROLS, CONTAINS)),
     ),
 )
 
 MONITOR = MemberRole(
     "monitor",
-    (READS,),
+    (READS, FINDS),
     (
         Permission(
             "finds whose a key is by now, where its user is gone or has another name",
@@ -132,7 +122,7 @@ RESTORER = MemberRole(
         ),
         never_its_own(
             (
-                *_on_roles(grant for control in CONTROLS for grant in control.restores),
+                *changing_roles(CONTROLS, RESTORES),
                 *(action for action in _GRANTS_BACK.actions if "Role" in action),
             )
         ),

@@ -4,11 +4,10 @@ itself.
 
 from __future__ import annotations
 
-from guardduty_response.containment.declared import MemberRole, Permission
+from guardduty_response.containment.declared import PROTECTED_ROLES, MemberRole, Permission
 from guardduty_response.playbooks.iam_principal.deny_all import POLICY
 from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     IDENTITIES,
-    PROTECTED_ROLES,
     ROLES,
     USERS,
 )
