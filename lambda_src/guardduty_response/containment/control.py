@@ -137,7 +137,7 @@ class Control(Action[ContextType, StateType]):
     @property
     def recorded(self) -> Values | None:
         """The values before containment, with those that came later; None: not recorded."""
-        before = self.target_context.stored.get("before") or {}
+        before = self.target_context.before_states
         if self.item not in before:
             return None
         prefix = f"{self.item}/"
@@ -163,11 +163,13 @@ class Control(Action[ContextType, StateType]):
     def record_before(self) -> None:
         """Records the values before containment; those that came later each by itself."""
         recorded = self.recorded
-        self.target_context.record_before_state(self.item, self.current)
-        if recorded is not None and not self.later_stays:
-            for name, value in self.values(self.current).items():
-                if name not in recorded:
-                    self.target_context.record_before_state(f"{self.item}/{name}", value)
+        if recorded is None:
+            self.target_context.record_before_state(self.item, self.current)
+        elif not self.later_stays:
+            later = self.values(self.current).keys() - recorded.keys()
+            states = {f"{self.item}/{name}": self.values(self.current)[name] for name in later}
+            if states:
+                self.target_context.record_before_states(states)
 
     def check(self) -> Check:
         """Returns whether the setting, as it was read, is as containment wants it."""

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.planned_state import fresh_state
 from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
@@ -133,14 +134,17 @@ class DenyAll(UserControl):
         return f"{boundary} {before} again" if before else f"{boundary} taken away"
 
     def deny_first(self) -> tuple[DenyAllState, AwsAnswer | Exception]:
-        """Denies before anything is read: the plan has read the state before, which is recorded
+        """Denies before anything is read: what the plan has read of all controls is recorded
         while AssumeRole is still under way.
 
         Returns the state before and IAM's answer, for ``log_outcome``. Raises the error of the
         record alone.
         """
-        before: DenyAllState = self.target_context.scope("deny_all") or self._read_or_guess()
-        self.target_context.record_before_state(self.item, before)
+        states = fresh_state(self.target_context)
+        if self.item not in states:
+            states = {self.item: self._read_or_guess()}
+        self.target_context.record_before_states(states)
+        before: DenyAllState = states[self.item]
         try:
             return before, self._attach(before)
         except Exception as error:
