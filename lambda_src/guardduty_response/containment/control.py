@@ -38,7 +38,7 @@ class Control(Action[ContextType, StateType]):
     ``title``: names a value for people, with ``{name}``; ``placeholder`` stands for the name in
     commands where no value is known. ``critical``: without it the resource is
     not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
-    can undo it. ``reads``, ``contains``, ``restores``: what its calls need. ``label``: False for a
+    can undo it. ``reads``, ``contains``, ``restores``: what its calls need. ``label``: True for a
     setting that contains nothing, and is not verified. ``later_stays``: why what came after the first
     containment is not restored (empty: it is), and ``later_value`` what a person would give it.
     """
