@@ -39,8 +39,9 @@ class Control(Action[ContextType, StateType]):
     commands where no value is known. ``critical``: without it the resource is
     not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
     can undo it. ``reads``, ``contains``, ``restores``: what its calls need. ``label``: True for a
-    setting that contains nothing, and is not verified. ``later_stays``: why what came after the first
-    containment is not restored (empty: it is), and ``later_value`` what a person would give it.
+    setting that contains nothing, and is not verified. ``later_stays``: why what came after the
+    first containment is not restored (empty: it is), and ``later_value`` what a person would give
+    it.
     """
 
     critical: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Reads the CONTROL items: whether changes are paused, and by whom, and which configuration is new."""
+"""Reads the CONTROL items: whether changes are paused, by whom, and which configuration is new."""
 
 from __future__ import annotations
 

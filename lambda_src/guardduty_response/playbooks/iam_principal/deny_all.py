@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -92,7 +92,11 @@ class DenyAll(UserControl):
 
     @property
     def pending(self) -> Values:
-        return {} if self._denies(self.current or {}) else {"attached": True}
+        return {} if self._denies(self._state) else {"attached": True}
+
+    @property
+    def _state(self) -> DenyAllState:
+        return cast("DenyAllState", self.current or {})
 
     def contained_text(self, pending: Values) -> str:
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
@@ -101,7 +105,7 @@ class DenyAll(UserControl):
         iam, user, deny_all = self.iam, self.user, self.target_context.deny_all
         if name == "attached":
             if value:
-                return self._attach(self.current or {})
+                return self._attach(self._state)
             call = partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all)
         elif value:
             put = iam.put_user_permissions_boundary

@@ -11,8 +11,8 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.actors import IAM_REGION
 from guardduty_response.containment.contract import Context, Planned
-from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, run_all
 from guardduty_response.containment.planned_state import planned_state
+from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, run_all
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks.iam_principal import identify, user
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
