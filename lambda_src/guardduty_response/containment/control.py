@@ -37,7 +37,8 @@ class Grant(NamedTuple):
 class Control(Action[ContextType, StateType]):
     """One setting of a target, which may have many values.
 
-    ``title``: names a value for people, with ``{name}``; ``placeholder`` stands for the name in
+    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say what
+    is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in
     commands where no value is known. ``critical``: without it the resource is
     not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
     can undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
@@ -50,7 +51,8 @@ class Control(Action[ContextType, StateType]):
     critical: ClassVar[bool] = False
     label: ClassVar[bool] = False
     service: ClassVar[str] = "iam"
-    title = placeholder = later_stays = check_name = ""
+    title = placeholder = later_stays = check_name = contained_as = ""
+    restored_as = "{thing} {before} again"
     later_value: Any = None
     undone_by: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[Grant, ...]] = ()
@@ -78,7 +80,7 @@ class Control(Action[ContextType, StateType]):
 
     def contained_text(self, pending: Values) -> str:
         """Says what containment makes of these values, as a participle ("made inactive")."""
-        raise NotImplementedError
+        return self.contained_as.format(things=", ".join(map(self.named, pending)))
 
     # -- where a control is special ----------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class Control(Action[ContextType, StateType]):
 
     def restored_text(self, name: str, before: Any) -> str:
         """Says that a value is restored."""
-        return f"{self.named(name)} {before} again"
+        return self.restored_as.format(thing=self.named(name), before=before)
 
     # -- shared by all -----------------------------------------------------------------------------
 

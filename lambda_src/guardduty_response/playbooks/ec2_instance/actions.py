@@ -21,6 +21,8 @@ from guardduty_response.playbooks.ec2_instance.instance_control import (
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
+MODIFY = ("ec2:ModifyInstanceAttribute",)
+
 
 class AssociatedAddress(TypedDict):
     """An Elastic IP: IDs of its association and allocation, and where it was associated."""
@@ -50,10 +52,7 @@ class Protect(Ec2Control):
     ON_TERMINATION = "DeleteOnTermination"
     reads = (Grant(("ec2:DescribeInstanceAttribute",), "*"),)
     # The call may also be checked on the volume it touches: the instance pins which.
-    contains = restores = (
-        Grant(("ec2:ModifyInstanceAttribute",), INSTANCES),
-        Grant(("ec2:ModifyInstanceAttribute",), VOLUMES),
-    )
+    contains = restores = (Grant(MODIFY, INSTANCES), Grant(MODIFY, VOLUMES))
     undone_by = ("ModifyInstanceAttribute",)
 
     def read(self) -> Json:
@@ -93,13 +92,10 @@ class Protect(Ec2Control):
     def calls(self) -> dict[str, Callable[[], Json]]:
         """All volumes are kept by one call."""
         calls = super().calls()
-        volumes = [name for name in calls if name not in self.ATTRIBUTES]
-        for name in volumes:
-            del calls[name]
-        if volumes:
-            mappings = [_mapping(name, False) for name in volumes]
+        if volumes := calls.keys() - self.ATTRIBUTES.keys():
+            mappings = [_mapping(name, False) for name in sorted(volumes)]
             calls[self.ON_TERMINATION] = partial(self._modify, BlockDeviceMappings=mappings)
-        return calls
+        return {name: call for name, call in calls.items() if name not in volumes}
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         if name == "DisableApiTermination":
@@ -120,18 +116,9 @@ class Protect(Ec2Control):
             how = f"instance-initiated-shutdown-behavior {value}"
         return f"ec2 modify-instance-attribute --instance-id {self.target_context.id} --{how}"
 
-    def state_text(self, name: str, value: Any) -> str:
-        if value is None:
-            return f"{name}: no volume is attached there any more"
-        return f"{name} is {value}"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return f"{name}={before} again"
-
     def restore_statements(self, name: str, before: Any) -> list[Json]:
-        volumes = self.target_context.arn("volume/*")
-        modify = ("ec2:ModifyInstanceAttribute",)
-        return [allow(modify, self.arn), allow(modify, volumes)]
+        resources = (self.arn, self.target_context.arn("volume/*"))
+        return [allow(MODIFY, resource) for resource in resources]
 
 
 def _mapping(name: str, value: Any) -> Json:
@@ -146,6 +133,7 @@ class ReleaseAddress(Ec2Control):
     item = "addresses"
     placeholder = "ALLOCATION"
     absent_text, done_text = "it has no Elastic IP", "has lost its Elastic IP"
+    contained_as, restored_as = "disassociated: {things}", "{thing} back on {before[interface]}"
     reads = (Grant(("ec2:DescribeAddresses",), "*"),)
     contains = (Grant(("ec2:DisassociateAddress",), (ADDRESSES, INSTANCES, INTERFACES)),)
     restores = (Grant(("ec2:AssociateAddress",), (ADDRESSES, INSTANCES, INTERFACES)),)
@@ -179,14 +167,18 @@ class ReleaseAddress(Ec2Control):
     def wanted(self, name: str, value: Any) -> Any:
         return {**(value or {}), "association": ""}
 
-    def contained_text(self, pending: Values) -> str:
-        addresses = (f"{address['ip']} ({name})" for name, address in pending.items())
-        return f"Elastic IP disassociated: {', '.join(addresses)}"
+    def named(self, name: str) -> str:
+        return f"Elastic IP {self._known(name).get('ip')} ({name})"
+
+    def _known(self, name: str) -> Mapping[str, str]:
+        known: Values = {**self.to_restore(), **self.values(self.current)}
+        return known.get(name) or {}
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         ec2 = self.writer(name)
         if not value["association"]:
-            return dict(ec2.disassociate_address(AssociationId=self._association(name)))
+            association = self._known(name)["association"]
+            return dict(ec2.disassociate_address(AssociationId=association))
         private = {"PrivateIpAddress": value["private"]} if value.get("private") else {}
         return dict(
             ec2.associate_address(
@@ -199,13 +191,10 @@ class ReleaseAddress(Ec2Control):
 
     def command(self, name: str, value: Any) -> str:
         if not value["association"]:
-            return f"ec2 disassociate-address --association-id {self._association(name)}"
+            association = self._known(name).get("association", "ID")
+            return f"ec2 disassociate-address --association-id {association}"
         where = f"--network-interface-id {value['interface']}"
         return f"ec2 associate-address --allocation-id {name} {where}"
-
-    def _association(self, name: str) -> str:
-        known: Mapping[str, str] = self.values(self.current).get(name) or {}
-        return known.get("association") or "ID"
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
         return bool(now) and now["interface"] == before["interface"]
@@ -215,19 +204,15 @@ class ReleaseAddress(Ec2Control):
         return bool(now) and not now["association"] and before["interface"] in attached
 
     def state_text(self, name: str, value: Any) -> str:
-        before: AssociatedAddress = self.to_restore()[name]
-        address = f"Elastic IP {before['ip']}"
+        before, address = self.to_restore()[name], self.named(name)
         if value is None:
-            return f"{address} ({name}) was released: it is no longer yours to give back"
-        if not value["association"]:
-            where = f"{before['interface']}, which is no longer attached to"
-            return f"{address} was on {where} {self.target_context.id}"
+            return f"{address} was released: it is no longer yours to give back"
         if value["interface"] == before["interface"]:
             return f"{address} is on {value['interface']}"
-        return f"{address} is not free: it is on {value['interface']} now"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return f"Elastic IP {before['ip']} back on {before['interface']}"
+        if value["association"]:
+            return f"{address} is not free: it is on {value['interface']} now"
+        where = f"{before['interface']}, which is no longer attached to {self.target_context.id}"
+        return f"{address} was on {where}"
 
     def restore_statements(self, name: str, before: Any) -> list[Json]:
         interface = self.target_context.arn(f"network-interface/{before['interface']}")

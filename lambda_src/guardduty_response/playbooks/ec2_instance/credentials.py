@@ -5,12 +5,14 @@ sessions that exist.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant, Values, actions_of
 from guardduty_response.containment.role_policies import (
@@ -47,6 +49,7 @@ PROFILE_CALLS = (
     "ec2:AssociateIamInstanceProfile",
     "ec2:DisassociateIamInstanceProfile",
 )
+STATE_ERRORS = ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation")
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
@@ -58,6 +61,7 @@ class ReplaceProfile(Ec2Control):
     name = option = "replace_instance_profile"
     item = "profile"
     absent_text = "it has no instance profile, so nothing hands out credentials"
+    restored_as = "instance profile {before} given back"
     done_text = "The instance profile is the deny-all quarantine profile, or absent."
     reads = (Grant(("ec2:DescribeIamInstanceProfileAssociations",), "*"), ROLE_READS)
     contains = (
@@ -68,7 +72,7 @@ class ReplaceProfile(Ec2Control):
     undone_by = tuple(call.removeprefix("ec2:") for call in PROFILE_CALLS)
 
     def read(self) -> Any:
-        return profile(self.sessions, self.target_context, profile_arn(self.state))
+        return profile(self.sessions, self.target_context, self.state)
 
     def values(self, stored: Any) -> Values:
         return {"": stored["name"]} if stored else {}
@@ -98,20 +102,10 @@ class ReplaceProfile(Ec2Control):
             may = "nothing but what the SSM agent calls"
         return f"instance profile {self._had} replaced by {pending['']}, whose role may do {may}"
 
-    def change(self) -> list[Json]:
-        return self._give(self.pending[""])
-
-    def restore_value(self, name: str, before: Any) -> list[Json]:
-        return self.restoring(name, before)._give(before)
-
     def write(self, name: str, value: Any) -> Json:
-        return self._give(value)[-1]
-
-    def _give(self, profile_name: str) -> list[Json]:
         association = (self.current or {}).get("association")
-        return give_profile(
-            self.writer(""), self.target_context.id, self.state, association, profile_name
-        )
+        instance = self.target_context.id
+        return give_profile(self.writer(name), instance, self.state, association, value)
 
     def command(self, name: str, value: Any) -> str:
         how = f"associate-iam-instance-profile --instance-id {self.target_context.id}"
@@ -152,9 +146,6 @@ class ReplaceProfile(Ec2Control):
 
     def state_text(self, name: str, value: Any) -> str:
         return f"its instance profile is {value}" if value else "it has no instance profile now"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return f"instance profile {before} given back"
 
     def restore_statements(self, name: str, before: Any) -> list[Json]:
         return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
@@ -197,22 +188,17 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
         return str(profile.get("role") or "")
 
     def shared_setting(self) -> tuple[str, str] | None:
-        role = self.enabled and self.target_context.role_wide and self._role_of_now()
-        return (role, OLDER) if role else None
-
-    def _role_of_now(self) -> str:
-        """Returns the role whose sessions are denied, or '' when it cannot be read."""
-        try:
+        if not (self.enabled and self.target_context.role_wide):
+            return None
+        with suppress(*AWS_ERRORS):  # ``read`` fails of it, and says so
             self._read_profile()
-        except AWS_ERRORS:
-            return ""  # ``read`` fails of it, and says so
-        return self._role()
+        role = self._role()
+        return (role, OLDER) if role else None
 
     def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
-            self.state.settings["profile"] = profile(
-                self.sessions, self.target_context, profile_arn(self.state)
-            )
+            found = profile(self.sessions, self.target_context, self.state)
+            self.state.settings["profile"] = found
 
     def read(self) -> Any:
         """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
@@ -266,48 +252,37 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
         return bool(now == deny_document(self.target_context.id))
 
 
-def profile_arn(current: InstanceState) -> str:
-    """Returns the ARN of the instance's profile by DescribeInstances, or an empty string."""
-    return str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or "")
-
-
-def profile(sessions: Sessions, instance: InstanceContext, expected: str = "") -> Json:
+def profile(sessions: Sessions, instance: InstanceContext, current: InstanceState) -> Json:
     """Returns {association, name, role}, or {} without a live profile.
 
-    If the role cannot be read, it is '' and ``error`` says why. ``expected``: the ARN of the
-    profile by DescribeInstances, which is asked for its role in the same round trip.
+    If the role cannot be read, it is '' and ``error`` says why. The profile that DescribeInstances
+    names is asked for its role in the same round trip.
     """
-    profile_name = name_of(expected)
-    calls: dict[str, Callable[[], Any]] = {
-        "associations": partial(
-            sessions.client("ec2").describe_iam_instance_profile_associations,
-            Filters=filters(**{"instance-id": instance.id}),
-        )
-    }
-    if profile_name and not instance.scope("role"):
-        calls["roles"] = partial(_roles, sessions, profile_name)
+    expected = name_of(str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or ""))
+    associations = partial(
+        sessions.client("ec2").describe_iam_instance_profile_associations,
+        Filters=filters(**{"instance-id": instance.id}),
+    )
+    calls: dict[str, Callable[[], Any]] = {"": associations}
+    if expected and not instance.scope("role"):
+        calls[expected] = partial(_roles, sessions, expected)
     results = run_all(calls)
     live = [
         association
-        for association in result_or_raise(results["associations"])[
-            "IamInstanceProfileAssociations"
-        ]
+        for association in result_or_raise(results[""])["IamInstanceProfileAssociations"]
         if association["State"] in ("associating", "associated")
     ]
     if not live:
         return {}
-    found = {
-        "association": live[0]["AssociationId"],
-        "name": name_of(live[0]["IamInstanceProfile"]["Arn"]),
-    }
+    name = name_of(live[0]["IamInstanceProfile"]["Arn"])
+    found = {"association": live[0]["AssociationId"], "name": name}
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
-        if found["name"] == profile_name and "roles" in results:
-            return {**found, "role": result_or_raise(results["roles"])}
-        return {**found, "role": _roles(sessions, found["name"])}
+        role = result_or_raise(results[name]) if name in results else _roles(sessions, name)
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
+    return {**found, "role": role}
 
 
 def _roles(sessions: Sessions, profile_name: str) -> str:
@@ -318,28 +293,24 @@ def _roles(sessions: Sessions, profile_name: str) -> str:
 
 def give_profile(
     ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
-) -> list[Json]:
+) -> Json:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
-    has none).
+    has none). Returns the answer, which may have the IDs of two requests.
     """
-    new, answers = {"Name": name}, []
+    new, requests = {"Name": name}, []
     if association and current.instance["State"]["Name"] in ("pending", "running"):
+        replace = ec2.replace_iam_instance_profile_association
         try:
-            return [
-                ec2.replace_iam_instance_profile_association(
-                    AssociationId=association, IamInstanceProfile=new
-                )
-            ]
+            return dict(replace(AssociationId=association, IamInstanceProfile=new))
         except ClientError as error:
-            if error_code(error) not in (
-                "IncorrectState",
-                "IncorrectInstanceState",
-                "UnsupportedOperation",
-            ):
+            if error_code(error) not in STATE_ERRORS:
                 raise
     if association:  # a stopped instance's profile cannot be replaced in one call
-        answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
-    return [*answers, ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)]
+        taken = ec2.disassociate_iam_instance_profile(AssociationId=association)
+        requests.append(clients.request_id(taken))
+    given = ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)
+    requests.append(clients.request_id(given))
+    return {"ResponseMetadata": {"RequestId": ",".join(requests)}}
 
 
 def deny_document(instance_id: str) -> Json:

@@ -80,13 +80,10 @@ def controls(
     instance: InstanceContext, allowed: Sessions, current: InstanceState
 ) -> tuple[Network, GroupRules]:
     """Returns the controls of the network as ``current`` has it: they read nothing more."""
-    network, group_rules = (
-        Network(instance, allowed, current),
-        GroupRules(instance, allowed, current),
-    )
-    network.read_current()
-    group_rules.read_current()
-    return network, group_rules
+    found = Network(instance, allowed, current), GroupRules(instance, allowed, current)
+    for control in found:
+        control.read_current()
+    return found
 
 
 def close(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, TypedDict
 
@@ -19,6 +19,7 @@ from guardduty_response.playbooks.ec2_instance.instance_control import AwsAnswer
 
 SCALING_GROUPS = "arn:${partition}:autoscaling:*:${account_id}:autoScalingGroup:*"
 TARGET_GROUPS = "arn:${partition}:elasticloadbalancing:*:${account_id}:targetgroup/*"
+NOT_FOUND = "TargetGroupNotFound"
 
 
 class ScalingState(TypedDict, total=False):
@@ -40,7 +41,7 @@ class RegisteredTarget(TypedDict):
 class Scaling(Ec2Control):
     """The instance's place in its Auto Scaling group: the group's name -> its lifecycle state.
 
-    ``LEFT``: the states of an instance that has left as ``COMMAND`` lets it, the last for good.
+    ``LEFT``: the states of an instance that ``COMMAND`` lets leave, the last for good.
     """
 
     option = item = "auto_scaling"
@@ -49,11 +50,12 @@ class Scaling(Ec2Control):
     placeholder = "GROUP"
     absent_text = "in no Auto Scaling group"
     done_text = "has left its Auto Scaling group"
+    restored_as = "back in {thing}: its capacity grows by one, which MaxSize must allow"
     later_stays = "was joined after the first containment: left as it is"
     later_value = IN_SERVICE = "InService"
     reads = (Grant(("autoscaling:DescribeAutoScalingInstances",), "*"),)
     restores = (Grant(("autoscaling:AttachInstances", "autoscaling:ExitStandby"), SCALING_GROUPS),)
-    COMMAND = HOW = ""
+    COMMAND = ""
     LEFT: tuple[str, ...] = ()
 
     def arn_of(self, name: str) -> str:
@@ -68,83 +70,66 @@ class Scaling(Ec2Control):
     def wanted(self, name: str, value: Any) -> Any:
         return value if value in self.LEFT else self.LEFT[-1]
 
-    def contained_text(self, pending: Values) -> str:
-        return (
-            f"{self.HOW} Auto Scaling group {', '.join(pending)}, capacity not lowered: a"
-            " replacement launches"
-        )
-
     def manual_text(self) -> str:
         return f"{super().manual_text()} (it must be InService, and MaxSize must leave room)"
 
+    def _command(self, value: Any) -> str:
+        """Returns the command that leads to a lifecycle state."""
+        if value != self.IN_SERVICE:
+            return self.COMMAND
+        state = (self.current or {}).get("state")
+        return "exit-standby" if state in StandBy.LEFT else "attach-instances"
+
     def write(self, name: str, value: Any) -> AwsAnswer:
-        command, capacity = self._command(value)
-        call = getattr(self.writer(name), command.replace("-", "_"))
-        return dict(
-            call(InstanceIds=[self.target_context.id], AutoScalingGroupName=name, **capacity)
-        )
+        call = getattr(self.writer(name), self._command(value).replace("-", "_"))
+        capacity = {} if value == self.IN_SERVICE else {"ShouldDecrementDesiredCapacity": False}
+        ids = [self.target_context.id]
+        return dict(call(InstanceIds=ids, AutoScalingGroupName=name, **capacity))
 
     def command(self, name: str, value: Any) -> str:
-        command, capacity = self._command(value)
-        text = (
-            f"autoscaling {command} --instance-ids {self.target_context.id}"
-            f" --auto-scaling-group-name {name}"
-        )
-        return f"{text} --no-should-decrement-desired-capacity" if capacity else text
-
-    def _command(self, value: Any) -> tuple[str, Json]:
-        """Returns the command for a lifecycle state, and what containment adds to it."""
-        if value != self.IN_SERVICE:
-            return self.COMMAND, {"ShouldDecrementDesiredCapacity": False}
-        waits = (self.current or {}).get("state") in StandBy.LEFT
-        return ("exit-standby" if waits else "attach-instances"), {}
-
-    # -- restoring: the option may be another one by now -------------------------------------------
+        about = f"--instance-ids {self.target_context.id} --auto-scaling-group-name {name}"
+        capacity = " --no-should-decrement-desired-capacity" * (value != self.IN_SERVICE)
+        return f"autoscaling {self._command(value)} {about}{capacity}"
 
     def to_restore(self) -> Values:
         return dict.fromkeys(super().to_restore(), self.IN_SERVICE)
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
-        return bool(now) and now not in (*Detach.LEFT, *StandBy.LEFT)
+        return now not in (None, *Detach.LEFT, *StandBy.LEFT)  # the option may have changed
 
     def left(self, name: str, before: Any, now: Any) -> bool:
-        return not self.current or name in self.values(self.current)
+        return not self.current or bool(now)
 
     def retained(self, name: str, before: Any, now: Any) -> str:
-        if self.target_context.options.get("reattach_auto_scaling") or not self.left(
-            name, before, now
-        ):
+        reattach = self.target_context.options.get("reattach_auto_scaling")
+        if reattach or not self.left(name, before, now):
             return ""
         return (
-            f"not put back into Auto Scaling group {name}, which has a replacement"
+            f"not put back into {self.named(name)}, which has a replacement"
             " (reattach_auto_scaling is off)"
         )
 
     def state_text(self, name: str, value: Any) -> str:
         if value:
-            return f"it is in Auto Scaling group {name} ({value})"
-        return f"it is in Auto Scaling group {self.current['group']} now, and was in {name}"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return (
-            f"back in Auto Scaling group {name}: its capacity grows by one, which MaxSize must"
-            " allow"
-        )
+            return f"it is in {self.named(name)} ({value})"
+        return f"it is in {self.named(self.current['group'])} now, and was in {name}"
 
 
 class Detach(Scaling):
     name = "detach_auto_scaling"
+    contained_as = "detached from {things}, capacity not lowered: a replacement launches"
     contains = (Grant(("autoscaling:DetachInstances",), SCALING_GROUPS),)
     undone_by = ("AttachInstances",)
-    COMMAND, HOW = "detach-instances", "detached from"
+    COMMAND = "detach-instances"
     LEFT = ("Detaching", "Detached")
 
 
 class StandBy(Scaling):
     name = "standby_auto_scaling"
+    contained_as = "put on standby in {things}, capacity not lowered: a replacement launches"
     contains = (Grant(("autoscaling:EnterStandby",), SCALING_GROUPS),)
     undone_by = ("ExitStandby", "AttachInstances")
-    COMMAND, HOW = "enter-standby", "put on standby in"
+    COMMAND = "enter-standby"
     LEFT = ("EnteringStandby", "Standby")
 
 
@@ -159,6 +144,7 @@ class Deregister(Ec2Control):
     service = "elbv2"
     placeholder = "ARN"
     absent_text, done_text = "registered in no target group", "has left its target groups"
+    contained_as, restored_as = "deregistered from {things}", "registered in {thing} again"
     reads = (Grant(("elasticloadbalancing:DescribeTargetHealth",), "*"),)
     finds = (Grant(("elasticloadbalancing:DescribeTargetGroups",), "*"),)
     contains = (Grant(("elasticloadbalancing:DeregisterTargets",), TARGET_GROUPS),)
@@ -183,10 +169,9 @@ class Deregister(Ec2Control):
         return self._registered(arns, self._own_ids())
 
     def read_recorded(self) -> list[RegisteredTarget]:
-        recorded: Iterable[RegisteredTarget] = self.to_restore().values()
-        return self._registered(
-            {target["arn"] for target in recorded}, {target["id"] for target in recorded}
-        )
+        recorded: Collection[RegisteredTarget] = self.to_restore().values()
+        arns, ids = ({target[key] for target in recorded} for key in ("arn", "id"))
+        return self._registered(arns, ids)
 
     def _own_ids(self) -> set[str]:
         interfaces = self.state.interfaces
@@ -194,25 +179,18 @@ class Deregister(Ec2Control):
         return {self.target_context.id, *addresses}
 
     def _all_groups(self) -> set[str]:
-        arns: set[str] = set()
-        request: AwsAnswer = {}
-        while True:
-            page = self.client.describe_target_groups(**request)
-            groups = [each for each in page["TargetGroups"] if each.get("VpcId") in self.state.vpcs]
-            arns |= {group["TargetGroupArn"] for group in groups}
-            if "NextMarker" not in page:
-                return arns
-            request = {"Marker": page["NextMarker"]}
+        pages = self.client.get_paginator("describe_target_groups").paginate()
+        groups = (group for page in pages for group in page["TargetGroups"])
+        return {each["TargetGroupArn"] for each in groups if each.get("VpcId") in self.state.vpcs}
 
     def _registered(self, arns: set[str], ids: set[str]) -> list[RegisteredTarget]:
         health = self.client.describe_target_health
         answers = run_all({arn: partial(health, TargetGroupArn=arn) for arn in sorted(arns)})
-        self.deleted = {
+        self.deleted = [
             arn
             for arn, answer in answers.items()
-            if isinstance(answer, Exception)
-            and error_code(answer).startswith("TargetGroupNotFound")
-        }
+            if isinstance(answer, Exception) and error_code(answer).startswith(NOT_FOUND)
+        ]
         found = [
             (arn, described["Target"])
             for arn in answers.keys() - self.deleted
@@ -232,8 +210,8 @@ class Deregister(Ec2Control):
     def wanted(self, name: str, value: Any) -> None:
         """No registration."""
 
-    def contained_text(self, pending: Values) -> str:
-        return f"deregistered from target group {', '.join(map(_group_and_target, pending))}"
+    def named(self, name: str) -> str:
+        return f"target group {name.split('/')[1]} ({name.split(' ')[1]})"
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         elb = self.writer(name)
@@ -254,22 +232,11 @@ class Deregister(Ec2Control):
         return before["arn"] not in self.deleted and before["id"] in self._own_ids()
 
     def state_text(self, name: str, value: Any) -> str:
-        group, target = name.split("/")[1], name.split(" ")[1]
         if value:
-            return f"registered in target group {group} ({target})"
+            return f"registered in {self.named(name)}"
         if self.arn_of(name) in self.deleted:
-            return f"target group {group} no longer exists"
-        return (
-            f"{target} is no longer an address of {self.target_context.id}: not registered in"
-            f" {group}"
-        )
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return f"registered in target group {_group_and_target(name)} again"
-
-
-def _group_and_target(name: str) -> str:
-    return f"{name.split('/')[1]} ({name.split(' ')[1]})"
+            return f"target group {name.split('/')[1]} no longer exists"
+        return f"not registered in {self.named(name)}: no address of {self.target_context.id} now"
 
 
 def _target(registered: Mapping[str, Any]) -> Json:

@@ -31,12 +31,12 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
             Check("interfaces", False, text, fatal=True, read=False)
         ]
     network_controls = network.controls(instance, sessions, current)
-    unread = [
+    not_read = [
         Check(item, False, f"{item} could not be read ({error})", read=False)
         for item, error in current.read_errors.items()
     ]
     controls = [*network_controls, *action_order.look(instance, sessions, current)]
-    checks = unread + [
+    checks = not_read + [
         check for control in controls if not control.label for check in control.checks()
     ]
     step = _conclude(instance, checks)._replace(watched=_watched(instance, current))
