@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from guardduty_response.containment.action import Action, ContextType, StateType
 from guardduty_response.containment.contract import NOTHING, Check
@@ -23,23 +23,28 @@ Values = Mapping[str, Any]
 class Grant(NamedTuple):
     """Allows IAM actions on resources, in a role's policy and in the sessions of the role.
 
-    ``on``: the resource as the policies in playbooks/ write it, with their placeholders.
+    ``on``: the resources as the policies in playbooks/ write them, with their placeholders.
     ``condition``: of the role's policy alone; a session of the role cannot do more than the role.
+    ``option``: the switch without which the role's policy does not have it.
     """
 
     actions: tuple[str, ...]
-    on: str
+    on: str | tuple[str, ...]
     condition: Mapping[str, Any] = NOTHING
+    option: str = ""
 
 
 class Control(Action[ContextType, StateType]):
     """One setting of a target, which may have many values.
 
-    ``title``: names a value for people, with ``{name}``; ``placeholder`` stands for the name in
+    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say what
+    is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in
     commands where no value is known. ``critical``: without it the resource is
     not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
-    can undo it. ``reads``, ``contains``, ``restores``: what its calls need. ``label``: True for a
-    setting that contains nothing, and is not verified. ``later_stays``: why what came after the
+    can undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
+    needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``: True
+    for a setting that contains nothing, and is not verified. ``check_name``: what the names of its
+    checks begin with, where there is one for each value. ``later_stays``: why what came after the
     first containment is not restored (empty: it is), and ``later_value`` what a person would give
     it.
     """
@@ -47,10 +52,12 @@ class Control(Action[ContextType, StateType]):
     critical: ClassVar[bool] = False
     label: ClassVar[bool] = False
     service: ClassVar[str] = "iam"
-    title = placeholder = later_stays = ""
+    title = placeholder = later_stays = check_name = contained_as = ""
+    restored_as = "{thing} {before} again"
     later_value: Any = None
     undone_by: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[Grant, ...]] = ()
+    finds: ClassVar[tuple[Grant, ...]] = ()
     contains: ClassVar[tuple[Grant, ...]] = ()
     restores: ClassVar[tuple[Grant, ...]] = ()
 
@@ -74,7 +81,7 @@ class Control(Action[ContextType, StateType]):
 
     def contained_text(self, pending: Values) -> str:
         """Says what containment makes of these values, as a participle ("made inactive")."""
-        raise NotImplementedError
+        return self.contained_as.format(things=", ".join(map(self.named, pending)))
 
     # -- where a control is special ----------------------------------------------------------------
 
@@ -82,9 +89,29 @@ class Control(Action[ContextType, StateType]):
         """Returns the values of what ``read`` returned or the state before holds."""
         return dict(stored or {})
 
+    def read_recorded(self) -> Any:
+        """Returns what is recorded of the setting as it is now, for restore."""
+        return self.read()
+
     def to_restore(self) -> Values:
         """Returns the values that restore gives back."""
         return self.recorded or {}
+
+    def key_of(self, name: str) -> str:
+        """Returns the key of the state before that restore reports a value under."""
+        return self.item
+
+    def arn_of(self, name: str) -> str:
+        """Returns the resource that ``write`` changes."""
+        return self.arn
+
+    def writer(self, name: str) -> AwsClient:
+        """Returns the client that ``write`` calls."""
+        return self.client
+
+    def restore_statements(self, name: str, before: Any) -> list[Json]:
+        """Returns what the session that gives a value back may do."""
+        return [allow(actions_of(self.restores), self.arn_of(name))]
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
         """Tells whether a value needs no restoring."""
@@ -109,7 +136,7 @@ class Control(Action[ContextType, StateType]):
 
     def restored_text(self, name: str, before: Any) -> str:
         """Says that a value is restored."""
-        return f"{self.named(name)} {before} again"
+        return self.restored_as.format(thing=self.named(name), before=before)
 
     # -- shared by all -----------------------------------------------------------------------------
 
@@ -132,18 +159,21 @@ class Control(Action[ContextType, StateType]):
 
     @property
     def arn(self) -> str:
-        """The resource that ``write`` changes."""
+        """The resource that the setting is one of."""
         return self.target_context.target.arn
 
     @property
     def recorded(self) -> Values | None:
-        """The values before containment, with those that came later; None: not recorded."""
+        """The values before containment, with those that came later; None: not recorded.
+
+        A value that is recorded by itself is newer: an earlier restore had left it contained.
+        """
         before = self.target_context.before_states
-        if self.item not in before:
-            return None
         prefix = f"{self.item}/"
         later = {key.removeprefix(prefix): before[key] for key in before if key.startswith(prefix)}
-        return {**later, **self.values(before[self.item])}
+        if self.item not in before:
+            return later or None
+        return {**self.values(before[self.item]), **later}
 
     @property
     def pending(self) -> Values:
@@ -186,16 +216,26 @@ class Control(Action[ContextType, StateType]):
             return Check(self.name, True, text, fatal=self.critical)
         return Check(self.name, False, f"{self.name}: not {text}", fatal=self.critical)
 
-    def restoring(self) -> Control[ContextType, StateType]:
-        """Returns the control with a session that may restore this resource and nothing else."""
-        statement = allow(actions_of(self.restores), self.arn)
+    def checks(self) -> list[Check]:
+        return [self.check()]
+
+    def restoring(self, name: str, before: Any) -> Self:
+        """Returns the control with a session that may give this value back, and nothing else."""
         control = copy(self)
-        control.sessions = Sessions(self.target_context, [statement], {})
+        statements = self.restore_statements(name, before)
+        control.sessions = OneSession(self.target_context, statements, {})
         return control
 
     def restore_value(self, name: str, before: Any) -> list[Json]:
         """Gives a value back, in a session of its own."""
-        return [self.restoring().write(name, before)]
+        return [self.restoring(name, before).write(name, before)]
+
+
+class OneSession(Sessions):
+    """A single session, which everything is done in."""
+
+    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> AwsClient:
+        return self.opened[0][0].client(service)
 
 
 def actions_of(grants: Iterable[Grant]) -> tuple[str, ...]:

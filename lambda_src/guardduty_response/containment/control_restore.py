@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from guardduty_response.containment.control import Control
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
+from guardduty_response.containment.target_context import BRANCHES, describe_error, run_all
+
+# Compares an item of the state before with how it is now.
+ReadItem = Callable[[], list[RestoreItem]]
+
+
+def read_all(calls: Mapping[str, ReadItem]) -> list[RestoreItem]:
+    """Returns what every call finds; an item that cannot be read is left to a person."""
+    items: list[RestoreItem] = []
+    for name, answer in run_all(calls, BRANCHES).items():
+        if isinstance(answer, Exception):
+            text = f"{name} could not be read ({describe_error(answer)}): run restore again"
+            items.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
+        else:
+            items += answer
+    return items
 
 
 def restore_items(control: Control[Any, Any]) -> list[RestoreItem]:
@@ -14,7 +31,7 @@ def restore_items(control: Control[Any, Any]) -> list[RestoreItem]:
 
     Raises the error of reading.
     """
-    control.state.settings[control.item] = control.read()
+    control.state.settings[control.item] = control.read_recorded()
     now, before = control.values(control.current), control.to_restore()
     items = [
         _restore_item(control, name, old, now.get(name)) for name, old in sorted(before.items())
@@ -27,31 +44,27 @@ def restore_items(control: Control[Any, Any]) -> list[RestoreItem]:
 
 
 def _restore_item(control: Control[Any, Any], name: str, old: Any, now: Any) -> RestoreItem:
+    key = control.key_of(name)
     if control.as_before(name, old, now):
         text = control.state_text(name, now)
-        return RestoreItem(RestoreStatus.UNCHANGED, control.item, name, text)
+        return RestoreItem(RestoreStatus.UNCHANGED, key, name, text)
     command = control.by_hand(name, old)
     if reason := control.retained(name, old, now):
-        return RestoreItem(RestoreStatus.RETAINED, control.item, name, reason, command)
+        return RestoreItem(RestoreStatus.RETAINED, key, name, reason, command)
     if not control.left(name, old, now):
         if now is None:
             text = control.state_text(name, None)
-            return RestoreItem(RestoreStatus.CHANGED_SINCE, control.item, name, text)
-        return changed_since(control.item, name, control.state_text(name, now))
+            return RestoreItem(RestoreStatus.CHANGED_SINCE, key, name, text)
+        return changed_since(key, name, control.state_text(name, now))
     if reason := control.irreversible(name, old, now):
-        return RestoreItem(RestoreStatus.MANUAL, control.item, name, reason, command)
-    return RestoreItem(
-        RestoreStatus.TODO,
-        control.item,
-        name,
-        control.restored_text(name, old),
-        command,
-        partial(control.restore_value, name, old),
-    )
+        return RestoreItem(RestoreStatus.MANUAL, key, name, reason, command)
+    call = partial(control.restore_value, name, old)
+    text = control.restored_text(name, old)
+    return RestoreItem(RestoreStatus.TODO, key, name, text, command, call)
 
 
 def _later_item(control: Control[Any, Any], name: str) -> RestoreItem:
     """Says of what came after the first containment, and was contained, that it stays so."""
     command = control.by_hand(name, control.later_value)
     text = f"{control.named(name)} {control.later_stays}"
-    return RestoreItem(RestoreStatus.RETAINED, control.item, name, text, command)
+    return RestoreItem(RestoreStatus.RETAINED, control.key_of(name), name, text, command)

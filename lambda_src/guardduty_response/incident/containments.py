@@ -184,7 +184,8 @@ class Containments:
     def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> dict[str, Any]:
         """Returns the state before of the items that the last restore left contained.
 
-        ``network/x`` is one of network's interfaces. Another resource under the same ARN has none.
+        ``network/x`` is one of network's interfaces, ``item/x`` a value that came later. Another
+        resource under the same ARN has none.
         """
         if not _same_resource(state, immutable_id):
             return {}
@@ -194,7 +195,11 @@ class Containments:
         before = self.read(state["arn"], state["generation"]).before
         interfaces = (before.get("network") or {}).get("interfaces") or {}
         known = {f"network/{id}": value for id, value in interfaces.items()} | before
-        return {name: known[name] for name in names if name in known}
+        return {
+            name: value
+            for name, value in known.items()
+            if name in names or name.split("/")[0] in names
+        }
 
     # -- reading -----------------------------------------------------------------------------------
 

@@ -11,9 +11,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Values
 from guardduty_response.containment.role_policies import role_policy
+from guardduty_response.containment.role_policy_control import RolePolicies
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
@@ -31,13 +33,16 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
     now_rounded_up,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     DeniedSessions,
     DeniedSessionsBefore,
 )
-from guardduty_response.playbooks.iam_principal.role import RolePolicies, deny_sessions, policy_name
+from guardduty_response.playbooks.iam_principal.role import (
+    denies_named_sessions,
+    deny_sessions,
+    policy_name,
+)
 from guardduty_response.playbooks.iam_principal.session_search import (
     ChainedSession,
     events,
@@ -201,7 +206,7 @@ def _manual_command(principal: PrincipalContext, session: ChainedSession) -> str
 # -- restore --------------------------------------------------------------------------------------
 
 
-class ChainedDenial(RolePolicies):
+class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState]):
     """The policy on another role that denies sessions which the principal held there."""
 
     name = NAME
@@ -217,11 +222,14 @@ class ChainedDenial(RolePolicies):
         return self.role
 
     def read(self) -> DeniedSessionsBefore:
-        document = role_policy(self.iam, self.role, self.policy)
+        document = role_policy(self.client, self.role, self.policy)
         return {"role": self.role, "policy": self.policy, "document": document}
 
     def values(self, stored: Any) -> Values:
         return {stored["policy"]: stored["document"]}
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return denies_named_sessions(now)
 
 
 # -- verification ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.planned_state import fresh_state
@@ -19,10 +20,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    list_all,
-    retry_on_conflict,
-)
+from guardduty_response.playbooks.iam_principal.principal_context import list_all
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, DenyAllState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 

@@ -12,15 +12,9 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
-from guardduty_response.containment.control_restore import restore_items
+from guardduty_response.containment.control_restore import ReadItem, read_all, restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
-from guardduty_response.containment.target_context import (
-    BRANCHES,
-    Sessions,
-    allow,
-    describe_error,
-    run_all,
-)
+from guardduty_response.containment.target_context import Sessions, allow
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
@@ -36,9 +30,6 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
-
-# Compares an item of the before-state with how it is now.
-ReadItem = Callable[[], list[RestoreItem]]
 
 
 def restore(context: Context, target: Target) -> RestoreResult:
@@ -60,7 +51,7 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
         for name in _with_prefix(before, PART):
             calls[name] = partial(permission_sets.items, principal, name)
         calls |= _chained(principal, before)
-        return True, [*_read_all(calls), *restore_reversals.parts(principal)]
+        return True, [*read_all(calls), *restore_reversals.parts(principal)]
     sessions, gone = _open(principal)
     if gone:
         return False, [gone, *restore_reversals.parts(principal)]
@@ -69,7 +60,7 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
             restored = control(principal, sessions, PrincipalState())
             calls[control.item] = partial(restore_items, restored)
     calls |= _chained(principal, before)
-    items = [*_read_all(calls), *restore_reversals.parts(principal)]
+    items = [*read_all(calls), *restore_reversals.parts(principal)]
     return True, items
 
 
@@ -119,17 +110,6 @@ def _gone(principal: PrincipalContext, kind: str, name: str, found: str) -> Rest
     else:
         return None
     return RestoreItem(RestoreStatus.CHANGED_SINCE, kind, "", sentence)
-
-
-def _read_all(calls: dict[str, ReadItem]) -> list[RestoreItem]:
-    items: list[RestoreItem] = []
-    for name, answer in run_all(calls, BRANCHES).items():
-        if isinstance(answer, Exception):
-            sentence = f"{name} could not be read ({describe_error(answer)}): run restore again"
-            items.append(RestoreItem(RestoreStatus.MANUAL, name, "", sentence))
-        else:
-            items += answer
-    return items
 
 
 def _unique_id(call: Callable[..., AwsAnswer], what: str, **name: str) -> str:

@@ -8,7 +8,6 @@ reported (``late_events.py``), not prevented.
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import partial
 from typing import Any
 
@@ -20,93 +19,26 @@ from guardduty_response.containment.role_policies import (
     role_policy,
     statements,
 )
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     Sessions,
     allow,
-    name_of,
     result_or_raise,
     run_all,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
+    PrincipalState,
     now_rounded_up,
-    retry_on_conflict,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    AwsClient,
-    PolicyDocument,
-    RoleSessionsState,
-)
+from guardduty_response.playbooks.iam_principal.records import PolicyDocument, RoleSessionsState
 from guardduty_response.playbooks.iam_principal.tags import TagRole
-from guardduty_response.playbooks.iam_principal.user_action import (
-    ROLES,
-    PrincipalControl,
-    role_arn,
-)
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
 
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class RolePolicies(PrincipalControl):
-    """Inline policies of a role that deny sessions: name -> document, None where there is none.
-
-    They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
-    """
-
-    restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
-    undone_by = ("DeleteRolePolicy", "PutRolePolicy")
-
-    @property
-    def iam(self) -> AwsClient:
-        return self.client
-
-    @property
-    def role_name(self) -> str:
-        return name_of(self.arn)
-
-    def write(self, name: str, value: Any) -> AwsAnswer:
-        if value is None:
-            delete = self.iam.delete_role_policy
-            call = partial(delete, RoleName=self.role_name, PolicyName=name)
-        else:
-            call = partial(
-                self.iam.put_role_policy,
-                RoleName=self.role_name,
-                PolicyName=name,
-                PolicyDocument=json.dumps(value),
-            )
-        return dict(retry_on_conflict(call))
-
-    def command(self, name: str, value: Any) -> str:
-        about = f"--role-name {self.role_name} --policy-name {name}"
-        if value is None:
-            return f"iam delete-role-policy {about}"
-        document = json.dumps(value, separators=(",", ":"))
-        return f"iam put-role-policy {about} --policy-document '{document}'"
-
-    def retained(self, name: str, before: Any, now: Any) -> str:
-        if name != OLDER or now is None:
-            return ""
-        return (
-            f"{OLDER} stays on role {self.role_name}: sessions issued before"
-            f" {revoked_before(now)} stay dead by design, newer sessions work"
-        )
-
-    def left(self, name: str, before: Any, now: Any) -> bool:
-        return denies_named_sessions(now)
-
-    def state_text(self, name: str, value: Any) -> str:
-        if value is None:
-            return f"role {self.role_name} has no policy {name}"
-        return f"policy {name} of role {self.role_name} is another one"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        change = "removed from" if before is None else "put back as it was on"
-        return f"policy {name} {change} role {self.role_name}: its sessions work again"
-
-
-class DenySession(RolePolicies):
+class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
     """Denies the session that the finding names, or all sessions of the role."""
 
     name = "revoke_sessions"
@@ -143,9 +75,9 @@ class DenySession(RolePolicies):
 
     def read(self) -> RoleSessionsState:
         """``revoked_before``: tokens issued until then are denied, or are to be."""
-        calls: dict[str, Any] = {ROLE: partial(self.iam.get_role, RoleName=self.role)}
+        calls: dict[str, Any] = {ROLE: partial(self.client.get_role, RoleName=self.role)}
         for name in self._documents(""):
-            calls[name] = partial(role_policy, self.iam, self.role, name)
+            calls[name] = partial(role_policy, self.client, self.role, name)
         if self.held:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
         answers = run_all(calls)
@@ -157,9 +89,6 @@ class DenySession(RolePolicies):
             "policies": policies,
             "revoked_before": self._revoked_before(policies),
         }
-
-    def values(self, stored: Any) -> Values:
-        return dict((stored or {}).get("policies") or {})
 
     @property
     def pending(self) -> Values:
@@ -182,11 +111,8 @@ class DenySession(RolePolicies):
             sentences.append("other sessions of the role go on")
         return "; ".join(sentences)
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
-        answer = super().write(name, value)
-        if name == OLDER and self.held:
-            self.held.written(value)
-        return answer
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return denies_named_sessions(now)
 
     def _documents(
         self, before: str, old: PolicyDocument | None = None

@@ -9,66 +9,38 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.role_policy_control import ROLES
+from guardduty_response.containment.tag_control import OWN_TAGS, Tags
 from guardduty_response.incident.target_repository import Place
-from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
-from guardduty_response.playbooks.iam_principal.user_action import (
-    ROLES,
-    USERS,
-    PrincipalControl,
-    role_arn,
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.user_action import USERS, role_arn
 
 SETTING = "tags"  # of a role, as a shared setting
 
 
-class Tag(PrincipalControl):
+class Tag(Tags[PrincipalContext, PrincipalState]):
     """``WHAT``: User or Role, as IAM's answers name it."""
 
-    item = "tags"
-    label = True
-    title = "tag {name}"
-    done_text = "tagged"
     WHAT = ""
 
-    @property
-    def placeholder(self) -> str:  # type: ignore[override]
-        return self.target_context.prefix
-
-    @property
-    def tags(self) -> dict[str, str]:
-        prefix = self.target_context.prefix
-        return {
-            prefix: "quarantined",
-            f"{prefix}-incident": self.target_context.opened_by,
-        }
-
-    def read(self) -> dict[str, str | None]:
-        """Returns containment's tags with their present values, None where a tag is absent."""
+    def found_tags(self) -> dict[str, str]:
         get = getattr(self.client, f"get_{self.WHAT.lower()}")
-        found = tags_of(get(**self._named)[self.WHAT])
-        return {key: found.get(key) for key in self.tags}
+        return tags_of(get(**self._named)[self.WHAT])
 
-    def wanted(self, name: str, value: Any) -> str | None:
-        return self.tags.get(name)
-
-    def contained_text(self, pending: Values) -> str:
-        return "tagged " + ", ".join(f"{key}={tag}" for key, tag in self.tags.items())
-
-    def change(self) -> list[AwsAnswer]:
-        return [self._tag(self.tags)]
-
-    def write(self, name: str, value: Any) -> AwsAnswer:
-        if value is not None:
-            return self._tag({name: value})
-        untag = getattr(self.client, f"untag_{self.WHAT.lower()}")
-        return dict(retry_on_conflict(partial(untag, **self._named, TagKeys=[name])))
-
-    def _tag(self, tags: dict[str, str]) -> AwsAnswer:
+    def put_tags(self, tags: Mapping[str, str]) -> AwsAnswer:
         pairs = [{"Key": key, "Value": tag} for key, tag in tags.items()]
         call = getattr(self.client, f"tag_{self.WHAT.lower()}")
         return dict(retry_on_conflict(partial(call, **self._named, Tags=pairs)))
+
+    def remove_tag(self, key: str) -> AwsAnswer:
+        call = getattr(self.client, f"untag_{self.WHAT.lower()}")
+        return dict(retry_on_conflict(partial(call, **self._named, TagKeys=[key])))
 
     @property
     def _named(self) -> dict[str, str]:
@@ -80,19 +52,6 @@ class Tag(PrincipalControl):
         if value is None:
             return f"iam untag{about} --tag-keys {name}"
         return f"iam tag{about} --tags Key={name},Value={value}"
-
-    def state_text(self, name: str, value: Any) -> str:
-        return f"tag {name} is {'gone' if value is None else value}"
-
-    def restored_text(self, name: str, before: Any) -> str:
-        return f"tag {name} removed" if before is None else f"tag {name}={before} again"
-
-
-# Of what it contains, and no other tag.
-OWN_TAGS = {
-    "Null": {"aws:TagKeys": "false"},
-    "ForAllValues:StringLike": {"aws:TagKeys": "${name_prefix}*"},
-}
 
 
 class TagUser(Tag):

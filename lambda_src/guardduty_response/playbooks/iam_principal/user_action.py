@@ -11,9 +11,8 @@ from guardduty_response.playbooks.iam_principal.records import AwsClient, RoleSe
 
 # A control of a principal: a user's, a role's or a tag.
 PrincipalControl = Control[PrincipalContext, PrincipalState]
-# Resources, as the policies of playbooks/iam_principal name them.
+# Users, as the policies of playbooks/iam_principal name them.
 USERS = "arn:${partition}:iam::${account_id}:user/*"
-ROLES = "arn:${partition}:iam::${account_id}:role/*"
 
 
 def role_arn(principal: PrincipalContext) -> str:

@@ -7,15 +7,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    list_all,
-    parse_time,
-    retry_on_conflict,
-)
+from guardduty_response.playbooks.iam_principal.principal_context import list_all, parse_time
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, LoginProfileState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 

@@ -18,15 +18,13 @@ from functools import partial
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    retry_on_conflict,
-)
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,
     AwsClient,

@@ -1,0 +1,77 @@
+"""The control of inline policies of a role that deny sessions, of an instance or of a principal."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+from guardduty_response.aws.conflicts import retry_on_conflict
+from guardduty_response.containment.action import ContextType, StateType
+from guardduty_response.containment.control import Control, Grant, Values
+from guardduty_response.containment.role_policies import OLDER, revoked_before
+from guardduty_response.containment.target_context import Json, allow, name_of
+
+ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
+
+
+class RolePolicies(Control[ContextType, StateType]):
+    """Inline policies of a role that deny sessions: name -> document, None where there is none.
+
+    They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
+    ``arn``: the role's.
+    """
+
+    service = "iam"
+    restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
+    undone_by = ("DeleteRolePolicy", "PutRolePolicy")
+
+    @property
+    def role_name(self) -> str:
+        return name_of(self.arn)
+
+    def values(self, stored: Any) -> Values:
+        return dict((stored or {}).get("policies") or {})
+
+    def write(self, name: str, value: Any) -> Json:
+        iam, named = self.writer(name), {"RoleName": self.role_name, "PolicyName": name}
+        call = partial(iam.delete_role_policy, **named)
+        if value is not None:
+            call = partial(iam.put_role_policy, **named, PolicyDocument=json.dumps(value))
+        answer = dict(retry_on_conflict(call))
+        if name == OLDER and self.held:
+            self.held.written(value)
+        return answer
+
+    def command(self, name: str, value: Any) -> str:
+        about = f"--role-name {self.role_name} --policy-name {name}"
+        if value is None:
+            return f"iam delete-role-policy {about}"
+        document = json.dumps(value, separators=(",", ":"))
+        return f"iam put-role-policy {about} --policy-document '{document}'"
+
+    def retained(self, name: str, before: Any, now: Any) -> str:
+        date = revoked_before(now)
+        if name != OLDER or not date:
+            return ""
+        return (
+            f"{OLDER} stays on role {self.role_name}: sessions issued before {date} stay dead by"
+            " design, newer sessions work"
+        )
+
+    def state_text(self, name: str, value: Any) -> str:
+        if value is None:
+            return f"role {self.role_name} has no policy {name}"
+        if value == self.to_restore().get(name):
+            return f"policy {name} of role {self.role_name} is as it was"
+        return f"role {self.role_name} has another policy {name}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        change = "removed from" if before is None else "put back as it was on"
+        return (
+            f"policy {name} {change} role {self.role_name}: the sessions that it denied work again"
+        )
+
+    def restore_statements(self, name: str, before: Any) -> list[Json]:
+        action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"
+        return [allow((action,), self.arn)]
