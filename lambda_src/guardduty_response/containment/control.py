@@ -37,20 +37,23 @@ class Grant(NamedTuple):
 class Control(Action[ContextType, StateType]):
     """One setting of a target, which may have many values.
 
-    ``title``: names a value for people, with ``{name}``; ``placeholder`` stands for the name in
+    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say what
+    is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in
     commands where no value is known. ``critical``: without it the resource is
     not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
     can undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
     needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``: True
     for a setting that contains nothing, and is not verified. ``check_name``: what the names of its
     checks begin with, where there is one for each value. ``later_stays``: why what came after the
-    first containment is not restored (empty: it is), and ``later_value`` what a person would give it.
+    first containment is not restored (empty: it is), and ``later_value`` what a person would give
+    it.
     """
 
     critical: ClassVar[bool] = False
     label: ClassVar[bool] = False
     service: ClassVar[str] = "iam"
-    title = placeholder = later_stays = check_name = ""
+    title = placeholder = later_stays = check_name = contained_as = ""
+    restored_as = "{thing} {before} again"
     later_value: Any = None
     undone_by: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[Grant, ...]] = ()
@@ -78,7 +81,7 @@ class Control(Action[ContextType, StateType]):
 
     def contained_text(self, pending: Values) -> str:
         """Says what containment makes of these values, as a participle ("made inactive")."""
-        raise NotImplementedError
+        return self.contained_as.format(things=", ".join(map(self.named, pending)))
 
     # -- where a control is special ----------------------------------------------------------------
 
@@ -133,7 +136,7 @@ class Control(Action[ContextType, StateType]):
 
     def restored_text(self, name: str, before: Any) -> str:
         """Says that a value is restored."""
-        return f"{self.named(name)} {before} again"
+        return self.restored_as.format(thing=self.named(name), before=before)
 
     # -- shared by all -----------------------------------------------------------------------------
 
@@ -165,7 +168,7 @@ class Control(Action[ContextType, StateType]):
 
         A value that is recorded by itself is newer: an earlier restore had left it contained.
         """
-        before = self.target_context.stored.get("before") or {}
+        before = self.target_context.before_states
         prefix = f"{self.item}/"
         later = {key.removeprefix(prefix): before[key] for key in before if key.startswith(prefix)}
         if self.item not in before:
@@ -191,11 +194,13 @@ class Control(Action[ContextType, StateType]):
     def record_before(self) -> None:
         """Records the values before containment; those that came later each by itself."""
         recorded = self.recorded
-        self.target_context.record_before_state(self.item, self.current)
-        if recorded is not None and not self.later_stays:
-            for name, value in self.values(self.current).items():
-                if name not in recorded:
-                    self.target_context.record_before_state(f"{self.item}/{name}", value)
+        if recorded is None:
+            self.target_context.record_before_state(self.item, self.current)
+        elif not self.later_stays:
+            later = self.values(self.current).keys() - recorded.keys()
+            states = {f"{self.item}/{name}": self.values(self.current)[name] for name in later}
+            if states:
+                self.target_context.record_before_states(states)
 
     def check(self) -> Check:
         """Returns whether the setting, as it was read, is as containment wants it."""

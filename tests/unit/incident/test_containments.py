@@ -105,16 +105,23 @@ def test_what_a_restore_left_contained_keeps_its_first_state(containments: Conta
     containments.put_before(ARN, 1, "network", {"interfaces": interfaces})
     containments.put_before(ARN, 1, "profile", {"name": "web"})
     containments.put_before(ARN, 1, "tags", {"a": None})
+    containments.put_before(ARN, 1, "tags/b", "came later")
+    containments.put_before(ARN, 1, "disks/sdf", "came later")
     containments.set(
         ARN,
         1,
         status=Status.RESTORE_PARTIAL,
-        still_contained=["network/eni-2", "profile", "forgotten"],
+        still_contained=["network/eni-2", "profile", "disks", "forgotten"],
     )
     assert join(containments, SECOND, "id-1").generation == 2
     read = containments.read(ARN, 2)
-    assert read.before == {"network/eni-2": ["sg-db"], "profile": {"name": "web"}}
-    assert read.state["still_contained"] == ["network/eni-2", "profile"]
+    kept = {
+        "network/eni-2": ["sg-db"],
+        "profile": {"name": "web"},
+        "disks/sdf": "came later",
+    }
+    assert read.before == kept
+    assert read.state["still_contained"] == sorted(kept)
     containments.put_before(ARN, 2, "profile", {"name": "quarantine"})
     assert containments.read(ARN, 2).before["profile"] == {"name": "web"}, "the first one stands"
 

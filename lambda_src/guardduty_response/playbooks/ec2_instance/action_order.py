@@ -1,79 +1,106 @@
-"""Lists the actions, says which run one after the other, and opens the sessions they use."""
+"""Lists the controls, says which run one after the other, and opens the sessions they use."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, run_all
-from guardduty_response.playbooks.ec2_instance.actions import (
-    READ,
-    Action,
+from guardduty_response.playbooks.ec2_instance.actions import Protect, ReleaseAddress, Tag
+from guardduty_response.playbooks.ec2_instance.credentials import (
+    PROFILE_CALLS,
+    ReplaceProfile,
+    RevokeSessions,
+)
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
+from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules, Network
+from guardduty_response.playbooks.ec2_instance.state import InstanceState
+from guardduty_response.playbooks.ec2_instance.traffic import (
     Deregister,
-    Protect,
-    ReleaseAddress,
+    Detach,
     Scaling,
-    Tag,
-    scaling_actions,
+    StandBy,
     scaling_arn,
 )
-from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
-from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState
 
-# Actions of one branch run one after the other: first the profile, so that no new sessions come,
-# then the sessions.
-TABLE: tuple[tuple[type[Action], ...], ...] = (
-    (Protect,),
-    (ReplaceProfile, RevokeSessions),
-    (Scaling,),
-    (Deregister,),
-    (ReleaseAddress,),
-    (Tag,),
+# Every control; an instance has one of Detach and StandBy, by option.
+CONTROLS: tuple[type[InstanceControl], ...] = (
+    Network,
+    GroupRules,
+    Protect,
+    ReplaceProfile,
+    RevokeSessions,
+    Detach,
+    StandBy,
+    Deregister,
+    ReleaseAddress,
+    Tag,
 )
+READ = actions_of(grant for control in CONTROLS for grant in (*control.reads, *control.finds))
+# What losing data by a stop is told by (finish.consequences).
+PLAN_READ = ("ec2:DescribeInstanceTypes",)
+
+
+def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ...], ...]:
+    """Returns all controls but those of the network. Those of one branch run one after the other:
+    first the profile, so that no new sessions come, then the sessions.
+    """
+    return (
+        (Protect,),
+        (ReplaceProfile, RevokeSessions),
+        (_scaling(instance),),
+        (Deregister,),
+        (ReleaseAddress,),
+        (Tag,),
+    )
+
+
+def controls(instance: InstanceContext) -> list[type[InstanceControl]]:
+    """Returns all controls but those of the network."""
+    return [kind for branch in branches(instance) for kind in branch]
+
+
+def _scaling(instance: InstanceContext) -> type[Scaling]:
+    return StandBy if instance.standby else Detach
 
 
 def look(
     instance: InstanceContext, sessions: Sessions, current: InstanceState, exists: bool = True
-) -> list[Action]:
-    """Returns every action after it has read its setting. Branches read at the same time.
+) -> list[InstanceControl]:
+    """Returns every control after it has read its setting. Branches read at the same time.
 
     ``exists``: False for an instance of a sample finding, of which nothing can be read.
     """
-    branches = [[kind(instance, sessions, current) for kind in branch] for branch in TABLE]
+    made = [[kind(instance, sessions, current) for kind in kinds] for kinds in branches(instance)]
 
-    def read(branch: list[Action]) -> None:
-        for action in branch:
-            action.read_current()
+    def read(branch: list[InstanceControl]) -> None:
+        for control in branch:
+            control.read_current()
 
-    run_all({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
-    return [action for branch in branches for action in branch]
+    run_all({n: partial(read, branch) for n, branch in enumerate(made) if exists}, BRANCHES)
+    return [control for branch in made for control in branch]
 
 
 def reading(instance: InstanceContext) -> Sessions:
     """Returns sessions that may read everything and change nothing."""
-    return Sessions(instance, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
+    return Sessions(instance, [allow((*READ, *PLAN_READ))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:
     """Returns sessions that may change what the plan found, and nothing else."""
-    instance_arn, role = instance.target.arn, instance.scope("role")
+    role = instance.scope("role")
+    modify = actions_of(Protect.contains)
     grants: dict[str, tuple[str, ...]] = {
-        instance_arn: (
-            "ec2:ModifyInstanceAttribute",
-            "ec2:CreateTags",
-            "ec2:ReplaceIamInstanceProfileAssociation",
-            "ec2:AssociateIamInstanceProfile",
-            "ec2:DisassociateIamInstanceProfile",
-        )
+        instance.target.arn: (*modify, *actions_of(Tag.contains), *PROFILE_CALLS)
     }
     if group := instance.scope("auto_scaling_group"):
-        grants[scaling_arn(instance, group)] = scaling_actions(instance)
+        grants[scaling_arn(instance, group)] = actions_of(_scaling(instance).contains)
     if role and instance.options["revoke_sessions"] != "none":
-        grants[role] = RevokeSessions.ACTIONS
+        grants[role] = actions_of(RevokeSessions.contains)
     if instance.options["deregister_targets"]:
-        grants |= {
-            target["arn"]: Deregister.ACTIONS for target in instance.scope("target_groups") or []
-        }
+        deregister = actions_of(Deregister.contains)
+        grants |= {target["arn"]: deregister for target in instance.scope("target_groups") or []}
     path = instance.context.config.responder["role_path"]
     profiles = instance.quarantine_profiles[: 1 + instance.endpoints]
     base = [
@@ -81,12 +108,11 @@ def changing(instance: InstanceContext) -> Sessions:
         allow(("iam:PassRole",), [instance.arn(f"role{path}{name}", "iam") for name in profiles]),
         # These calls may also be checked on the volume or interface they touch: the instance or
         # address above pins which.
-        allow(("ec2:ModifyInstanceAttribute",), instance.arn("volume/*")),
+        allow(modify, instance.arn("volume/*")),
     ]
     if instance.options["disassociate_elastic_ip"]:
-        base.append(allow(ReleaseAddress.ACTIONS, instance.arn("network-interface/*")))
-        grants |= {
-            instance.arn(f"elastic-ip/{id}"): ReleaseAddress.ACTIONS
-            for id in instance.scope("addresses") or []
-        }
+        disassociate = actions_of(ReleaseAddress.contains)
+        base.append(allow(disassociate, instance.arn("network-interface/*")))
+        addresses = instance.scope("addresses") or []
+        grants |= {instance.arn(f"elastic-ip/{id}"): disassociate for id in addresses}
     return Sessions(instance, base, grants)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import name_of
+from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
@@ -17,28 +18,10 @@ if TYPE_CHECKING:
 # What can undo each check, by the check's name up to its first space.
 # playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls
 # (a test compares).
-CALLS: dict[str, tuple[str, ...]] = {
-    "interface": (
-        "ModifyNetworkInterfaceAttribute",
-        "ModifyInstanceAttribute",
-        "AttachNetworkInterface",
-    ),
-    "group": (
-        "AuthorizeSecurityGroupIngress",
-        "AuthorizeSecurityGroupEgress",
-        "ModifySecurityGroupRules",
-    ),
-    "replace_instance_profile": (
-        "ReplaceIamInstanceProfileAssociation",
-        "AssociateIamInstanceProfile",
-        "DisassociateIamInstanceProfile",
-    ),
-    "revoke_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
-    "protect_instance": ("ModifyInstanceAttribute",),
-    "detach_auto_scaling": ("AttachInstances",),
-    "standby_auto_scaling": ("ExitStandby", "AttachInstances"),
-    "deregister_targets": ("RegisterTargets",),
-    "disassociate_elastic_ip": ("AssociateAddress",),
+CALLS: actors.Calls = {
+    control.check_name or control.name: control.undone_by
+    for control in CONTROLS
+    if not control.label
 }
 
 

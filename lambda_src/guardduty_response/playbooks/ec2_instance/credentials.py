@@ -4,15 +4,17 @@ sessions that exist.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.control import Grant, Values, actions_of
 from guardduty_response.containment.role_policies import (
     OLDER,
     deny,
@@ -20,18 +22,22 @@ from guardduty_response.containment.role_policies import (
     revoked_before,
     role_policy,
 )
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
+    DONE,
+    FAILED,
     AwsClient,
     Json,
     Sessions,
+    allow,
     describe_error,
     name_of,
     result_or_raise,
     run_all,
 )
-from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, Ec2Control
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
     filters,
@@ -43,66 +49,135 @@ PROFILE_CALLS = (
     "ec2:AssociateIamInstanceProfile",
     "ec2:DisassociateIamInstanceProfile",
 )
+STATE_ERRORS = ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation")
+TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
+ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
-class ReplaceProfile(Action):
+class ReplaceProfile(Ec2Control):
+    """The instance profile: one value, its name."""
+
     name = option = "replace_instance_profile"
-    item, absent_text = "profile", "it has no instance profile, so nothing hands out credentials"
+    item = "profile"
+    absent_text = "it has no instance profile, so nothing hands out credentials"
+    restored_as = "instance profile {before} given back"
     done_text = "The instance profile is the deny-all quarantine profile, or absent."
-    manual_command = (
-        "ec2 replace-iam-instance-profile-association --iam-instance-profile Name={profile}"
-        " --association-id ID"
+    reads = (Grant(("ec2:DescribeIamInstanceProfileAssociations",), "*"), ROLE_READS)
+    contains = (
+        Grant(PROFILE_CALLS, INSTANCES),
+        Grant(("iam:PassRole",), "${quarantine_role_arns}", TO_EC2),
     )
+    restores = (Grant(PROFILE_CALLS, INSTANCES), Grant(("iam:PassRole",), ROLES, TO_EC2))
+    undone_by = tuple(call.removeprefix("ec2:") for call in PROFILE_CALLS)
 
     def read(self) -> Any:
-        return profile(self.sessions, self.target_context, profile_arn(self.state))
+        return profile(self.sessions, self.target_context, self.state)
 
-    def pending_change(self) -> str:
-        # An earlier attempt may have taken the old profile and failed before it gave the new one.
-        had = self.target_context.before_state("profile")
-        name = self.current["name"] if self.current else had and had["name"]
-        if not name or name in self.target_context.quarantine_profiles:
-            return ""
-        wanted = self._wanted()
-        may = "nothing"
-        if wanted != self.target_context.profile_name:
-            may = "nothing but what the SSM agent calls"
-        return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
+    def values(self, stored: Any) -> Values:
+        return {"": stored["name"]} if stored else {}
 
-    def _wanted(self) -> str:
+    def wanted(self, name: str, value: Any) -> Any:
         """Returns the profile to give: that for SSM only if the quarantine groups allow SSM."""
-        return self.target_context.quarantine_profiles[
-            reaches_endpoints(self.target_context, self.state)
-        ]
-
-    def change(self) -> list[Json]:
-        ec2 = self.sessions.client("ec2", self.target_context.target.arn)
-        old = (self.current or {}).get("association")
-        return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
-
-
-class RevokeSessions(Action):
-    name, option, item = "revoke_sessions", "revoke_sessions", "sessions"
-    absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
-    manual_command = (
-        "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
-        " '{document}' (role full or not yours to change: a managed policy, or a service control"
-        " policy)"
-    )
-    ACTIONS = ("iam:PutRolePolicy",)
+        profiles = self.target_context.quarantine_profiles
+        if value in profiles:
+            return value
+        return profiles[reaches_endpoints(self.target_context, self.state)]
 
     @property
-    def deny_name(self) -> str:
+    def _had(self) -> str:
+        """The profile that it has. An earlier attempt may have taken it, and failed before it gave
+        the new one.
+        """
+        return str((self.values(self.current) or self.to_restore()).get("", ""))
+
+    @property
+    def pending(self) -> Values:
+        had, wanted = self._had, self.wanted("", self._had)
+        return {"": wanted} if had and wanted != had else {}
+
+    def contained_text(self, pending: Values) -> str:
+        may = "nothing"
+        if pending[""] != self.target_context.profile_name:
+            may = "nothing but what the SSM agent calls"
+        return f"instance profile {self._had} replaced by {pending['']}, whose role may do {may}"
+
+    def write(self, name: str, value: Any) -> Json:
+        association = (self.current or {}).get("association")
+        instance = self.target_context.id
+        return give_profile(self.writer(name), instance, self.state, association, value)
+
+    def command(self, name: str, value: Any) -> str:
+        how = f"associate-iam-instance-profile --instance-id {self.target_context.id}"
+        if self.current != {}:
+            association = (self.current or {}).get("association", "ID")
+            how = f"replace-iam-instance-profile-association --association-id {association}"
+        return f"ec2 {how} --iam-instance-profile Name={value}"
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        # A stopped instance's profile is taken and given in two calls: between them it has none.
+        halfway = (
+            self.target_context.logged_action(self.name).get("status") != DONE
+            or self.target_context.logged_action("restore_profile").get("status") == FAILED
+        )
+        return now in self.target_context.quarantine_profiles or (not now and halfway)
+
+    def irreversible(self, name: str, before: Any, now: Any) -> str:
+        """Says why the recorded profile would not hand out what it did, or ''."""
+        role = self._role_before()
+        not_given = f"instance profile {before} not given back"
+        if not role:
+            return (
+                f"{not_given}: its role was not readable when the instance was contained, so"
+                " nothing says what it would hand out"
+            )
+        try:
+            roles = _roles(self.sessions, before)
+        except ClientError as error:
+            if error_code(error) != "NoSuchEntity":
+                raise
+            return f"{not_given}: it no longer exists"
+        if roles == role:
+            return ""
+        return f"{not_given}: it holds {roles or 'no role'} now, and held {role}"
+
+    def _role_before(self) -> str:
+        return str((self.target_context.before_state(self.item) or {}).get("role") or "")
+
+    def state_text(self, name: str, value: Any) -> str:
+        return f"its instance profile is {value}" if value else "it has no instance profile now"
+
+    def restore_statements(self, name: str, before: Any) -> list[Json]:
+        return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
+
+
+class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
+    """Denies the sessions of the role that the instance had: its own, or all that are older."""
+
+    name = option = "revoke_sessions"
+    item = "sessions"
+    absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
+    reads = (ROLE_READS,)
+    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+
+    @property
+    def placeholder(self) -> str:  # type: ignore[override]
+        """The name of the policy that denies this instance's sessions."""
         return f"{self.target_context.prefix}-deny-{self.target_context.id}"
 
-    def _names(self) -> Json:
-        document = json.dumps(deny_document(self.target_context.id), separators=(",", ":"))
-        return {
-            **super()._names(),
-            "role": name_of(self._role() or "ROLE"),
-            "policy": self.deny_name,
-            "document": document,
-        }
+    def manual_text(self) -> str:
+        return (
+            f"{super().manual_text()} (role full or not yours to change: a managed policy, or a"
+            " service control policy)"
+        )
+
+    @property
+    def arn(self) -> str:
+        known = self.current or self.target_context.before_state(self.item) or {}
+        return str(known.get("role") or self._role() or "ROLE")
+
+    def writer(self, name: str) -> AwsClient:
+        return self.sessions.client(self.service, self.arn, actions_of(self.contains))
 
     def _role(self) -> str:
         """Returns the role that the instance had before containment, or ''."""
@@ -113,132 +188,101 @@ class RevokeSessions(Action):
         return str(profile.get("role") or "")
 
     def shared_setting(self) -> tuple[str, str] | None:
-        role = self.enabled and self.target_context.role_wide and self._role_of_now()
-        return (role, OLDER) if role else None
-
-    def _role_of_now(self) -> str:
-        """Returns the role whose sessions are denied, or '' when it cannot be read."""
-        try:
+        if not (self.enabled and self.target_context.role_wide):
+            return None
+        with suppress(*AWS_ERRORS):  # ``read`` fails of it, and says so
             self._read_profile()
-        except AWS_ERRORS:
-            return ""  # ``read`` fails of it, and says so
-        return self._role()
+        role = self._role()
+        return (role, OLDER) if role else None
 
     def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
-            self.state.settings["profile"] = profile(
-                self.sessions, self.target_context, profile_arn(self.state)
-            )
+            found = profile(self.sessions, self.target_context, self.state)
+            self.state.settings["profile"] = found
 
     def read(self) -> Any:
         """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
         self._read_profile()
-        role, had = self._role(), self.target_context.before_state(self.item) or {}
+        role = self._role()
         if not role and (error := (self.state.settings["profile"] or {}).get("error")):
             raise RuntimeError(error)
         if not role:
             return {}
         if ":role/aws-service-role/" in role or ":role/aws-reserved/" in role:
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
-        iam = self.sessions.client("iam")
-        names = [self.deny_name, *[OLDER] * self.target_context.role_wide]
+        names = [self.placeholder, *[OLDER] * self.target_context.role_wide]
+        return self._read_policies(role, names)
+
+    def read_recorded(self) -> Any:
+        role = str(self.target_context.before_state(self.item)["role"])
+        return self._read_policies(role, list(self.to_restore()))
+
+    def _read_policies(self, role: str, names: list[str]) -> Any:
+        before = self.target_context.before_state(self.item) or {}
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         calls: dict[str, Callable[[], Any]] = {
-            name: partial(role_policy, iam, role, name) for name in names
+            name: partial(role_policy, self.client, role, name) for name in names
         }
         if self.held:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
-        got = run_all(calls)
-        policies = {name: result_or_raise(result) for name, result in got.items()}
-        return {
-            "role": role,
-            "policies": policies,
-            "revoked_before": had.get("revoked_before") or now,
-        }
+        policies = {name: result_or_raise(found) for name, found in run_all(calls).items()}
+        revoked = before.get("revoked_before") or now
+        return {"role": role, "policies": policies, "revoked_before": revoked}
 
-    def _wanted(self) -> dict[str, Json]:
-        """Returns the policies that are to be written: name -> document."""
-        if not self.current:
-            return {}
-        old = self.current["policies"]
-        new = {self.deny_name: deny_document(self.target_context.id)}
-        if OLDER in old and revoked_before(old[OLDER]) < self.current["revoked_before"]:
-            new[OLDER] = revoke_document(old[OLDER], self.current["revoked_before"])
-        return {name: document for name, document in new.items() if document != old[name]}
+    def wanted(self, name: str, value: Any) -> Any:
+        if name != OLDER:
+            return deny_document(self.target_context.id)
+        revoked = str(self.current["revoked_before"])
+        return value if revoked_before(value) >= revoked else revoke_document(value, revoked)
 
-    def pending_change(self) -> str:
-        if not self._wanted():
-            return ""
+    def contained_text(self, pending: Values) -> str:
         text = (
-            f"sessions of {self.target_context.id} denied on role {name_of(self._role())} by policy"
-            f" {self.deny_name}"
+            f"sessions of {self.target_context.id} denied on role {self.role_name} by policy"
+            f" {self.placeholder}"
         )
-        if OLDER not in self.current["policies"]:
+        if OLDER not in self.values(self.current):
             return f"{text}; other workloads of the role go on"
         return (
             f"{text}, all its older sessions by {OLDER}: every workload that shares the role needs"
             " new credentials"
         )
 
-    def change(self) -> list[Json]:
-        iam = self.sessions.client("iam", self.current["role"], self.ACTIONS)
-        role = name_of(self.current["role"])
-        answers = []
-        # One after the other: IAM refuses concurrent changes of a role.
-        for name, document in self._wanted().items():
-            answers.append(
-                iam.put_role_policy(
-                    RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document)
-                )
-            )
-            if name == OLDER and self.held:
-                self.held.written(document)
-        return answers
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return bool(now == deny_document(self.target_context.id))
 
 
-def profile_arn(current: InstanceState) -> str:
-    """Returns the ARN of the instance's profile by DescribeInstances, or an empty string."""
-    return str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or "")
-
-
-def profile(sessions: Sessions, instance: InstanceContext, expected: str = "") -> Json:
+def profile(sessions: Sessions, instance: InstanceContext, current: InstanceState) -> Json:
     """Returns {association, name, role}, or {} without a live profile.
 
-    If the role cannot be read, it is '' and ``error`` says why. ``expected``: the ARN of the
-    profile by DescribeInstances, which is asked for its role in the same round trip.
+    If the role cannot be read, it is '' and ``error`` says why. The profile that DescribeInstances
+    names is asked for its role in the same round trip.
     """
-    profile_name = name_of(expected)
-    calls: dict[str, Callable[[], Any]] = {
-        "associations": partial(
-            sessions.client("ec2").describe_iam_instance_profile_associations,
-            Filters=filters(**{"instance-id": instance.id}),
-        )
-    }
-    if profile_name and not instance.scope("role"):
-        calls["roles"] = partial(_roles, sessions, profile_name)
+    expected = name_of(str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or ""))
+    associations = partial(
+        sessions.client("ec2").describe_iam_instance_profile_associations,
+        Filters=filters(**{"instance-id": instance.id}),
+    )
+    calls: dict[str, Callable[[], Any]] = {"": associations}
+    if expected and not instance.scope("role"):
+        calls[expected] = partial(_roles, sessions, expected)
     results = run_all(calls)
     live = [
         association
-        for association in result_or_raise(results["associations"])[
-            "IamInstanceProfileAssociations"
-        ]
+        for association in result_or_raise(results[""])["IamInstanceProfileAssociations"]
         if association["State"] in ("associating", "associated")
     ]
     if not live:
         return {}
-    found = {
-        "association": live[0]["AssociationId"],
-        "name": name_of(live[0]["IamInstanceProfile"]["Arn"]),
-    }
+    name = name_of(live[0]["IamInstanceProfile"]["Arn"])
+    found = {"association": live[0]["AssociationId"], "name": name}
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
-        if found["name"] == profile_name and "roles" in results:
-            return {**found, "role": result_or_raise(results["roles"])}
-        return {**found, "role": _roles(sessions, found["name"])}
+        role = result_or_raise(results[name]) if name in results else _roles(sessions, name)
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
+    return {**found, "role": role}
 
 
 def _roles(sessions: Sessions, profile_name: str) -> str:
@@ -249,28 +293,24 @@ def _roles(sessions: Sessions, profile_name: str) -> str:
 
 def give_profile(
     ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
-) -> list[Json]:
+) -> Json:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
-    has none).
+    has none). Returns the answer, which may have the IDs of two requests.
     """
-    new, answers = {"Name": name}, []
+    new, requests = {"Name": name}, []
     if association and current.instance["State"]["Name"] in ("pending", "running"):
+        replace = ec2.replace_iam_instance_profile_association
         try:
-            return [
-                ec2.replace_iam_instance_profile_association(
-                    AssociationId=association, IamInstanceProfile=new
-                )
-            ]
+            return dict(replace(AssociationId=association, IamInstanceProfile=new))
         except ClientError as error:
-            if error_code(error) not in (
-                "IncorrectState",
-                "IncorrectInstanceState",
-                "UnsupportedOperation",
-            ):
+            if error_code(error) not in STATE_ERRORS:
                 raise
     if association:  # a stopped instance's profile cannot be replaced in one call
-        answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
-    return [*answers, ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)]
+        taken = ec2.disassociate_iam_instance_profile(AssociationId=association)
+        requests.append(clients.request_id(taken))
+    given = ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)
+    requests.append(clients.request_id(given))
+    return {"ResponseMetadata": {"RequestId": ",".join(requests)}}
 
 
 def deny_document(instance_id: str) -> Json:

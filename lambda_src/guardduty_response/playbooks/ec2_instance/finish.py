@@ -20,9 +20,9 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance.actions import scaling
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe
+from guardduty_response.playbooks.ec2_instance.traffic import scaling
 
 STOP = "stop_instance"
 READ = (

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from guardduty_response.playbooks.ec2_instance.actions import READ as ACTIONS
-from guardduty_response.playbooks.ec2_instance.state import LOOK
+from guardduty_response.playbooks.ec2_instance.action_order import READ
 from guardduty_response.playbooks.ec2_instance.verify import verify
 
 __all__ = ["KINDS", "READ", "verify"]
 
-READ = (*LOOK, *ACTIONS, "ec2:DescribeInstanceTypes")
 KINDS = frozenset({"ec2_instance"})

@@ -26,8 +26,8 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
-from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, look
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def _planned_actions(
     instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
 ) -> list[tuple[str, str]]:
     """Returns (action, sentence) of what will be done, is already so, or is known to fail."""
-    intents = network.intents(instance, current)
-    for action in action_order.look(instance, sessions, current, exists):
-        intents[action.name] = action.intent()
+    controls: list[InstanceControl] = [*network.controls(instance, sessions, current)]
+    controls += action_order.look(instance, sessions, current, exists)
+    intents = {control.name: control.intent() for control in controls}
     planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
     options, context = instance.options, instance.context
     if seconds := policy.collect_first_seconds(context.config, context.finding.type):
@@ -169,13 +169,13 @@ def contain(context: Context, target: Target) -> StepResult:
         return StepResult(detail=text)
     started = Event()
 
-    def branch(kinds: tuple[type[Action], ...]) -> None:
+    def branch(kinds: tuple[type[InstanceControl], ...]) -> None:
         # All other actions wait: the network needs the CPU until its changes are under way.
         started.wait()
         for kind in kinds:
             kind(instance, changing, current).run()
 
-    futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.TABLE]
+    futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)]
     try:
         network.close(instance, allowed, current, started.set)
     finally:

@@ -4,35 +4,19 @@ it, verified afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
+from guardduty_response.containment.control_restore import read_all, restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, aws_command
-from guardduty_response.containment.target_context import (
-    BRANCHES,
-    DONE,
-    Sessions,
-    describe_error,
-    run_all,
-)
+from guardduty_response.containment.target_context import DONE, Sessions
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
+from guardduty_response.playbooks.ec2_instance import action_order
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.network_controls import Network
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
-
-ASSESS: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]] = {
-    "network": restore_network.network,
-    "addresses": restore_network.addresses,
-    "profile": restore_access.profile,
-    "sessions": restore_access.denials,
-    "protection": restore_access.protection,
-    "tags": restore_access.tags,
-    "target_groups": restore_network.target_groups,
-    "auto_scaling": restore_network.auto_scaling,
-}
 
 
 def restore(context: Context, target: Target) -> RestoreResult:
@@ -51,45 +35,37 @@ def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     try:
         current = look(instance, reading.client("ec2"))
     except TargetGone:
-        return False, _assess(instance, reading, None)
-    return True, _assess(instance, reading, current)
+        return False, _items(instance, reading, None)
+    return True, _items(instance, reading, current) + _stopped(instance, current)
 
 
-def _assess(
+def _items(
     instance: InstanceContext, reading: Sessions, current: InstanceState | None
 ) -> list[RestoreItem]:
-    """Assesses every recorded setting. What cannot be read is not touched; the others go on.
+    """Compares every recorded setting. What cannot be read is not touched; the others go on.
 
-    ``current``: None when the instance is gone.
+    ``current``: None when the instance is gone. Its role is restored all the same.
     """
     names = {name.split("/")[0] for name in instance.stored.get("before", {})}
-    calls = {
-        name: partial(judge, instance, reading, current)
-        for name, judge in ASSESS.items()
-        if name in names and (current or name == "sessions")
-    }
-    items = [
+    controls = {kind.item: kind for kind in (Network, *action_order.controls(instance))}
+    if not current:
+        controls = {RevokeSessions.item: RevokeSessions}
+    state = current or InstanceState({})
+    gone = [
         RestoreItem(
             RestoreStatus.CHANGED_SINCE,
             name,
             "",
             f"{name} of {instance.id}: the instance no longer exists",
         )
-        for name in sorted(names - calls.keys())
+        for name in sorted(names - controls.keys())
     ]
-    for name, result in run_all(calls, BRANCHES).items():
-        if isinstance(result, Exception):
-            items.append(
-                RestoreItem(
-                    RestoreStatus.MANUAL,
-                    name,
-                    "",
-                    f"{name} could not be read ({describe_error(result)}): run restore again",
-                )
-            )
-        else:
-            items += result
-    return items + (_stopped(instance, current) if current else [])
+    calls = {
+        item: partial(restore_items, kind(instance, reading, state))
+        for item, kind in controls.items()
+        if item in names
+    }
+    return gone + read_all(calls)
 
 
 def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreItem]:
@@ -99,12 +75,5 @@ def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreI
     if not stopped_here or state not in ("stopping", "stopped"):
         return []
     command = aws_command(instance, f"ec2 start-instances --instance-ids {instance.id}")
-    return [
-        RestoreItem(
-            RestoreStatus.RETAINED,
-            "stop",
-            instance.id,
-            f"{instance.id} was stopped when contained, and is not started by itself",
-            command,
-        )
-    ]
+    text = f"{instance.id} was stopped when contained, and is not started by itself"
+    return [RestoreItem(RestoreStatus.RETAINED, "stop", instance.id, text, command)]

@@ -216,7 +216,7 @@ def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool
     return True
 
 
-def open_rules(instance: InstanceContext, group: Json) -> list[str]:
+def open_rules(instance: InstanceContext, group: Json) -> dict[str, Json]:
     """Returns the rules that containment does not allow: all but the endpoint rules of a group
     configured for forensics.
     """
@@ -225,12 +225,22 @@ def open_rules(instance: InstanceContext, group: Json) -> list[str]:
     return rules(group, to_endpoints if spared else None)
 
 
-def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[str]:
-    """Returns every rule of a security group in words: IPv4 and IPv6, both directions.
+# A rule's peers, and what names one.
+PEERS = {
+    "IpRanges": ("CidrIp",),
+    "Ipv6Ranges": ("CidrIpv6",),
+    "PrefixListIds": ("PrefixListId",),
+    "UserIdGroupPairs": ("GroupId", "UserId"),
+}
+
+
+def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> dict[str, Json]:
+    """Returns every rule of a security group, IPv4 and IPv6, both directions: in words, and with
+    its single peer as the calls of EC2 take it.
 
     Rules for which ``but`` returns True are left out.
     """
-    out = []
+    out = {}
     for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         for rule in group.get(key) or []:
             if but and but(direction, rule):
@@ -239,11 +249,11 @@ def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[s
                 f"{direction} {rule['IpProtocol'].replace('-1', 'all')}"
                 f" {rule.get('FromPort', '')}-{rule.get('ToPort', '')}"
             )
-            for kind, id in (
-                ("IpRanges", "CidrIp"),
-                ("Ipv6Ranges", "CidrIpv6"),
-                ("PrefixListIds", "PrefixListId"),
-                ("UserIdGroupPairs", "GroupId"),
-            ):
-                out += [f"{what} {source.get(id)}" for source in rule.get(kind) or []]
+            ports = {
+                name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule
+            }
+            for peers, names in PEERS.items():
+                for peer in rule.get(peers) or []:
+                    named = {name: peer[name] for name in names if name in peer}
+                    out[f"{what} {peer.get(names[0])}"] = {**ports, peers: [named]}
     return out

@@ -140,6 +140,16 @@ def test_what_cannot_be_read_is_not_called_contained(lab: Lab, operation: str) -
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
 
 
+def test_a_target_group_that_was_deleted_meanwhile_has_no_registration(lab: Lab) -> None:
+    lab.build(targets=True)
+    target = lab.plan()
+    gone, kept = lab.ids["target_groups"]
+    lab.see("elbv2").delete_target_group(TargetGroupArn=gone)
+    assert lab.respond(target).status is Status.CONTAINED
+    health = lab.see("elbv2").describe_target_health(TargetGroupArn=kept)
+    assert health["TargetHealthDescriptions"] == []
+
+
 # -- protection, addresses, tags -------------------------------------------------------------------
 
 

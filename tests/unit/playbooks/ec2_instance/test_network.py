@@ -310,6 +310,19 @@ def test_untracking_that_fails_does_not_keep_an_interface_open(lab: Lab) -> None
     )
 
 
+def test_without_a_quarantine_group_no_interface_is_put_into_the_all_open_one(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    lab.options["untrack_connections"] = True
+    lab.fail(
+        "CreateSecurityGroup",
+        "VpcLimitExceeded",
+        lambda params: params["GroupName"] == QUARANTINE[0],
+    )
+    assert lab.respond().status is Status.FAILED
+    assert list(lab.groups().values()) == [["web"], ["web"]]
+    assert lab.actions()["quarantine_network"] == "FAILED"
+
+
 @pytest.mark.parametrize("operation", ["DescribeNetworkInterfaces", "DescribeSecurityGroups"])
 def test_a_look_that_is_denied_still_closes_and_is_not_called_contained(
     lab: Lab, operation: str

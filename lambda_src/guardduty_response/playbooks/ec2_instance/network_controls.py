@@ -1,0 +1,362 @@
+"""The controls of the network: the security groups of every interface, and the rules of the
+quarantine groups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from typing import Any, TypedDict
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.contract import Check
+from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.target_context import (
+    ALREADY,
+    FAILED,
+    PLANNED,
+    SKIPPED,
+    AwsClient,
+    Json,
+    allow,
+)
+from guardduty_response.playbooks.ec2_instance.instance_control import (
+    GROUPS,
+    INSTANCES,
+    INTERFACES,
+    VPCS,
+    AwsAnswer,
+    Ec2Control,
+)
+from guardduty_response.playbooks.ec2_instance.state import (
+    LOOK,
+    Interface,
+    closed,
+    filters,
+    open_rules,
+    rules,
+)
+
+MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
+CREATE = ("ec2:CreateSecurityGroup",)
+STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
+OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
+# What restricts a role to groups of containment, of the kinds that the options need.
+NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
+KINDS = "${group_kinds}"
+
+
+class InterfaceBefore(TypedDict):
+    """An interface before it was contained: its VPC, its security groups, and which AWS service
+    owns it (else empty).
+    """
+
+    vpc: str
+    groups: list[str]
+    managed: str
+
+
+class NetworkBefore(TypedDict):
+    """The instance's state and interfaces before it was contained."""
+
+    state: str
+    interfaces: dict[str, InterfaceBefore]
+
+
+class Network(Ec2Control):
+    """The security groups of every interface: interface -> how it is (InterfaceBefore).
+
+    ``network.close`` writes them, by way of the flush group where that is switched on.
+    """
+
+    name = "quarantine_network"
+    item = "network"
+    check_name = "interface"
+    critical = True
+    placeholder = "ENI"
+    reads = (Grant(LOOK, "*"),)
+    contains = (
+        Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),
+        Grant(CREATE, VPCS),
+        Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
+        Grant(
+            ("ec2:CreateTags",),
+            GROUPS,
+            {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}},
+        ),
+        Grant(OPEN, GROUPS, {"StringEquals": {OWN: "untrack"}}, option="untrack_connections"),
+    )
+    restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
+    undone_by = (
+        "ModifyNetworkInterfaceAttribute",
+        "ModifyInstanceAttribute",
+        "AttachNetworkInterface",
+    )
+    deleted: Collection[str] = ()  # recorded security groups that were not found
+
+    @property
+    def done_text(self) -> str:  # type: ignore[override]
+        return f"in {self.target_context.group_name} already"
+
+    def arn_of(self, name: str) -> str:
+        return self.target_context.arn(f"network-interface/{name}")
+
+    def writer(self, name: str) -> AwsClient:
+        return self.sessions.client("ec2", self.arn_of(name), MODIFY)
+
+    def read(self) -> NetworkBefore:
+        """Returns what the step has read already (state.look)."""
+        interfaces: dict[str, InterfaceBefore] = {
+            id: {
+                "vpc": interface.vpc,
+                "groups": list(interface.groups),
+                "managed": interface.managed,
+            }
+            for id, interface in self.interfaces.items()
+        }
+        return {"state": self.state.instance["State"]["Name"], "interfaces": interfaces}
+
+    @property
+    def interfaces(self) -> dict[str, Interface]:
+        return {interface.id: interface for interface in self.state.interfaces}
+
+    def closed(self, id: str) -> bool:
+        interface = self.interfaces.get(id)
+        return interface is not None and closed(self.target_context, self.state, interface)
+
+    def values(self, stored: Any) -> Values:
+        return dict((stored or {}).get("interfaces") or {})
+
+    def wanted(self, name: str, value: Any) -> Any:
+        """Returns the interface in its VPC's quarantine group alone, which may have to be made."""
+        if self.closed(name):
+            return value
+        if not value:
+            return {"groups": ["GROUP"]}
+        group = self.state.groups.get(value["vpc"], {}).get("GroupId")
+        return {**value, "groups": [group or f"a new {self.target_context.group_name}"]}
+
+    @property
+    def pending(self) -> Values:
+        """What AWS alone may change stays as it is."""
+        return {id: value for id, value in super().pending.items() if not value["managed"]}
+
+    def intent(self) -> tuple[str, str]:
+        managed = [
+            f"{id} is {interface.managed}: only that service can close it, and it stays open"
+            for id, interface in self.interfaces.items()
+            if interface.managed and not self.closed(id)
+        ]
+        if pending := self.pending:
+            return PLANNED, "; ".join([self.contained_text(pending), *managed])
+        return (FAILED, "; ".join(managed)) if managed else (ALREADY, self.done_text)
+
+    def contained_text(self, pending: Values) -> str:
+        swaps = [
+            f"{id} ({', '.join(self.interfaces[id].groups)} -> {new['groups'][0]})"
+            for id, new in pending.items()
+        ]
+        text = (
+            "security groups replaced by the quarantine group, which lets nothing in or out:"
+            f" {', '.join(swaps)}"
+        )
+        if self.target_context.options["untrack_connections"]:
+            text += (
+                f", by way of the all-open {self.target_context.flush_group_name} so that tracked"
+                " connections end (best effort)"
+            )
+        return text
+
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        modify = self.writer(name).modify_network_interface_attribute
+        return dict(modify(NetworkInterfaceId=name, Groups=value["groups"]))
+
+    def command(self, name: str, value: Any) -> str:
+        groups = [group for group in (value or {}).get("groups", []) if group not in self.deleted]
+        if not value or len(groups) < len(value["groups"]):
+            groups.append("GROUP")
+        modify = "ec2 modify-network-interface-attribute --network-interface-id"
+        return f"{modify} {name} --groups {' '.join(groups)}"
+
+    # -- verifying ---------------------------------------------------------------------------------
+
+    def checks(self) -> list[Check]:
+        if not self.interfaces:
+            text = f"no interface of {self.target_context.id} could be read back"
+            return [Check("interfaces", False, text, fatal=True, read=False)]
+        return [*map(self._check, self.interfaces.values()), *self._detached_checks()]
+
+    def _check(self, interface: Interface) -> Check:
+        ok = self.closed(interface.id)
+        state = "is in the quarantine group alone" if ok else "is OPEN"
+        text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
+        if interface.managed:
+            text = f"{text}; {interface.managed}"
+        name = f"{self.check_name} {interface.id}"
+        return Check(name, ok, text, fatal=self.critical and not interface.managed)
+
+    def _detached_checks(self) -> list[Check]:
+        """Passes for interfaces that were open at the verdict and are no longer the instance's."""
+        if "interfaces" in self.state.read_errors:
+            return []
+        prefix = f"{self.check_name} "
+        weak: list[str] = self.target_context.stored.get("weak") or []
+        ids = {name.removeprefix(prefix) for name in weak if name.startswith(prefix)}
+        return [
+            Check(f"{prefix}{id}", True, f"{id} is not attached to the instance any more")
+            for id in sorted(ids - self.interfaces.keys())
+        ]
+
+    # -- restoring ---------------------------------------------------------------------------------
+
+    def read_recorded(self) -> NetworkBefore:
+        groups = {group for was in self.to_restore().values() if was for group in was["groups"]}
+        if groups:
+            matching = [{"Name": "group-id", "Values": sorted(groups)}]
+            found = self.client.describe_security_groups(Filters=matching)["SecurityGroups"]
+            self.deleted = groups - {group["GroupId"] for group in found}
+        return self.read()
+
+    def to_restore(self) -> Values:
+        """``None``: what is in quarantine, and the record does not say how it was."""
+        recorded = self.recorded or {}
+        unknown = {id: None for id in self.interfaces.keys() - recorded if self.closed(id)}
+        own = {id: was for id, was in recorded.items() if not was.get("managed")}
+        return {**own, **unknown}
+
+    def key_of(self, name: str) -> str:
+        return f"{self.item}/{name}"
+
+    def as_before(self, name: str, before: Any, now: Any) -> bool:
+        return bool(before and now) and set(now["groups"]) == set(before["groups"])
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return self.closed(name)
+
+    def irreversible(self, name: str, before: Any, now: Any) -> str:
+        if not before:
+            return (
+                f"{name} is in quarantine, and the record does not say in which groups it was;"
+                " choose groups"
+            )
+        missing = ", ".join(group for group in before["groups"] if group in self.deleted)
+        if not missing:
+            return ""
+        return (
+            f"{name} stays in quarantine: its security group {missing} no longer exists; choose"
+            " groups"
+        )
+
+    def state_text(self, name: str, value: Any) -> str:
+        if value is None:
+            command = self.by_hand(name, self.to_restore()[name])
+            return (
+                f"{name} is no longer attached to {self.target_context.id}; if it exists, it may"
+                f" still be in quarantine: {command}"
+            )
+        text = f"{name} is in {', '.join(value['groups'])}"
+        return f"{text}; that is quarantine, for another incident" if self.closed(name) else text
+
+    def restored_text(self, name: str, before: Any) -> str:
+        return f"{name} out of quarantine, back in {', '.join(before['groups'])}"
+
+    def restore_statements(self, name: str, before: Any) -> list[Json]:
+        groups = [self.target_context.arn(f"security-group/{group}") for group in before["groups"]]
+        return [allow(MODIFY, [self.arn_of(name), *groups])]
+
+
+class GroupRules(Ec2Control):
+    """The rules of the quarantine groups: a group's ID and a rule in words -> the rule, as the
+    calls of EC2 take it. A configured group is never edited.
+    """
+
+    name = "strip_group_rules"
+    item = "groups"
+    check_name = "group"
+    placeholder = "GROUP egress RULE"
+    reads = (Grant(LOOK, "*"),)
+    contains = (Grant(STRIP, GROUPS, {"StringEquals": {OWN: KINDS}}),)
+    undone_by = (
+        "AuthorizeSecurityGroupIngress",
+        "AuthorizeSecurityGroupEgress",
+        "ModifySecurityGroupRules",
+    )
+
+    def read(self) -> dict[str, Json]:
+        """Returns what the step has read already (state.look)."""
+        return {
+            f"{group['GroupId']} {words}": rule
+            for group in self._groups()
+            for words, rule in open_rules(self.target_context, group).items()
+        }
+
+    def _groups(self) -> list[Json]:
+        groups = self.state.groups
+        return [groups[vpc] for vpc in self.state.vpcs if vpc in groups]
+
+    def wanted(self, name: str, value: Any) -> None:
+        """No rule."""
+
+    @property
+    def pending(self) -> Values:
+        own = set(self.target_context.own_groups.values())
+        return {name: None for name in super().pending if name.split(" ")[0] not in own}
+
+    def intent(self) -> tuple[str, str]:
+        status, lines = SKIPPED, []
+        own_groups = self.target_context.own_groups
+        for vpc in self.state.vpcs:
+            group = self.state.groups.get(vpc)
+            words = "default egress to 0.0.0.0/0 and ::/0"
+            if group:
+                words = ", ".join(open_rules(self.target_context, group))
+            if not words:
+                continue
+            if group and own_groups.get(vpc) == group["GroupId"]:
+                status = FAILED
+                lines.append(
+                    f"{group['GroupId']} has rules ({words}) but is a group of yours and is never"
+                    " edited: remove them yourself"
+                )
+            else:
+                status = PLANNED if status == SKIPPED else status
+                where = group["GroupId"] if group else f"the new group of {vpc}"
+                lines.append(f"rules removed from {where}: {words}")
+        return status, "; ".join(lines) or "the quarantine group has no rules"
+
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        group, direction = name.split(" ")[:2]
+        revoke = getattr(self.client, f"revoke_security_group_{direction}")
+        return edit_rule(revoke, group, self.current[name])
+
+    def command(self, name: str, value: Any) -> str:
+        group, direction = name.split(" ")[:2]
+        rule = (self.current or {}).get(name)
+        what = f"'{json.dumps([rule])}'" if rule else "RULE"
+        return f"ec2 revoke-security-group-{direction} --group-id {group} --ip-permissions {what}"
+
+    def checks(self) -> list[Check]:
+        return [] if self.item in self.state.read_errors else [*map(self._check, self._groups())]
+
+    def _check(self, group: Json) -> Check:
+        id = group["GroupId"]
+        name = f"{self.check_name} {id}"
+        if wrong := ", ".join(open_rules(self.target_context, group)):
+            return Check(name, False, f"{id} has rules: {wrong}")
+        to_endpoints = ", ".join(rules(group))
+        none = (
+            f"no rules but to endpoints ({to_endpoints})" if to_endpoints else "no rules, v4 or v6"
+        )
+        return Check(name, True, f"{id} has {none}")
+
+
+def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: Json) -> AwsAnswer:
+    """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
+    try:
+        return dict(call(GroupId=group, IpPermissions=[permission]))
+    except ClientError as error:
+        if error_code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
+            raise
+        return {}
