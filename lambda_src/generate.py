@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 
 import yaml
-
 from generator import permissions, policies, runbook, stand_in, undoing
 from guardduty_response.containment.declared import Example
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from generator.layout import render
 from guardduty_response.containment.control import Control, Grant
 from guardduty_response.containment.declared import (
     FINDS,
@@ -20,6 +19,8 @@ from guardduty_response.containment.declared import (
     grants_of,
     resources_of,
 )
+
+from generator.layout import render
 
 # The purpose's word in a statement's Sid
 _WORDS = {"reads": "Read", "contains": "Contain", "restores": "Restore"}

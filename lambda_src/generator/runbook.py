@@ -52,6 +52,8 @@ def commands(example: Example) -> list[str]:
     control, new = example.control, contained(example)
     before = control.values(control.current)
     containing = [control.by_hand(name, value) for name, value in new.items()]
+    if example.restored:
+        return containing
     return containing + [_restoring(example, name, before[name]) for name in new]
 
 
@@ -63,7 +65,8 @@ def _row(example: Example, options: Options) -> str:
         example.text or control.contained_text(new),
         _critical(control),
         _lines(_code(control.by_hand(name, value)) for name, value in new.items()),
-        _lines(_back(example, name, before[name], value) for name, value in new.items()),
+        example.restored
+        or _lines(_back(example, name, before[name], value) for name, value in new.items()),
         _option(example, options),
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -82,7 +85,7 @@ def _back(example: Example, name: str, before: Any, now: Any) -> str:
     if reason := control.irreversible(name, before, now):
         return f"{reason}: {command}"
     if reason := control.retained(name, before, now):
-        return f"{reason}. To take it away all the same: {command}"
+        return f"{reason}. To do it all the same: {command}"
     return command
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from generator.layout import render
 from guardduty_response.containment.control import Control
+
+from generator.layout import render
 
 # botocore's name of a service -> the source of its events, where it is another.
 SOURCES = {"elbv2": "aws.elasticloadbalancing"}

@@ -62,7 +62,8 @@ class Example(NamedTuple):
     ``control`` knows the setting before containment (``state.settings``). ``after``: the setting as
     ``read`` returns it once it is contained, where a command depends on it. ``option``: the option
     that switches it, where the control names none. ``contained``: what containment gives each value
-    where that is not what the control has pending, and ``text`` says it.
+    where that is not what the control has pending, and ``text`` says it. ``restored``: what is
+    said where there is nothing to give back.
     """
 
     resource: str
@@ -71,6 +72,7 @@ class Example(NamedTuple):
     option: str = ""
     contained: Mapping[str, Any] = NOTHING
     text: str = ""
+    restored: str = ""
 
 
 def resources_of(on: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -84,9 +86,7 @@ def grants_of(control: type[Control[Any, Any]], purpose: str) -> tuple[Grant, ..
     return grants
 
 
-def changing_roles(
-    controls: Iterable[type[Control[Any, Any]]], purpose: str
-) -> tuple[str, ...]:
+def changing_roles(controls: Iterable[type[Control[Any, Any]]], purpose: str) -> tuple[str, ...]:
     """Returns the actions by which controls change roles for a purpose."""
     return actions_of(
         grant

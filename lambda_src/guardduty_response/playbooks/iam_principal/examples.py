@@ -100,7 +100,7 @@ def _of_held_session(context: Context) -> Example:
         control,
         option="user_role_sessions",
         contained={DENIAL: deny_sessions(["OTHER_ROLE_ID:SESSION"], "NOW")},
-        text=f"the session denied on its role by policy {DENIAL}, as far as it was issued until now",
+        text=f"the session, issued until now, denied on its role by policy {DENIAL}",
     )
 
 

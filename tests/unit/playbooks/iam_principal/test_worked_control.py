@@ -30,7 +30,9 @@ def _block(beginning: str, language: str) -> str:
     """Returns the code block of a language whose text begins so."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
     [found] = [
-        block for written_in, block in blocks if written_in == language and block.startswith(beginning)
+        block
+        for written_in, block in blocks
+        if written_in == language and block.startswith(beginning)
     ]
     return str(found)
 
@@ -162,7 +164,7 @@ def test_the_row_is_the_one_of_the_page(
     control: type[Control[Any, Any]], options: dict[str, Any]
 ) -> None:
     line = _block("shown(", "python")
-    before = re.fullmatch(r"shown\(InlinePolicies, (.+)\),\n", line)
+    before = re.fullmatch(r"shown\(InlinePolicies, (.+)\)\n", line)
     assert before
     context = stand_in.context(runbook.defaults(options))
     example = examples._example(

@@ -1,0 +1,19 @@
+"""Says what the member roles of this playbook may do: what its controls need, and the rest with
+the reason. lambda_src/generate.py writes the policies from it.
+"""
+
+from __future__ import annotations
+
+from guardduty_response.containment.declared import MemberRole
+from guardduty_response.playbooks.ec2_instance.permissions.containing import (
+    CONTROLS,
+    MONITOR,
+    RESPONDER,
+    RESTORER,
+)
+from guardduty_response.playbooks.ec2_instance.permissions.evidence import COLLECTOR
+from guardduty_response.playbooks.ec2_instance.permissions.terminating import TERMINATOR
+
+__all__ = ["CONTROLS", "ROLES"]
+
+ROLES: tuple[MemberRole, ...] = (RESPONDER, MONITOR, RESTORER, COLLECTOR, TERMINATOR)
