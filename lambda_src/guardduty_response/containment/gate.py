@@ -178,7 +178,8 @@ class Gate:
             return
         writes = [self._write(place, name, value) for name, value in states.items()]
         with self._queue:
-            self._waiting += writes
+            for write in writes:
+                self._waiting.append(write)
         self._written.set()
         with self._lock:
             while not all(write.done.done() for write in writes):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -99,15 +100,16 @@ class TargetContext:
         if self.context.gate and self.target.place:
             self.context.gate.write_befores(states)
         else:
-            for item, state in states.items():
-                self.context.record.before(
-                    self.context.incident_id,
-                    self.target.kind,
-                    self.id,
-                    item,
-                    state,
-                    place=self.target.place,
-                )
+            before = partial(
+                self.context.record.before,
+                self.context.incident_id,
+                self.target.kind,
+                self.id,
+                place=self.target.place,
+            )
+            calls = {item: partial(before, item, state) for item, state in states.items()}
+            for answer in run_all(calls).values():
+                result_or_raise(answer)
         self.recorded_now.update(states)
 
     def record_evidence(self, item: str, state: Json) -> None:
