@@ -199,7 +199,9 @@ def _log(
     """Logs both controls: as they were said, or what failed of them."""
     calls = {}
     for name in said:
-        of_control = {what: result for (control, what), result in results.items() if control == name}
+        of_control = {
+            what: result for (control, what), result in results.items() if control == name
+        }
         calls[name] = partial(_log_control, instance, name, said[name], of_control)
     for result in run_all(calls).values():
         result_or_raise(result)

@@ -46,6 +46,7 @@ OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
 # What restricts a role to groups of containment, of the kinds that the options need.
 NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
 KINDS = "${group_kinds}"
+CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
 
 
 class InterfaceBefore(TypedDict):
@@ -81,11 +82,7 @@ class Network(Ec2Control):
         Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),
         Grant(CREATE, VPCS),
         Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
-        Grant(
-            ("ec2:CreateTags",),
-            GROUPS,
-            {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}},
-        ),
+        Grant(("ec2:CreateTags",), GROUPS, CREATED),
         Grant(OPEN, GROUPS, {"StringEquals": {OWN: "untrack"}}, option="untrack_connections"),
     )
     restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
@@ -109,12 +106,8 @@ class Network(Ec2Control):
     def read(self) -> NetworkBefore:
         """Returns what the step has read already (state.look)."""
         interfaces: dict[str, InterfaceBefore] = {
-            id: {
-                "vpc": interface.vpc,
-                "groups": list(interface.groups),
-                "managed": interface.managed,
-            }
-            for id, interface in self.interfaces.items()
+            each.id: {"vpc": each.vpc, "groups": list(each.groups), "managed": each.managed}
+            for each in self.state.interfaces
         }
         return {"state": self.state.instance["State"]["Name"], "interfaces": interfaces}
 
@@ -346,7 +339,9 @@ class GroupRules(Ec2Control):
         if wrong := ", ".join(open_rules(self.target_context, group)):
             return Check(name, False, f"{id} has rules: {wrong}")
         to_endpoints = ", ".join(rules(group))
-        none = f"no rules but to endpoints ({to_endpoints})" if to_endpoints else "no rules, v4 or v6"
+        none = (
+            f"no rules but to endpoints ({to_endpoints})" if to_endpoints else "no rules, v4 or v6"
+        )
         return Check(name, True, f"{id} has {none}")
 
 
