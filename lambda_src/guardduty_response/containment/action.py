@@ -98,6 +98,10 @@ class Action(Generic[ContextType, StateType]):
             return ALREADY, self.done_text
         return SKIPPED, self.absent_text
 
+    def record_before(self) -> None:
+        """Records the item before it is changed."""
+        self.target_context.record_before_state(self.item, self.current)
+
     def shared_setting(self) -> tuple[str, str] | None:
         """Returns the ARN and the name of a setting that other containments write too, or None."""
         return None
@@ -122,7 +126,7 @@ class Action(Generic[ContextType, StateType]):
         answers: list[Json] = []
         if status == PLANNED:
             try:
-                self.target_context.record_before_state(self.item, self.current)
+                self.record_before()
                 answers = self.change()
                 status = DONE
             except Exception as error:

@@ -45,7 +45,8 @@ class Control(Action[ContextType, StateType]):
     needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``: True
     for a setting that contains nothing, and is not verified. ``check_name``: what the names of its
     checks begin with, where there is one for each value. ``later_stays``: why what came after the
-    first containment is not restored (empty: it is), and ``later_value`` what a person would give it.
+    first containment is not restored (empty: it is), and ``later_value`` what a person would give
+    it.
     """
 
     critical: ClassVar[bool] = False
@@ -167,7 +168,7 @@ class Control(Action[ContextType, StateType]):
 
         A value that is recorded by itself is newer: an earlier restore had left it contained.
         """
-        before = self.target_context.stored.get("before") or {}
+        before = self.target_context.before_states
         prefix = f"{self.item}/"
         later = {key.removeprefix(prefix): before[key] for key in before if key.startswith(prefix)}
         if self.item not in before:
@@ -193,11 +194,13 @@ class Control(Action[ContextType, StateType]):
     def record_before(self) -> None:
         """Records the values before containment; those that came later each by itself."""
         recorded = self.recorded
-        self.target_context.record_before_state(self.item, self.current)
-        if recorded is not None and not self.later_stays:
-            for name, value in self.values(self.current).items():
-                if name not in recorded:
-                    self.target_context.record_before_state(f"{self.item}/{name}", value)
+        if recorded is None:
+            self.target_context.record_before_state(self.item, self.current)
+        elif not self.later_stays:
+            later = self.values(self.current).keys() - recorded.keys()
+            states = {f"{self.item}/{name}": self.values(self.current)[name] for name in later}
+            if states:
+                self.target_context.record_before_states(states)
 
     def check(self) -> Check:
         """Returns whether the setting, as it was read, is as containment wants it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.decision import configuration, guardrails, policy
-from guardduty_response.decision import finding as findings
+from guardduty_response.containment.pauses import control_items, newer_config, paused_by
+from guardduty_response.decision import guardrails, policy
 from guardduty_response.decision.configuration import PAUSED, Config
-from guardduty_response.errors import ConfigError, GateClosed
+from guardduty_response.errors import GateClosed
 from guardduty_response.incident.containments import (
     ENDED_VALUES,
     NOT_ENDED,
@@ -49,49 +49,6 @@ LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 
 # an opening gate waits for its calls, so neither may take the other's threads.
 _OPENING = ThreadPoolExecutor(max_workers=20, thread_name_prefix="gate")
 _CALLS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="gate-call")
-
-
-def pause_reason(record: IncidentRepository) -> str:
-    """Returns why a CONTROL item forbids changes, or an empty string. Reads consistently."""
-    return _paused_by(_controls(record))
-
-
-def _controls(record: IncidentRepository) -> list[Item]:
-    return record.table.query(
-        KeyConditionExpression="pk = :pk",
-        ConsistentRead=True,
-        ExpressionAttributeValues=item({":pk": "CONTROL"}),
-    )
-
-
-def _paused_by(controls: list[Item]) -> str:
-    """Returns which CONTROL item forbids changes, and why, or an empty string.
-
-    CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
-    anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
-    """
-    for control in controls:
-        if control.get("paused") is False:
-            continue
-        if control["sk"] == "TERRAFORM":
-            return f"{PAUSED} (paused = true in Terraform)"
-        who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
-        why = findings.text(control.get("reason"), 500) or "no reason given"
-        return f"{PAUSED} by {who} ({why}): item CONTROL/OPERATOR"
-    return ""
-
-
-def _newer_config(controls: list[Item], config: Config) -> Config | None:
-    """Returns the newest configuration where an apply has not brought it to this function.
-
-    That it cannot be read (its item is not there yet) changes nothing: the function's own holds.
-    """
-    for control in controls:
-        newest = control.get("config_sha256")
-        if control["sk"] == "TERRAFORM" and newest and newest != config.sha256:
-            with suppress(ConfigError):
-                return configuration.read(str(newest))
-    return None
 
 
 class _Write(NamedTuple):
@@ -202,29 +159,40 @@ class Gate:
         return self._reason.startswith(PAUSED)
 
     def write_before(self, name: str, value: Any) -> None:
-        """Records an item's state before containment. Raises GateClosed: then the item must not be
-        changed.
+        """Records an item's state before containment, as ``write_befores`` does."""
+        self.write_befores({name: value})
+
+    def write_befores(self, states: Mapping[str, Any]) -> None:
+        """Records items' states before containment. Raises GateClosed: then none of the items
+        must be changed.
 
         It goes into the transaction that permits the changes, with those that come meanwhile.
         While the permission is valid it is written by itself: DynamoDB refuses transactions on the
         same item side by side.
         """
-        assert self.place is not None
+        place = self.place
+        assert place is not None
         if self._is_valid():
-            self.record.put_before(self.place, name, value)
+            for name, value in states.items():
+                self.record.put_before(place, name, value)
             return
-        token = uuid.uuid4().hex
-        request = self.record.containments.before_write(*self.place, name, value, token)
-        write = _Write(name, token, request, Future())
+        writes = [self._write(place, name, value) for name, value in states.items()]
         with self._queue:
-            self._waiting.append(write)
+            for write in writes:
+                self._waiting.append(write)
         self._written.set()
         with self._lock:
-            while not write.done.done():
+            while not all(write.done.done() for write in writes):
                 with suppress(Exception):  # each writer is told its own, below
                     self._ask_with_waiting()
-        write.done.result()
-        self.record.note_before(self.place, name, value)
+        for write in writes:
+            write.done.result()
+            self.record.note_before(place, write.name, states[write.name])
+
+    def _write(self, place: Place, name: str, value: Any) -> _Write:
+        token = uuid.uuid4().hex
+        request = self.record.containments.before_write(*place, name, value, token)
+        return _Write(name, token, request, Future())
 
     def _ask_with_waiting(self) -> None:
         """Asks, and writes the states before that wait. Raises as ``permit`` does."""
@@ -272,7 +240,7 @@ class Gate:
             return held.result()
         reason = "the answer did not come"
         try:
-            controls = _CALLS.submit(_controls, self.record)
+            controls = _CALLS.submit(control_items, self.record)
             reason = self._refused_by(self.config) or self._refused_by_controls(controls.result())
         finally:
             if reason and writes and not held.result():
@@ -295,9 +263,9 @@ class Gate:
 
         An apply that fails half-way stores the newest and does not bring it to every function.
         """
-        if paused := _paused_by(controls):
+        if paused := paused_by(controls):
             return paused
-        newer = _newer_config(controls, self.config)
+        newer = newer_config(controls, self.config)
         return self._refused_by(newer) if newer else ""
 
     def _refused_by(self, config: Config) -> str:

@@ -35,8 +35,10 @@ class RolePolicies(Control[ContextType, StateType]):
 
     def write(self, name: str, value: Any) -> Json:
         iam, named = self.writer(name), {"RoleName": self.role_name, "PolicyName": name}
-        call = partial(iam.delete_role_policy, **named)
-        if value is not None:
+        # A function's own model of IAM has only the calls that it makes.
+        if value is None:
+            call = partial(iam.delete_role_policy, **named)
+        else:
             call = partial(iam.put_role_policy, **named, PolicyDocument=json.dumps(value))
         answer = dict(retry_on_conflict(call))
         if name == OLDER and self.held:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,6 +39,7 @@ class TargetContext:
         self.id, self.options = target.id, context.options
         self.prefix = context.config.name_prefix
         self.stored: Json = {}
+        self.recorded_now: Json = {}  # states before that this step has recorded
 
     @property
     def opened_by(self) -> str:
@@ -78,22 +80,37 @@ class TargetContext:
         """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""
         return self.stored.get("before", {}).get(item)
 
+    @property
+    def before_states(self) -> Json:
+        """The states before containment by item. The first writing stands."""
+        return {**self.recorded_now, **(self.stored.get("before") or {})}
+
     def logged_action(self, name: str) -> Json:
         return dict(self.stored.get("actions", {}).get(name, {}))
 
     def record_before_state(self, item: str, state: Any) -> None:
         """Records how ``item`` is before it is changed. Raises GateClosed: it must not be."""
+        self.record_before_states({item: state})
+
+    def record_before_states(self, states: Mapping[str, Any]) -> None:
+        """Records how items are before they are changed, in one call where the gate opens for it.
+
+        Raises GateClosed: none of them must be changed.
+        """
         if self.context.gate and self.target.place:
-            self.context.gate.write_before(item, state)
-            return
-        self.context.record.before(
-            self.context.incident_id,
-            self.target.kind,
-            self.id,
-            item,
-            state,
-            place=self.target.place,
-        )
+            self.context.gate.write_befores(states)
+        else:
+            before = partial(
+                self.context.record.before,
+                self.context.incident_id,
+                self.target.kind,
+                self.id,
+                place=self.target.place,
+            )
+            calls = {item: partial(before, item, state) for item, state in states.items()}
+            for answer in run_all(calls).values():
+                result_or_raise(answer)
+        self.recorded_now.update(states)
 
     def record_evidence(self, item: str, state: Json) -> None:
         self.context.record.evidence(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target, load
-from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
+from guardduty_response.containment.gate import LEASE_SECONDS
+from guardduty_response.containment.pauses import pause_reason
 from guardduty_response.decision import finding, guardrails, manifests, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval

@@ -15,16 +15,18 @@ from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     open_actor_session,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 # What can undo each check, by the check's name up to its first space.
-CALLS: actors.Calls = {
-    control.name: control.undone_by
-    for control in (*user.CONTROLS, *role.CONTROLS, chained_sessions.ChainedDenial)
-    if not control.label
-}
+CONTROLS: tuple[type[PrincipalControl], ...] = (
+    *user.CONTROLS,
+    *role.CONTROLS,
+    chained_sessions.ChainedDenial,
+)
+CALLS: actors.Calls = {control.name: control.undone_by for control in CONTROLS if not control.label}
 # Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no
 # event rule hears them.
 IDENTITY_CENTER_CALLS: actors.Calls = dict.fromkeys(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.planned_state import fresh_state
 from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
@@ -89,7 +90,11 @@ class DenyAll(UserControl):
 
     @property
     def pending(self) -> Values:
-        return {} if self._denies(self.current or {}) else {"attached": True}
+        return {} if self._denies(self._state) else {"attached": True}
+
+    @property
+    def _state(self) -> DenyAllState:
+        return cast("DenyAllState", self.current or {})
 
     def contained_text(self, pending: Values) -> str:
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
@@ -98,7 +103,7 @@ class DenyAll(UserControl):
         iam, user, deny_all = self.iam, self.user, self.target_context.deny_all
         if name == "attached":
             if value:
-                return self._attach(self.current or {})
+                return self._attach(self._state)
             call = partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all)
         elif value:
             put = iam.put_user_permissions_boundary
@@ -131,14 +136,17 @@ class DenyAll(UserControl):
         return f"{boundary} {before} again" if before else f"{boundary} taken away"
 
     def deny_first(self) -> tuple[DenyAllState, AwsAnswer | Exception]:
-        """Denies before anything is read: the plan has read the state before, which is recorded
+        """Denies before anything is read: what the plan has read of all controls is recorded
         while AssumeRole is still under way.
 
         Returns the state before and IAM's answer, for ``log_outcome``. Raises the error of the
         record alone.
         """
-        before: DenyAllState = self.target_context.scope("deny_all") or self._read_or_guess()
-        self.target_context.record_before_state(self.item, before)
+        states = fresh_state(self.target_context)
+        if self.item not in states:
+            states = {self.item: self._read_or_guess()}
+        self.target_context.record_before_states(states)
+        before: DenyAllState = states[self.item]
         try:
             return before, self._attach(before)
         except Exception as error:

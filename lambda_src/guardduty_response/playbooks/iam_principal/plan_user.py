@@ -11,6 +11,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.actors import IAM_REGION
 from guardduty_response.containment.contract import Context, Planned
+from guardduty_response.containment.planned_state import planned_state
 from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, run_all
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks.iam_principal import identify, user
@@ -70,16 +71,14 @@ def _plan_existing_user(context: Context, identity: Principal, found: AwsAnswer)
     target = make_target(context, identity, arn, user_arn=arn)
     principal = PrincipalContext(context, target)
     state = PrincipalState()
-    actions = user.controls(principal, user.reading_sessions(principal, arn), state)
-    run_all({action.name: action.read_current for action in actions}, BRANCHES)
-    if DenyAll.item in state.settings:
-        scope = {**target.scope, "deny_all": state.settings[DenyAll.item]}
-        target = target._replace(scope=scope)
+    controls = user.controls(principal, user.reading_sessions(principal, arn), state)
+    run_all({control.name: control.read_current for control in controls}, BRANCHES)
+    target = target._replace(scope={**target.scope, **planned_state(controls)})
     return Planned(
         target,
         tags=tags_of(found),
         principals=[arn],
-        actions={**planned_actions(actions), **following_steps(principal)},
+        actions={**planned_actions(controls), **following_steps(principal)},
         consequences=_about_key(identity),
     )
 

@@ -111,6 +111,12 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
             sentences.append("other sessions of the role go on")
         return "; ".join(sentences)
 
+    def read_recorded(self) -> Any:
+        names = self.to_restore()
+        calls = {name: partial(role_policy, self.client, self.role, name) for name in names}
+        found = {name: result_or_raise(document) for name, document in run_all(calls).items()}
+        return {"policies": found}
+
     def left(self, name: str, before: Any, now: Any) -> bool:
         return denies_named_sessions(now)
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from guardduty_response.aws.conflicts import retry_on_conflict
-from guardduty_response.containment.contract import NOTHING
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
@@ -70,7 +70,9 @@ class TagRole(Tag):
     reads = (Grant(("iam:GetRole",), ROLES),)
     contains = (Grant(("iam:TagRole",), ROLES, OWN_TAGS),)
     restores = (Grant(("iam:TagRole", "iam:UntagRole"), ROLES, OWN_TAGS),)
-    others: Mapping[Place, Any] = NOTHING  # who needs the tags too, and which: read by to_restore
+    others: Mapping[Place, Any] = MappingProxyType(
+        {}
+    )  # who needs the tags too, and which: read by to_restore
 
     @property
     def arn(self) -> str:

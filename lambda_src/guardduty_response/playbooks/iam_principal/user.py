@@ -32,7 +32,7 @@ TABLE: tuple[type[PrincipalControl], ...] = (
     Certificates,
     TagUser,
 )
-CONTROLS = (DenyAll, *TABLE)
+CONTROLS: tuple[type[PrincipalControl], ...] = (DenyAll, *TABLE)
 READ = actions_of(grant for control in CONTROLS for grant in control.reads)
 CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
 

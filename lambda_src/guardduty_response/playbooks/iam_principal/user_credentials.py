@@ -21,16 +21,16 @@ class SwitchedCredentials(UserControl):
     """Credentials that IAM lists with a status, Active or Inactive, and switches off and on.
 
     ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer, and
-    ``NOUN`` names the ID in the command line. ``label`` names one credential for people.
+    ``NOUN`` names the ID in the command line. ``THING`` names one credential for people.
     """
 
-    LIST = KEY = ID = UPDATE = NOUN = label = ""
+    LIST = KEY = ID = UPDATE = NOUN = THING = ""
     later_stays = "came after the first containment and is Inactive: left so, a person decides"
     later_value = "Active"
 
     @property
     def title(self) -> str:  # type: ignore[override]
-        return f"{self.label} {{name}}"
+        return f"{self.THING} {{name}}"
 
     def read(self) -> dict[str, str]:
         """Returns each credential's ID with its status."""
@@ -50,7 +50,7 @@ class SwitchedCredentials(UserControl):
         return f"iam {call} --user-name {self.user} --{self.NOUN}-id {name} --status {value}"
 
     def contained_text(self, pending: Values) -> str:
-        return f"{self.label} {', '.join(pending)} made inactive"
+        return f"{self.THING} {', '.join(pending)} made inactive"
 
     def state_text(self, name: str, value: Any) -> str:
         thing = self.named(name)
@@ -60,7 +60,7 @@ class SwitchedCredentials(UserControl):
 class AccessKeys(SwitchedCredentials):
     name = "deactivate_access_keys"
     item = "access_keys"
-    label = "access key"
+    THING = "access key"
     absent_text = "the user has no access key"
     done_text = "its access keys are inactive"
     placeholder = "KEY"
@@ -82,7 +82,7 @@ class SshKeys(SwitchedCredentials):
     name = "deactivate_ssh_keys"
     item = "ssh_keys"
     option = "other_credentials"
-    label = "SSH key"
+    THING = "SSH key"
     absent_text = "the user has no SSH key"
     done_text = "its SSH keys are inactive"
     placeholder = "KEY"
@@ -97,7 +97,7 @@ class ServiceCredentials(SwitchedCredentials):
     name = "deactivate_service_credentials"
     item = "service_credentials"
     option = "other_credentials"
-    label = "service-specific credential"
+    THING = "service-specific credential"
     absent_text = "the user has no service-specific credential"
     done_text = "its service-specific credentials are inactive"
     placeholder = "ID"
@@ -113,7 +113,7 @@ class Certificates(SwitchedCredentials):
     name = "deactivate_certificates"
     item = "certificates"
     option = "other_credentials"
-    label = "signing certificate"
+    THING = "signing certificate"
     absent_text = "the user has no signing certificate"
     done_text = "its signing certificates are inactive"
     placeholder = "ID"

@@ -22,8 +22,9 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.incident.moments import now
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
@@ -158,37 +159,21 @@ def _watched(principal: PrincipalContext) -> list[str]:
 
 
 def _conclude(principal: PrincipalContext, checks: list[Check]) -> StepResult:
-    failed = [check for check in checks if not check.ok]
-    fatal = [check for check in failed if check.fatal]
-    reasons = "; ".join(check.detail for check in fatal or failed)
-    not_yet = _not_yet(principal, failed, reasons)
-    return not_yet or verdict(principal, checks)
+    return _not_yet(principal, checks) or draw_verdict(principal, checks)
 
 
-def verdict(principal: PrincipalContext, checks: list[Check]) -> StepResult:
-    """Returns FAILED when a fatal check failed, PARTIAL when another did, else CONTAINED."""
-    failed = [check for check in checks if not check.ok]
-    fatal = [check for check in failed if check.fatal]
-    reasons = "; ".join(check.detail for check in fatal or failed)
-    if fatal:
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {reasons}")
-    if failed:
-        return StepResult(
-            status=Status.PARTIAL, detail=f"Partially contained. Failed checks: {reasons}"
-        )
-    return StepResult(
-        status=Status.CONTAINED,
-        detail=f"{len(checks)} checks passed, {describe_age(principal)}",
-    )
+def draw_verdict(principal: PrincipalContext, checks: list[Check]) -> StepResult:
+    return verdict(checks, f"{len(checks)} checks passed, {describe_age(principal)}")
 
 
-def _not_yet(principal: PrincipalContext, failed: list[Check], reasons: str) -> StepResult | None:
+def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | None:
     """Says why it is too early for a verdict: contain once more, or verify once more."""
     context = principal.context
     if not principal.acts:
-        return wait_for_owner(principal, failed, reasons, OWNER_ATTEMPTS)
+        return wait_for_owner(principal, checks, OWNER_ATTEMPTS)
     if context.attempt >= ATTEMPTS:
         return None
+    failed = [check for check in checks if not check.ok]
     lost = [
         check.name
         for check in failed
@@ -201,24 +186,8 @@ def _not_yet(principal: PrincipalContext, failed: list[Check], reasons: str) -> 
         context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
     fatal = any(check.fatal for check in failed)
     if lost or (fatal and context.attempt < FATAL_ATTEMPTS):
-        return StepResult(done=False, again="contain", detail=reasons)
+        return StepResult(done=False, again="contain", detail=reasons(checks))
     return None if fatal else wait_to_settle(principal)
-
-
-def wait_for_owner(
-    principal: PrincipalContext, failed: list[Check], reasons: str, attempts: int
-) -> StepResult | None:
-    """Waits while another incident is containing the principal; None when there is nothing to
-    wait for.
-    """
-    context = principal.context
-    owner = principal.target.attach
-    if not failed or not owner or context.attempt >= attempts:
-        return None
-    if context.record.meta(owner)["status"] not in IN_PROGRESS:
-        return None
-    detail = f"incident {owner} is still in progress: {reasons}"
-    return StepResult(done=False, wait_seconds=5, detail=detail)
 
 
 def wait_to_settle(principal: PrincipalContext) -> StepResult | None:

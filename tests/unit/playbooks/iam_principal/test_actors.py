@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Check, Target
 from guardduty_response.incident.model import ChangeEvent
-from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
-from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
+from guardduty_response.playbooks.iam_principal import actors, playbook, user
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 

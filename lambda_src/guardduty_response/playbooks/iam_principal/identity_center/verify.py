@@ -21,6 +21,7 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
+from guardduty_response.containment.verdict import reasons, wait_for_owner
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
@@ -263,21 +264,17 @@ def _role_exists(iam: AwsClient, role: str) -> bool:
 def _conclude(
     principal: PrincipalContext, sets: list[DeniedPermissionSet], checks: list[Check]
 ) -> StepResult:
-    failed = [check for check in checks if not check.ok]
-    fatal = [check for check in failed if check.fatal]
-    reasons = "; ".join(check.detail for check in fatal or failed)
     if principal.acts:
-        not_yet = _not_yet(principal, sets, failed, reasons)
+        not_yet = _not_yet(principal, sets, checks)
     else:
-        not_yet = verification.wait_for_owner(principal, failed, reasons, OWNER_ATTEMPTS)
-    return not_yet or verification.verdict(principal, checks)
+        not_yet = wait_for_owner(principal, checks, OWNER_ATTEMPTS)
+    return not_yet or verification.draw_verdict(principal, checks)
 
 
 def _not_yet(
     principal: PrincipalContext,
     sets: list[DeniedPermissionSet],
-    failed: list[Check],
-    reasons: str,
+    checks: list[Check],
 ) -> StepResult | None:
     """Says why it is too early for a verdict: it is being provisioned, has to spread, or is tried
     once more.
@@ -296,7 +293,7 @@ def _not_yet(
     again = [
         permission_set["name"]
         for permission_set in sets
-        if _is_tried_again(principal, permission_set, failed)
+        if _is_tried_again(principal, permission_set, checks)
     ]
     if not again:
         return None
@@ -308,11 +305,11 @@ def _not_yet(
     context = principal.context
     detail = f"{', '.join(again)}: once more"
     context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
-    return StepResult(done=False, again="contain", detail=reasons)
+    return StepResult(done=False, again="contain", detail=reasons(checks))
 
 
 def _is_tried_again(
-    principal: PrincipalContext, permission_set: DeniedPermissionSet, failed: list[Check]
+    principal: PrincipalContext, permission_set: DeniedPermissionSet, checks: list[Check]
 ) -> bool:
     name = permission_set["name"]
     state = provisioning_state(principal, name)
@@ -321,7 +318,7 @@ def _is_tried_again(
     names = {f"{DENY} {name}", f"{PROVISIONED} {name}"}
     if permission_set["role"]:
         names.add(f"{ROLE} {principal.identity.role}")
-    return any(check.read and check.name in names for check in failed)
+    return any(check.read and not check.ok and check.name in names for check in checks)
 
 
 def _age(moment: str) -> float:

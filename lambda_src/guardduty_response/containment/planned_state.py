@@ -1,0 +1,41 @@
+"""What the plan has read of a target, handed on to the steps that change it.
+
+A plan that is fresh is recorded as the state before while the role is being assumed, so that the
+first change is the first call. One that is older (evidence came first, a retry, an approval) is
+read again before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from guardduty_response.containment.control import Control
+from guardduty_response.containment.target_context import Json, TargetContext
+from guardduty_response.incident.moments import now
+
+FRESH_SECONDS = 30.0
+
+
+def planned_state(controls: Iterable[Control[Any, Any]]) -> Json:
+    """Returns what the target's scope keeps of what ``controls`` have read: the settings that are
+    to be changed or critical, and when they were read.
+    """
+    before = {
+        control.item: control.current
+        for control in controls
+        if control.enabled
+        and control.item in control.state.settings
+        and (control.pending or control.critical)
+    }
+    return {"before": before, "read_at": now()}
+
+
+def fresh_state(target_context: TargetContext) -> Json:
+    """Returns the plan's settings by item; empty where they are older than FRESH_SECONDS."""
+    read_at = target_context.scope("read_at")
+    if not read_at:
+        return {}
+    age = (datetime.now(UTC) - datetime.fromisoformat(str(read_at))).total_seconds()
+    return dict(target_context.scope("before") or {}) if 0 <= age < FRESH_SECONDS else {}
