@@ -34,7 +34,6 @@ from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     Interface,
     closed,
-    filters,
     open_rules,
     rules,
 )
