@@ -37,16 +37,16 @@ class Grant(NamedTuple):
 class Control(Action[ContextType, StateType]):
     """One setting of a target, which may have many values.
 
-    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say what
-    is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in
-    commands where no value is known. ``critical``: without it the resource is
-    not contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that
-    can undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
-    needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``: True
-    for a setting that contains nothing, and is not verified. ``check_name``: what the names of its
-    checks begin with, where there is one for each value. ``later_stays``: why what came after the
-    first containment is not restored (empty: it is), and ``later_value`` what a person would give
-    it.
+    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say
+    what is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for
+    the name in commands where no value is known. ``critical``: without it the resource is not
+    contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that can
+    undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
+    needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``:
+    True for a setting that contains nothing, and is not verified. ``check_name``: what the names of
+    its checks begin with, where there is one for each value. ``later_stays``: why what came after
+    the first containment is not restored (empty: it is), and ``later_value`` what a person would
+    give it.
     """
 
     critical: ClassVar[bool] = False

@@ -30,10 +30,9 @@ class InstanceContext(target_context.TargetContext):
         credentials were stolen, or because another finding's containment has done so.
         """
         recorded = (self.before_state("sessions") or {}).get("policies") or {}
-        later = self.stored.get("before") or {}
         return (
             self.options["revoke_sessions"] == "role"
             or OLDER in recorded
-            or f"sessions/{OLDER}" in later
+            or f"sessions/{OLDER}" in self.before_states
             or "CredentialExfiltration" in self.context.finding.type
         )

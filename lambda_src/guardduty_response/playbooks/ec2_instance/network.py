@@ -4,7 +4,7 @@ changes at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -198,11 +198,9 @@ def _log(
 ) -> None:
     """Logs both controls: as they were said, or what failed of them."""
     calls = {}
-    for name in said:
-        of_control = {
-            what: result for (control, what), result in results.items() if control == name
-        }
-        calls[name] = partial(_log_control, instance, name, said[name], of_control)
+    for name, intent in said.items():
+        own = {what: result for (control, what), result in results.items() if control == name}
+        calls[name] = partial(_log_control, instance, name, intent, own)
     for result in run_all(calls).values():
         result_or_raise(result)
 

@@ -34,7 +34,6 @@ from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     Interface,
     closed,
-    filters,
     open_rules,
     rules,
 )
@@ -46,6 +45,7 @@ OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
 # What restricts a role to groups of containment, of the kinds that the options need.
 NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
 KINDS = "${group_kinds}"
+CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
 
 
 class InterfaceBefore(TypedDict):
@@ -81,11 +81,7 @@ class Network(Ec2Control):
         Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),
         Grant(CREATE, VPCS),
         Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
-        Grant(
-            ("ec2:CreateTags",),
-            GROUPS,
-            {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}},
-        ),
+        Grant(("ec2:CreateTags",), GROUPS, CREATED),
         Grant(OPEN, GROUPS, {"StringEquals": {OWN: "untrack"}}, option="untrack_connections"),
     )
     restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
@@ -109,12 +105,8 @@ class Network(Ec2Control):
     def read(self) -> NetworkBefore:
         """Returns what the step has read already (state.look)."""
         interfaces: dict[str, InterfaceBefore] = {
-            id: {
-                "vpc": interface.vpc,
-                "groups": list(interface.groups),
-                "managed": interface.managed,
-            }
-            for id, interface in self.interfaces.items()
+            each.id: {"vpc": each.vpc, "groups": list(each.groups), "managed": each.managed}
+            for each in self.state.interfaces
         }
         return {"state": self.state.instance["State"]["Name"], "interfaces": interfaces}
 

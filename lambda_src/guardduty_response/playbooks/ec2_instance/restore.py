@@ -15,6 +15,7 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
@@ -47,9 +48,10 @@ def _items(
     ``current``: None when the instance is gone. Its role is restored all the same.
     """
     names = {name.split("/")[0] for name in instance.stored.get("before", {})}
-    controls = {kind.item: kind for kind in (Network, *action_order.controls(instance))}
-    if not current:
-        controls = {RevokeSessions.item: RevokeSessions}
+    kinds: list[type[InstanceControl]] = [RevokeSessions]
+    if current:
+        kinds = [Network, *action_order.controls(instance)]
+    controls = {kind.item: kind for kind in kinds}
     state = current or InstanceState({})
     gone = [
         RestoreItem(

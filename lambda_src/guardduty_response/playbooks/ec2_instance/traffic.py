@@ -158,7 +158,7 @@ class Deregister(Ec2Control):
         super().run()
 
     def arn_of(self, name: str) -> str:
-        return name.split(" ")[0]
+        return name.split(" ", maxsplit=1)[0]
 
     def read(self) -> list[RegisteredTarget]:
         """Looks in the target groups that the plan found. Without these, looks in all target
