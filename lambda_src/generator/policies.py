@@ -57,7 +57,9 @@ class _Right(NamedTuple):
 
 
 def statements(controls: Iterable[type[Control[Any, Any]]], role: MemberRole) -> list[Statement]:
-    """Returns the statements of a role's policy: what is allowed, then what is denied."""
+    """Returns the statements of a role's policy: what is allowed, then what is denied. Raises
+    ValueError when what is denied has no name.
+    """
     controls = list(controls)
     own = [permission for permission in role.permissions if permission.sid]
     shared = [
@@ -66,11 +68,12 @@ def statements(controls: Iterable[type[Control[Any, Any]]], role: MemberRole) ->
         for control in controls
         for grant in grants_of(control, purpose)
     ]
-    shared += [
-        (READS, Grant(permission.actions, permission.on, permission.condition))
-        for permission in role.permissions
-        if not permission.sid
-    ]
+    for permission in role.permissions:
+        actions, on, condition = permission.actions, permission.on, permission.condition
+        if permission.denies and not permission.sid:
+            raise ValueError(f"a permission that denies needs a Sid: {permission.why}")
+        if not permission.sid:
+            shared.append((READS, Grant(actions, on, condition, permission.switch)))
     return [
         *_merged(shared),
         *(_alone(permission) for permission in own if not permission.denies),
@@ -118,31 +121,37 @@ def _alone(permission: Permission) -> Statement:
 
 def _merged(grants: Iterable[tuple[str, Grant]]) -> Iterator[Statement]:
     """Yields a statement for the actions of each purpose that have the same resources and
-    condition. What one purpose allows already, a later one does not allow again.
+    condition.
+    """
+    used: set[str] = set()
+    for right, by_action in _rights(grants).items():
+        by_resources: dict[tuple[str, ...], list[str]] = {}
+        for action, resources in by_action.items():
+            by_resources.setdefault(tuple(sorted(resources)), []).append(action)
+        condition = json.loads(right.condition)
+        for patterns, actions in by_resources.items():
+            sid = _unused(_sid(right.purpose, patterns, condition), used)
+            used.add(sid)
+            names = tuple(sorted(actions))
+            yield Statement(sid, _ALLOW, names, patterns, condition, right.switch)
+
+
+def _rights(grants: Iterable[tuple[str, Grant]]) -> dict[_Right, dict[str, set[str]]]:
+    """Returns the resources of each action. What one purpose allows already, a later one does not
+    allow again.
     """
     rights: dict[_Right, dict[str, set[str]]] = {}
     seen: set[tuple[str, str, str, str]] = set()
     for purpose, grant in grants:
         condition = json.dumps(dict(grant.condition))
+        by_action = rights.setdefault(_Right(purpose, condition, grant.option), {})
         for action in grant.actions:
             for resource in resources_of(grant.on):
                 allowed = (action, resource, condition, grant.option)
                 if allowed not in seen:
                     seen.add(allowed)
-                    right = _Right(purpose, condition, grant.option)
-                    by_action = rights.setdefault(right, {})
                     by_action.setdefault(action, set()).add(resource)
-    sids: set[str] = set()
-    for right, by_action in rights.items():
-        by_resources: dict[tuple[str, ...], list[str]] = {}
-        for action, resources in by_action.items():
-            by_resources.setdefault(tuple(sorted(resources)), []).append(action)
-        condition = json.loads(right.condition)
-        for resources, actions in by_resources.items():
-            sid = _unused(_sid(right.purpose, resources, condition), sids)
-            sids.add(sid)
-            names = tuple(sorted(actions))
-            yield Statement(sid, _ALLOW, names, resources, condition, right.switch)
+    return rights
 
 
 def _sid(purpose: str, resources: Iterable[str], condition: Mapping[str, Any]) -> str:

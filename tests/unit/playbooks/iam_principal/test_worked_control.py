@@ -17,7 +17,7 @@ import yaml
 from generator import policies, runbook, stand_in, undoing
 from guardduty_response.containment.control import Control, actions_of
 from guardduty_response.containment.target_context import FAILED
-from guardduty_response.playbooks.iam_principal import examples, user
+from guardduty_response.playbooks.iam_principal import examples, permissions, user
 
 from tests.support.repository import ROOT
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
@@ -131,18 +131,18 @@ def put_policy(iam: IamLab, name: str) -> None:
 
 def _added(control: type[Control[Any, Any]]) -> dict[str, str]:
     """Returns what each file gains by the control, as the page writes it."""
-    declared = generate.declared("iam_principal")
+    controls = permissions.CONTROLS
     found = {}
-    for role in declared.roles:
+    for role in permissions.ROLES:
         if role.uses:
-            before = policies.statements(declared.controls, role)
-            after = policies.statements((*declared.controls, control), role)
+            before = policies.statements(controls, role)
+            after = policies.statements((*controls, control), role)
             gains = {statement.sid: set(statement.actions) for statement in after}
             for statement in before:
                 gains[statement.sid] -= set(statement.actions)
             found[f"`{role.kind}-policy.json`"] = _gains(gains)
-    calls = json.loads(undoing.undoing_calls((*declared.controls, control)))
-    known = json.loads(undoing.undoing_calls(declared.controls))
+    calls = json.loads(undoing.undoing_calls((*controls, control)))
+    known = json.loads(undoing.undoing_calls(controls))
     gains = {source: set(names) - set(known[source]) for source, names in calls.items()}
     return {**found, "`undoing-calls.json`": _gains(gains)}
 
