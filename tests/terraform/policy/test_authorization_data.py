@@ -41,9 +41,10 @@ EXCUSED: dict[str, dict[str, str]] = {
         " resource-level permissions for copying Amazon EBS snapshots)",
     },
     "ec2_instance/responder": {
-        f"ElasticIp: no action takes arn:aws:ec2:*:{MEMBER}:instance/*": "to be mended:"
-        " ec2:DisassociateAddress takes elastic-ip and network-interface only (Service"
-        " Authorization Reference, Amazon EC2). It grants nothing",
+        "ContainElasticIpsInstancesNetworkInterfaces: no action takes"
+        f" arn:aws:ec2:*:{MEMBER}:instance/*": "to be mended: ec2:DisassociateAddress takes"
+        " elastic-ip and network-interface only (Service Authorization Reference, Amazon EC2). It"
+        " grants nothing",
     },
     "iam_principal/identity-center-responder": {
         "WhoSignedIn: no action takes arn:aws:identitystore:::group/*": "to be mended: neither"
@@ -109,12 +110,12 @@ SEEDED = {
     "a misspelt action": (
         "ec2_instance/responder",
         ('"ec2:StopInstances"', '"ec2:StopInstance"'),
-        {"Instance: no action is ec2:StopInstance"},
+        {"Stop: no action is ec2:StopInstance"},
     ),
     "a service that does not exist": (
         "ec2_instance/responder",
         ('"ec2:StopInstances"', '"ecc:StopInstances"'),
-        {"Instance: no action is ecc:StopInstances"},
+        {"Stop: no action is ecc:StopInstances"},
     ),
     "a wildcard that matches no action": (
         "iam_principal/remediator",
@@ -131,7 +132,7 @@ SEEDED = {
         },
     ),
     "an action without resource types on a resource": (
-        "ec2_instance/responder",
+        "iam_principal/identity-center-responder",
         (
             '"Action": "cloudtrail:LookupEvents", "Resource": "*"',
             f'"Action": "cloudtrail:LookupEvents", "Resource": "{EC2}:instance/*"',
