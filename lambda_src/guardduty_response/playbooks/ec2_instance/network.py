@@ -76,16 +76,6 @@ def sessions(
     )
 
 
-def controls(
-    instance: InstanceContext, allowed: Sessions, current: InstanceState
-) -> tuple[Network, GroupRules]:
-    """Returns the controls of the network as ``current`` has it: they read nothing more."""
-    found = Network(instance, allowed, current), GroupRules(instance, allowed, current)
-    for control in found:
-        control.read_current()
-    return found
-
-
 def close(
     instance: InstanceContext,
     allowed: Sessions,
@@ -105,7 +95,9 @@ def close(
     if set(current.vpcs) - set(instance.scope("vpcs") or []):
         ids = {vpc: group["GroupId"] for vpc, group in current.groups.items()}
         allowed = sessions(instance, [], current.vpcs, ids)
-    network, group_rules = controls(instance, allowed, current)
+    network = Network(instance, allowed, current)
+    group_rules = GroupRules(instance, allowed, current)
+    network.read_current()
     said = {control.name: control.intent() for control in (network, group_rules)}
     vpcs = {id: network.interfaces[id].vpc for id in network.pending}
     ready = _prepare(network, set(vpcs.values()))
