@@ -97,7 +97,8 @@ def close(
         allowed = sessions(instance, [], current.vpcs, ids)
     network = Network(instance, allowed, current)
     group_rules = GroupRules(instance, allowed, current)
-    network.read_current()
+    for control in (network, group_rules):
+        control.read_current()
     said = {control.name: control.intent() for control in (network, group_rules)}
     vpcs = {id: network.interfaces[id].vpc for id in network.pending}
     ready = _prepare(network, set(vpcs.values()))
@@ -113,8 +114,9 @@ def close(
         network.writer(id)  # opens its session
         group = ready.get(("quarantine", vpc)) or current.groups[vpc]
         changes[network.name, id] = partial(_swap, network, id, group, ready.get(("untrack", vpc)))
-    for rule, value in group_rules.pending.items():
-        changes[group_rules.name, rule] = partial(group_rules.write, rule, value)
+    for rule in group_rules.pending:
+        if group_rules.current[rule]:  # else its group could not be made
+            changes[group_rules.name, rule] = partial(group_rules.write, rule, None)
     _log(instance, said, run_all(changes, then=started))
 
 
