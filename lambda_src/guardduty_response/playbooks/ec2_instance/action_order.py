@@ -24,10 +24,10 @@ from guardduty_response.playbooks.ec2_instance.traffic import (
     scaling_arn,
 )
 
+NETWORK: tuple[type[InstanceControl], ...] = (Network, GroupRules)  # network.close runs them
 # Every control; an instance has one of Detach and StandBy, by option.
 CONTROLS: tuple[type[InstanceControl], ...] = (
-    Network,
-    GroupRules,
+    *NETWORK,
     Protect,
     ReplaceProfile,
     RevokeSessions,
@@ -43,7 +43,7 @@ PLAN_READ = ("ec2:DescribeInstanceTypes",)
 
 
 def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ...], ...]:
-    """Returns all controls but those of the network. Those of one branch run one after the other:
+    """Returns what runs beside the network. The controls of one branch run one after the other:
     first the profile, so that no new sessions come, then the sessions.
     """
     return (
@@ -57,8 +57,8 @@ def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ..
 
 
 def controls(instance: InstanceContext) -> list[type[InstanceControl]]:
-    """Returns all controls but those of the network."""
-    return [kind for branch in branches(instance) for kind in branch]
+    """Returns the controls of an instance with these options."""
+    return [kind for branch in (NETWORK, *branches(instance)) for kind in branch]
 
 
 def _scaling(instance: InstanceContext) -> type[Scaling]:
@@ -70,15 +70,17 @@ def look(
 ) -> list[InstanceControl]:
     """Returns every control after it has read its setting. Branches read at the same time.
 
-    ``exists``: False for an instance of a sample finding, of which nothing can be read.
+    ``exists``: False for an instance of a sample finding: the network alone is known then.
     """
-    made = [[kind(instance, sessions, current) for kind in kinds] for kinds in branches(instance)]
+    kinds = (NETWORK, *branches(instance))
+    made = [[kind(instance, sessions, current) for kind in branch] for branch in kinds]
 
     def read(branch: list[InstanceControl]) -> None:
         for control in branch:
             control.read_current()
 
-    run_all({n: partial(read, branch) for n, branch in enumerate(made) if exists}, BRANCHES)
+    known = made if exists else made[:1]
+    run_all({n: partial(read, branch) for n, branch in enumerate(known)}, BRANCHES)
     return [control for branch in made for control in branch]
 
 

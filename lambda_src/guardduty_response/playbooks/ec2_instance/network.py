@@ -76,16 +76,6 @@ def sessions(
     )
 
 
-def controls(
-    instance: InstanceContext, allowed: Sessions, current: InstanceState
-) -> tuple[Network, GroupRules]:
-    """Returns the controls of the network as ``current`` has it: they read nothing more."""
-    found = Network(instance, allowed, current), GroupRules(instance, allowed, current)
-    for control in found:
-        control.read_current()
-    return found
-
-
 def close(
     instance: InstanceContext,
     allowed: Sessions,
@@ -105,7 +95,10 @@ def close(
     if set(current.vpcs) - set(instance.scope("vpcs") or []):
         ids = {vpc: group["GroupId"] for vpc, group in current.groups.items()}
         allowed = sessions(instance, [], current.vpcs, ids)
-    network, group_rules = controls(instance, allowed, current)
+    network = Network(instance, allowed, current)
+    group_rules = GroupRules(instance, allowed, current)
+    for control in (network, group_rules):
+        control.read_current()
     said = {control.name: control.intent() for control in (network, group_rules)}
     vpcs = {id: network.interfaces[id].vpc for id in network.pending}
     ready = _prepare(network, set(vpcs.values()))
@@ -121,8 +114,9 @@ def close(
         network.writer(id)  # opens its session
         group = ready.get(("quarantine", vpc)) or current.groups[vpc]
         changes[network.name, id] = partial(_swap, network, id, group, ready.get(("untrack", vpc)))
-    for rule, value in group_rules.pending.items():
-        changes[group_rules.name, rule] = partial(group_rules.write, rule, value)
+    for rule in group_rules.pending:
+        if group_rules.current[rule]:  # else its group could not be made
+            changes[group_rules.name, rule] = partial(group_rules.write, rule, None)
     _log(instance, said, run_all(changes, then=started))
 
 

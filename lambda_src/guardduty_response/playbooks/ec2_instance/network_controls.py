@@ -17,7 +17,6 @@ from guardduty_response.containment.target_context import (
     ALREADY,
     FAILED,
     PLANNED,
-    SKIPPED,
     AwsClient,
     Json,
     allow,
@@ -261,13 +260,16 @@ class Network(Ec2Control):
 
 class GroupRules(Ec2Control):
     """The rules of the quarantine groups: a group's ID and a rule in words -> the rule, as the
-    calls of EC2 take it. A configured group is never edited.
+    calls of EC2 take it; empty where the group has to be made. A configured group is never edited.
     """
 
     name = "strip_group_rules"
     item = "groups"
     check_name = "group"
+    title = "{name}"
     placeholder = "GROUP egress RULE"
+    absent_text = "the quarantine group has no rules"
+    contained_as = "rules removed: {things}"
     reads = (Grant(LOOK, "*"),)
     contains = (Grant(STRIP, GROUPS, {"StringEquals": {OWN: KINDS}}),)
     undone_by = (
@@ -278,11 +280,14 @@ class GroupRules(Ec2Control):
 
     def read(self) -> dict[str, Json]:
         """Returns what the step has read already (state.look)."""
-        return {
+        found: dict[str, Json] = {
             f"{group['GroupId']} {words}": rule
             for group in self._groups()
             for words, rule in open_rules(self.target_context, group).items()
         }
+        for vpc in set(self.state.vpcs) - self.state.groups.keys():
+            found[f"of the new group of {vpc}, default egress to 0.0.0.0/0 and ::/0"] = {}
+        return found
 
     def _groups(self) -> list[Json]:
         groups = self.state.groups
@@ -294,29 +299,15 @@ class GroupRules(Ec2Control):
     @property
     def pending(self) -> Values:
         own = set(self.target_context.own_groups.values())
-        return {name: None for name in super().pending if name.split(" ")[0] not in own}
+        return {name: None for name in super().pending if name.split(" ", 1)[0] not in own}
 
     def intent(self) -> tuple[str, str]:
-        status, lines = SKIPPED, []
-        own_groups = self.target_context.own_groups
-        for vpc in self.state.vpcs:
-            group = self.state.groups.get(vpc)
-            words = "default egress to 0.0.0.0/0 and ::/0"
-            if group:
-                words = ", ".join(open_rules(self.target_context, group))
-            if not words:
-                continue
-            if group and own_groups.get(vpc) == group["GroupId"]:
-                status = FAILED
-                lines.append(
-                    f"{group['GroupId']} has rules ({words}) but is a group of yours and is never"
-                    " edited: remove them yourself"
-                )
-            else:
-                status = PLANNED if status == SKIPPED else status
-                where = group["GroupId"] if group else f"the new group of {vpc}"
-                lines.append(f"rules removed from {where}: {words}")
-        return status, "; ".join(lines) or "the quarantine group has no rules"
+        status, text = super().intent()
+        own = ", ".join(sorted(self.values(self.current).keys() - self.pending.keys()))
+        if not own:
+            return status, text
+        never = f"{own}: a group of yours is never edited, remove its rules yourself"
+        return FAILED, f"{never}; {text}" if status == PLANNED else never
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         group, direction = name.split(" ")[:2]
@@ -337,11 +328,8 @@ class GroupRules(Ec2Control):
         name = f"{self.check_name} {id}"
         if wrong := ", ".join(open_rules(self.target_context, group)):
             return Check(name, False, f"{id} has rules: {wrong}")
-        to_endpoints = ", ".join(rules(group))
-        none = (
-            f"no rules but to endpoints ({to_endpoints})" if to_endpoints else "no rules, v4 or v6"
-        )
-        return Check(name, True, f"{id} has {none}")
+        but = f" but to endpoints ({', '.join(rules(group))})" if rules(group) else ", v4 or v6"
+        return Check(name, True, f"{id} has no rules{but}")
 
 
 def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: Json) -> AwsAnswer:

@@ -79,8 +79,7 @@ def _planned_actions(
     instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
 ) -> list[tuple[str, str]]:
     """Returns (action, sentence) of what will be done, is already so, or is known to fail."""
-    controls: list[InstanceControl] = [*network.controls(instance, sessions, current)]
-    controls += action_order.look(instance, sessions, current, exists)
+    controls = action_order.look(instance, sessions, current, exists)
     intents = {control.name: control.intent() for control in controls}
     planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
     options, context = instance.options, instance.context

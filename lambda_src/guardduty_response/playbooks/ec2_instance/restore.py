@@ -16,7 +16,6 @@ from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
-from guardduty_response.playbooks.ec2_instance.network_controls import Network
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
 
@@ -50,7 +49,7 @@ def _items(
     names = {name.split("/")[0] for name in instance.stored.get("before", {})}
     kinds: list[type[InstanceControl]] = [RevokeSessions]
     if current:
-        kinds = [Network, *action_order.controls(instance)]
+        kinds = action_order.controls(instance)
     controls = {kind.item: kind for kind in kinds}
     state = current or InstanceState({})
     gone = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import DONE, describe_error, name_of
+from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.errors import TargetGone
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
-from guardduty_response.playbooks.ec2_instance import action_order, network
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
@@ -19,26 +20,20 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     try:
         current = look(instance, sessions.client("ec2"), stored=True)
     except TargetGone as gone:
-        return StepResult(status=Status.GONE, detail=str(gone)), [
-            Check("instance", True, str(gone))
-        ]
+        gone_check = Check("instance", True, str(gone))
+        return StepResult(status=Status.GONE, detail=str(gone)), [gone_check]
     except Exception as error:
-        text = (
-            f"{target.id} could not be read back ({describe_error(error)}): "
-            "treat it as not contained"
-        )
-        return StepResult(status=Status.FAILED, detail=text), [
-            Check("interfaces", False, text, fatal=True, read=False)
-        ]
-    network_controls = network.controls(instance, sessions, current)
-    not_read = [
+        why = f"could not be read back ({describe_error(error)})"
+        text = f"{target.id} {why}: treat it as not contained"
+        not_read = Check("interfaces", False, text, fatal=True, read=False)
+        return StepResult(status=Status.FAILED, detail=text), [not_read]
+    checks = [
         Check(item, False, f"{item} could not be read ({error})", read=False)
         for item, error in current.read_errors.items()
     ]
-    controls = [*network_controls, *action_order.look(instance, sessions, current)]
-    checks = not_read + [
-        check for control in controls if not control.label for check in control.checks()
-    ]
+    for control in action_order.look(instance, sessions, current):
+        if not control.label:
+            checks += control.checks()
     step = _conclude(instance, checks)._replace(watched=_watched(instance, current))
     return step, checks
 
@@ -59,26 +54,16 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
 
 
 def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
-    context, target = instance.context, instance.target
-    acts = not target.attach and not target.verify_only
+    if waiting := wait_for_owner(instance, checks, OWNER_ATTEMPTS):
+        return waiting
     failed = [check for check in checks if not check.ok]
-    fatal = [check for check in failed if check.fatal]
-    text = "; ".join(check.detail for check in fatal or failed)
-    if failed and target.attach and context.attempt < OWNER_ATTEMPTS:
-        owner = context.record.meta(target.attach)["status"]
-        if owner in IN_PROGRESS:
-            detail = f"incident {target.attach} ({owner}) is still at work: {text}"
-            return StepResult(done=False, wait_seconds=5, detail=detail)
-    if acts and context.attempt < 3:
-        if fatal:
-            return StepResult(done=False, again="contain", detail=text)
+    acts = not instance.target.attach and not instance.target.verify_only
+    if acts and instance.context.attempt < 3:
+        if any(check.fatal for check in failed):
+            return StepResult(done=False, again="contain", detail=reasons(checks))
         # Logged as done, so this may only be early: IAM and Auto Scaling are eventually consistent.
         if any(instance.logged_action(check.name).get("status") == DONE for check in failed):
-            return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
-    if fatal:
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
-    if failed:
-        detail = f"Partially contained. Failed checks: {text}"
-        return StepResult(status=Status.PARTIAL, detail=detail)
-    detail = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
-    return StepResult(status=Status.CONTAINED, detail=detail)
+            detail = f"not to be seen yet: {reasons(checks)}"
+            return StepResult(done=False, wait_seconds=2, detail=detail)
+    contained = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
+    return verdict(checks, contained)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +69,7 @@ class Lab:
     faults: list[Fault] = field(default_factory=list)
     # run once before an operation
     hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
-    options: Json = field(default_factory=lambda: dict(OPTIONS))
+    options: Json = field(default_factory=lambda: deepcopy(OPTIONS))
     forensics: Json = field(default_factory=lambda: {"when": "off"})
     forensics_account: Json | None = None
     ids: Json = field(default_factory=dict)

@@ -79,6 +79,7 @@ def test_a_wider_revocation_is_recorded_and_stays(lab: Lab) -> None:
     assert set(lab.role_policies()) == {lab.deny_name(), OLDER}
     assert lab.stored_record()["before"][f"sessions/{OLDER}"] is None
     lab.options["revoke_sessions"] = "instance"
+    lab.see("iam").delete_role_policy(RoleName="app", PolicyName=OLDER)
     _contain_again(lab)
     got = lab.restore()
     assert got.status is Status.RESTORE_PARTIAL

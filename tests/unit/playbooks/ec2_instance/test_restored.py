@@ -10,7 +10,7 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 
@@ -302,6 +302,20 @@ def test_contained_again_after_a_restore_in_part(lab: Lab) -> None:
     assert (got.status, got.not_restored) == (Status.RESTORED, [])
     assert lab.groups() == {first: ["new"], last: ["web"]}
     assert {name for name, value in picture(lab).items() if value != before[name]} == {"groups"}
+
+
+def test_a_record_of_an_interface_by_itself_is_the_newer_one(lab: Lab) -> None:
+    """Earlier releases recorded all interfaces anew, also one that a restore had left closed."""
+    lab.build()
+    target = contained(lab)
+    [interface] = lab.groups()
+    new = lab.see("ec2").create_security_group(
+        GroupName="new", Description="x", VpcId=lab.ids["vpc"]
+    )["GroupId"]
+    was = {"vpc": lab.ids["vpc"], "groups": [new], "managed": ""}
+    lab.record.before(INCIDENT, target.kind, target.id, f"network/{interface}", was)
+    assert lab.restore().status is Status.RESTORED
+    assert lab.groups() == {interface: ["new"]}
 
 
 def test_an_instance_of_another_region_is_restored_there(lab: Lab) -> None:
