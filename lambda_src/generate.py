@@ -82,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in changed:
         if check:
             print(
-                f"error: {name} is not what the controls give: run 'make zips' and commit it",
+                f"error: {name} is not what the controls give: run lambda_src/generate.py and"
+                " commit it",
                 file=sys.stderr,
             )
         else:

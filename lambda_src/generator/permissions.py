@@ -19,8 +19,8 @@ from guardduty_response.containment.declared import (
 
 _TEXT = """# Permissions of the member roles
 
-Written from the controls and from `permissions` of each playbook's package by `make zips`; a test
-compares them. Change those, not this page.
+Written from the controls and from `permissions` of each playbook's package by
+`lambda_src/generate.py`; a test compares them. Change those, not this page.
 
 Each playbook has a role for each job in every member account
 ([who may assume them](../SECURITY.md#how-roles-trust-each-other)). What a role may do there is what

@@ -11,7 +11,7 @@ from guardduty_response.containment.control import Control
 from guardduty_response.containment.declared import Example
 
 BEGIN, END = "<!-- controls -->", "<!-- end -->"
-_NOTICE = "<!-- Written from the controls by `make zips`: change the controls, not this table. -->"
+_NOTICE = "<!-- Written by lambda_src/generate.py: change the controls, not this table. -->"
 _HEAD = (
     "| control | containment | critical | contain by hand | restore by hand | option |",
     "|---|---|---|---|---|---|",

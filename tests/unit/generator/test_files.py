@@ -54,7 +54,7 @@ def test_changed_files_are_found_and_written_again(
     assert generate.main(["--check"]) == 1
     said = capsys.readouterr().err
     for name in texts:
-        assert f"{name} is not what the controls give: run 'make zips'" in said
+        assert f"{name} is not what the controls give: run lambda_src/generate.py" in said
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
     for name, text in texts.items():
