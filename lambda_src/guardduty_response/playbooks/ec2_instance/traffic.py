@@ -41,7 +41,7 @@ class RegisteredTarget(TypedDict):
 class Scaling(Ec2Control):
     """The instance's place in its Auto Scaling group: the group's name -> its lifecycle state.
 
-    ``LEFT``: the states of an instance that ``COMMAND`` lets leave, the last for good.
+    ``LEAVING``: the states of an instance that ``COMMAND`` lets leave, the last for good.
     """
 
     option = item = "auto_scaling"
@@ -56,7 +56,7 @@ class Scaling(Ec2Control):
     reads = (Grant(("autoscaling:DescribeAutoScalingInstances",), "*"),)
     restores = (Grant(("autoscaling:AttachInstances", "autoscaling:ExitStandby"), SCALING_GROUPS),)
     COMMAND = ""
-    LEFT: tuple[str, ...] = ()
+    LEAVING: tuple[str, ...] = ()
 
     def arn_of(self, name: str) -> str:
         return scaling_arn(self.target_context, name)
@@ -68,7 +68,7 @@ class Scaling(Ec2Control):
         return {stored["group"]: stored["state"]} if stored else {}
 
     def wanted(self, name: str, value: Any) -> Any:
-        return value if value in self.LEFT else self.LEFT[-1]
+        return value if value in self.LEAVING else self.LEAVING[-1]
 
     def manual_text(self) -> str:
         return f"{super().manual_text()} (it must be InService, and MaxSize must leave room)"
@@ -78,7 +78,7 @@ class Scaling(Ec2Control):
         if value != self.IN_SERVICE:
             return self.COMMAND
         state = (self.current or {}).get("state")
-        return "exit-standby" if state in StandBy.LEFT else "attach-instances"
+        return "exit-standby" if state in StandBy.LEAVING else "attach-instances"
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         call = getattr(self.writer(name), self._command(value).replace("-", "_"))
@@ -95,7 +95,7 @@ class Scaling(Ec2Control):
         return dict.fromkeys(super().to_restore(), self.IN_SERVICE)
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
-        return now not in (None, *Detach.LEFT, *StandBy.LEFT)  # the option may have changed
+        return now not in (None, *Detach.LEAVING, *StandBy.LEAVING)  # the option may have changed
 
     def left(self, name: str, before: Any, now: Any) -> bool:
         return not self.current or bool(now)
@@ -121,7 +121,7 @@ class Detach(Scaling):
     contains = (Grant(("autoscaling:DetachInstances",), SCALING_GROUPS),)
     undone_by = ("AttachInstances",)
     COMMAND = "detach-instances"
-    LEFT = ("Detaching", "Detached")
+    LEAVING = ("Detaching", "Detached")
 
 
 class StandBy(Scaling):
@@ -130,7 +130,7 @@ class StandBy(Scaling):
     contains = (Grant(("autoscaling:EnterStandby",), SCALING_GROUPS),)
     undone_by = ("ExitStandby", "AttachInstances")
     COMMAND = "enter-standby"
-    LEFT = ("EnteringStandby", "Standby")
+    LEAVING = ("EnteringStandby", "Standby")
 
 
 class Deregister(Ec2Control):
@@ -222,8 +222,8 @@ class Deregister(Ec2Control):
     def command(self, name: str, value: Any) -> str:
         known = value or self.values(self.current).get(name) or {"id": self.target_context.id}
         where = ",".join(f"{key}={part}" for key, part in _target(known).items())
-        verb = "register" if value else "deregister"
-        return f"elbv2 {verb}-targets --target-group-arn {self.arn_of(name)} --targets {where}"
+        call = "register" if value else "deregister"
+        return f"elbv2 {call}-targets --target-group-arn {self.arn_of(name)} --targets {where}"
 
     def as_before(self, name: str, before: Any, now: Any) -> bool:
         return now is not None
