@@ -69,8 +69,7 @@ def options(control: type[Control[Any, Any]]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("untrimmed_models", "control")
 def test_the_test_of_the_page_passes(iam: IamLab, tmp_path: Path) -> None:
-    heading = "from __future__ import annotations\nimport json\n"
-    own = _module(tmp_path, "own_test", heading + _block("def test_", "python"))
+    own = _module(tmp_path, "own_test", _block("import json\n\nimport pytest", "python"))
     own.test_inline_policies_go_and_come_back(iam)
 
 
