@@ -25,6 +25,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance import first_change
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import AwsAnswer
 from guardduty_response.playbooks.ec2_instance.network_controls import (
@@ -42,7 +43,6 @@ EVERYTHING: list[Json] = [
     {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
     {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
 ]
-GONE = "InvalidNetworkInterfaceID.NotFound"
 
 
 def sessions(
@@ -81,11 +81,13 @@ def close(
     allowed: Sessions,
     current: InstanceState,
     started: Callable[[], object],
+    done: first_change.Closed,
 ) -> None:
     """Records the state before, then closes interfaces and strips groups at the same time.
 
-    ``started`` is called when the changes are under way.
+    ``started`` is called when the changes are under way. ``done``: what was closed already.
     """
+    note = first_change.settle(instance, allowed, current, done)
     known: dict[str, str] = instance.scope("groups") or {}
     # The plan's ids still close interfaces; verify says that rules could not be read.
     if "groups" in current.read_errors:
@@ -100,6 +102,9 @@ def close(
     for control in (network, group_rules):
         control.read_current()
     said = {control.name: control.intent() for control in (network, group_rules)}
+    if note:
+        status, text = said[network.name]
+        said[network.name] = status, f"{text}{note}"
     vpcs = {id: network.interfaces[id].vpc for id in network.pending}
     ready = _prepare(network, set(vpcs.values()))
     for vpc in current.vpcs:
@@ -111,6 +116,9 @@ def close(
     group_rules.read_current()  # of the new groups, too
     changes: dict[tuple[str, str], Callable[[], AwsAnswer]] = {}
     for id, vpc in vpcs.items():
+        if isinstance(done.answers.get(id), dict):
+            changes[network.name, id] = partial(dict, done.answers[id])
+            continue
         network.writer(id)  # opens its session
         group = ready.get(("quarantine", vpc)) or current.groups[vpc]
         changes[network.name, id] = partial(_swap, network, id, group, ready.get(("untrack", vpc)))
@@ -207,7 +215,7 @@ def _log_control(
     failed = {
         what.split(" ")[0]: describe_error(result)
         for what, result in results.items()
-        if isinstance(result, Exception) and error_code(result) != GONE
+        if isinstance(result, Exception) and error_code(result) != first_change.GONE
     }
     answers = [result for result in results.values() if isinstance(result, dict)]
     text += "".join(answer.get("note", "") for answer in answers)

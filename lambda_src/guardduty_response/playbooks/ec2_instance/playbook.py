@@ -11,29 +11,31 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
+from guardduty_response.containment.planned_state import planned_state
 from guardduty_response.containment.target_context import (
     BRANCHES,
     FAILED,
     SKIPPED,
     Json,
-    Sessions,
     describe_error,
 )
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, network
+from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
+from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, look
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 COLLECTS_FIRST = True
+KNOWS_STATE_BEFORE = True  # first_change.close_planned
 
 
 def plan(context: Context) -> list[Planned]:
@@ -49,11 +51,16 @@ def plan(context: Context) -> list[Planned]:
     except TargetGone:
         if not context.finding.sample:
             raise
-        intents = _planned_actions(instance, _sample(context.finding.detail), sessions, False)
+        sample = _sample(context.finding.detail)
+        controls = action_order.look(instance, sessions, sample, exists=False)
+        intents = _planned_actions(instance, sample, controls)
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
-    intents = _planned_actions(instance, current, sessions)
-    target = target._replace(scope=_scope(current))
+    controls = action_order.look(instance, sessions, current)
+    intents = _planned_actions(instance, current, controls)
+    # A group's rules are not restored.
+    kept = planned_state(control for control in controls if control.name != GroupRules.name)
+    target = target._replace(scope={**_scope(current), **kept})
     role = current.settings.get("profile", {}).get("role")
     lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
@@ -76,10 +83,9 @@ def _target(context: Context) -> Target:
 
 
 def _planned_actions(
-    instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
+    instance: InstanceContext, current: InstanceState, controls: list[InstanceControl]
 ) -> list[tuple[str, str]]:
     """Returns (action, sentence) of what will be done, is already so, or is known to fail."""
-    controls = action_order.look(instance, sessions, current, exists)
     intents = {control.name: control.intent() for control in controls}
     planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
     options, context = instance.options, instance.context
@@ -153,11 +159,14 @@ def contain(context: Context, target: Target) -> StepResult:
     )
     # The session for the network is opened first, because everything waits for it.
     ec2, changing = allowed.client("ec2"), action_order.changing(instance)
+    closing = BRANCHES.submit(first_change.close_planned, instance, allowed)
     try:
         current = look(instance, ec2, stored=True)
     except TargetGone as gone:
+        closing.result()
         return StepResult(status=Status.GONE, detail=str(gone))
     except ClientError as error:
+        closing.result()
         if is_transient(error):
             raise
         text = (
@@ -176,7 +185,7 @@ def contain(context: Context, target: Target) -> StepResult:
 
     futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)]
     try:
-        network.close(instance, allowed, current, started.set)
+        network.close(instance, allowed, current, started.set, closing.result())
     finally:
         started.set()
         problems = [problem for future in futures if (problem := future.exception())]
