@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal import reversals
 from guardduty_response.playbooks.iam_principal.eradicate import rotate
 
 from tests.support.policy_oracle import decide
@@ -234,7 +234,7 @@ RESOURCES = {
 }
 
 
-@pytest.mark.parametrize("action", [*resource_state.READS, *rotate.KEYS, *rotate.SECRET])
+@pytest.mark.parametrize("action", [*reversals.READS, *rotate.KEYS, *rotate.SECRET])
 def test_what_the_code_asks_for_is_allowed(action: str) -> None:
     context = {"secretsmanager__BlockPublicPolicy": "true"}
     assert any(
@@ -252,6 +252,6 @@ def test_its_reads_fit_a_session() -> None:
     """AWS STS AssumeRole: 2,048 characters."""
     document = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": list(resource_state.READS), "Resource": "*"}],
+        "Statement": [{"Effect": "Allow", "Action": list(reversals.READS), "Resource": "*"}],
     }
     assert len(json.dumps(document, separators=(",", ":"))) <= 2048

@@ -35,7 +35,7 @@ from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import restore_reversals
-from guardduty_response.playbooks.iam_principal.eradicate import reversal
+from guardduty_response.playbooks.iam_principal.eradicate import revert
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
@@ -106,7 +106,7 @@ class EradicationLab:
     def __post_init__(self) -> None:
         # The function's zip has no trimmed models: it uses those of the runtime.
         self.monkeypatch.setattr(clients, "_loader", lambda: _FULL)
-        self.monkeypatch.setattr(reversal, "PAUSE_SECONDS", 0)
+        self.monkeypatch.setattr(revert, "PAUSE_SECONDS", 0)
         self.monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
         self.monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
         clients.client.cache_clear()

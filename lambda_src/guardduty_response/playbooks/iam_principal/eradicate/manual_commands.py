@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from guardduty_response.decision import finding
-from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, command
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change, command
 
 COMMANDS = {
     # IAM
