@@ -12,14 +12,14 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
-from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
+from guardduty_response.playbooks.iam_principal import chained_denial, role, user
 from guardduty_response.playbooks.iam_principal.permissions.patterns import IDENTITIES, ROLES
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 CONTROLS: tuple[type[PrincipalControl], ...] = (
     *user.CONTROLS,
     *role.CONTROLS,
-    chained_sessions.ChainedDenial,
+    chained_denial.ChainedDenial,
 )
 WHOSE_KEY = "finds whose key it is, by the key that a finding names"
 
