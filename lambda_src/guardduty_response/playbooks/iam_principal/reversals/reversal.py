@@ -244,9 +244,8 @@ class Reversal(Control[TargetContext, PrincipalState]):
             return f"{thing} removed{self.then}"
         if isinstance(before, dict):
             return f"{thing} put back as it was{self.then}"
-        if isinstance(before, bool):
-            return f"{thing} {self.words[before]} again"
-        return f"{thing} {before} again"
+        said = self.words[before] if isinstance(before, bool) else before
+        return f"{thing} is {said} again{self.then}"
 
 
 def fixed(**values: Any) -> Mapping[str, Any]:
