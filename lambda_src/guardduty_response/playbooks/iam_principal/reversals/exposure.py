@@ -25,6 +25,7 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import (
 )
 
 SECURITY_GROUPS = "arn:${partition}:ec2:*:${account_id}:security-group/*"
+IMAGES, SNAPSHOTS = "arn:${partition}:ec2:*::image/*", "arn:${partition}:ec2:*::snapshot/*"
 BUCKETS = "arn:${partition}:s3:::*"
 _RECIPIENTS = {
     "userId": "UserId",
@@ -208,8 +209,8 @@ class Sharing(Reversal):
     done_text = "{of} {id} is shared with none of those that were added"
     reads = on("*", "ec2:DescribeSnapshotAttribute", "ec2:DescribeImageAttribute")
     contains = restores = (
-        *on("arn:${partition}:ec2:*::image/*", "ec2:ModifyImageAttribute"),
-        *on("arn:${partition}:ec2:*::snapshot/*", "ec2:ModifySnapshotAttribute"),
+        *on(IMAGES, "ec2:ModifyImageAttribute"),
+        *on(SNAPSHOTS, "ec2:ModifySnapshotAttribute"),
     )
 
     @classmethod
