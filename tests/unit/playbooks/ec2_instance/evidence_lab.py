@@ -25,6 +25,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.deployment import onlooker
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
+from tests.unit.playbooks.watched_session import acting
 
 Json = dict[str, Any]
 VAULT = "333333333333"
@@ -174,7 +175,8 @@ class EvidenceLab(Lab):
         instance = InstanceContext(self.context(), target)
         instance.stored = instance.read_stored()
         before = dict(instance.stored["evidence"].get(module.NAME) or {})
-        part: EvidenceItem = module.run(instance, before)
+        with acting(self, "collector"):
+            part: EvidenceItem = module.run(instance, before)
         requests = [*before.get("request_ids", []), *part.request_ids]
         instance.record_evidence(
             module.NAME, json.loads(json.dumps({**part.__dict__, "request_ids": requests}))

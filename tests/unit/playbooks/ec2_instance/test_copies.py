@@ -358,7 +358,7 @@ def test_a_closed_gate_is_no_fault_of_the_copying_role(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collector asks again after a pause, and the copies are made."""
-    target = ready(evidence, role="copier")
+    target = ready(evidence, role="guardduty-response-vault")
 
     def closed(*_: Any) -> Any:
         raise GateClosed("nothing is changed any more: the response is paused by ada")

@@ -38,8 +38,10 @@ from guardduty_response.playbooks.iam_principal.records import (
 PART = "identity_center"
 DENY = "deny_user"  # action and check, "DENY <permission set>"
 ROLE = "GDR_IDENTITY_CENTER_ROLE"
+KEY_USE = ("kms:Decrypt",)
 # the name that Identity Center gives a permission set's inline policy in an account's role
 INLINE = "AwsSSOInlinePolicy"
+_ENCRYPTED = ("identitystore:", "sso:")
 # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
 LIMIT = 10_240
 # of ProvisionPermissionSet
@@ -67,9 +69,23 @@ class Center:
 
     def open(self, *granted: PolicyDocument) -> clients.Session:
         """Opens a session in the Identity Center account, narrowed to these statements."""
+        if any(name.startswith(_ENCRYPTED) for part in granted for name in part["Action"]):
+            granted = (*granted, self._key_use())
         return self.target_context.context.assume(
             self.account, self.region, policy(*granted), role=ROLE
         )
+
+    def _key_use(self) -> PolicyDocument:
+        """Allows the use of the customer managed key that Identity Center may be encrypted with:
+        it asks the key in the name of who calls (IAM Identity Center User Guide, Encryption at
+        rest).
+        """
+        partition = self.target_context.context.config.partition
+        through = {"kms:ViaService": [name.replace(":", ".*") for name in _ENCRYPTED]}
+        return {
+            **allow(KEY_USE, f"arn:{partition}:kms:*:*:key/*"),
+            "Condition": {"StringLike": through},
+        }
 
     @property
     def every_set(self) -> str:

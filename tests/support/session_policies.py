@@ -1,0 +1,121 @@
+"""Provides what speaks against the session policies that the labs open sessions with: AWS's service
+authorization reference, the policy of the role that is assumed, and what AWS STS takes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from guardduty_response.containment.session_policy import (
+    CHARACTERS,
+    PACKED_BYTES,
+    accepted,
+    packed_bytes,
+)
+
+from tests.support.authorization_data import remarks
+from tests.support.member_policies import rendered, role_suffix
+from tests.support.repository import ROOT
+
+Json = dict[str, Any]
+PREFIX = "guardduty-response"
+_ROLE = re.compile(rf"arn:aws:iam::(?P<account>\d+):role/(?:.+/)?{PREFIX}-(?P<suffix>.+)")
+_TEMPLATES = list((ROOT / "playbooks").glob("*/*-policy.json"))
+_VAULT = ROOT / "modules" / "forensics-account" / "copy-policy.json"
+_ID = re.compile(r"\b[0-9a-f]{8,}\b|(?<=-)[0-9a-f]{8,}")
+# What the reference says against a session policy -> why it stands
+EXCUSED: dict[str, str] = {}
+
+
+def objections(role_arn: str, document: Json) -> list[str]:
+    """Returns what speaks against a session of this role with this policy, sorted."""
+    found = list(_of_shape(role_arn, json.dumps(shape(document))))
+    if not accepted(document):
+        text = json.dumps(document, separators=(",", ":"))
+        found.append(
+            f"AWS STS takes {CHARACTERS} characters and here {PACKED_BYTES} bytes packed, not"
+            f" {len(text)} and {packed_bytes(document)}: {text}"
+        )
+    return sorted(found)
+
+
+def shape(document: Json) -> Json:
+    """Returns the policy with every id in its ARNs the same, and each ARN once."""
+    return {
+        **document,
+        "Statement": [
+            {**statement, "Resource": sorted(set(map(_without_ids, _listed(statement, "Resource"))))}
+            for statement in document["Statement"]
+        ],
+    }
+
+
+def beyond(document: Json, role: Json) -> Iterator[str]:
+    """Yields what a session policy allows and the role's policy does not.
+
+    A session may do what both allow, so ``*`` is as narrow as the role's own resources, and the
+    role's conditions hold in any case.
+    """
+    for statement in document["Statement"]:
+        for action in _listed(statement, "Action"):
+            granting = [own for own in role["Statement"] if _names(own, action)]
+            allows = [own for own in granting if own["Effect"] == "Allow"]
+            if not allows:
+                yield f"the role does not allow {action}"
+                continue
+            denies = [own for own in granting if own["Effect"] == "Deny" and "Condition" not in own]
+            for arn in _listed(statement, "Resource"):
+                if arn != "*" and not any(_covers(own, arn) for own in allows):
+                    yield f"the role does not allow {action} on {arn}"
+                if any(_covers(own, arn) for own in denies):
+                    yield f"the role denies {action} on {arn}"
+
+
+@cache
+def _of_shape(role_arn: str, text: str) -> tuple[str, ...]:
+    document = json.loads(text)
+    against = [why for why in remarks(document) if why not in EXCUSED]
+    role = _role_policy(role_arn)
+    if role is None:
+        return (*against, "that is no role of the response")
+    return (*against, *beyond(document, role))
+
+
+@cache
+def _role_policy(role_arn: str) -> Json | None:
+    """Returns the policy of a member role, with every option switched on."""
+    named = _ROLE.fullmatch(role_arn)
+    if named is None:
+        return None
+    if named["suffix"] == "vault":
+        text = _VAULT.read_text().replace("${partition}", "aws")
+        vault: Json = json.loads(text.replace("${key_arn}", "arn:aws:kms:*:*:key/*"))
+        return vault
+    found = [path for path in _TEMPLATES if role_suffix(path) == named["suffix"]]
+    return rendered(found[0], True, named["account"], PREFIX) if found else None
+
+
+def _names(statement: Json, action: str) -> bool:
+    return any(
+        fnmatchcase(action.lower(), pattern.lower()) for pattern in _listed(statement, "Action")
+    )
+
+
+def _covers(statement: Json, arn: str) -> bool:
+    # A wildcard of the session's is text here: only a wildcard of the role's matches it
+    return any(fnmatchcase(arn, pattern) for pattern in _listed(statement, "Resource"))
+
+
+def _without_ids(arn: str) -> str:
+    *head, resource = arn.split(":", 5)  # an account is no such id
+    return ":".join([*head, _ID.sub("0", resource)])
+
+
+def _listed(statement: Json, key: str) -> list[str]:
+    found = statement[key]
+    return [found] if isinstance(found, str) else list(found)
