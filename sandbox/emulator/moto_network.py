@@ -90,7 +90,7 @@ replace(
         lambda interface, value: None,
     ),
     restores=(
-        "trunk and branch interfaces exist (here: those tagged sandbox:interface-type=trunk, branch)"
+        "trunk and branch interfaces exist (here: tagged sandbox:interface-type=trunk or branch)"
     ),
 )
 

@@ -24,9 +24,25 @@ MOST_PACKED = 440
 _ROLE = re.compile(rf"arn:aws:iam::(?P<account>\d+):role/(?:.+/)?{PREFIX}-(?P<suffix>.+)")
 _TEMPLATES = list((ROOT / "playbooks").glob("*/*-policy.json"))
 _VAULT = ROOT / "modules" / "forensics-account" / "copy-policy.json"
-_ID = re.compile(r"\b[0-9a-f]{8,}\b|(?<=-)[0-9a-f]{8,}")
-# What the reference says against a session policy -> why it stands
-EXCUSED: dict[str, str] = {}
+_ID = re.compile(r"\b(?!\d{12}\b)[0-9a-f]{8,}\b")  # an account is no such id
+# What is found of a session policy -> why it stands
+EXCUSED: dict[str, str] = {
+    "ec2:ModifyInstanceAttribute needs a resource of type instance": "a further session of the same"
+    " step: each has what all need beside the resources that it names, here volumes",
+    "ec2:ModifyNetworkInterfaceAttribute needs a resource of type network-interface": "no interface"
+    " of the instance may be changed: the session looks, and takes rules from groups",
+    "ec2:CreateSnapshots needs a resource of type volume": "the session that finds out which"
+    " volumes there are makes no snapshot",
+    **{
+        f"the role denies iam:PutRolePolicy on arn:aws:iam::222222222222:role/{name}": "the role's"
+        " policy keeps such roles out of reach, and the refusal is in the action log"
+        for name in (
+            f"{PREFIX}-quarantine",
+            "aws-service-role/x.amazonaws.com/owned",
+            "aws-reserved/sso.amazonaws.com/owned",
+        )
+    },
+}
 
 
 def objections(role_arn: str, document: Json) -> list[str]:
@@ -46,7 +62,10 @@ def shape(document: Json) -> Json:
     return {
         **document,
         "Statement": [
-            {**statement, "Resource": sorted(set(map(_without_ids, _listed(statement, "Resource"))))}
+            {
+                **statement,
+                "Resource": sorted(set(map(_without_ids, _listed(statement, "Resource")))),
+            }
             for statement in document["Statement"]
         ],
     }
@@ -76,11 +95,11 @@ def beyond(document: Json, role: Json) -> Iterator[str]:
 @cache
 def _of_shape(role_arn: str, text: str) -> tuple[str, ...]:
     document = json.loads(text)
-    against = [why for why in remarks(document) if why not in EXCUSED]
     role = _role_policy(role_arn)
     if role is None:
-        return (*against, "that is no role of the response")
-    return (*against, *beyond(document, role))
+        return ("that is no role of the response",)
+    found = [*remarks(document), *beyond(document, role)]
+    return tuple(why for why in found if why not in EXCUSED)
 
 
 @cache
@@ -109,7 +128,7 @@ def _covers(statement: Json, arn: str) -> bool:
 
 
 def _without_ids(arn: str) -> str:
-    *head, resource = arn.split(":", 5)  # an account is no such id
+    *head, resource = arn.split(":", 5)
     return ":".join([*head, _ID.sub("0", resource)])
 
 

@@ -1,6 +1,6 @@
 """Every policy that Terraform plans, asked of AWS's service authorization reference
-(tests/support/authorization_data.py): of functions and state machines, of rules and topics, of keys,
-buckets and queues, and who may assume a role.
+(tests/support/authorization_data.py): of functions and state machines, of rules and topics, of
+keys, buckets and queues, and who may assume a role.
 """
 
 from __future__ import annotations

@@ -31,4 +31,4 @@ def session_policies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(clients.Session, "__init__", opening)
     yield
-    assert sorted(set(found)) == []
+    assert not found, "\n".join(sorted(set(found)))

@@ -96,12 +96,12 @@ def test_it_finds_what_sts_does_not_take() -> None:
 
 
 def test_policies_are_one_when_only_their_ids_differ() -> None:
-    one, two = (
+    first, second = (
         policy(allow(("ec2:StopInstances",), f"{EC2}:instance/i-{digits}"))
         for digits in ("0123456789abcdef0", "0fedcba9876543210")
     )
-    assert one != two and shape(one) == shape(two)
-    assert MEMBER in json.dumps(shape(one))
+    assert first != second and shape(first) == shape(second)
+    assert MEMBER in json.dumps(shape(first))
 
 
 # A policy that AWS STS refused, because it consumed 118 % of the space:

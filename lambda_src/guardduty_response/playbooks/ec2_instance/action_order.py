@@ -49,9 +49,9 @@ def look(
     return [action for branch in branches for action in branch]
 
 
-def reading(instance: InstanceContext) -> Sessions:
-    """Returns sessions that may read everything and change nothing."""
-    return Sessions(instance, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
+def reading(instance: InstanceContext, *more: str) -> Sessions:
+    """Returns sessions that may read everything, and do ``more``, and change nothing."""
+    return Sessions(instance, [allow((*LOOK, *READ, *more))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:

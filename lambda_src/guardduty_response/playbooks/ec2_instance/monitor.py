@@ -8,5 +8,5 @@ from guardduty_response.playbooks.ec2_instance.verify import verify
 
 __all__ = ["KINDS", "READ", "verify"]
 
-READ = (*LOOK, *ACTIONS, "ec2:DescribeInstanceTypes")
+READ = (*LOOK, *ACTIONS)
 KINDS = frozenset({"ec2_instance"})

@@ -43,7 +43,7 @@ def plan(context: Context) -> list[Planned]:
     """
     target = _target(context)
     instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance)
+    sessions = action_order.reading(instance, "ec2:DescribeInstanceTypes")
     try:
         current = look(instance, sessions.client("ec2"))
     except TargetGone:

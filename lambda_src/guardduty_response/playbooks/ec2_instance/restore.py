@@ -15,14 +15,18 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
     Sessions,
+    allow,
     describe_error,
     run_all,
 )
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
+from guardduty_response.playbooks.ec2_instance import restore_access, restore_network
+from guardduty_response.playbooks.ec2_instance.actions import READ
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
+from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState, look
 
+# The record names the target groups, so they are not looked for
+_READ = [action for action in READ if action != "elasticloadbalancing:DescribeTargetGroups"]
 ASSESS: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]] = {
     "network": restore_network.network,
     "addresses": restore_network.addresses,
@@ -47,7 +51,7 @@ def restore(context: Context, target: Target) -> RestoreResult:
 
 def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     """Reads everything with a fresh session, which can change nothing."""
-    reading = action_order.reading(instance)
+    reading = Sessions(instance, [allow((*LOOK, *_READ))], {})
     try:
         current = look(instance, reading.client("ec2"))
     except TargetGone:

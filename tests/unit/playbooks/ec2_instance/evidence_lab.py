@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -39,6 +39,7 @@ class EvidenceLab(Lab):
     part of that name.
     """
 
+    job: str = "collector"
     stored: dict[str, bytes] = field(default_factory=dict)
     evidence: Json = field(
         default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None}
@@ -61,6 +62,14 @@ class EvidenceLab(Lab):
         made.config = made.config._replace(**settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
+
+    def plan(self) -> Target:
+        with acting(self, "responder"):
+            return super().plan()
+
+    def respond(self, target: Target | None = None) -> StepResult:
+        with acting(self, "responder"):
+            return super().respond(target)
 
     def put(self, name: str, content: bytes) -> StoredObject:
         assert isinstance(content, bytes)
@@ -175,8 +184,7 @@ class EvidenceLab(Lab):
         instance = InstanceContext(self.context(), target)
         instance.stored = instance.read_stored()
         before = dict(instance.stored["evidence"].get(module.NAME) or {})
-        with acting(self, "collector"):
-            part: EvidenceItem = module.run(instance, before)
+        part: EvidenceItem = module.run(instance, before)
         requests = [*before.get("request_ids", []), *part.request_ids]
         instance.record_evidence(
             module.NAME, json.loads(json.dumps({**part.__dict__, "request_ids": requests}))

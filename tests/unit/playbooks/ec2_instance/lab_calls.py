@@ -109,9 +109,7 @@ _S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
 
 
-def refuse(
-    call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER
-) -> None:
+def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
     names.
 

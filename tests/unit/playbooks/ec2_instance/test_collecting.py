@@ -242,7 +242,6 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
             "StatusMessage": "We currently do not have sufficient t3.small capacity",
         },
     ]
-    evidence.job = "collector"
     session = evidence.context().assume(
         target.account_id,
         target.region,

@@ -66,6 +66,7 @@ def test_the_owner_leaves_a_participants_group_alone(
 # -- trunk and branch interfaces -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("full_models")  # as restore has them
 def test_branch_interfaces_of_pods_are_closed_and_given_back(lab: Lab) -> None:
     lab.build()
     trunk = attach_trunk(lab)

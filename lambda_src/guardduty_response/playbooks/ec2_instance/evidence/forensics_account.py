@@ -56,11 +56,11 @@ def forensics_account(instance: InstanceContext) -> ForensicsAccount | None:
 
 
 def _use_keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
-    """Allows the use of keys, and grants of theirs to EBS, through EC2 alone."""
+    """Allows the use of keys, and grants of theirs, through EC2 alone. The role's own policy adds
+    that grants are for AWS resources; to say it twice would leave less room for snapshots.
+    """
     via = {"kms:ViaService": f"ec2.{instance.target.region}.amazonaws.com"}
-    grant = allow(("kms:CreateGrant",), keys, **via)
-    grant["Condition"]["Bool"] = {"kms:GrantIsForAWSResource": "true"}
-    return [allow(KEY_USE, keys, **via), grant]
+    return [allow((*KEY_USE, "kms:CreateGrant"), keys, **via)]
 
 
 def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]:

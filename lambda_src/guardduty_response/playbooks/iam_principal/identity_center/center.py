@@ -93,9 +93,11 @@ class Center:
         return f"{self.sso}permissionSet/{self.instance.rsplit('/', 1)[-1]}/*"
 
     def admin(self, permission_set: str, *actions: str) -> AwsClient:
-        """Opens a client that may do this to a permission set, in whichever accounts it is."""
+        """Opens a client that may do this to a permission set, and provision it where it is."""
         names = tuple(f"sso:{action}" for action in actions)
-        resources = [self.instance, permission_set, f"{self.sso}account/*"]
+        resources = [self.instance, permission_set]
+        if "ProvisionPermissionSet" in actions:
+            resources.append(f"{self.sso}account/*")
         return self.open(allow(names, resources)).client("sso-admin")
 
     def parameters(self, permission_set: str) -> dict[str, str]:
