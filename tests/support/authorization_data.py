@@ -142,7 +142,7 @@ def _placeholder(key: str) -> str:
 def _known(statement: Json) -> dict[str, list[Action]]:
     return {
         pattern: [_action(name) for name in _names(pattern)]
-        for pattern in _listed(statement["Action"])
+        for pattern in _listed(statement.get("Action", []))  # none where there is a NotAction
         if pattern != "*"  # every action of every service
     }
 
@@ -164,7 +164,12 @@ def _action(name: str) -> Action:
     details = _DATA.actions.get_action_details(service, key)
     return Action(
         name,
-        tuple(_resource_type(service, kind) for kind in details["resourceTypes"]),
+        tuple(
+            _resource_type(service, kind)
+            for kind in details["resourceTypes"]
+            # The reference names types that it does not describe (event-busv2)
+            if _DATA.resources.resource_type_exists(service, kind["name"])
+        ),
         tuple(details["conditionKeys"]),
         tuple(details["dependentActions"]),
     )

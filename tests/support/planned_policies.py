@@ -15,9 +15,9 @@ from tests.support.terraform_tools import copy_module, initialized, terraform
 Json = dict[str, Any]
 MEMBER, SECURITY, ORGANIZATION = "222222222222", "111111111111", "o-sandbox001"
 _PLAYBOOKS = ["ec2_instance", "iam_principal"]
-_ALL_ON: Json = json.loads(
-    (ROOT / "tests" / "terraform" / "policy" / "all_on.tfvars.json").read_text()
-)
+_SWITCHES = (ROOT / "tests" / "terraform" / "policy" / "all_on.tfvars.json").read_text()
+# A mocked provider is in eu-central-1
+_ALL_ON: Json = json.loads(_SWITCHES.replace("us-east-1", "eu-central-1"))
 # Run -> module (the root, unless named) and its variables
 RUNS: dict[str, tuple[str, Json]] = {
     "everything": ("", _ALL_ON),
@@ -87,10 +87,10 @@ def planned_policies(scratch: Path) -> dict[str, Planned]:
     plans = list(_plans(done.stdout))
     assert done.returncode == 0 and len(plans) == len(RUNS), done.stdout[-4000:]
     return {
-        f"{run}: {resource['address']}": _policy(resource)
-        for run, plan in plans
-        for resource in _resources(plan["planned_values"]["root_module"])
-        if resource["type"] in _ATTRIBUTES
+        f"{run}: {change['address']}": _policy(change)
+        for run, changes in plans
+        for change in changes
+        if change["type"] in _ATTRIBUTES
     }
 
 
@@ -113,22 +113,14 @@ def _test_file() -> str:
     return "\n".join([*lines, ""])
 
 
-def _plans(printed: str) -> Iterator[tuple[str, Json]]:
+def _plans(printed: str) -> Iterator[tuple[str, list[Json]]]:
     for line in printed.splitlines():
         told = json.loads(line) if line.startswith("{") else {}
         if told.get("type") == "test_plan":
-            yield told["@testrun"], told["test_plan"]
+            yield told["@testrun"], told["test_plan"]["resource_changes"]
 
 
-def _policy(resource: Json) -> Planned:
-    text = resource["values"].get(_ATTRIBUTES[resource["type"]])
-    assert text, f"{resource['address']} has a policy that is not known while planning"
-    return Planned(json.loads(text), resource["type"] in _OF_IDENTITIES)
-
-
-def _resources(module: Json) -> Iterator[Json]:
-    for resource in module.get("resources", []):
-        if resource["mode"] == "managed":
-            yield resource
-    for child in module.get("child_modules", []):
-        yield from _resources(child)
+def _policy(change: Json) -> Planned:
+    text = change["change"]["after"].get(_ATTRIBUTES[change["type"]])
+    assert text, f"{change['address']} has a policy that is not known while planning"
+    return Planned(json.loads(text), change["type"] in _OF_IDENTITIES)
