@@ -40,8 +40,8 @@ def policies(
     for address, text in findings_policies.items():
         found[f"findings: {address}"] = of(address, _type(address), text)
     for address, values in forwarding.resources.items():
-        if text := values.get("policy") or values.get("assume_role_policy"):
-            found[f"forwarding: {address}"] = of(address, _type(address), text)
+        if document := values.get("policy") or values.get("assume_role_policy"):
+            found[f"forwarding: {address}"] = of(address, _type(address), str(document))
     return found
 
 

@@ -23,7 +23,9 @@ def group_of_other_account(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch)
             GroupName=name, Description="theirs", VpcId=lab.ids["vpc"]
         )["GroupId"]
     )
-    ec2_backends[MEMBER][REGION].get_security_group_from_id(id).owner_id = OTHER
+    theirs = ec2_backends[MEMBER][REGION].get_security_group_from_id(id)
+    assert theirs is not None
+    theirs.owner_id = OTHER
     by_name = SecurityGroupBackend.get_security_group_from_name
 
     def own_by_name(
