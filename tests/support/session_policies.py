@@ -31,6 +31,11 @@ EXCUSED: dict[str, str] = {
     " step: each has what all need beside the resources that it names, here volumes",
     "ec2:ModifyNetworkInterfaceAttribute needs a resource of type network-interface": "no interface"
     " of the instance may be changed: the session looks, and takes rules from groups",
+    **{
+        f"ec2:AuthorizeSecurityGroup{way} depends on ec2:CreateTags": "only a call with"
+        " TagSpecifications creates tags; rules are given back without"
+        for way in ("Egress", "Ingress")
+    },
     "ec2:CreateSnapshots needs a resource of type volume": "the session that finds out which"
     " volumes there are makes no snapshot",
     **{

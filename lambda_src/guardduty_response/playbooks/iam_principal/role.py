@@ -33,7 +33,8 @@ from guardduty_response.playbooks.iam_principal.records import (
 from guardduty_response.playbooks.iam_principal.tags import TagRole
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
-READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
+READ = ("iam:GetRole", "iam:GetRolePolicy")
+READ_USERS = ("iam:ListInstanceProfilesForRole",)
 CHANGE = ("iam:PutRolePolicy", "iam:TagRole")
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
@@ -212,7 +213,7 @@ def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
     """Opens sessions that read this role and its users, and change nothing."""
     workloads = ("ec2:DescribeInstances", "lambda:ListFunctions")
-    return Sessions(principal, [allow(READ, arn), allow(workloads, "*")], {})
+    return Sessions(principal, [allow((*READ, *READ_USERS), arn), allow(workloads, "*")], {})
 
 
 def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:

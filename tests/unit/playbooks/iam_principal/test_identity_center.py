@@ -100,12 +100,11 @@ def test_every_call_is_narrowed_to_what_it_is_for(center: CenterLab) -> None:
             call.operation in ("PutInlinePolicyToPermissionSet", "ProvisionPermissionSet")
             and call.policy
         ):
-            written, key = call.policy["Statement"]
-            assert written["Resource"] == [
-                INSTANCE,
-                call.params["PermissionSetArn"],
-                "arn:aws:sso:::account/*",
-            ]
+            written, provisioned, key = call.policy["Statement"]
+            mine = [INSTANCE, call.params["PermissionSetArn"]]
+            assert written["Resource"] == mine
+            assert provisioned["Action"] == ["sso:ProvisionPermissionSet"]
+            assert provisioned["Resource"] == [*mine, "arn:aws:sso:::account/*"]
             assert key["Action"] == ["kms:Decrypt"]
             assert key["Condition"] == {
                 "StringLike": {"kms:ViaService": ["identitystore.*", "sso.*"]}

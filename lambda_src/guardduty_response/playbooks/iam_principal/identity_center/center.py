@@ -44,7 +44,7 @@ INLINE = "AwsSSOInlinePolicy"
 _ENCRYPTED = ("identitystore:", "sso:")
 # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
 LIMIT = 10_240
-# of ProvisionPermissionSet
+PROVISION = "ProvisionPermissionSet"
 EVERY_ACCOUNT = "ALL_PROVISIONED_ACCOUNTS"
 # A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all
 # of it.
@@ -94,11 +94,12 @@ class Center:
 
     def admin(self, permission_set: str, *actions: str) -> AwsClient:
         """Opens a client that may do this to a permission set, and provision it where it is."""
-        names = tuple(f"sso:{action}" for action in actions)
+        names = [f"sso:{action}" for action in actions if action != PROVISION]
         resources = [self.instance, permission_set]
-        if "ProvisionPermissionSet" in actions:
-            resources.append(f"{self.sso}account/*")
-        return self.open(allow(names, resources)).client("sso-admin")
+        granted = [allow(names, resources)] if names else []
+        if PROVISION in actions:
+            granted.append(allow((f"sso:{PROVISION}",), [*resources, f"{self.sso}account/*"]))
+        return self.open(*granted).client("sso-admin")
 
     def parameters(self, permission_set: str) -> dict[str, str]:
         """Returns the parameters that name a permission set, by its ARN."""
