@@ -145,13 +145,15 @@ class IamLab(IamAccount):
         policy: PolicyDocument,
         role: str = "",
         gate: Gate | None = None,
+        job: str = "",
     ) -> clients.Session:
         center = (self.options.get("identity_center") or {}).get("account_id")
         assert (account, role) in ((MEMBER, ""), (center, "GDR_IDENTITY_CENTER_ROLE"))
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
         number = len(self.policies)
-        name = f"identity-center-{self.job}" if role else f"{self.job}-iam-principal"
+        job = job or self.job
+        name = f"identity-center-{job}" if role else f"{job}-iam-principal"
         arn = f"arn:aws:iam::{account}:role/{PREFIX}-{name}"
 
         def hook(client: AwsClient) -> None:
