@@ -18,7 +18,8 @@ from guardduty_response.cloudtrail import actors as cloudtrail_actors
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import query
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import POLICY_LIMIT, allow, policy
+from guardduty_response.containment.session_policy import accepted
+from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.playbooks.ec2_instance import actors
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -130,7 +131,7 @@ def test_the_event_of_the_interface_is_found(instance: InstanceContext, trail: T
         }
     ]
     assert trail.policies == [policy(allow(("cloudtrail:LookupEvents",)))]
-    assert len(json.dumps(trail.policies[0])) < POLICY_LIMIT
+    assert accepted(trail.policies[0])
 
 
 def test_it_is_asked_from_when_it_was_last_seen_to_hold(

@@ -44,7 +44,7 @@ from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloud
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
 from tests.unit.playbooks.iam_principal.session_policy import refusal
 from tests.unit.playbooks.own_aws import one_at_a_time
-from tests.unit.playbooks.watched_session import WatchedSession, store_restored
+from tests.unit.playbooks.watched_session import WatchedSession, acting, store_restored
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
@@ -83,6 +83,7 @@ class Fault:
 class EradicationLab:
     deployment: Deployment
     monkeypatch: pytest.MonkeyPatch
+    job: str = "remediator"  # whose member role is assumed
     options: Json = field(
         default_factory=lambda: {"remediate": list(KINDS), "rotate_key": None, "restore": True}
     )
@@ -294,7 +295,10 @@ class EradicationLab:
         """The reverts' share of a restore, as restoration.py does it: from the ledger alone."""
         principal = TargetContext(self.context("restore"), self.target)
         principal.stored = principal.read_stored()
-        result = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
+        with acting(self, "restorer"):
+            result = restoration.restore(
+                principal, lambda: (True, restore_reversals.parts(principal))
+            )
         assert self.refused == [], "every session policy must allow what its session asks for"
         store_restored(self.record, INCIDENT, self.kind, self.name, result)
         return result
@@ -315,7 +319,7 @@ class EradicationLab:
     def assume(self, account: str, region: str, policy: Json) -> clients.Session:
         assert account == MEMBER
         self.policies.append(policy)
-        role = f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal"
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-{self.job}-iam-principal"
         return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def _hook(self, client: Any, policy: Json) -> None:
