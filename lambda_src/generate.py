@@ -32,7 +32,13 @@ def ported() -> list[str]:
 def declared(name: str) -> permissions.Declared:
     """Returns what a playbook declares."""
     module = import_module(f"{PLAYBOOKS}.{name}.permissions")
-    return permissions.Declared(name, module.CONTROLS, module.ROLES, examples(name))
+    return permissions.Declared(
+        name,
+        module.CONTROLS,
+        module.ROLES,
+        examples(name),
+        module.WHY,
+    )
 
 
 def files() -> dict[str, str]:

@@ -47,6 +47,11 @@ def contained(example: Example) -> Mapping[str, Any]:
     return example.contained or example.control.pending
 
 
+def sentence(example: Example) -> str:
+    """Says what containment makes of the setting, as a participle."""
+    return example.text or example.control.contained_text(contained(example))
+
+
 def commands(example: Example) -> list[str]:
     """Returns every command that the table has for an example."""
     control, new = example.control, contained(example)
@@ -62,7 +67,7 @@ def _row(example: Example, options: Options) -> str:
     before = control.values(control.current)
     cells = (
         f"`{control.name}` ({example.resource})",
-        example.text or control.contained_text(new),
+        sentence(example),
         _critical(control),
         _lines(_code(control.by_hand(name, value)) for name, value in new.items()),
         example.restored

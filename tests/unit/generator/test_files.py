@@ -11,7 +11,14 @@ from pathlib import Path
 import generate
 import pytest
 from generator import permissions, runbook, undoing
-from guardduty_response.containment.declared import READS, MemberRole
+from guardduty_response.containment.declared import (
+    CONTAINS,
+    FINDS,
+    READS,
+    RESTORES,
+    MemberRole,
+    grants_of,
+)
 
 from tests.support.member_policies import rendered
 from tests.support.repository import ROOT
@@ -126,7 +133,21 @@ def test_every_permission_has_a_reason(name: str) -> None:
         assert all(permission.why for permission in role.permissions), role.kind
 
 
+@pytest.mark.parametrize("name", generate.ported())
+def test_every_reason_is_of_an_action_of_a_control(name: str) -> None:
+    declared = generate.declared(name)
+    granted = {
+        (control.name, action)
+        for control in declared.controls
+        for purpose in (READS, FINDS, CONTAINS, RESTORES)
+        for grant in grants_of(control, purpose)
+        for action in grant.actions
+    }
+    assert declared.why and declared.why.keys() <= granted
+
+
 def test_a_control_without_an_example_is_refused() -> None:
-    declared = permissions.Declared("own", (Stop,), (MemberRole("responder", (READS,), ()),), ())
+    roles = (MemberRole("responder", (READS,), ()),)
+    declared = permissions.Declared("own", (Stop,), roles, (), {})
     with pytest.raises(ValueError, match=r"stop of own has no example: add it to playbooks/own/"):
         permissions.document([declared])
