@@ -33,8 +33,8 @@ resources of its incident
 Resources are without `arn:${{partition}}:`. `${{account_id}}` is the member account,
 `${{security_account_id}}` the one in which the response runs, `${{name_prefix}}` the deployment's
 prefix, and `${{own_role_arns}}` the response's own roles. A statement with a switch is there only
-if [modules/member-roles](../modules/member-roles/main.tf) has that switch on. Words in capitals, `P`
-and `I` stand for names, as in the runbooks.
+if [modules/member-roles](../modules/member-roles/main.tf) has that switch on. Words in capitals,
+`P` and `I` stand for names, as in the runbooks.
 {sections}"""
 _HEAD = (
     "| for | actions | resource | condition | why |",
