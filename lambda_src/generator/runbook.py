@@ -110,6 +110,11 @@ def _option(example: Example, options: Options) -> str:
     path = example.option or example.control.option
     if not path:
         return "always"
+    if path not in options:
+        raise ValueError(
+            f"the manifest has no option {path}, which the control {example.control.name} names:"
+            " add it to playbook.yaml"
+        )
     chosen = example.control.target_context.options[path]
     default = options[path].get("default")
     if isinstance(default, bool):

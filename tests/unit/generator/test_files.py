@@ -83,11 +83,23 @@ def test_a_runbook_keeps_what_people_wrote(copied: Path) -> None:
     assert page.read_text().endswith("\nAsk the owner first.\n")
 
 
-def test_a_runbook_without_a_place_for_the_table_is_refused(copied: Path) -> None:
+def test_a_runbook_without_a_place_for_the_table_is_refused(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = copied / "playbooks" / "iam_principal" / "runbook.md"
     page.write_text(page.read_text().replace(runbook.END, ""))
-    with pytest.raises(ValueError, match=r"iam_principal/runbook\.md has no place for the table"):
-        generate.main([])
+    assert generate.main([]) == 1
+    said = capsys.readouterr().err
+    assert "playbooks/iam_principal/runbook.md has no place for the table" in said
+
+
+def test_an_option_that_the_manifest_lacks_is_named(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = copied / "playbooks" / "iam_principal" / "playbook.yaml"
+    manifest.write_text(manifest.read_text().replace("  deactivate_mfa:", "  deactivate_totp:"))
+    assert generate.main(["--check"]) == 1
+    assert "the manifest has no option deactivate_mfa, which the control" in capsys.readouterr().err
 
 
 def test_what_only_documents_need_is_in_no_zip() -> None:
