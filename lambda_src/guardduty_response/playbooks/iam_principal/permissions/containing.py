@@ -29,6 +29,13 @@ CONTROLS: tuple[type[PrincipalControl], ...] = (
 )
 WHOSE_KEY = "finds whose key it is, by the key that a finding names"
 
+WHY = {
+    ("deny_all", "iam:PutUserPermissionsBoundary"): (
+        "denies it by the boundary, where the quota of attached policies is full; a restore gives"
+        " back the boundary that there was"
+    ),
+}
+
 RESPONDER = MemberRole(
     "responder",
     (READS, FINDS, CONTAINS),
