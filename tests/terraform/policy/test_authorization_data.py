@@ -36,12 +36,6 @@ EXCUSED: dict[str, dict[str, str]] = {
         " in one row for both; AWS checks the source and its tags too (AWS Storage Blog, Enhancing"
         " resource-level permissions for copying Amazon EBS snapshots)",
     },
-    "ec2_instance/responder": {
-        "ContainElasticIpsInstancesNetworkInterfaces: no action takes"
-        f" arn:aws:ec2:*:{MEMBER}:instance/*": "to be mended: ec2:DisassociateAddress takes"
-        " elastic-ip and network-interface only (Service Authorization Reference, Amazon EC2). It"
-        " grants nothing",
-    },
     "iam_principal/remediator": {
         "ShareNoLonger: ec2:ModifyImageAttribute has no condition key ec2:Add/group": IMAGES_SHARED,
         "ShareNoLonger: ec2:ModifyImageAttribute has no condition key ec2:Add/userId": (

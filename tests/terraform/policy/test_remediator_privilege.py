@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal import reversals
 from guardduty_response.containment.session_policy import accepted
 from guardduty_response.containment.target_context import allow, policy
+from guardduty_response.playbooks.iam_principal import reversals
 from guardduty_response.playbooks.iam_principal.eradicate import rotate
 
 from tests.support.policy_oracle import decide
