@@ -177,7 +177,7 @@ def _provide_variable(provider: Any) -> Any:
     ``os.environ`` says by an exception.
     """
     environment: Any = provider._env
-    if environment is os.environ and os.fsencode(provider._name) not in environment._data:
+    if provider._env is os.environ and os.fsencode(provider._name) not in environment._data:
         return None
     return _provide(provider)
 
