@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import (
     OLDER,
@@ -22,6 +23,7 @@ from guardduty_response.containment.role_policies import (
 )
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
+    DONE,
     AwsClient,
     Json,
     Sessions,
@@ -78,7 +80,13 @@ class ReplaceProfile(Action):
     def change(self) -> list[Json]:
         ec2 = self.sessions.client("ec2", self.target_context.target.arn)
         old = (self.current or {}).get("association")
-        return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
+        try:
+            return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
+        except ClientError as error:
+            done = self.target_context.logged_action(self.name).get("status") == DONE
+            if not done or error_code(error) != "InvalidAssociationID.NotFound":
+                raise
+            return []  # replaced by an earlier attempt, and AWS still shows the old association
 
 
 class RevokeSessions(Action):
@@ -185,13 +193,16 @@ class RevokeSessions(Action):
         iam = self.sessions.client("iam", self.current["role"], self.ACTIONS)
         role = name_of(self.current["role"])
         answers = []
-        # One after the other: IAM refuses concurrent changes of a role.
+        # One after the other, and again where another incident changes the role at this moment:
+        # IAM refuses concurrent changes.
         for name, document in self._wanted().items():
-            answers.append(
-                iam.put_role_policy(
-                    RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document)
-                )
+            put = partial(
+                iam.put_role_policy,
+                RoleName=role,
+                PolicyName=name,
+                PolicyDocument=json.dumps(document),
             )
+            answers.append(retry_on_conflict(put))
             if name == OLDER and self.held:
                 self.held.written(document)
         return answers

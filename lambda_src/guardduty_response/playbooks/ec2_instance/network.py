@@ -28,6 +28,12 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.ec2_instance.actions import AwsAnswer
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.quarantine_groups import (
+    IpPermission,
+    create,
+    edit,
+    flush_group,
+)
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     InstanceState,
@@ -40,13 +46,8 @@ from guardduty_response.playbooks.ec2_instance.state import (
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
 OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
-IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
 # The group's ID, which of its lists, the rule as text, and its number in the permission.
 RuleKey = tuple[str, str, str, int]
-EVERYTHING: list[IpPermission] = [
-    {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
-    {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
-]
 GONE = "InvalidNetworkInterfaceID.NotFound"
 IDENTIFY = {
     "IpRanges": ("CidrIp",),
@@ -64,6 +65,17 @@ class InterfaceBefore(TypedDict):
     vpc: str
     groups: list[str]
     managed: str
+
+
+def interfaces_before(before: Mapping[str, Any]) -> dict[str, InterfaceBefore]:
+    """Returns interface -> how it was, by the state before: those of the first attempt, and those
+    attached or contained again since.
+    """
+    recorded = dict((before.get("network") or {}).get("interfaces") or {})
+    for name, was in before.items():
+        if name.startswith("network/"):
+            recorded[name.split("/")[1]] = was
+    return recorded
 
 
 def sessions(
@@ -198,9 +210,9 @@ def close(
     swaps: dict[Interface, Callable[[], AwsAnswer]] = {}
     for interface in to_close:
         client = allowed.client("ec2", instance.arn(f"network-interface/{interface.id}"), MODIFY)
-        flush_group = ready.get(("untrack", interface.vpc))
-        swap = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
-        swaps[interface] = partial(_at_once, instance, swap) if flush_group is not None else swap
+        flush = ready.get(("untrack", interface.vpc))
+        swap = partial(_swap, client, interface.id, groups[interface.vpc], flush)
+        swaps[interface] = partial(_at_once, instance, swap) if flush is not None else swap
     strips: dict[RuleKey, Callable[[], AwsAnswer]] = {}
     for vpc, group in groups.items():
         if isinstance(group, dict) and instance.own_groups.get(vpc) != group["GroupId"]:
@@ -225,10 +237,10 @@ def _prepare(
         ("before", ""): partial(_record_before, instance, current)
     }
     for vpc in vpcs - current.groups.keys():
-        calls["quarantine", vpc] = partial(_create, instance, ec2, vpc)
+        calls["quarantine", vpc] = partial(create, instance, ec2, vpc)
     if instance.options["untrack_connections"]:
         for vpc in vpcs:
-            calls["untrack", vpc] = partial(_flush_group, instance, ec2, vpc, current)
+            calls["untrack", vpc] = partial(flush_group, instance, ec2, vpc, current)
     ready = run_all(calls)
     result_or_raise(ready.pop(("before", "")))
     return ready
@@ -251,39 +263,6 @@ def _record_before(instance: InstanceContext, current: InstanceState) -> None:
     # Interfaces that were attached since the first attempt.
     for id in interfaces.keys() - recorded["interfaces"].keys():
         instance.record_before_state(f"network/{id}", interfaces[id])
-
-
-def _create(
-    instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine"
-) -> AwsAnswer:
-    name = f"{instance.prefix}-{kind}"
-    tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
-    try:
-        got = ec2.create_security_group(
-            GroupName=name,
-            VpcId=vpc,
-            Description=f"{instance.prefix} {kind}",
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
-        )
-        return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
-    except ClientError as error:
-        if error_code(error) != "InvalidGroup.Duplicate":
-            raise
-    found = ec2.describe_security_groups(Filters=filters(**{"group-name": name, "vpc-id": vpc}))
-    return dict(found["SecurityGroups"][0])
-
-
-def _flush_group(
-    instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
-) -> AwsAnswer:
-    """Returns the all-open group. A flow is no longer tracked only if all is open both ways."""
-    if vpc in current.flush_groups:
-        return current.flush_groups[vpc]
-    group = _create(instance, ec2, vpc, "untrack")
-    for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
-        for permission in EVERYTHING:
-            _edit(call, group["GroupId"], permission)
-    return group
 
 
 def _at_once(instance: InstanceContext, swap: Callable[[], AwsAnswer]) -> AwsAnswer:
@@ -314,7 +293,7 @@ def _strips(ec2: AwsClient, group: AwsAnswer) -> dict[RuleKey, Callable[[], AwsA
     ):
         for permission in group.get(key) or []:
             for number, rule in enumerate(_single_rules(permission)):
-                calls[id, key, str(rule), number] = partial(_edit, revoke, id, rule)
+                calls[id, key, str(rule), number] = partial(edit, revoke, id, rule)
     return calls
 
 
@@ -326,16 +305,6 @@ def _single_rules(permission: IpPermission) -> Iterator[IpPermission]:
             rule = {name: permission[name] for name in ports if name in permission}
             rule[peers] = [{name: peer[name] for name in names if name in peer}]
             yield rule
-
-
-def _edit(call: Callable[..., AwsAnswer], group: str, permission: IpPermission) -> AwsAnswer:
-    """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
-    try:
-        return dict(call(GroupId=group, IpPermissions=[permission]))
-    except ClientError as error:
-        if error_code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
-            raise
-        return {}
 
 
 def _log(

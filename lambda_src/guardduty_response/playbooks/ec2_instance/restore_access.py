@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import role_policies
 from guardduty_response.containment.restoration import (
@@ -88,11 +89,11 @@ def profile(
 
 
 def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
-    """Returns why the recorded profile would not manual_command out what it did, or ''."""
+    """Returns why the recorded profile would not hand out what it did, or ''."""
     if not was.get("role"):
         return (
             "its role was not readable when the instance was contained, so nothing says what it"
-            " would manual_command out"
+            " would hand out"
         )
     try:
         got = reading.client("iam").get_instance_profile(InstanceProfileName=was["name"])[
@@ -175,11 +176,15 @@ def _policy_back(instance: InstanceContext, role: str, name: str, old: Json | No
     iam = instance.open_session(
         allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)
     ).client("iam")
-    if old is None:
-        return [iam.delete_role_policy(RoleName=name_of(role), PolicyName=name)]
-    return [
-        iam.put_role_policy(RoleName=name_of(role), PolicyName=name, PolicyDocument=json.dumps(old))
-    ]
+    call = partial(iam.delete_role_policy, RoleName=name_of(role), PolicyName=name)
+    if old is not None:
+        call = partial(
+            iam.put_role_policy,
+            RoleName=name_of(role),
+            PolicyName=name,
+            PolicyDocument=json.dumps(old),
+        )
+    return [retry_on_conflict(call)]
 
 
 # -- attributes and tags ---------------------------------------------------------------------------

@@ -24,21 +24,10 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     scaling_arn,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.network import MODIFY, InterfaceBefore
+from guardduty_response.playbooks.ec2_instance.network import MODIFY, interfaces_before
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, closed
 
 LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
-
-
-def interfaces(before: dict[str, Any]) -> dict[str, InterfaceBefore]:
-    """Returns interface -> how it was: those of the first attempt, and those attached or contained
-    again since.
-    """
-    recorded = dict((before.get("network") or {}).get("interfaces") or {})
-    for name, was in before.items():
-        if name.startswith("network/"):
-            recorded[name.split("/")[1]] = was
-    return recorded
 
 
 def network(
@@ -46,7 +35,7 @@ def network(
 ) -> list[RestoreItem]:
     recorded = {
         id: was
-        for id, was in interfaces(instance.stored["before"]).items()
+        for id, was in interfaces_before(instance.stored["before"]).items()
         if not was.get("managed")
     }
     present = {interface.id: interface for interface in current.interfaces}
@@ -111,7 +100,7 @@ def network(
                     partial(_groups_back, instance, id, groups),
                 )
             )
-    for id in sorted(present.keys() - interfaces(instance.stored["before"]).keys()):
+    for id in sorted(present.keys() - interfaces_before(instance.stored["before"]).keys()):
         if closed(instance, current, present[id]):
             text = (
                 f"{id} is in quarantine, and the record does not say in which groups it was; choose"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from guardduty_response.aws.errors import describes_transient, is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
     DONE,
     FAILED,
     Json,
@@ -15,6 +17,7 @@ from guardduty_response.incident.statuses import IN_PROGRESS, Status
 from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.network import interfaces_before
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
     Interface,
@@ -24,6 +27,11 @@ from guardduty_response.playbooks.ec2_instance.state import (
     rules,
 )
 
+ATTEMPTS = 3  # of containing what failed
+# Of looking for what was done, and of reading what was throttled: AWS may show a change seconds
+# later (EC2 Developer Guide, "Eventual consistency in the Amazon EC2 API").
+LATE_ATTEMPTS = 8
+LATE_SECONDS = 2
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
@@ -41,9 +49,11 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
             f"{target.id} could not be read back ({describe_error(error)}): "
             "treat it as not contained"
         )
-        return StepResult(status=Status.FAILED, detail=text), [
-            Check("interfaces", False, text, fatal=True, read=False)
-        ]
+        check = Check("interfaces", False, text, fatal=True, read=False)
+        late = context.attempt < LATE_ATTEMPTS and not target.verify_only
+        if late and isinstance(error, AWS_ERRORS) and is_transient(error):
+            return StepResult(done=False, wait_seconds=LATE_SECONDS, detail=text), [check]
+        return StepResult(status=Status.FAILED, detail=text), [check]
     checks = _network_checks(instance, current)
     for action in action_order.look(instance, sessions, current):
         if action.name != "tag_instance":  # a label, not containment
@@ -134,12 +144,8 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
         if owner in IN_PROGRESS:
             detail = f"incident {target.attach} ({owner}) is still at work: {text}"
             return StepResult(done=False, wait_seconds=5, detail=detail)
-    if acts and context.attempt < 3:
-        if fatal:
-            return StepResult(done=False, again="contain", detail=text)
-        # Logged as done, so this may only be early: IAM and Auto Scaling are eventually consistent.
-        if any(instance.logged_action(check.name).get("status") == DONE for check in failed):
-            return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
+    if acts and (not_yet := _not_yet(instance, failed, text)):
+        return not_yet
     if fatal:
         return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
     if failed:
@@ -147,3 +153,45 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
         return StepResult(status=Status.PARTIAL, detail=detail)
     detail = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
     return StepResult(status=Status.CONTAINED, detail=detail)
+
+
+def _not_yet(instance: InstanceContext, failed: list[Check], text: str) -> StepResult | None:
+    """Says why it is too early for a verdict: contain once more, or read once more."""
+    attempt = instance.context.attempt
+    early = [check for check in failed if _is_early(instance, check)]
+    is_open = any(check.fatal and check not in early for check in failed)
+    throttled = any(_was_throttled(instance, check) for check in failed)
+    if (is_open or throttled) and attempt < ATTEMPTS:
+        wait = LATE_SECONDS if throttled else 0
+        return StepResult(done=False, again="contain", wait_seconds=wait, detail=text)
+    if early and not is_open and attempt < LATE_ATTEMPTS:
+        # Every second time what looks open is closed once more: it may have been opened meanwhile.
+        looks_open = any(check.fatal and check.read for check in early)
+        again = "contain" if looks_open and attempt % 2 == 0 else ""
+        detail = f"not to be seen yet: {text}"
+        return StepResult(done=False, again=again, wait_seconds=LATE_SECONDS, detail=detail)
+    return None
+
+
+def _is_early(instance: InstanceContext, check: Check) -> bool:
+    """Says whether a check may only have been made too early: what it looks for is logged as done,
+    and EC2, IAM and Auto Scaling are eventually consistent. Or it was throttled.
+    """
+    if not check.read:
+        return describes_transient(check.detail)
+    kind, _, id = check.name.partition(" ")
+    if kind == "interface" and id not in interfaces_before(instance.stored.get("before") or {}):
+        return False  # attached since
+    return _logged(instance, check).get("status") == DONE
+
+
+def _was_throttled(instance: InstanceContext, check: Check) -> bool:
+    """Says whether the action that a check is about failed of an error that passes."""
+    logged = _logged(instance, check)
+    return logged.get("status") == FAILED and describes_transient(str(logged.get("detail")))
+
+
+def _logged(instance: InstanceContext, check: Check) -> Json:
+    """Returns the entry of the action log that a check is about."""
+    actions = {"interface": "quarantine_network", "group": "strip_group_rules"}
+    return instance.logged_action(actions.get(check.name.partition(" ")[0], check.name))

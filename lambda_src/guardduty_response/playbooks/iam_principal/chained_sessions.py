@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
@@ -28,7 +29,6 @@ from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     DeniedSessions,

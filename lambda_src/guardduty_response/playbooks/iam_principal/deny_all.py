@@ -6,6 +6,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -18,7 +19,6 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.principal_context import (
     list_all,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, DenyAllState
 from guardduty_response.playbooks.iam_principal.user_action import UserAction

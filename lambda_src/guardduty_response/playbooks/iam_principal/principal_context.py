@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
-
-# Somebody changes the same entity at this moment: AWS IAM (the first two), IAM Identity Center.
-BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
-BUSY_TRIES = 6
 
 
 class PrincipalContext(target_context.TargetContext):
@@ -86,20 +77,6 @@ class PrincipalState:
 
     settings: dict[str, Any] = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
-
-
-def retry_on_conflict(call: Callable[[], Any]) -> Any:
-    """Returns the call's answer, repeating it while somebody else changes the same entity: IAM
-    refuses changes side by side.
-    """
-    for attempt in range(BUSY_TRIES):
-        try:
-            return call()
-        except ClientError as error:
-            if error_code(error).removesuffix("Exception") not in BUSY or attempt == BUSY_TRIES - 1:
-                raise
-            time.sleep(random.uniform(0.1, 0.2) * 2**attempt)  # noqa: S311  (no secret)
-    raise AssertionError("unreachable")
 
 
 def run_each(calls: Iterable[Callable[[], AwsAnswer]]) -> list[AwsAnswer]:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from functools import partial
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
 from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, PolicyDocument
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from functools import partial
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.role_policies import OLDER, revoked_before, role_policy
 from guardduty_response.containment.target_context import Sessions, name_of
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.incident.target_repository import Place
@@ -11,7 +12,6 @@ from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.restore_access import changing_client, role_arn

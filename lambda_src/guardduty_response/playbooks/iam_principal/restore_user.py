@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.target_context import DONE, Sessions, allow
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,

@@ -12,6 +12,7 @@ import json
 from functools import partial
 from typing import Any
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
@@ -22,7 +23,6 @@ from guardduty_response.containment.target_context import Sessions, allow, resul
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment import action
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 

@@ -6,13 +6,13 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.principal_context import (
     list_all,
     parse_time,
-    retry_on_conflict,
     run_each,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, LoginProfileState

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.errors import describes_transient, is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -41,6 +41,7 @@ from guardduty_response.playbooks.iam_principal.user_action import PrincipalActi
 SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
+LATE_SECONDS = 3  # at most, between two attempts for what was done and is not seen
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 FATAL = ("deny_all", "revoke_sessions")
 HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
@@ -209,15 +210,27 @@ def _not_yet(principal: PrincipalContext, failed: list[Check], reasons: str) -> 
         for check in failed
         if check.read and principal.logged_action(check.name).get("status") == DONE
     ]
+    throttled = context.attempt < FATAL_ATTEMPTS and any(
+        _was_throttled(principal, check) for check in failed
+    )
     if lost:
         # It was done and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.
         detail = f"{', '.join(lost)}: contained once more"
         context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
     fatal = any(check.fatal for check in failed)
-    if lost or (fatal and context.attempt < FATAL_ATTEMPTS):
-        return StepResult(done=False, again="contain", detail=reasons)
+    if lost or throttled or (fatal and context.attempt < FATAL_ATTEMPTS):
+        # What is seen too early is seen a little later, and what was throttled passes.
+        wait = min(context.attempt, LATE_SECONDS) if lost or throttled else 0
+        return StepResult(done=False, again="contain", wait_seconds=wait, detail=reasons)
     return None if fatal else wait_to_settle(principal)
+
+
+def _was_throttled(principal: PrincipalContext, check: Check) -> bool:
+    """Tells whether a check failed, or what it is about, of an error that passes."""
+    logged = principal.logged_action(check.name)
+    failed = logged.get("status") == FAILED and describes_transient(str(logged.get("detail")))
+    return failed or (not check.read and describes_transient(check.detail))
 
 
 def wait_for_owner(

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import Any
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import StepResult
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, describe_error
 from guardduty_response.errors import ResponseError
@@ -32,7 +33,6 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,

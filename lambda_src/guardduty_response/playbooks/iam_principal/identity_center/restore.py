@@ -6,6 +6,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.role_policies import role_policy, statements
 from guardduty_response.containment.target_context import allow
@@ -25,7 +26,6 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 )
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
-    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,
