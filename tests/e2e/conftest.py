@@ -15,7 +15,7 @@ import pytest
 from sandbox import lifecycle, seed, settings, stack, state
 from sandbox.findings import Sent
 from sandbox.report import Progress
-from tests.e2e.e2e_world import MEMBER, TIMEOUTS, WAITS, World
+from tests.e2e.e2e_world import MANNERS, MEMBER, TIMEOUTS, WAITS, World
 from tests.e2e.function_credentials import FunctionCredentials
 from tests.support.repository import skip_or_fail
 
@@ -23,8 +23,12 @@ HERE = Path(__file__).parent
 LAST = "test_lifecycle_end.py"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """All of them need the sandbox; the one that destroys it comes last."""
+    if MANNERS:  # waits and repeated calls are what they are about
+        exact = [item for item in items if item.get_closest_marker("exact")]
+        items[:] = [item for item in items if item not in exact]
+        config.hook.pytest_deselected(items=exact)
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.sandbox)
@@ -68,6 +72,10 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.clock(waits=WAITS, timeouts=TIMEOUTS)
         _wait_for_subscribers(world)
         yield world
+        if MANNERS:  # else the proof would prove nothing
+            met = {name: world.met[f"met_{name}"] for name in ("throttle", "conflicts", "stale")}
+            say(f"Met: {met}")
+            assert all(met.values()), met
     finally:
         if not kept and state.load() is not None:
             lifecycle.down(say)
