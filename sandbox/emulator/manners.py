@@ -44,9 +44,9 @@ class Limit(NamedTuple):
     error: str
 
 
-# EC2 Developer Guide, "Request throttling for the Amazon EC2 API": each call has its own bucket in an
-# account and Region; those that only read hold 100 tokens, 20 come back a second. Calls that change
-# something have less (50 and 5). AWS publishes no rate of IAM's: these are assumed.
+# EC2 Developer Guide, "Request throttling for the Amazon EC2 API": each call has its own bucket in
+# an account and Region; those that only read hold 100 tokens, 20 come back a second. Calls that
+# change something have less (50 and 5). AWS publishes no rate of IAM's: these are assumed.
 LIMITS = (
     *(Limit("ec2", f"{verb}*", Bucket(100, 20), "RequestLimitExceeded") for verb in READS),
     Limit("ec2", "*", Bucket(50, 5), "RequestLimitExceeded"),

@@ -55,7 +55,8 @@ WAITS, TIMEOUTS, RATES = 0.05, 0.05, 0.01
 # Throttling and stale reads (sandbox/emulator/manners.py), with ``waits`` beside them: the response
 # waits for AWS, so its waits must not be much shorter than what they wait for.
 MANNERS: dict[str, float] = json.loads(os.environ.get("E2E_MANNERS", "{}"))
-WAITS = MANNERS.pop("waits", WAITS)
+if MANNERS:
+    WAITS = TIMEOUTS = MANNERS.pop("waits")
 CHECK_RATES = 1 / 30  # the schedule of each minute comes every 2 s
 PATIENCE = 6 if MANNERS else 2  # other tests run beside these on the same cores
 

@@ -34,7 +34,7 @@ def manners(control: Control) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def other(aws: Aws, identity: Identity) -> Callable[[str], Any]:
     """A client of somebody who may do everything, is not root, and repeats nothing."""
-    keys = identity.session(identity.role(ALLOW_ALL))
+    keys: dict[str, Any] = identity.session(identity.role(ALLOW_ALL))
 
     def client(service: str) -> Any:
         session: Any = boto3.session.Session(region_name=settings.REGION, **keys)

@@ -109,9 +109,7 @@ def test_names_of_security_groups(make: Callable[[str], str]) -> None:
     assert make(f"{secrets.token_hex(4)} ._-:/()#,@[]+=&;{{}}!$*")
 
 
-def test_an_interface_has_five_groups(
-    aws: Aws, victim: Make, make: Callable[[str], str]
-) -> None:
+def test_an_interface_has_five_groups(aws: Aws, victim: Make, make: Callable[[str], str]) -> None:
     found, ec2 = victim(), aws.client("ec2")
     groups = [make(f"g-{secrets.token_hex(4)}") for _ in range(6)]
     modify = ec2.modify_network_interface_attribute

@@ -1,4 +1,4 @@
-"""moto answers a client's reads as before a write, for a while (sandbox/emulator/stale_reads.py)."""
+"""moto answers a client's reads as before a write, for a while: sandbox/emulator/stale_reads.py."""
 
 from __future__ import annotations
 

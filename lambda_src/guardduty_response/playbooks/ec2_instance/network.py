@@ -9,8 +9,6 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypedDict
 
-from botocore.exceptions import ClientError
-
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -39,7 +37,6 @@ from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
     Interface,
     closed,
-    filters,
     open_rules,
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.restoration import (

@@ -78,6 +78,7 @@ def test_a_group_of_the_same_case_is_used(lab: Lab) -> None:
     assert lab.group()["GroupId"] == group
 
 
+@pytest.mark.usefixtures("full_models")  # of the restore function
 def test_an_interface_with_too_many_groups_is_not_restored_and_says_so(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +102,7 @@ def test_an_interface_with_too_many_groups_is_not_restored_and_says_so(
 
 def test_a_role_whose_inline_policies_are_full_is_partial_with_the_command(lab: Lab) -> None:
     lab.build()
-    statement = {"Effect": "Allow", "Action": ["s3:Get" + "x" * 90] * 99, "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": "s3:Get" + "x" * 10_100, "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     lab.see("iam").put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=document)
     step = lab.respond()
@@ -177,6 +178,7 @@ def test_what_is_opened_again_at_once_is_closed_again(lab: Lab) -> None:
 # -- busy ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("full_models")  # of the restore function
 def test_a_role_that_somebody_else_changes_is_waited_for(lab: Lab) -> None:
     """Several instances of one role, contained at the same moment."""
     lab.build()

@@ -1,8 +1,9 @@
 """What moto lacks of IAM, and how IAM judges a call by a session's policy.
 
 moto lacks: permissions boundaries of users, service-specific credentials, the quotas of policies,
-and AWSDenyAll (unless it loads all of AWS's policies, a second a test). ``extend`` adds them to moto itself, so that every client meets them: requests reach it after botocore has validated
-and serialized them, and its answers are parsed by botocore's model.
+and AWSDenyAll (unless it loads all of AWS's policies, a second a test). ``extend`` adds them to
+moto itself, so that every client meets them: requests reach it after botocore has validated and
+serialized them, and its answers are parsed by botocore's model.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws import clients
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import allow, policy
