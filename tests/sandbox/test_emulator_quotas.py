@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from sandbox import seed
 from sandbox.clients import Aws
 from sandbox.emulator import policy_sizes
-from tests.sandbox.emulator_helpers import ALLOW_ALL, Identity, allow
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, Identity, allow
 
 Make = Callable[..., seed.Victim]
 
@@ -74,16 +74,25 @@ def test_a_group_holds_ten_policies_that_exist(aws: Aws, group: str) -> None:
 
 
 @pytest.mark.smoke
-def test_session_policies_have_a_length_and_a_packed_size(identity: Identity) -> None:
-    role = identity.role(ALLOW_ALL)
-    # What cannot be compressed: 1,900 characters of chance.
-    chance = allow([f"s3:{secrets.token_urlsafe(60)}" for _ in range(22)])
-    assert len(json.dumps(chance, separators=(",", ":"))) <= 2048
-    assert code(lambda: identity.session(role, policy=chance)) == "PackedPolicyTooLarge"
+def test_session_policies_have_a_length_and_a_packed_size(aws: Aws, identity: Identity) -> None:
+    trust = allow(["sts:AssumeRole", "sts:TagSession"])
+    [statement] = trust["Statement"]
+    statement["Principal"] = {"AWS": f"arn:aws:iam::{MEMBER}:root"}
+    del statement["Resource"]
+    role = identity.role(ALLOW_ALL, trust=trust)
     arns = [f"arn:aws:ec2:us-east-1:222222222222:network-interface/eni-{n:017x}" for n in range(22)]
     assert code(lambda: identity.session(role, policy=allow("ec2:Describe*", arns))) == ""
     longer = allow("ec2:Describe*", arns * 2)
     assert code(lambda: identity.session(role, policy=longer)) == "ValidationError"
+    # Letters of chance cannot be compressed by much.
+    chance = json.dumps(allow([f"s3:{secrets.token_urlsafe(60)}" for _ in range(22)]))
+    assert len(chance) <= 2048
+    assume = partial(
+        aws.client("sts").assume_role, RoleArn=role, RoleSessionName="test", Policy=chance
+    )
+    assert code(assume) == ""
+    tags = [{"Key": str(number), "Value": secrets.token_urlsafe(180)} for number in range(3)]
+    assert code(partial(assume, Tags=tags)) == "PackedPolicyTooLarge"
 
 
 def test_the_packed_size_is_that_of_the_examples_of_aws() -> None:
