@@ -23,12 +23,8 @@ HERE = Path(__file__).parent
 LAST = "test_lifecycle_end.py"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them need the sandbox; the one that destroys it comes last."""
-    if MANNERS:  # waits and repeated calls are what they are about
-        exact = [item for item in items if item.get_closest_marker("exact")]
-        items[:] = [item for item in items if item not in exact]
-        config.hook.pytest_deselected(items=exact)
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.sandbox)
