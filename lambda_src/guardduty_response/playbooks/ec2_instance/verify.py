@@ -56,10 +56,17 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         return StepResult(status=Status.FAILED, detail=text), [check]
     checks = _network_checks(instance, current)
     for action in action_order.look(instance, sessions, current):
+        if _acts(target):
+            action.correct_log()
         if action.name != "tag_instance":  # a label, not containment
             checks.append(_action_check(action))
     step = _conclude(instance, checks)._replace(watched=_watched(instance, current))
     return step, checks
+
+
+def _acts(target: Target) -> bool:
+    """Says whether this incident contains the instance itself."""
+    return not target.attach and not target.verify_only
 
 
 def _action_check(action: Action) -> Check:
@@ -135,7 +142,6 @@ def _group_check(instance: InstanceContext, group: Json) -> Check:
 
 def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
     context, target = instance.context, instance.target
-    acts = not target.attach and not target.verify_only
     failed = [check for check in checks if not check.ok]
     fatal = [check for check in failed if check.fatal]
     text = "; ".join(check.detail for check in fatal or failed)
@@ -144,7 +150,7 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
         if owner in IN_PROGRESS:
             detail = f"incident {target.attach} ({owner}) is still at work: {text}"
             return StepResult(done=False, wait_seconds=5, detail=detail)
-    if acts and (not_yet := _not_yet(instance, failed, text)):
+    if _acts(target) and (not_yet := _not_yet(instance, failed, text)):
         return not_yet
     if fatal:
         return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")

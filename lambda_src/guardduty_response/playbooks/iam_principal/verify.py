@@ -79,6 +79,9 @@ def _checks(principal: PrincipalContext) -> list[Check]:
     no_user = "NoSuchEntity" in current.read_errors.get("deny_all", "")
     if principal.target.kind == identify.USER and no_user:
         return _checks_without_user(principal)
+    if principal.acts:
+        for action in actions:
+            action.correct_log()
     # A tag is a label, not containment.
     checks = [_check(action, current) for action in actions if not action.name.startswith("tag_")]
     checks += result_or_raise(answers[chained_sessions.NAME])

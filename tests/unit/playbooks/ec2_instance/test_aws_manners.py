@@ -209,6 +209,24 @@ def test_what_was_throttled_is_done_once_more(lab: Lab, operation: str) -> None:
     assert "FAILED" not in lab.actions().values()
 
 
+def test_what_was_done_and_could_not_be_read_later_is_not_logged_as_failed(lab: Lab) -> None:
+    """Contained once more for something else, and throttled."""
+    lab.build()
+    lab.fail("PutRolePolicy", "RequestLimitExceeded", times=1)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    assert (lab.actions()["revoke_sessions"], lab.actions()["protect_instance"]) == (
+        "FAILED",
+        "DONE",
+    )
+    lab.fail("DescribeInstanceAttribute", "RequestLimitExceeded", times=2)
+    ec2_instance.contain(lab.context(2), target)
+    assert lab.actions()["protect_instance"] == "FAILED"
+    assert lab.verify(target).status is Status.CONTAINED
+    assert "FAILED" not in lab.actions().values()
+    assert "protected against termination" in detail(lab, "protect_instance")
+
+
 def test_what_is_throttled_without_end_is_not_called_contained(lab: Lab) -> None:
     lab.build()
     lab.fail("ModifyInstanceAttribute", "RequestLimitExceeded")
