@@ -5,9 +5,11 @@ from __future__ import annotations
 from guardduty_response.aws.errors import describes_transient, is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
+    ALREADY,
     AWS_ERRORS,
     DONE,
     FAILED,
+    SKIPPED,
     Json,
     describe_error,
     name_of,
@@ -167,7 +169,8 @@ def _not_yet(instance: InstanceContext, failed: list[Check], text: str) -> StepR
     early = [check for check in failed if _is_early(instance, check)]
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(_was_throttled(instance, check) for check in failed)
-    if (is_open or throttled) and attempt < ATTEMPTS:
+    missed = any(check.read and _was_not_needed(instance, check) for check in failed)
+    if (is_open or throttled or missed) and attempt < ATTEMPTS:
         wait = LATE_SECONDS if throttled else 0
         return StepResult(done=False, again="contain", wait_seconds=wait, detail=text)
     if early and not is_open and attempt < LATE_ATTEMPTS:
@@ -189,6 +192,13 @@ def _is_early(instance: InstanceContext, check: Check) -> bool:
     if kind == "interface" and id not in interfaces_before(instance.stored.get("before") or {}):
         return False  # attached since
     return _logged(instance, check).get("status") == DONE
+
+
+def _was_not_needed(instance: InstanceContext, check: Check) -> bool:
+    """Says whether containing saw nothing to do for what a check misses: it read too early, or
+    somebody changed it since.
+    """
+    return _logged(instance, check).get("status") in (ALREADY, SKIPPED)
 
 
 def _was_throttled(instance: InstanceContext, check: Check) -> bool:

@@ -175,6 +175,20 @@ def test_what_is_opened_again_at_once_is_closed_again(lab: Lab) -> None:
     assert closed(lab)
 
 
+def test_what_containing_read_too_early_is_done_once_more(lab: Lab) -> None:
+    """Rules of the quarantine group that were not shown yet."""
+    lab.build()
+    group = make_group(lab, QUARANTINE)
+    ec2, rules = lab.see("ec2"), lab.group()["IpPermissionsEgress"]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=rules)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    assert lab.actions()["strip_group_rules"] == "SKIPPED"
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rules)
+    assert lab.verify(target).status is Status.CONTAINED
+    assert lab.group()["IpPermissionsEgress"] == []
+
+
 # -- busy ------------------------------------------------------------------------------------------
 
 
