@@ -121,6 +121,10 @@ class World(Resources):
         finally:
             self.clock(rates=1)
 
+    def spread(self) -> None:
+        """Wait until everybody sees what was changed: GuardDuty and CloudTrail tell of it later."""
+        time.sleep(MANNERS.get("stale_seconds", 0))
+
     def aws_now(self) -> str:
         """As findings have times."""
         return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
