@@ -115,9 +115,9 @@ def _test_file() -> str:
 
 def _plans(printed: str) -> Iterator[tuple[str, list[Json]]]:
     for line in printed.splitlines():
-        told = json.loads(line) if line.startswith("{") else {}
-        if told.get("type") == "test_plan":
-            yield told["@testrun"], told["test_plan"]["resource_changes"]
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("type") == "test_plan":
+            yield message["@testrun"], message["test_plan"]["resource_changes"]
 
 
 def _policy(change: Json) -> Planned:

@@ -23,7 +23,7 @@ PREFIX = "guardduty-response"
 MOST_PACKED = 440
 _ROLE = re.compile(rf"arn:aws:iam::(?P<account>\d+):role/(?:.+/)?{PREFIX}-(?P<suffix>.+)")
 _TEMPLATES = list((ROOT / "playbooks").glob("*/*-policy.json"))
-_VAULT = ROOT / "modules" / "forensics-account" / "copy-policy.json"
+_COPYING = ROOT / "modules" / "forensics-account" / "copy-policy.json"
 _ID = re.compile(r"\b(?!\d{12}\b)[0-9a-f]{8,}\b")  # an account is no such id
 # What is found of a session policy -> why it stands
 EXCUSED: dict[str, str] = {
@@ -114,9 +114,9 @@ def _role_policy(role_arn: str) -> Json | None:
     if named is None:
         return None
     if named["suffix"] == "vault":
-        text = _VAULT.read_text().replace("${partition}", "aws")
-        vault: Json = json.loads(text.replace("${key_arn}", "arn:aws:kms:*:*:key/*"))
-        return vault
+        text = _COPYING.read_text().replace("${partition}", "aws")
+        copying: Json = json.loads(text.replace("${key_arn}", "arn:aws:kms:*:*:key/*"))
+        return copying
     found = [path for path in _TEMPLATES if role_suffix(path) == named["suffix"]]
     return rendered(found[0], True, named["account"], PREFIX) if found else None
 

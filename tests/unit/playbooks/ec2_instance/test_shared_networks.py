@@ -30,11 +30,11 @@ NODE_TAGS = [
 # -- shared VPCs -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("untrack", [False, True])
-def test_a_participant_makes_its_own_group_in_the_shared_vpc(lab: Lab, untrack: bool) -> None:
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_participant_makes_its_own_group_in_the_shared_vpc(lab: Lab, flush: bool) -> None:
     """IAM checks CreateSecurityGroup on the VPC too, whose ARN has the account of its owner."""
     lab.vpc_owner = OTHER
-    lab.options["untrack_connections"] = untrack
+    lab.options["untrack_connections"] = flush
     lab.build(interfaces=2)
     assert lab.respond().status is Status.CONTAINED
     assert list(lab.groups().values()) == [[QUARANTINE]] * 2
