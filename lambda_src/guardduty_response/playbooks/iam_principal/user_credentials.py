@@ -190,7 +190,12 @@ class Password(UserAction):
                 Password=passwords.random_password(),
                 PasswordResetRequired=True,
             )
-        return [retry_on_conflict(call)]
+        try:
+            return [retry_on_conflict(call)]
+        except ClientError as error:
+            if not self.removes or error_code(error) != "NoSuchEntity":
+                raise
+            return []  # an earlier attempt removed it, and IAM still shows it
 
 
 class Mfa(UserAction):
