@@ -25,7 +25,6 @@ FILES = (
     "contain",
     "credential",
     "faults",
-    "limits",
     "mischief",
     "regions",
     "repeat",

@@ -93,7 +93,7 @@ def test_a_rule_that_no_longer_fits_is_not_restored_and_says_so(lab: Eradication
 @pytest.mark.parametrize("seconds", [1, 4, 9])
 def test_a_denial_that_is_not_seen_yet_is_waited_for(iam: IamLab, seconds: float) -> None:
     iam.see_late(seconds)
-    iam.user(keys=2)
+    iam.user(keys=2, console=True)
     assert iam.respond().status is Status.CONTAINED
     assert iam.stale is not None and iam.stale.hits, "it was shown late"
     attached = iam.see("iam").list_attached_user_policies(UserName="alice")["AttachedPolicies"]
