@@ -2,6 +2,7 @@
 moto's process.
 
 - ``POST|GET|DELETE /_sandbox/faults``: see faults.py
+- ``POST|GET|DELETE /_sandbox/manners``: see manners.py
 - ``POST|GET /_sandbox/clock``: see settings.Clock
 - ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there
 is none)
@@ -29,6 +30,7 @@ from .guardduty_plane import store
 from .http_responses import Response, json_response
 from .iam_rules import make_role, make_session, sessions
 from .instance_profiles import find_profile
+from .manners import MANNERS
 from .ministack import iam
 from .patching import PATCHES
 from .settings import CLOCK
@@ -45,6 +47,12 @@ def _faults(method: str, data: Any) -> Response:
     if method == "DELETE":
         FAULTS.clear()
     return json_response(200, {"faults": FAULTS.all()})
+
+
+def _manners(method: str, data: Any) -> Response:
+    if method == "DELETE":
+        MANNERS.clear()
+    return json_response(200, MANNERS.update(data) if method == "POST" else MANNERS.shown())
 
 
 def _clock(method: str, data: Any) -> Response:
@@ -99,6 +107,7 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
         data = json.loads(body or b"{}")
         answers: dict[str, Callable[[], Response]] = {
             "faults": lambda: _faults(method, data),
+            "manners": lambda: _manners(method, data),
             "clock": lambda: _clock(method, data),
             "profiles": lambda: _profiles(method, params),
             "health": _health,

@@ -22,6 +22,8 @@ _STATUS = {
     "UnauthorizedOperation": 403,
     "AccessDenied": 403,
     "AccessDeniedException": 403,
+    "ConcurrentModification": 409,
+    "LimitExceeded": 409,
 }
 
 

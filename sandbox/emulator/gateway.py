@@ -11,9 +11,10 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from . import cloudtrail, control, ec2_authorization, guardduty, settings, stacksets
+from . import cloudtrail, control, ec2_authorization, guardduty, manners, settings, stacksets
 from .faults import FAULTS
 from .http_responses import Response
+from .manners import MANNERS
 from .ministack import actions, app, evaluator, responses
 from .moto_client import forward
 from .patching import Original, patch
@@ -78,6 +79,15 @@ async def _meet_faults(
     return error_response(
         service, action, failed.error, message, failed.http_status(), rid, headers
     )
+
+
+def _meet_manners(
+    service: str, action: str, region: str, headers: dict[str, str], rid: str
+) -> Response | None:
+    met = MANNERS.refusal(service, action, responses.get_account_id(), region)
+    if met is None:
+        return None
+    return error_response(service, action, met.code, met.message, met.status, rid, headers)
 
 
 def _authorize(
@@ -204,6 +214,13 @@ async def _dispatch(
     request = body.decode("utf-8", "replace") + path
     failed = await _meet_faults(service, short, request, headers, request_id)
     region = app.extract_region(headers)
+    is_root = evaluator.is_root_access_key(app.extract_access_key_id(headers, query) or "")
+    if failed is None and not is_root:
+        failed = _meet_manners(service, short, region, headers, request_id)
+    account = responses.get_account_id()
+    shown = MANNERS.watch(service, short, account, region, body)
+    if is_root and manners.reads(short):
+        shown = manners.as_it_is
 
     def record(status: int, answer: object) -> None:
         raw = answer if isinstance(answer, bytes) else str(answer).encode()
@@ -214,12 +231,13 @@ async def _dispatch(
     if failed is None and service not in FORWARDED:
         done: Response = await original(method, path, headers, body, query, request_id)
         record(done[0], done[2])
-        return done
+        return shown(done)
     if failed is None and app.AUTH:
         failed = await asyncio.to_thread(
             _authorize, service, action, headers, query, params, region, request_id, body
         )
-    status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
+    served = failed or shown(await _serve(service, method, path, headers, body, query))
+    status, sent, answer = served
     record(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}
     return status, sent, answer

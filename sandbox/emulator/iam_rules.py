@@ -1,5 +1,5 @@
-"""Patches of MiniStack's IAM: quotas, roles that only AWS changes, the calling user's own name,
-condition keys, AWSDenyAll.
+"""Patches of MiniStack's IAM: roles that only AWS changes, the calling user's own name, condition
+keys, AWSDenyAll.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from .ministack import actions, app, evaluator, iam, sts
 from .patching import Original, extend, patch
 
 Json = dict[str, Any]
-POLICIES = 10
-KEYS = 2
-INLINE_SIZE = {"user": 2048, "role": 10240, "group": 5120}
 _PROTECTED = ("/aws-service-role/", "/aws-reserved/")
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 _DENY = {
@@ -35,93 +32,11 @@ extend(
     restores="the managed policy AWSDenyAll exists and denies",
 )
 
-# -- quotas ----------------------------------------------------------------------------------------
-
-
-def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
-    arn = iam._p(params, "PolicyArn")
-    if entity is None or arn in entity["AttachedPolicies"]:
-        return None
-    if not iam._policy_exists(arn):
-        return error(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
-    if len(entity["AttachedPolicies"]) >= POLICIES:
-        return error(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPer{kind}: {POLICIES}")
-    return None
-
-
-@patch(
-    iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist"
-)
-def attach_user_policy(original: Original, params: Json) -> object:
-    return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
-
-
-@patch(
-    iam,
-    "_attach_role_policy",
-    restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own",
-)
-def attach_role_policy(original: Original, params: Json) -> object:
-    role = iam._roles.get(iam._p(params, "RoleName"))
-    return _protected(role) or _full(role, "Role", params) or original(params)
-
-
-def _too_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None:
-    documents = {**inline, iam._p(params, "PolicyName"): iam._p(params, "PolicyDocument")}
-    size = sum(len("".join(str(document).split())) for document in documents.values())
-    if size <= INLINE_SIZE[kind]:
-        return None
-    return error(
-        409,
-        "LimitExceeded",
-        f"Maximum policy size of {INLINE_SIZE[kind]} bytes exceeded for {kind} {name}",
-    )
-
-
-@patch(
-    iam,
-    "_put_user_policy",
-    restores="a user's inline policies have 2,048 characters together (white space is not counted)",
-)
-def put_user_policy(original: Original, params: Json) -> object:
-    name = iam._p(params, "UserName")
-    if name not in iam._users:
-        return original(params)
-    return _too_long("user", name, iam._user_inline_policies.get(name) or {}, params) or original(
-        params
-    )
-
-
-@patch(
-    iam,
-    "_put_role_policy",
-    restores=(
-        "a role's inline policies have 10,240 characters together; AWS's own roles are its own"
-    ),
-)
-def put_role_policy(original: Original, params: Json) -> object:
-    role = iam._roles.get(iam._p(params, "RoleName"))
-    if role is None:
-        return original(params)
-    return (
-        _protected(role)
-        or _too_long("role", role["RoleName"], role["InlinePolicies"], params)
-        or original(params)
-    )
-
-
-@patch(iam, "_create_access_key", restores="a user has two access keys")
-def create_access_key(original: Original, params: Json) -> object:
-    name = iam._p(params, "UserName")
-    if sum(key["UserName"] == name for key in iam._access_keys.values()) >= KEYS:
-        return error(409, "LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
-    return original(params)
-
-
 # -- roles that only AWS changes -------------------------------------------------------------------
 
 
-def _protected(role: Json | None) -> Answer | None:
+def protected(role: Json | None) -> Answer | None:
+    """Return the refusal to change a role that only AWS changes; None for other roles."""
     if role is None or not str(role.get("Path", "/")).startswith(_PROTECTED):
         return None
     return error(
@@ -139,7 +54,7 @@ def _guard(attribute: str) -> None:
         restores="service-linked roles and those of Identity Center are changed by AWS alone",
     )
     def guarded(original: Original, params: Json) -> object:
-        return _protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
+        return protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
 
 
 for _name in (

@@ -31,6 +31,7 @@ def _call(service: str, name: str) -> str:
 
 
 _QUOTAS = _IAM + "reference_iam-quotas.html"
+_VPC_QUOTAS = _AWS + "vpc/latest/userguide/amazon-vpc-limits.html"
 _SERVICE_LINKED = _IAM + "id_roles_create-service-linked-role.html"
 _CONDITION_KEYS = _IAM + "reference_policies_condition-keys.html"
 _STATE_ERRORS = _STATES + "concepts-error-handling.html"
@@ -80,6 +81,7 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
     ("iam_actions.*", _IAM_RIGHTS),
     ("iam_evaluator.*", _CONDITION_KEYS),
     ("sts.register_session", _CONDITION_KEYS),
+    ("sts._session_policies", _AWS + "STS/latest/APIReference/API_AssumeRole.html"),
     ("app.pin_request_origin", _CONDITION_KEYS),
     ("iam.[A-Z]*", _API["iam"]),
     ("account._list_regions", _AWS + "accounts/latest/reference/API_ListRegions.html"),
@@ -128,6 +130,9 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
         _call("ec2", "ModifyNetworkInterfaceAttribute"),
     ),
     ("NetworkInterface.*", _call("ec2", "NetworkInterface")),
+    ("ElasticNetworkInterfaces.*", _VPC_QUOTAS),
+    ("SecurityGroupBackend.create_security_group", _call("ec2", "CreateSecurityGroup")),
+    ("SecurityGroupBackend._verify_group_*", _VPC_QUOTAS),
     ("InstanceResponse.modify_instance_attribute", _call("ec2", "ModifyInstanceAttribute")),
     ("Instance.prep_nics", _call("ec2", "InstanceNetworkInterfaceSpecification")),
     ("Instance.terminate", _call("ec2", "TerminateInstances")),

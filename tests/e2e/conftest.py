@@ -15,7 +15,7 @@ import pytest
 from sandbox import lifecycle, seed, settings, stack, state
 from sandbox.findings import Sent
 from sandbox.report import Progress
-from tests.e2e.e2e_world import MEMBER, TIMEOUTS, WAITS, World
+from tests.e2e.e2e_world import MANNERS, MEMBER, TIMEOUTS, WAITS, World
 from tests.e2e.function_credentials import FunctionCredentials
 from tests.support.repository import skip_or_fail
 
@@ -68,6 +68,10 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.clock(waits=WAITS, timeouts=TIMEOUTS)
         _wait_for_subscribers(world)
         yield world
+        if MANNERS:  # else the proof would prove nothing
+            met = {name: world.met[f"met_{name}"] for name in ("throttle", "conflicts", "stale")}
+            say(f"Met: {met}")
+            assert all(met.values()), met
     finally:
         if not kept and state.load() is not None:
             lifecycle.down(say)

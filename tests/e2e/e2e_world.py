@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -51,8 +52,14 @@ EVIDENCE = {
 # How much faster than AWS time passes: Wait states and retries; time-outs; every 5-minute schedule
 # each 3 s.
 WAITS, TIMEOUTS, RATES = 0.05, 0.05, 0.01
+# Throttling and stale reads (sandbox/emulator/manners.py), with ``waits`` beside them: the response
+# waits for AWS, so its waits must not be much shorter than what they wait for.
+MANNERS: dict[str, float] = json.loads(os.environ.get("E2E_MANNERS", "{}"))
+if MANNERS:
+    WAITS = TIMEOUTS = MANNERS.pop("waits")
+    RATES = 0.05  # a run of the schedule takes longer than 3 s
 CHECK_RATES = 1 / 30  # the schedule of each minute comes every 2 s
-PATIENCE = 2  # other tests run beside these on the same cores
+PATIENCE = 6 if MANNERS else 2  # other tests run beside these on the same cores
 
 
 class World(Resources):
@@ -64,6 +71,7 @@ class World(Resources):
         self.outputs: Json = known.outputs["security"]
         self.incidents = lifecycle.incidents_of(known)
         self._received: list[Json] = []
+        self.met: dict[str, float] = {}
 
     # -- the sandbox itself ------------------------------------------------------------------------
 
@@ -93,9 +101,13 @@ class World(Resources):
         )
 
     def mend(self) -> None:
-        """No faults any more; time as these tests have it; nothing watches but in test_watch.py."""
+        """No faults any more; time and AWS's manners as these tests have them; nothing watches but
+        in test_watch.py.
+        """
         self.control("DELETE", "faults")
         self.clock(waits=WAITS, timeouts=TIMEOUTS, rates=1, long_rates=1, trail=0, lag=0)
+        if MANNERS:
+            self.met = self.control("POST", "manners", MANNERS)
 
     def clock(self, **scales: float) -> None:
         self.control("POST", "clock", scales)
@@ -108,6 +120,10 @@ class World(Resources):
             yield
         finally:
             self.clock(rates=1)
+
+    def spread(self) -> None:
+        """Wait until everybody sees what was changed: GuardDuty and CloudTrail tell of it later."""
+        time.sleep(MANNERS.get("stale_seconds", 0))
 
     def aws_now(self) -> str:
         """As findings have times."""

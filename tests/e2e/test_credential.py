@@ -4,9 +4,11 @@ share nothing with the response.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from guardduty_response.aws.conflicts import retry_on_conflict
 
 from sandbox import human_request
 from tests.e2e.credential_world import STOLEN, People
@@ -284,9 +286,8 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
     assert world.settled(sent)["status"] == "CONTAINED"
     world.clock(trail=1)
     hasty = iam.user(name=f"hasty-{user.name}")
-    hasty.keys[0].client(world.aws, "iam").detach_user_policy(
-        UserName=user.name, PolicyArn=DENY_ALL
-    )
+    detach = hasty.keys[0].client(world.aws, "iam").detach_user_policy
+    retry_on_conflict(partial(detach, UserName=user.name, PolicyArn=DENY_ALL))
 
     def again() -> Json | None:
         found = world.incident(sent)

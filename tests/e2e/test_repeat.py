@@ -16,6 +16,7 @@ def _open_again(world: World, victim: Victim) -> None:
     ).modify_network_interface_attribute(
         NetworkInterfaceId=victim.interfaces[-1], Groups=[victim.security_group]
     )
+    world.spread()
 
 
 def _artefacts(world: World, victim: Victim) -> Json:

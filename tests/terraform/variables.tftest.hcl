@@ -55,13 +55,14 @@ run "third_rule_of_each" {
   command = plan
 
   variables {
+    name_prefix   = "sg-response" # no security group may be named so
     notifications = { email_addresses = ["on-call"] }
     evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
     functions     = { vpc = { subnet_ids = ["subnet-1"] } }
     guardrails    = { exempt_resources = ["*"] }
   }
 
-  expect_failures = [var.notifications, var.evidence, var.functions, var.guardrails]
+  expect_failures = [var.name_prefix, var.notifications, var.evidence, var.functions, var.guardrails]
 }
 
 run "fourth_rule_of_each" {

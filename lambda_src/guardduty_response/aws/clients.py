@@ -52,6 +52,9 @@ POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
 # deactivated, and of one whose Region the asking account has not enabled (AWS STS API reference,
 # AssumeRole; IAM User Guide, "Manage AWS STS in a Region").
 _REGION_OFF = frozenset({"RegionDisabledException", "InvalidClientTokenId"})
+# The session policy is within its 2,048 characters, and too large as AWS packs it: AWS does not say
+# how (AWS STS API reference, AssumeRole).
+_PACKED = "PackedPolicyTooLarge"
 
 
 @lru_cache(maxsize=1)
@@ -179,6 +182,13 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
         except (ClientError, BotoCoreError) as error:
             if is_transient(error):
                 raise
+            if error_code(error).removesuffix("Exception") == _PACKED:
+                raise RoleUnavailable(
+                    f"cannot assume {role_arn} in account {account} ({error}). The role is there:"
+                    f" AWS STS does not take the session policy, of {len(policy)} characters, that"
+                    " narrows it to this resource. Nothing that you deploy changes that: contain"
+                    " the resource by hand (runbook), and report it as a bug of this module."
+                ) from error
             if error_code(error) not in _REGION_OFF:
                 raise RoleUnavailable(
                     f"cannot assume {role_arn} in account {account} ({error}). Deploy"

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 
 # Somebody changes the same entity at this moment: AWS IAM (the first two), IAM Identity Center.
+# botocore repeats none of them.
 BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
 BUSY_TRIES = 6
 

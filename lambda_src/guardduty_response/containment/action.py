@@ -102,6 +102,14 @@ class Action(Generic[ContextType, StateType]):
         """Records the item before it is changed."""
         self.target_context.record_before_state(self.item, self.current)
 
+    def correct_log(self) -> None:
+        """Corrects the action log where it says FAILED of what is seen to be as wanted: the last
+        attempt could not read what an earlier one had done, say.
+        """
+        logged = self.target_context.logged_action(self.name)
+        if logged.get("status") == FAILED and self.intent()[0] == ALREADY:
+            self.target_context.log_action(self.name, ALREADY, self.done_text)
+
     def shared_setting(self) -> tuple[str, str] | None:
         """Returns the ARN and the name of a setting that other containments write too, or None."""
         return None

@@ -107,6 +107,15 @@ class ReplaceProfile(Ec2Control):
         instance = self.target_context.id
         return give_profile(self.writer(name), instance, self.state, association, value)
 
+    def change(self) -> list[Json]:
+        try:
+            return super().change()
+        except ClientError as error:
+            done = self.target_context.logged_action(self.name).get("status") == DONE
+            if not done or error_code(error) != "InvalidAssociationID.NotFound":
+                raise
+            return []  # replaced by an earlier attempt, and AWS still shows the old association
+
     def command(self, name: str, value: Any) -> str:
         how = f"associate-iam-instance-profile --instance-id {self.target_context.id}"
         if self.current != {}:

@@ -9,16 +9,12 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
     FAILED,
     PLANNED,
-    AwsClient,
-    Json,
     Sessions,
     allow,
     describe_error,
@@ -35,14 +31,9 @@ from guardduty_response.playbooks.ec2_instance.network_controls import (
     STRIP,
     GroupRules,
     Network,
-    edit_rule,
 )
-from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState, filters
-
-EVERYTHING: list[Json] = [
-    {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
-    {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
-]
+from guardduty_response.playbooks.ec2_instance.quarantine_groups import create, flush_group
+from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState
 
 
 def sessions(
@@ -142,50 +133,13 @@ def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], Any]:
     instance, current, ec2 = network.target_context, network.state, network.client
     calls: dict[tuple[str, str], Callable[[], object]] = {("before", ""): network.record_before}
     for vpc in vpcs - current.groups.keys():
-        calls["quarantine", vpc] = partial(_create, instance, ec2, vpc)
+        calls["quarantine", vpc] = partial(create, instance, ec2, vpc)
     if instance.options["untrack_connections"]:
         for vpc in vpcs:
-            calls["untrack", vpc] = partial(_flush_group, instance, ec2, vpc, current)
+            calls["untrack", vpc] = partial(flush_group, instance, ec2, vpc, current)
     ready = run_all(calls)
     result_or_raise(ready.pop(("before", "")))
     return ready
-
-
-def _create(
-    instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine"
-) -> AwsAnswer:
-    name = f"{instance.prefix}-{kind}"
-    tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
-    try:
-        got = ec2.create_security_group(
-            GroupName=name,
-            VpcId=vpc,
-            Description=f"{instance.prefix} {kind}",
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
-        )
-        return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
-    except ClientError as error:
-        if error_code(error) != "InvalidGroup.Duplicate":
-            raise
-        named = filters(**{"group-name": name, "vpc-id": vpc})
-        groups = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
-        found = next(filter(instance.owns, groups), None)
-        if found is None:  # not listed yet
-            raise
-        return dict(found)
-
-
-def _flush_group(
-    instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
-) -> AwsAnswer:
-    """Returns the all-open group. A flow is no longer tracked only if all is open both ways."""
-    if vpc in current.flush_groups:
-        return current.flush_groups[vpc]
-    group = _create(instance, ec2, vpc, "untrack")
-    for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
-        for permission in EVERYTHING:
-            edit_rule(call, group["GroupId"], permission)
-    return group
 
 
 def _swap(network: Network, id: str, group: Any, flush_group: Any) -> AwsAnswer:

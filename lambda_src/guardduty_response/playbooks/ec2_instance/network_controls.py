@@ -160,6 +160,10 @@ class Network(Ec2Control):
             )
         return text
 
+    def correct_log(self) -> None:
+        if "interfaces" not in self.state.read_errors:  # else some may not be seen
+            super().correct_log()
+
     def write(self, name: str, value: Any) -> AwsAnswer:
         modify = self.writer(name).modify_network_interface_attribute
         return dict(modify(NetworkInterfaceId=name, Groups=value["groups"]))

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.containment.target_context import DONE, describe_error, name_of
+from guardduty_response.containment.late_checks import (
+    LateChecks,
+    check_controls,
+    read_was_throttled,
+)
+from guardduty_response.containment.target_context import AWS_ERRORS, describe_error, name_of
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
@@ -11,6 +17,10 @@ from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
+ATTEMPTS = 3  # of containing what failed
+# Of looking for what was done, and of reading what was throttled.
+LATE_ATTEMPTS = 8
+LATE_SECONDS = 2
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
@@ -26,16 +36,24 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         why = f"could not be read back ({describe_error(error)})"
         text = f"{target.id} {why}: treat it as not contained"
         not_read = Check("interfaces", False, text, fatal=True, read=False)
+        may_pass = context.attempt < LATE_ATTEMPTS and not target.verify_only
+        if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
+            return StepResult(done=False, wait_seconds=LATE_SECONDS, detail=text), [not_read]
         return StepResult(status=Status.FAILED, detail=text), [not_read]
     checks = [
         Check(item, False, f"{item} could not be read ({error})", read=False)
         for item, error in current.read_errors.items()
     ]
-    for control in action_order.look(instance, sessions, current):
-        if not control.label:
-            checks += control.checks()
-    step = _conclude(instance, checks)._replace(watched=_watched(instance, current))
+    controls = action_order.look(instance, sessions, current)
+    checks += check_controls(controls, _acts(target))
+    late = LateChecks(instance, controls)
+    step = _conclude(instance, checks, late)._replace(watched=_watched(instance, current))
     return step, checks
+
+
+def _acts(target: Target) -> bool:
+    """Says whether this incident contains the instance itself."""
+    return not target.attach and not target.verify_only
 
 
 def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
@@ -53,17 +71,29 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     return sorted(ids - {""})
 
 
-def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
+def _conclude(instance: InstanceContext, checks: list[Check], late: LateChecks) -> StepResult:
     if waiting := wait_for_owner(instance, checks, OWNER_ATTEMPTS):
         return waiting
-    failed = [check for check in checks if not check.ok]
-    acts = not instance.target.attach and not instance.target.verify_only
-    if acts and instance.context.attempt < 3:
-        if any(check.fatal for check in failed):
-            return StepResult(done=False, again="contain", detail=reasons(checks))
-        # Logged as done, so this may only be early: IAM and Auto Scaling are eventually consistent.
-        if any(instance.logged_action(check.name).get("status") == DONE for check in failed):
-            detail = f"not to be seen yet: {reasons(checks)}"
-            return StepResult(done=False, wait_seconds=2, detail=detail)
+    if _acts(instance.target) and (not_yet := _not_yet(instance.context.attempt, checks, late)):
+        return not_yet
     contained = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
     return verdict(checks, contained)
+
+
+def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult | None:
+    """Says why it is too early for a verdict: contain once more, or read once more."""
+    failed = [check for check in checks if not check.ok]
+    early = [check for check in failed if late.is_not_seen(check) or read_was_throttled(check)]
+    is_open = any(check.fatal and check not in early for check in failed)
+    throttled = any(map(late.was_throttled, failed))
+    missed = any(map(late.was_not_needed, failed))
+    if (is_open or throttled or missed) and attempt < ATTEMPTS:
+        wait = LATE_SECONDS if throttled else 0
+        return StepResult(done=False, again="contain", wait_seconds=wait, detail=reasons(checks))
+    if early and not is_open and attempt < LATE_ATTEMPTS:
+        # Every second time what looks open is closed once more: it may have been opened meanwhile.
+        looks_open = any(check.fatal and check.read for check in early)
+        again = "contain" if looks_open and attempt % 2 == 0 else ""
+        detail = f"not to be seen yet: {reasons(checks)}"
+        return StepResult(done=False, again=again, wait_seconds=LATE_SECONDS, detail=detail)
+    return None

@@ -193,7 +193,12 @@ class Password(UserControl):
                 Password=passwords.random_password(),
                 PasswordResetRequired=True,
             )
-        return dict(retry_on_conflict(call))
+        try:
+            return dict(retry_on_conflict(call))
+        except ClientError as error:
+            if value is not None or error_code(error) != "NoSuchEntity":
+                raise
+            return {}  # an earlier attempt removed it, and IAM still shows it
 
     def command(self, name: str, value: Any) -> str:
         if value is None:

@@ -12,6 +12,11 @@ from typing import Any
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
+from guardduty_response.containment.late_checks import (
+    LateChecks,
+    check_controls,
+    read_was_throttled,
+)
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -42,6 +47,7 @@ from guardduty_response.playbooks.iam_principal.user_action import PrincipalCont
 SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
+LATE_SECONDS = 3  # at most, between two attempts for what was done and is not seen
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
@@ -78,7 +84,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
     no_user = "NoSuchEntity" in current.read_errors.get("deny_all", "")
     if principal.target.kind == identify.USER and no_user:
         return _checks_without_user(principal)
-    checks = [control.check() for control in controls if not control.label]
+    checks = check_controls(controls, principal.acts)
     checks += result_or_raise(answers[chained_sessions.NAME])
     return checks + _hand_over_check(principal)
 
@@ -173,20 +179,22 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
         return wait_for_owner(principal, checks, OWNER_ATTEMPTS)
     if context.attempt >= ATTEMPTS:
         return None
-    failed = [check for check in checks if not check.ok]
-    lost = [
-        check.name
-        for check in failed
-        if check.read and principal.logged_action(check.name).get("status") == DONE
-    ]
+    failed, late = [check for check in checks if not check.ok], LateChecks(principal)
+    lost = [check.name for check in failed if late.is_not_seen(check)]
+    throttled = context.attempt < FATAL_ATTEMPTS and any(
+        late.was_throttled(check) or read_was_throttled(check) for check in failed
+    )
     if lost:
         # It was done and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.
         detail = f"{', '.join(lost)}: contained once more"
         context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
     fatal = any(check.fatal for check in failed)
-    if lost or (fatal and context.attempt < FATAL_ATTEMPTS):
-        return StepResult(done=False, again="contain", detail=reasons(checks))
+    if lost or throttled or (fatal and context.attempt < FATAL_ATTEMPTS):
+        # What is seen too early is seen a little later, and what was throttled passes.
+        wait = min(context.attempt, LATE_SECONDS) if lost or throttled else 0
+        detail = reasons(checks)
+        return StepResult(done=False, again="contain", wait_seconds=wait, detail=detail)
     return None if fatal else wait_to_settle(principal)
 
 

@@ -16,7 +16,9 @@ from guardduty_response.aws import clients
 from guardduty_response.containment import restoration
 from moto.core.botocore_stubber import BotocoreStubber
 
+from sandbox.emulator import moto_quotas  # noqa: F401  (of security groups)
 from tests.unit.background import drain
+from tests.unit.playbooks import iam_quotas
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
 from tests.unit.playbooks.own_aws import empty_aws, one_at_a_time
@@ -46,6 +48,7 @@ def evidence(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[Evi
 def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
     monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
+    iam_quotas.enforce(monkeypatch)
     with empty_aws(monkeypatch, REGION):
         made = kind()
         yield made

@@ -28,6 +28,7 @@ from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
+from sandbox.emulator.stale_reads import StaleReads
 from tests.unit.deployment import CONFIG, onlooker
 from tests.unit.links import link
 from tests.unit.playbooks.ec2_instance.lab_calls import (
@@ -42,6 +43,7 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_auto_scaling_group,
     create_target_groups,
 )
+from tests.unit.playbooks.late_answers import Answer, answer_late
 from tests.unit.playbooks.own_aws import create_incident_table
 from tests.unit.playbooks.watched_session import (
     WatchedSession,
@@ -84,10 +86,17 @@ class Lab:
     sample: bool = False
     instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
+    waited: float = 0.0  # seconds that the machine waited, and the response itself
+    stale: StaleReads[Answer] | None = None  # its reads are answered late
     notified: list[str] = field(default_factory=list)
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
     observers: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def see_late(self, seconds: float) -> None:
+        """Shows the response its changes only so many seconds later; waiting is put forward."""
+        self.stale = StaleReads(lambda: self.waited)
+        self.stale.seconds = seconds
 
     # -- looking with other eyes -------------------------------------------------------------------
 
@@ -279,6 +288,8 @@ class Lab:
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         """Records the client's calls, and lets them fail as the test wants."""
         watch_calls(self, client, policy, session)
+        if self.stale:
+            answer_late(client, self.stale)
 
     def plan(self) -> Target:
         (planned,) = ec2_instance.plan(self.context())
@@ -305,6 +316,7 @@ class Lab:
                 assert step.status is not None
                 self.record.set_target(INCIDENT, target.kind, target.id, status=step.status)
                 return step
+            self.waited += step.wait_seconds
             if step.again == "contain":
                 ec2_instance.contain(self.context(attempt + 1), target)
         raise AssertionError("verify never ends")

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from guardduty_response.playbooks.ec2_instance.evidence import instance_description
 from moto.ec2.models import ec2_backends
 
@@ -118,6 +119,18 @@ def test_each_fails_alone(evidence: EvidenceLab, operation: str, missing: str) -
     assert f"{missing} (UnauthorizedOperation" in part.detail
     assert metadata(evidence)["missing"] == [f"{missing} (UnauthorizedOperation: injected)"]
     assert metadata(evidence)["instance"]["InstanceId"] == evidence.ids["instance"]
+
+
+def test_what_was_throttled_is_read_again(evidence: EvidenceLab) -> None:
+    """Beyond what the SDK repeats: the collection asks again what raises a passing error."""
+    evidence.build()
+    evidence.fail("DescribeVolumes", "RequestLimitExceeded", times=1)
+    target = evidence.plan()
+    with pytest.raises(ClientError, match="RequestLimitExceeded"):
+        evidence.collect(instance_description, target)
+    (part,) = evidence.collect(instance_description, target)
+    assert part.outcome == "COMPLETE"
+    assert metadata(evidence)["missing"] == []
 
 
 def test_an_attribute_that_cannot_be_read(evidence: EvidenceLab) -> None:

@@ -36,6 +36,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
+from sandbox.emulator.stale_reads import StaleReads
 from tests.unit.deployment import CONFIG
 from tests.unit.links import link
 from tests.unit.playbooks.iam_principal.iam_account import REGION, IamAccount, Json
@@ -49,6 +50,7 @@ from tests.unit.playbooks.iam_principal.iam_moto import (
     matches_lookup,
     resource,
 )
+from tests.unit.playbooks.late_answers import Answer, answer_late
 from tests.unit.playbooks.own_aws import create_incident_table
 from tests.unit.playbooks.watched_session import (
     WatchedSession,
@@ -94,6 +96,7 @@ class IamLab(IamAccount):
     log: list[str] = field(default_factory=list)  # shown when a test failed
     checks: dict[str, Check] = field(default_factory=dict)
     clock_offset: float = 0.0  # how far the clock was put forward
+    stale: StaleReads[Answer] | None = None  # the response's reads are answered late
 
     # -- the record --------------------------------------------------------------------------------
 
@@ -195,6 +198,13 @@ class IamLab(IamAccount):
         events.register_last("after-call", after)
         events.register("before-call.cloudtrail.LookupEvents", partial(self._look_up, region))
         events.register("before-call.account.ListRegions", self._list_regions)
+        if self.stale:
+            answer_late(client, self.stale)
+
+    def see_late(self, seconds: float) -> None:
+        """Shows the response its changes only so many seconds later."""
+        self.stale = StaleReads(lambda: self.clock_offset)
+        self.stale.seconds = seconds
 
     def _run_hooks(self, operation: str) -> None:
         for hook in [hook for hook in self.hooks if hook[0] == operation]:

@@ -1,9 +1,9 @@
 """What moto lacks of IAM, and how IAM judges a call by a session's policy.
 
-moto lacks: permissions boundaries of users, service-specific credentials, the quota of attached
-policies, and AWSDenyAll (unless it loads all of AWS's policies, a second a test). ``extend`` adds
-them to moto itself, so that every client meets them: requests reach it after botocore has validated
-and serialized them, and its answers are parsed by botocore's model.
+moto lacks: permissions boundaries of users, service-specific credentials, the quotas of policies,
+and AWSDenyAll (unless it loads all of AWS's policies, a second a test). ``extend`` adds them to
+moto itself, so that every client meets them: requests reach it after botocore has validated and
+serialized them, and its answers are parsed by botocore's model.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from guardduty_response.playbooks.iam_principal.records import (
     PolicyDocument,
 )
 from moto.core.responses import ActionResult, EmptyResult
-from moto.iam.exceptions import LimitExceededException, NotFoundException
-from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import AWSManagedPolicy, User, iam_backends
 from moto.iam.responses import IamResponse
 
+from tests.unit.playbooks import iam_quotas
 from tests.unit.playbooks.iam_principal import cloudtrail_identities
 from tests.unit.playbooks.watched_session import granted_resources
 
@@ -33,7 +34,6 @@ from tests.unit.playbooks.watched_session import granted_resources
 Parameters = dict[str, Any]
 MEMBER, HOME = "222222222222", "us-east-1"
 STORE_ACCOUNT = "999999999999"  # an identity store is the management account's
-QUOTA = 10  # policies attached to a user
 DENY_EVERYTHING: PolicyDocument = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
@@ -96,14 +96,6 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
             raise NotFoundException(f"no service-specific credential {id}") from None
         return EmptyResult()
 
-    attach = IAMBackend.attach_user_policy
-
-    def limited(self: IAMBackend, policy_arn: str, user_name: str) -> None:
-        attached = self.get_user(user_name).managed_policies
-        if policy_arn not in attached and len(attached) >= QUOTA:
-            raise LimitExceededException(f"Cannot exceed quota for PoliciesPerUser: {QUOTA}")
-        attach(self, policy_arn, user_name)
-
     added = {
         "put_user_permissions_boundary": put_boundary,
         "delete_user_permissions_boundary": delete_boundary,
@@ -115,7 +107,7 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not hasattr(IamResponse, name), f"moto has {name} by now: let it answer"
         monkeypatch.setattr(IamResponse, name, method, raising=False)
     monkeypatch.setattr(User, "permissions_boundary", None, raising=False)
-    monkeypatch.setattr(IAMBackend, "attach_user_policy", limited)
+    iam_quotas.enforce(monkeypatch)
 
 
 def managed(name: str = "AWSDenyAll") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     AwsClient,
@@ -27,6 +27,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 
 NAME = "instance"
+ASKED_AGAIN = 2  # times, for what was throttled
 READS = (
     "ec2:DescribeIamInstanceProfileAssociations",
     "ec2:DescribeImages",
@@ -52,9 +53,9 @@ _UNSUPPORTED = (
 )
 
 
-def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """One call: ``metadata.json``, ``user-data.txt``, ``console.txt``, ``screenshot.jpg``;
-    PARTIAL names what is missing.
+    PARTIAL names what is missing. Raises the error of a read that was throttled: all is read again.
     """
     ec2 = session(instance).client("ec2")
     try:
@@ -70,6 +71,11 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
             **shows,
         }
     got = run_all({**shows, **_reads(instance, ec2, found)})
+    throttled = [
+        result for result in got.values() if isinstance(result, Exception) and is_transient(result)
+    ]
+    if throttled and int(before.get("tries", 0)) < ASKED_AGAIN:
+        raise throttled[0]
     objects, said, missing = [], [], []
     for name in shows:
         result = got[name]

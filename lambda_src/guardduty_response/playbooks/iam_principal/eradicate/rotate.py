@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
     DONE,
@@ -233,7 +235,7 @@ class Rotation:
 
     def _create(self, user_arn: str) -> RotationResult:
         iam = self.target_context.open_session(allow(KEYS, user_arn)).client("iam")
-        created = iam.create_access_key(UserName=self.user)
+        created = retry_on_conflict(partial(iam.create_access_key, UserName=self.user))
         key = created["AccessKey"]
         key_id = key["AccessKeyId"]
         value = {"access_key_id": key_id, "secret_access_key": key["SecretAccessKey"]}
@@ -261,7 +263,9 @@ class Rotation:
     def _take_back(self, iam: AwsClient, key_id: str) -> str:
         """Delete the key, or else make it inactive; say what became of it."""
         try:
-            iam.delete_access_key(UserName=self.user, AccessKeyId=key_id)
+            retry_on_conflict(
+                partial(iam.delete_access_key, UserName=self.user, AccessKeyId=key_id)
+            )
             return "it was deleted"
         except Exception as error:
             code = _code(error)

@@ -1,0 +1,281 @@
+"""AWS is full, slow to show a change, or busy: what is said of the instance stays true."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.aws import clients
+from guardduty_response.errors import RoleUnavailable
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import action_order, network
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+
+from sandbox.emulator import moto_quotas
+from sandbox.emulator.policy_sizes import packed_percent
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.test_sessions import big
+
+Json = dict[str, Any]
+QUARANTINE = f"{PREFIX}-quarantine"
+
+
+@pytest.fixture(autouse=True)
+def _no_sleep(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(seconds: float) -> None:
+        lab.waited += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)
+
+
+def closed(lab: Lab) -> bool:
+    return set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
+
+
+def detail(lab: Lab, name: str) -> str:
+    return str(lab.stored_record()["actions"][name]["detail"])
+
+
+def make_group(lab: Lab, name: str) -> str:
+    return str(
+        lab.see("ec2").create_security_group(
+            GroupName=name,
+            Description="q",
+            VpcId=lab.ids["vpc"],
+            TagSpecifications=[
+                {"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}
+            ],
+        )["GroupId"]
+    )
+
+
+# -- names and quotas ------------------------------------------------------------------------------
+
+
+def test_a_group_whose_name_differs_in_case_alone_is_named(lab: Lab) -> None:
+    """AWS takes no second name that differs in case alone, and lists the first one by its own."""
+    lab.build()
+    other = make_group(lab, QUARANTINE.upper())
+    step = lab.respond()
+    assert step.status is Status.FAILED
+    assert not closed(lab)
+    assert lab.actions()["quarantine_network"] == "FAILED"
+    for part in (other, QUARANTINE.upper(), lab.ids["vpc"], "quarantine_security_group_ids"):
+        assert part in detail(lab, "quarantine_network")
+    assert lab.actions()["revoke_sessions"] == "DONE", "nothing else waits for it"
+
+
+def test_a_group_of_the_same_case_is_used(lab: Lab) -> None:
+    lab.build()
+    group = make_group(lab, QUARANTINE)
+    assert lab.respond().status is Status.CONTAINED
+    assert closed(lab)
+    assert lab.group()["GroupId"] == group
+
+
+@pytest.mark.usefixtures("full_models")  # of the restore function
+def test_an_interface_with_too_many_groups_is_not_restored_and_says_so(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota that was lowered while it was contained."""
+    lab.build()
+    [interface] = lab.groups()
+    own = [lab.ids["group"], *(make_group(lab, f"own-{number}") for number in range(4))]
+    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=own)
+    assert lab.respond().status is Status.CONTAINED
+    with monkeypatch.context() as lowered:
+        lowered.setattr(moto_quotas, "GROUPS_OF_AN_INTERFACE", 4)
+        result = lab.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    assert closed(lab)
+    [left] = [text for text in result.not_restored if interface in text]
+    assert "SecurityGroupsPerInterfaceLimitExceeded" in left
+    assert "aws ec2 modify-network-interface-attribute" in left
+    assert lab.restore().status is Status.RESTORED, "asked again, with the quota raised"
+    assert len(lab.groups()[interface]) == 5
+
+
+def test_a_role_whose_inline_policies_are_full_is_partial_with_the_command(lab: Lab) -> None:
+    lab.build()
+    statement = {"Effect": "Allow", "Action": "s3:Get" + "x" * 10_100, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    lab.see("iam").put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=document)
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert set(lab.role_policies()) == {"own"}
+    assert lab.profiles() == [QUARANTINE]
+    text = detail(lab, "revoke_sessions")
+    assert "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role app" in text
+    assert f"aws iam put-role-policy --role-name app --policy-name {lab.deny_name()}" in text
+
+
+def test_a_session_policy_that_sts_cannot_pack_is_not_called_contained(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.build()
+    target = lab.plan()
+    monkeypatch.setattr(clients.client("sts"), "assume_role", _too_large)
+    with pytest.raises(RoleUnavailable) as caught:
+        ec2_instance.contain(lab.context(), target)
+    text = str(caught.value)
+    assert MEMBER in text and "by hand (runbook)" in text
+    assert "Deploy" not in text, "the role is there"
+    assert not closed(lab)
+
+
+def _too_large(**_: object) -> Any:
+    error: Any = {"Error": {"Code": "PackedPolicyTooLarge", "Message": "Packed policy: 103%"}}
+    raise ClientError(error, "AssumeRole")
+
+
+# -- seen late -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [1, 3, 10])
+def test_what_was_done_and_is_not_seen_yet_is_waited_for(lab: Lab, seconds: float) -> None:
+    lab.see_late(seconds)
+    lab.build(interfaces=2)
+    assert lab.respond().status is Status.CONTAINED
+    assert closed(lab)
+    assert lab.stale is not None and lab.stale.hits, "it was shown late"
+    assert "FAILED" not in lab.actions().values()
+    assert lab.waited >= seconds
+
+
+def test_a_new_group_that_exists_and_is_not_listed_yet_is_waited_for(lab: Lab) -> None:
+    """Another incident makes it at the same moment."""
+    lab.see_late(3)
+    lab.build()
+    target = lab.plan()
+
+    def other_incident() -> None:
+        make_group(lab, QUARANTINE)
+        assert lab.stale is not None
+        lab.stale.write("ec2", {QUARANTINE, lab.ids["vpc"]})
+
+    lab.hooks.append(("CreateSecurityGroup", other_incident))
+    assert lab.respond(target).status is Status.CONTAINED
+    assert closed(lab)
+
+
+def test_what_is_opened_again_at_once_is_closed_again(lab: Lab) -> None:
+    lab.build()
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    [interface] = lab.groups()
+    lab.see("ec2").modify_network_interface_attribute(
+        NetworkInterfaceId=interface, Groups=[lab.ids["group"]]
+    )
+    assert lab.verify(target).status is Status.CONTAINED
+    assert closed(lab)
+
+
+def test_what_containing_read_too_early_is_done_once_more(lab: Lab) -> None:
+    """Rules of the quarantine group that were not shown yet."""
+    lab.build()
+    group = make_group(lab, QUARANTINE)
+    ec2, rules = lab.see("ec2"), lab.group()["IpPermissionsEgress"]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=rules)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    assert lab.actions()["strip_group_rules"] == "SKIPPED"
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rules)
+    assert lab.verify(target).status is Status.CONTAINED
+    assert lab.group()["IpPermissionsEgress"] == []
+
+
+# -- busy ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("full_models")  # of the restore function
+def test_a_role_that_somebody_else_changes_is_waited_for(lab: Lab) -> None:
+    """Several instances of one role, contained at the same moment."""
+    lab.build()
+    lab.fail("PutRolePolicy", "ConcurrentModification", times=3)
+    assert lab.respond().status is Status.CONTAINED
+    assert lab.deny_name() in lab.role_policies()
+    lab.fail("DeleteRolePolicy", "ConcurrentModification", times=3)
+    assert lab.restore().status is Status.RESTORED
+    assert lab.role_policies() == {}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ModifyInstanceAttribute",
+        "ModifyNetworkInterfaceAttribute",
+        "PutRolePolicy",
+        "ReplaceIamInstanceProfileAssociation",
+        "RevokeSecurityGroupEgress",
+    ],
+)
+def test_what_was_throttled_is_done_once_more(lab: Lab, operation: str) -> None:
+    """Beyond what the SDK repeats."""
+    lab.build()
+    lab.fail(operation, "RequestLimitExceeded", times=1)
+    assert lab.respond().status is Status.CONTAINED
+    assert closed(lab)
+    assert "FAILED" not in lab.actions().values()
+
+
+def test_what_was_done_and_could_not_be_read_later_is_not_logged_as_failed(lab: Lab) -> None:
+    """Contained once more for something else, and throttled."""
+    lab.build()
+    lab.fail("PutRolePolicy", "RequestLimitExceeded", times=1)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    assert (lab.actions()["revoke_sessions"], lab.actions()["protect_instance"]) == (
+        "FAILED",
+        "DONE",
+    )
+    lab.fail("DescribeInstanceAttribute", "RequestLimitExceeded", times=2)
+    ec2_instance.contain(lab.context(2), target)
+    assert lab.actions()["protect_instance"] == "FAILED"
+    assert lab.verify(target).status is Status.CONTAINED
+    assert "FAILED" not in lab.actions().values()
+    assert "protected against termination" in detail(lab, "protect_instance")
+
+
+def test_what_is_throttled_without_end_is_not_called_contained(lab: Lab) -> None:
+    lab.build()
+    lab.fail("ModifyInstanceAttribute", "RequestLimitExceeded")
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert closed(lab)
+    assert "aws ec2 modify-instance-attribute" in detail(lab, "protect_instance")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    ["DescribeInstances", "DescribeNetworkInterfaces", "DescribeSecurityGroups", "GetRolePolicy"],
+)
+def test_a_verification_that_is_throttled_is_repeated(lab: Lab, operation: str) -> None:
+    lab.build()
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    lab.fail(operation, "RequestLimitExceeded", times=2)
+    assert lab.verify(target).status is Status.CONTAINED
+    assert closed(lab)
+
+
+def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> None:
+    lab.build()
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    lab.fail("DescribeInstances", "RequestLimitExceeded")
+    step = lab.verify(target)
+    assert step.status is Status.FAILED
+    assert "treat it as not contained" in step.detail
+
+
+def test_session_policies_are_far_from_the_limit_of_packing(lab: Lab) -> None:
+    instance = big(lab)
+    network.sessions(instance, instance.scope("interfaces"), instance.scope("vpcs"), {})
+    action_order.changing(instance)
+    action_order.reading(instance)
+    assert max(packed_percent(json.dumps(policy)) for policy in lab.policies) < 50
