@@ -11,7 +11,7 @@ locals {
       Sid       = "Logs"
       Effect    = "Allow"
       Principal = { Service = "logs.${coalesce(local.region, "none")}.amazonaws.com" }
-      Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+      Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
       Resource  = "*"
       Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${coalesce(local.region, "none")}:${local.account_id}:log-group:*" } }
     },

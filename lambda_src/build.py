@@ -70,7 +70,9 @@ def _imports(source: str) -> frozenset[str]:
 
 
 def closure(*entries: str) -> set[str]:
-    """Returns the entries and everything they import, with the packages these are in."""
+    """Returns the entries and everything they import, with the packages these are in, and their
+    data.
+    """
     found: set[str] = set()
     todo = set(entries)
     while todo:
@@ -81,7 +83,12 @@ def closure(*entries: str) -> set[str]:
             {parent for parent in parents if (SOURCE / parent).is_file()}
             | _imports((SOURCE / name).read_text())
         ) - found
-    return found
+    return found | {data for data in map(_data, found) if (SOURCE / data).is_file()}
+
+
+def _data(name: str) -> str:
+    """Returns the file that a module keeps its data in, if it has one: beside it, of its name."""
+    return Path(name).with_suffix(".json").as_posix()
 
 
 @cache

@@ -32,11 +32,19 @@ def ported() -> list[str]:
 def declared(name: str) -> permissions.Declared:
     """Returns what a playbook declares."""
     module = import_module(f"{PLAYBOOKS}.{name}.permissions")
-    return permissions.Declared(name, module.CONTROLS, module.ROLES, examples(name))
+    return permissions.Declared(
+        name,
+        module.CONTROLS,
+        module.ROLES,
+        examples(name),
+        module.WHY,
+    )
 
 
 def files() -> dict[str, str]:
-    """Returns the text of every generated file, by its path in the repository."""
+    """Returns the text of every generated file, by its path in the repository. Raises ValueError,
+    which says what is missing.
+    """
     playbooks = [declared(name) for name in ported()]
     found = {path: text for playbook in playbooks for path, text in _of_playbook(playbook)}
     return {**found, DOCUMENT: permissions.document(playbooks)}
@@ -72,8 +80,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="fail if a file differs from what the controls give"
     )
     check = parser.parse_args(arguments).check
+    try:
+        found = files()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     changed = []
-    for name, text in files().items():
+    for name, text in found.items():
         path = ROOT / name
         if not path.is_file() or path.read_text() != text:
             changed.append(name)

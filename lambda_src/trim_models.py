@@ -29,6 +29,7 @@ OPERATIONS: dict[str, list[str]] = {
         "UpdateItem",
     ],
     "ec2/2016-11-15": [
+        "AssociateAddress",
         "AssociateIamInstanceProfile",
         "AuthorizeSecurityGroupEgress",
         "AuthorizeSecurityGroupIngress",
@@ -55,6 +56,9 @@ OPERATIONS: dict[str, list[str]] = {
         "AttachUserPolicy",
         "DeactivateMFADevice",
         "DeleteLoginProfile",
+        "DeleteRolePolicy",
+        "DeleteUserPermissionsBoundary",
+        "DetachUserPolicy",
         "GetAccessKeyLastUsed",
         "GetInstanceProfile",
         "GetLoginProfile",

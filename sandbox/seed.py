@@ -57,6 +57,7 @@ class Victim:
     subnets: list[str]
     security_group: str
     interfaces: list[str] = field(default_factory=list)
+    branches: list[str] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
     auto_scaling_group: str | None = None
@@ -223,6 +224,35 @@ def _more_interfaces(aws: Aws, victim: Victim, count: int, requester_managed: bo
             ec2.create_tags(Resources=[interface], Tags=tags)
 
 
+def _add_branches(aws: Aws, victim: Victim, index: int, count: int) -> None:
+    """Attach a trunk interface, and give it branch interfaces as Amazon EKS does for pods with
+    security groups of their own: a branch has no attachment, a tag names its trunk.
+    """
+    ec2 = aws.client("ec2", victim.account)
+    place = {"SubnetId": victim.subnet, "Groups": [victim.security_group]}
+
+    def make(kind: str, **tags: str) -> str:
+        tagged = {"sandbox:interface-type": kind, **tags}
+        made = ec2.create_network_interface(
+            **place,
+            Description=f"aws-k8s-{kind}-eni",
+            TagSpecifications=[
+                {
+                    "ResourceType": "network-interface",
+                    "Tags": [{"Key": key, "Value": value} for key, value in tagged.items()],
+                }
+            ],
+        )
+        return str(made["NetworkInterface"]["NetworkInterfaceId"])
+
+    trunk = make("trunk")
+    ec2.attach_network_interface(
+        NetworkInterfaceId=trunk, InstanceId=victim.instance, DeviceIndex=index
+    )
+    named = {"vpcresources.k8s.aws/trunk-eni-id": trunk}
+    victim.branches = [make("branch", **named) for _ in range(count)]
+
+
 def _give_address(aws: Aws, victim: Victim) -> None:
     ec2 = aws.client("ec2", victim.account)
     address = ec2.allocate_address(Domain="vpc")
@@ -287,6 +317,7 @@ def instance(
     ipv6: bool = True,
     elastic_ip: bool = True,
     requester_managed: bool = False,
+    branches: int = 0,
     stopped: bool = False,
     flow_logs: bool = False,
     tags: dict[str, str] | None = None,
@@ -297,9 +328,9 @@ def instance(
     otherwise).
 
     ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to
-    an AWS service and cannot be changed. ``flow_logs``: its VPC has a flow log with records
-    (``flow_log``). ``within``: an existing network, else a new one. ``stopped``: stopped before it
-    is returned.
+    an AWS service and cannot be changed. ``branches``: how many branch interfaces a further one, a
+    trunk, carries. ``flow_logs``: its VPC has a flow log with records (``flow_log``). ``within``:
+    an existing network, else a new one. ``stopped``: stopped before it is returned.
     """
     aws = aws.at(region or aws.region)
     name = name or f"workload-{secrets.token_hex(4)}"
@@ -314,6 +345,8 @@ def instance(
         _behind_target_group(aws, victim, name)
     victim.instance = _in_auto_scaling_group(aws, victim, name) if in_asg else _alone(aws, victim)
     _more_interfaces(aws, victim, interfaces, requester_managed)
+    if branches:
+        _add_branches(aws, victim, interfaces, branches)
     ec2 = aws.client("ec2", account)
     if tags:
         ec2.create_tags(

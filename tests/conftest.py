@@ -139,6 +139,16 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
         yield Forwarding(tmp_path_factory.mktemp("forwarding"), endpoint)
 
 
+@pytest.fixture(scope="session")
+def findings_policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Address of a resource => its policy, of the modules around the findings."""
+    from tests.support.findings_plan import findings_policies
+    from tests.support.terraform_tools import identity
+
+    with identity() as endpoint:
+        return findings_policies(tmp_path_factory.mktemp("findings"), endpoint)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Collect garbage rarely: what was imported stays, and botocore's models are many objects."""
     gc.collect()

@@ -17,6 +17,8 @@ from guardduty_response.containment.declared import (
     resources_of,
 )
 
+from generator.runbook import sentence
+
 _TEXT = """# Permissions of the member roles
 
 Written from the controls and from `permissions` of each playbook's package by
@@ -31,7 +33,8 @@ resources of its incident
 Resources are without `arn:${{partition}}:`. `${{account_id}}` is the member account,
 `${{security_account_id}}` the one in which the response runs, `${{name_prefix}}` the deployment's
 prefix, and `${{own_role_arns}}` the response's own roles. A statement with a switch is there only
-if [modules/member-roles](../modules/member-roles/main.tf) has that switch on.
+if [modules/member-roles](../modules/member-roles/main.tf) has that switch on. Words in capitals,
+`P` and `I` stand for names, as in the runbooks.
 {sections}"""
 _HEAD = (
     "| for | actions | resource | condition | why |",
@@ -39,8 +42,8 @@ _HEAD = (
 )
 _WHY = {
     READS: "reads it, to plan, to verify and to compare",
-    FINDS: "finds what it is about, where nothing is recorded yet",
-    CONTAINS: "contains: {done}",
+    FINDS: "finds what is not recorded yet",
+    CONTAINS: "contains: {contained}",
     RESTORES: "gives back what containment changed",
 }
 _PARTITION = "arn:${partition}:"
@@ -53,14 +56,15 @@ class Declared(NamedTuple):
     controls: tuple[type[Control[Any, Any]], ...]
     roles: tuple[MemberRole, ...]
     examples: tuple[Example, ...]
+    why: Mapping[tuple[str, str], str]
 
-    def done(self, control: type[Control[Any, Any]]) -> str:
-        """Says what is true of a control's setting once it is contained. Raises ValueError when
-        the control has no example.
+    def contained(self, control: type[Control[Any, Any]]) -> str:
+        """Says what containment makes of a control's setting. Raises ValueError when the control
+        has no example.
         """
-        for shown in self.examples:
-            if shown.control.name == control.name:
-                return shown.control.done_text or shown.text
+        for example in self.examples:
+            if example.control.name == control.name:
+                return sentence(example)
         raise ValueError(
             f"the control {control.name} of {self.name} has no example: add it to"
             f" playbooks/{self.name}/examples.py"
@@ -90,10 +94,11 @@ def _section(playbook: Declared) -> Iterator[str]:
 def _of_controls(playbook: Declared, role: MemberRole) -> Iterator[str]:
     for control in playbook.controls:
         for purpose in role.uses:
-            why = _WHY[purpose].format(done=playbook.done(control))
+            why = _WHY[purpose].format(contained=playbook.contained(control))
             for grant in grants_of(control, purpose):
                 on = resources_of(grant.on)
-                reason = why + switch_text(grant.option)
+                own = (playbook.why.get((control.name, action)) for action in grant.actions)
+                reason = next(filter(None, own), why) + switch_text(grant.option)
                 yield _row(f"`{control.name}`", grant.actions, on, grant.condition, reason)
 
 

@@ -47,6 +47,11 @@ def contained(example: Example) -> Mapping[str, Any]:
     return example.contained or example.control.pending
 
 
+def sentence(example: Example) -> str:
+    """Says what containment makes of the setting, as a participle."""
+    return example.text or example.control.contained_text(contained(example))
+
+
 def commands(example: Example) -> list[str]:
     """Returns every command that the table has for an example."""
     control, new = example.control, contained(example)
@@ -62,7 +67,7 @@ def _row(example: Example, options: Options) -> str:
     before = control.values(control.current)
     cells = (
         f"`{control.name}` ({example.resource})",
-        example.text or control.contained_text(new),
+        sentence(example),
         _critical(control),
         _lines(_code(control.by_hand(name, value)) for name, value in new.items()),
         example.restored
@@ -105,6 +110,11 @@ def _option(example: Example, options: Options) -> str:
     path = example.option or example.control.option
     if not path:
         return "always"
+    if path not in options:
+        raise ValueError(
+            f"the manifest has no option {path}, which the control {example.control.name} names:"
+            " add it to playbook.yaml"
+        )
     chosen = example.control.target_context.options[path]
     default = options[path].get("default")
     if isinstance(default, bool):

@@ -17,6 +17,8 @@ from .patching import Original, patch, replace
 
 # An interface with this tag belongs to an AWS service: it can be seen and not changed.
 REQUESTER_MANAGED_TAG = "sandbox:requester-managed"
+# One with this tag is of another type: trunk, branch.
+INTERFACE_TYPE_TAG = "sandbox:interface-type"
 
 
 def error(code: str, message: str) -> Exception:
@@ -73,6 +75,22 @@ replace(
     ),
     restores=(
         "requester-managed interfaces exist (here: those tagged sandbox:requester-managed=true)"
+    ),
+)
+
+
+interfaces.NetworkInterface.interface_type = None
+replace(
+    interfaces.NetworkInterface,
+    "interface_type",
+    property(
+        lambda interface: interface.ec2_backend.tags.get(interface.id, {}).get(
+            INTERFACE_TYPE_TAG, "interface"
+        ),
+        lambda interface, value: None,
+    ),
+    restores=(
+        "trunk and branch interfaces exist (here: tagged sandbox:interface-type=trunk or branch)"
     ),
 )
 

@@ -178,6 +178,7 @@ _JOINS = (
     "*.filter_iam_instance_profiles",
     "utils.make_random_org_id",
     "EC2Backend.create_flow_logs",
+    "NetworkInterface.interface_type",
     "NetworkInterface.requester_managed",
 )
 _PROJECTS = {"ministack": "MiniStack", "moto": "moto"}

@@ -111,6 +111,26 @@ def test_a_requester_managed_interface_cannot_be_changed(aws: Aws, victim: Make)
     )
 
 
+def test_branch_interfaces_are_attached_to_nothing_but_their_trunk(aws: Aws, victim: Make) -> None:
+    found = victim(interfaces=1, branches=2)
+    ec2 = aws.client("ec2")
+    described = ec2.describe_network_interfaces
+    shown = described(NetworkInterfaceIds=[*found.interfaces, *found.branches])["NetworkInterfaces"]
+    kinds = {item["NetworkInterfaceId"]: item["InterfaceType"] for item in shown}
+    primary, trunk = found.interfaces
+    assert kinds == {
+        primary: "interface",
+        trunk: "trunk",
+        **dict.fromkeys(found.branches, "branch"),
+    }
+    attached = {item["NetworkInterfaceId"] for item in shown if item.get("Attachment")}
+    assert attached == {primary, trunk}
+    by_tag = described(
+        Filters=[{"Name": "tag:vpcresources.k8s.aws/trunk-eni-id", "Values": [trunk]}]
+    )
+    assert {item["NetworkInterfaceId"] for item in by_tag["NetworkInterfaces"]} == {*found.branches}
+
+
 def test_instance_attributes(aws: Aws, victim: Make) -> None:
     found = victim(interfaces=2)
     ec2 = aws.client("ec2")

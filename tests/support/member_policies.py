@@ -58,7 +58,7 @@ def rendered(template: Path, switched_on: bool, account: str, prefix: str) -> Js
     names the roles of every switch as the response's own in both cases.
     """
     iam, names = f"arn:aws:iam::{account}:role/", [f"{prefix}-quarantine"]
-    roles = sorted({_role_suffix(path) for path in template.parent.parent.glob("*/*-policy.json")})
+    roles = sorted({role_suffix(path) for path in template.parent.parent.glob("*/*-policy.json")})
     quarantine = [*names, f"{names[0]}-ssm"] if switched_on else names
     own = [f"{iam}{prefix}-{suffix}" for suffix in roles] + [f"{iam}{name}" for name in quarantine]
     own.append(f"arn:aws:iam::{_SECURITY_ACCOUNT}:role/{prefix}-*")
@@ -76,7 +76,8 @@ def rendered(template: Path, switched_on: bool, account: str, prefix: str) -> Js
     return document
 
 
-def _role_suffix(template: Path) -> str:
+def role_suffix(template: Path) -> str:
+    """Returns how the name of the role ends that has this policy."""
     kind, playbook = template.name.removesuffix("-policy.json"), template.parent.name
     # There is one Identity Center, so these roles do not carry a playbook's name
     return kind if kind.startswith("identity-") else f"{kind}-{playbook.replace('_', '-')}"

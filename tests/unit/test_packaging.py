@@ -192,6 +192,17 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
             assert bool(carried) == (job == its and exists), f"{name} holds {carried}"
 
 
+def test_a_module_has_its_data_with_it() -> None:
+    files = build.contents()["remediate_iam_principal.zip"]
+    assert "playbooks/iam_principal/eradicate/manual_commands.json" in files
+
+
+def test_what_restores_does_not_search_cloudtrail() -> None:
+    for name, files in build.contents().items():
+        if name.startswith("restore_"):
+            assert not {"cloudtrail/query.py", "cloudtrail/actors.py"} & set(files), name
+
+
 def test_every_zip_has_the_manifest_of_every_playbook() -> None:
     """Each function decides by the policy, and some choose a playbook."""
     wanted = {f"playbooks/{name}/manifest.json" for name in manifests()}

@@ -5,13 +5,13 @@ response's own left out.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
+from guardduty_response.cloudtrail.query import EventLookup
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import TargetContext, allow, policy
 from guardduty_response.decision.own_roles import own_roles
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 # where IAM's events are recorded
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-# AWS CloudTrail answers LookupEvents twice a second for each account and Region.
-MAX_QUERIES = 6
-PAUSE_SECONDS = 0.5
+MAX_QUERIES = 6  # a page of each
 MAX_CHANGES = 5
 # kind of check (its name up to the first space) -> what can undo it
 Calls = dict[str, tuple[str, ...]]
@@ -56,15 +54,12 @@ def find_actors(
     wanted = cloudtrail_event.folded(ids)
     own = own_roles(target_context.context.config)
     found: dict[str, ChangeEvent] = {}
-    for number, (region, key, value) in enumerate(list(dict.fromkeys(queries))[:MAX_QUERIES]):
-        time.sleep(PAUSE_SECONDS * bool(number))
-        opened = session(region) if session else _session(target_context, region)
-        answer = opened.client("cloudtrail").lookup_events(
-            LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}],
-            StartTime=start,
-            MaxResults=50,
-        )
-        for event in answer["Events"]:
+    clients_of: dict[str, EventLookup] = {}
+    for region, key, value in list(dict.fromkeys(queries))[:MAX_QUERIES]:
+        if region not in clients_of:
+            opened = session(region) if session else _session(target_context, region)
+            clients_of[region] = EventLookup(opened.client("cloudtrail"))
+        for event in clients_of[region].page(key, value, start)["Events"]:
             record = json.loads(event["CloudTrailEvent"])
             outside = cloudtrail_event.is_outside_change(record, own)
             named = cloudtrail_event.folded(cloudtrail_event.named_texts(record)) & wanted

@@ -104,13 +104,24 @@ def filter_events(
     return str(request.get("nextToken") or "")
 
 
+def listing_client(target_context: TargetContext, bucket: str, prefix: str) -> AwsClient:
+    """Returns a client that may list a prefix of one bucket, and read nothing."""
+    partition = target_context.context.config.partition
+    return target_context.open_session(_may_list(partition, bucket, [prefix])).client("s3")
+
+
+def _may_list(partition: str, bucket: str, prefixes: list[str]) -> Json:
+    listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
+    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
+    return listing
+
+
 def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str]) -> AwsClient:
     """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
     lies there.
     """
     partition = target_context.context.config.partition
-    listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
-    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
+    listing = _may_list(partition, bucket, prefixes)
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
     key = {
         "Effect": "Allow",

@@ -1,5 +1,5 @@
-"""Runs queries of CloudTrail's LookupEvents: paced, page by page, over as many function calls as it
-takes, and counted into a summary.
+"""The one client of CloudTrail's LookupEvents: paced, page by page, until a deadline or over as
+many function calls as it takes, and counted into a summary. It says what it left out.
 
 LookupEvents takes two calls a second per account and Region and answers management events of 90
 days, newest first (AWS CloudTrail API Reference).
@@ -7,9 +7,11 @@ days, newest first (AWS CloudTrail API Reference).
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
@@ -64,7 +66,7 @@ class LookupQuery(TypedDict, total=False):
     cut: str
 
 
-class _LookupPage(TypedDict):
+class LookupPage(TypedDict):
     """A page that LookupEvents answers; NextToken is absent from the last."""
 
     Events: list[LookupEvent]
@@ -88,7 +90,7 @@ def run(
     A query that is refused says so (``note``), and so does one with too many pages (``cut``).
     Raises what is transient.
     """
-    paced = _Paced(client)
+    paced = EventLookup(client)
     for query in queries:
         if query.get("done"):
             continue
@@ -106,41 +108,63 @@ def run(
             query |= {"done": True, "cut": cut}
 
 
-class _Paced:
-    """LookupEvents no faster than PAUSE_SECONDS allows."""
+class EventLookup:
+    """LookupEvents in one account and Region, no faster than PAUSE_SECONDS allows."""
 
     def __init__(self, client: AwsClient) -> None:
         self.client, self.last = client, 0.0
 
-    def lookup_events(self, **request: object) -> _LookupPage:
+    def page(self, key: str, value: str, start: int | datetime, **more: object) -> LookupPage:
+        """Returns a page of events, newest first. ``more``: of the request."""
         time.sleep(max(0.0, self.last + PAUSE_SECONDS - time.monotonic()))
         self.last = time.monotonic()
-        got: _LookupPage = self.client.lookup_events(**request)
+        attributes = [{"AttributeKey": key, "AttributeValue": value}]
+        got: LookupPage = self.client.lookup_events(
+            LookupAttributes=attributes, StartTime=start, MaxResults=50, **more
+        )
         return got
 
 
+def records(
+    client: AwsClient, attributes: Iterable[tuple[str, str]], start: datetime, seconds: int
+) -> tuple[list[CloudTrailRecord], str]:
+    """Returns CloudTrail's records since ``start`` of all (attribute, value), and why there may be
+    more (empty: there are not).
+    """
+    found: list[CloudTrailRecord] = []
+
+    def take(event: LookupEvent) -> int:
+        found.append(json.loads(event["CloudTrailEvent"]))
+        return 1
+
+    queries = [new_query(key, value) for key, value in attributes]
+    window = TimeRange(int(start.timestamp()), int(time.time()) + 60)
+    run(client, queries, window, time.monotonic() + seconds, take)
+    late = f"not answered to its end within {seconds} s"
+    troubles = (
+        query.get("note") or query.get("cut") or ("" if query.get("done") else late)
+        for query in queries
+    )
+    return found, next(filter(None, troubles), "")
+
+
 def _pages(
-    client: _Paced, query: LookupQuery, window: TimeRange, budget: Budget, take: Take
+    client: EventLookup, query: LookupQuery, window: TimeRange, budget: Budget, take: Take
 ) -> None:
-    request: dict[str, object] = {
-        "LookupAttributes": [{"AttributeKey": query["key"], "AttributeValue": query["value"]}],
-        "StartTime": query.get("since", window.start),
-        "EndTime": min(window.end, query.get("until", window.end)),
-        "MaxResults": 50,
-    }
     while budget.more():
+        more: dict[str, object] = {"EndTime": min(window.end, query.get("until", window.end))}
         if query["token"]:
-            request["NextToken"] = query["token"]
+            more["NextToken"] = query["token"]
         try:
-            got = client.lookup_events(**request)
+            got = client.page(
+                query["key"], query["value"], query.get("since", window.start), **more
+            )
         except ClientError as error:
             if error_code(error) != "InvalidNextTokenException" or "oldest" not in query:
                 raise
             # The token did not outlive the wait: newest come first, so the rest is what is older
             # than the oldest seen.
             query |= {"token": "", "until": query["oldest"]}
-            request.pop("NextToken", None)
-            request["EndTime"] = query["oldest"]
             continue
         budget.pages += 1
         for event in got["Events"]:
@@ -196,12 +220,16 @@ def calls(rows: SummaryRows) -> list[CallRow]:
 
 
 def command(query: LookupQuery, window: TimeRange, region: str) -> str:
-    """Returns the command that reads what a query has left. Whoever made the calls chose some of
-    the names: quoted for the shell.
-    """
-    attribute = shlex.quote(f"AttributeKey={query['key']},AttributeValue={query['value']}")
+    """Returns the command that reads what a query has left."""
     start, end = iso(query.get("since", window.start)), iso(query.get("oldest") or window.end)
-    return (
-        f"aws cloudtrail lookup-events --lookup-attributes {attribute} --start-time {start}"
-        f" --end-time {end} --region {region}"
-    )
+    times = f" --start-time {start} --end-time {end}"
+    return lookup_command((query["key"], query["value"]), region, times)
+
+
+def lookup_command(lookup: tuple[str, str], region: str, times: str = "") -> str:
+    """Returns the command that looks up events by (attribute, value). Whoever made the calls chose
+    some of the names: quoted for the shell.
+    """
+    key, value = lookup
+    attribute = shlex.quote(f"AttributeKey={key},AttributeValue={value}")
+    return f"aws cloudtrail lookup-events --lookup-attributes {attribute}{times} --region {region}"

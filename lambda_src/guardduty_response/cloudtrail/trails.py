@@ -224,7 +224,7 @@ def _roots(target_context: TargetContext, trail: Trail) -> list[str]:
     base, own = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
     if not trail["organization"]:
         return [base + own]
-    s3: AwsClient = log_reader.bucket_client(target_context, trail["bucket"], [base])
+    s3: AwsClient = log_reader.listing_client(target_context, trail["bucket"], base)
     found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
         "CommonPrefixes", []
     )

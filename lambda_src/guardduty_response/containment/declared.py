@@ -1,8 +1,9 @@
 """Declares what a playbook says of itself for documents and policies: lambda_src/generate.py reads
 it, no function does, and so it is in no zip.
 
-``playbooks/<name>/permissions`` has CONTROLS, the classes of every control, and ROLES, a
-``MemberRole`` for each policy that is generated. ``playbooks/<name>/examples.py`` has
+``playbooks/<name>/permissions`` has CONTROLS, the classes of every control, ROLES, a ``MemberRole``
+for each policy that is generated, and WHY: (a control's name, an action of it) -> what it is for,
+where the control's own sentence does not say it. ``playbooks/<name>/examples.py`` has
 ``examples(context)``, which returns an ``Example`` for each control.
 """
 

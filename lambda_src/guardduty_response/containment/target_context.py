@@ -4,7 +4,6 @@ sessions that may do no more than needed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment import session_policy
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
@@ -24,7 +24,6 @@ AwsClient = Any  # a botocore client: its methods are made from AWS's service mo
 K = TypeVar("K")
 DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseError)
-POLICY_LIMIT = 2048  # characters of a session policy (AWS STS AssumeRole)
 # Branches wait for calls on aws.POOL, so they need threads of their own.
 BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
 
@@ -150,7 +149,7 @@ def policy(*statements: Json) -> Json:
 
 def fits(*statements: Json) -> bool:
     """Says whether AWS STS takes the statements as a session policy."""
-    return len(json.dumps(policy(*statements), separators=(",", ":"))) <= POLICY_LIMIT
+    return session_policy.accepted(policy(*statements))
 
 
 class Sessions:

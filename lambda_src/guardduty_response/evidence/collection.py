@@ -27,7 +27,6 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import GateClosed, TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
-from guardduty_response.incident.moments import now
 
 TRIES = 5  # how often an item may meet throttling or an outage before it is given up
 TRIES_PAUSED = 120  # and a pause: two to four hours; what AWS has begun goes on meanwhile
@@ -150,23 +149,9 @@ def _record(
 ) -> None:
     """Stores the item in the target's record, and logs it once it has ended."""
     name = str(module.NAME)
-    request_ids = [*before.get("request_ids", []), *item.request_ids]
-    entry: Json = {
-        "outcome": item.outcome,
-        "detail": item.detail[:1000],
-        "objects": item.objects or before.get("objects", []),
-        "task": item.task[:1000],
-        "state": item.state,
-        "request_ids": request_ids,
-        "tries": tries.failed,
-        "tries_paused": tries.paused,
-        "since": before.get("since") or now(),
-        "at": now(),
-    }
-    target_context.record_evidence(name, entry)
-    target_context.stored["evidence"][name] = entry
+    entry = item.store(target_context, name, before, tries=tries.failed, tries_paused=tries.paused)
     if item.outcome is not Outcome.RUNNING:
-        answers = [{"ResponseMetadata": {"RequestId": id}} for id in request_ids]
+        answers = [{"ResponseMetadata": {"RequestId": id}} for id in entry["request_ids"]]
         status = LOGGED_STATUS.get(item.outcome, item.outcome)
         action = str(getattr(module, "LINE", name))
         target_context.log_action(action, status, item.detail, answers)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from guardduty_response.containment.target_context import TargetContext
+from guardduty_response.incident.moments import now
 
 Json = dict[str, Any]
 
@@ -43,6 +44,26 @@ class EvidenceItem:
     task: str = ""
     state: Mapping[str, Any] = field(default_factory=dict)
     request_ids: list[str] = field(default_factory=list)
+
+    def store(
+        self, target_context: TargetContext, name: str, before: Mapping[str, Any], **tries: int
+    ) -> Json:
+        """Stores the item in the target's record, and returns its entry; ``before``: as it was."""
+        entry: Json = {
+            "outcome": self.outcome,
+            "detail": self.detail[:1000],
+            "objects": self.objects or before.get("objects", []),
+            "task": self.task[:1000],
+            "state": self.state,
+            "request_ids": [*before.get("request_ids", []), *self.request_ids],
+            "tries": 0,
+            **tries,
+            "since": before.get("since") or now(),
+            "at": now(),
+        }
+        target_context.record_evidence(name, entry)
+        target_context.stored["evidence"][name] = entry
+        return entry
 
 
 # An evidence item's function: called again until its outcome is no longer RUNNING. ``before``: its

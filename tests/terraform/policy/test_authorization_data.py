@@ -19,18 +19,14 @@ TEMPLATES = {
     f"{path.parent.name}/{path.name.removesuffix('-policy.json')}": path
     for path in sorted((ROOT / "playbooks").glob("*/*-policy.json"))
 }
-NEW_CUSTOMER_KEY = (
-    "to be mended: an Identity Center that is encrypted with a customer managed key needs"
-    " kms:Decrypt of its callers (IAM Identity Center User Guide, Advanced KMS key policy"
-    " statements; Configure IAM policies for cross-account use of the KMS key)"
-)
 NO_TAGS = (
     "only a call with TagSpecifications creates tags; rules are given back without (IAM User Guide,"
     " reference_policies_examples_ec2_securitygroups-vpc, grants none either)"
 )
 IMAGES_SHARED = (
-    "to be mended: AWS has this key for snapshots only, so the condition is always true of an image"
-    " and lets it be shared (Service Authorization Reference, Amazon EC2)"
+    "AWS has this key for snapshots only, so the condition is always true of an image; no other key"
+    " tells sharing an image from taking that back, and ResetImageAttribute would take back what"
+    " the principal did not share too (docs/evidence.md, Not seen on AWS)"
 )
 # Document -> remark -> why it stands
 EXCUSED: dict[str, dict[str, str]] = {
@@ -39,35 +35,6 @@ EXCUSED: dict[str, dict[str, str]] = {
         f" aws:ResourceTag/{PREFIX}-incident": "the reference has only the keys of the new snapshot"
         " in one row for both; AWS checks the source and its tags too (AWS Storage Blog, Enhancing"
         " resource-level permissions for copying Amazon EBS snapshots)",
-    },
-    "ec2_instance/responder": {
-        "ContainElasticIpsInstancesNetworkInterfaces: no action takes"
-        f" arn:aws:ec2:*:{MEMBER}:instance/*": "to be mended: ec2:DisassociateAddress takes"
-        " elastic-ip and network-interface only (Service Authorization Reference, Amazon EC2). It"
-        " grants nothing",
-    },
-    "iam_principal/identity-center-responder": {
-        "WhoSignedIn: no action takes arn:aws:identitystore:::group/*": "to be mended: neither"
-        " action takes a group (Service Authorization Reference, AWS Identity Store). It grants"
-        " nothing",
-        "identitystore:GetUserId depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "identitystore:ListGroupMembershipsForMember depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:DescribePermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:DescribePermissionSetProvisioningStatus depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:GetInlinePolicyForPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ListAccountAssignments depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ListAccountAssignmentsForPrincipal depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ListAccountsForProvisionedPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ListPermissionSetsProvisionedToAccount depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ProvisionPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:PutInlinePolicyToPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-    },
-    "iam_principal/identity-center-restorer": {
-        "sso:DeleteInlinePolicyFromPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:GetInlinePolicyForPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ListAccountsForProvisionedPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:ProvisionPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
-        "sso:PutInlinePolicyToPermissionSet depends on kms:Decrypt": NEW_CUSTOMER_KEY,
     },
     "iam_principal/remediator": {
         "ShareNoLonger: ec2:ModifyImageAttribute has no condition key ec2:Add/group": IMAGES_SHARED,

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardduty_response.containment.target_context import POLICY_LIMIT, allow, policy
+from guardduty_response.containment.session_policy import accepted
+from guardduty_response.containment.target_context import allow, policy
+from guardduty_response.playbooks.iam_principal.identity_center import (
+    center as identity_center,
+)
 from guardduty_response.playbooks.iam_principal.identity_center import (
     contain,
     plan,
@@ -102,7 +106,7 @@ def test_it_has_no_action_that_the_code_does_not_ask_for(job: str) -> None:
         for part in statements
         for action in ([part["Action"]] if isinstance(part["Action"], str) else part["Action"])
     }
-    assert granted == ASKED[job]
+    assert granted == ASKED[job] | set(identity_center.KEY_USE)
     for part in statements:
         assert part["Resource"] != "*" or part["Action"] == "cloudtrail:LookupEvents", part["Sid"]
 
@@ -155,17 +159,30 @@ def test_in_the_findings_account_the_role_is_read_and_never_written(job: str) ->
         assert decide([filled(job)], action, RESERVED) != "Allow"
 
 
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    ("through", "answer"),
+    [("sso.eu-west-1", "Allow"), ("identitystore.eu-west-1", "Allow"), ("s3.eu-west-1", "")],
+)
+def test_keys_are_used_through_identity_center_alone(job: str, through: str, answer: str) -> None:
+    """Of the account that administers Identity Center, and of the management account."""
+    for account in (CENTER, MEMBER):
+        key, via = f"arn:aws:kms:eu-west-1:{account}:key/k", f"{through}.amazonaws.com"
+        decision = decide([center(job)], "kms:Decrypt", key, kms__ViaService=via)
+        assert (decision == "Allow") == bool(answer)
+        assert decide([center(job)], "kms:Decrypt", key) != "Allow"
+
+
 def test_the_largest_session_policies_fit() -> None:
-    """AWS STS AssumeRole: 2,048 characters."""
     every, stores = (
         f"{SSO}permissionSet/ssoins-0123456789abcdef/*",
-        [STORE, "arn:aws:identitystore:::membership/*", USER, GROUP],
+        [STORE, "arn:aws:identitystore:::membership/*", USER],
     )
     for document in (
         policy(allow(plan.READ, [INSTANCE, every, ACCOUNT]), allow(plan.WHO, stores)),
         policy(allow(names(restore.CHANGE), [INSTANCE, SET, f"{SSO}account/*"])),
     ):
-        assert len(json.dumps(document, separators=(",", ":"))) <= POLICY_LIMIT / 1.5
+        assert accepted(document)
 
 
 @pytest.mark.parametrize("job", JOBS)

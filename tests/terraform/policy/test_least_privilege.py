@@ -48,6 +48,8 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:ModifyNetworkInterfaceAttribute", ENI, {}),
     ("ec2:ModifyNetworkInterfaceAttribute", GROUP, {}),
     ("ec2:CreateSecurityGroup", f"{EC2}:vpc/vpc-0a", {}),
+    # a shared VPC is its owner's
+    ("ec2:CreateSecurityGroup", f"{EC2.replace(MEMBER, OTHER)}:vpc/vpc-0a", {}),
     ("ec2:CreateSecurityGroup", GROUP, NEW),
     ("ec2:CreateTags", GROUP, {"ec2__CreateAction": "CreateSecurityGroup"}),
     ("ec2:RevokeSecurityGroupEgress", GROUP, OURS),
@@ -87,6 +89,7 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     # no group but its own
     ("ec2:CreateSecurityGroup", GROUP, {}),
     ("ec2:CreateSecurityGroup", GROUP, {f"aws__RequestTag___{P}": "something else"}),
+    ("ec2:CreateSecurityGroup", GROUP.replace(MEMBER, OTHER), NEW),
     ("ec2:RevokeSecurityGroupIngress", GROUP, {}),
     ("ec2:RevokeSecurityGroupEgress", GROUP, {f"aws__ResourceTag___{P}": "something else"}),
     ("ec2:CreateTags", GROUP, {"aws__TagKeys": [P]}),  # an existing group cannot be made its own
@@ -167,8 +170,9 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
                 ), statement["Sid"]
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            # the security account's roles too
-            assert account == MEMBER or statement["Sid"] == "NeverTheResponseItself", resource
+            # the security account's roles too, and VPCs that others share
+            others = ("NeverTheResponseItself", "QuarantineGroupInVpc")
+            assert account == MEMBER or statement["Sid"] in others, resource
 
 
 def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None:

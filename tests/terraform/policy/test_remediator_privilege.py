@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.containment.session_policy import accepted
+from guardduty_response.containment.target_context import allow, policy
+from guardduty_response.playbooks.iam_principal import reversals
 from guardduty_response.playbooks.iam_principal.eradicate import rotate
 
 from tests.support.policy_oracle import decide
@@ -234,7 +236,7 @@ RESOURCES = {
 }
 
 
-@pytest.mark.parametrize("action", [*resource_state.READS, *rotate.KEYS, *rotate.SECRET])
+@pytest.mark.parametrize("action", [*reversals.READS, *rotate.KEYS, *rotate.SECRET])
 def test_what_the_code_asks_for_is_allowed(action: str) -> None:
     context = {"secretsmanager__BlockPublicPolicy": "true"}
     assert any(
@@ -249,9 +251,4 @@ def test_it_fits_a_role(rotates: bool) -> None:
 
 
 def test_its_reads_fit_a_session() -> None:
-    """AWS STS AssumeRole: 2,048 characters."""
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": list(resource_state.READS), "Resource": "*"}],
-    }
-    assert len(json.dumps(document, separators=(",", ":"))) <= 2048
+    assert accepted(policy(allow(reversals.READS)))

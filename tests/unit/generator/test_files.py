@@ -11,7 +11,14 @@ from pathlib import Path
 import generate
 import pytest
 from generator import permissions, runbook, undoing
-from guardduty_response.containment.declared import READS, MemberRole
+from guardduty_response.containment.declared import (
+    CONTAINS,
+    FINDS,
+    READS,
+    RESTORES,
+    MemberRole,
+    grants_of,
+)
 
 from tests.support.member_policies import rendered
 from tests.support.repository import ROOT
@@ -76,11 +83,23 @@ def test_a_runbook_keeps_what_people_wrote(copied: Path) -> None:
     assert page.read_text().endswith("\nAsk the owner first.\n")
 
 
-def test_a_runbook_without_a_place_for_the_table_is_refused(copied: Path) -> None:
+def test_a_runbook_without_a_place_for_the_table_is_refused(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = copied / "playbooks" / "iam_principal" / "runbook.md"
     page.write_text(page.read_text().replace(runbook.END, ""))
-    with pytest.raises(ValueError, match=r"iam_principal/runbook\.md has no place for the table"):
-        generate.main([])
+    assert generate.main([]) == 1
+    said = capsys.readouterr().err
+    assert "playbooks/iam_principal/runbook.md has no place for the table" in said
+
+
+def test_an_option_that_the_manifest_lacks_is_named(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = copied / "playbooks" / "iam_principal" / "playbook.yaml"
+    manifest.write_text(manifest.read_text().replace("  deactivate_mfa:", "  deactivate_totp:"))
+    assert generate.main(["--check"]) == 1
+    assert "the manifest has no option deactivate_mfa, which the control" in capsys.readouterr().err
 
 
 def test_what_only_documents_need_is_in_no_zip() -> None:
@@ -126,7 +145,21 @@ def test_every_permission_has_a_reason(name: str) -> None:
         assert all(permission.why for permission in role.permissions), role.kind
 
 
+@pytest.mark.parametrize("name", generate.ported())
+def test_every_reason_is_of_an_action_of_a_control(name: str) -> None:
+    declared = generate.declared(name)
+    granted = {
+        (control.name, action)
+        for control in declared.controls
+        for purpose in (READS, FINDS, CONTAINS, RESTORES)
+        for grant in grants_of(control, purpose)
+        for action in grant.actions
+    }
+    assert declared.why and declared.why.keys() <= granted
+
+
 def test_a_control_without_an_example_is_refused() -> None:
-    declared = permissions.Declared("own", (Stop,), (MemberRole("responder", (READS,), ()),), ())
+    roles = (MemberRole("responder", (READS,), ()),)
+    declared = permissions.Declared("own", (Stop,), roles, (), {})
     with pytest.raises(ValueError, match=r"stop of own has no example: add it to playbooks/own/"):
         permissions.document([declared])

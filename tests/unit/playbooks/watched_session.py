@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import RestoreResult
@@ -13,6 +14,22 @@ from guardduty_response.containment.session_policy import changes
 from guardduty_response.incident.repository import IncidentRepository
 
 _HOOKING = threading.Lock()
+
+
+class Actor(Protocol):
+    """Declares a lab that opens sessions of a function's member role: ``job`` says whose."""
+
+    job: str
+
+
+@contextmanager
+def acting(lab: Actor, job: str) -> Iterator[None]:
+    """Lets the lab open sessions of another function's role meanwhile."""
+    before, lab.job = lab.job, job
+    try:
+        yield
+    finally:
+        lab.job = before
 
 
 class WatchedSession(clients.Session):

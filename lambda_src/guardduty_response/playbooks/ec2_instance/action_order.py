@@ -91,9 +91,9 @@ def look(
     return [control for branch in made for control in branch]
 
 
-def reading(instance: InstanceContext) -> Sessions:
-    """Returns sessions that may read everything and change nothing."""
-    return Sessions(instance, [allow((*READ, *PLAN_READ))], {})
+def reading(instance: InstanceContext, *more: str) -> Sessions:
+    """Returns sessions that may read everything, and do ``more``, and change nothing."""
+    return Sessions(instance, [allow((*READ, *more))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:

@@ -226,7 +226,7 @@ class ReleaseAddress(Ec2Control):
     absent_text, done_text = "it has no Elastic IP", "has lost its Elastic IP"
     contained_as, restored_as = "disassociated: {things}", "{thing} back on {before[interface]}"
     reads = (Grant(("ec2:DescribeAddresses",), "*"),)
-    contains = (Grant(("ec2:DisassociateAddress",), (ADDRESSES, INSTANCES, INTERFACES)),)
+    contains = (Grant(("ec2:DisassociateAddress",), (ADDRESSES, INTERFACES)),)
     restores = (Grant(("ec2:AssociateAddress",), (ADDRESSES, INSTANCES, INTERFACES)),)
     undone_by = ("AssociateAddress",)
 

@@ -24,6 +24,12 @@ class InstanceContext(target_context.TargetContext):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
 
+    def owns(self, group: target_context.Json) -> bool:
+        """Says whether a security group is of this account: the owner of a shared VPC sees those of
+        its participants too, under the same name, and cannot use them.
+        """
+        return bool(group.get("OwnerId", self.target.account_id) == self.target.account_id)
+
     @property
     def role_wide(self) -> bool:
         """Says whether all older sessions of the role are revoked too: by option, because

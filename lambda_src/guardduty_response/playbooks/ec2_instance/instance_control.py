@@ -23,7 +23,8 @@ InstanceControl = Control[InstanceContext, InstanceState]
 # Resources, as the policies of playbooks/ec2_instance name them.
 EC2 = "arn:${partition}:ec2:*:${account_id}:"
 INSTANCES, INTERFACES, VOLUMES = f"{EC2}instance/*", f"{EC2}network-interface/*", f"{EC2}volume/*"
-ADDRESSES, GROUPS, VPCS = f"{EC2}elastic-ip/*", f"{EC2}security-group/*", f"{EC2}vpc/*"
+ADDRESSES, GROUPS = f"{EC2}elastic-ip/*", f"{EC2}security-group/*"
+VPCS = "arn:${partition}:ec2:*:*:vpc/*"  # a shared one is another account's
 
 
 class Ec2Control(InstanceControl):

@@ -67,13 +67,19 @@ def sessions(
         kinds = ["quarantine", *["untrack"] * flush]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
-            allow(CREATE, [any_group, *(instance.arn(f"vpc/{vpc}") for vpc in vpcs)]),
+            allow(CREATE, [any_group, *(_vpc_arn(instance, vpc) for vpc in vpcs)]),
             allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
             *[allow(OPEN, any_group, **{tag: "untrack"})] * flush,
         ]
     return Sessions(
         instance, base, {instance.arn(f"network-interface/{id}"): MODIFY for id in interfaces}
     )
+
+
+def _vpc_arn(instance: InstanceContext, vpc: str) -> str:
+    """Returns the ARN of a VPC in any account: a shared one has its owner's."""
+    target = instance.target
+    return f"arn:{instance.context.config.partition}:ec2:{target.region}:*:vpc/{vpc}"
 
 
 def close(
@@ -161,8 +167,12 @@ def _create(
     except ClientError as error:
         if error_code(error) != "InvalidGroup.Duplicate":
             raise
-    found = ec2.describe_security_groups(Filters=filters(**{"group-name": name, "vpc-id": vpc}))
-    return dict(found["SecurityGroups"][0])
+        named = filters(**{"group-name": name, "vpc-id": vpc})
+        groups = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+        found = next(filter(instance.owns, groups), None)
+        if found is None:  # not listed yet
+            raise
+        return dict(found)
 
 
 def _flush_group(

@@ -311,7 +311,9 @@ class GroupRules(Ec2Control):
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         group, direction = name.split(" ")[:2]
-        revoke = getattr(self.client, f"revoke_security_group_{direction}")
+        revoke = self.client.revoke_security_group_egress
+        if direction == "ingress":
+            revoke = self.client.revoke_security_group_ingress
         return edit_rule(revoke, group, self.current[name])
 
     def command(self, name: str, value: Any) -> str:

@@ -45,7 +45,7 @@ def plan(context: Context) -> list[Planned]:
     """
     target = _target(context)
     instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance)
+    sessions = action_order.reading(instance, *action_order.PLAN_READ)
     try:
         current = look(instance, sessions.client("ec2"))
     except TargetGone:

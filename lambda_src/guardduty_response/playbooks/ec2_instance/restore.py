@@ -8,9 +8,10 @@ from functools import partial
 
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
+from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.control_restore import read_all, restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, aws_command
-from guardduty_response.containment.target_context import DONE, Sessions
+from guardduty_response.containment.target_context import DONE, Sessions, allow
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import action_order
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
@@ -31,7 +32,9 @@ def restore(context: Context, target: Target) -> RestoreResult:
 
 def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     """Reads everything with a fresh session, which can change nothing."""
-    reading = action_order.reading(instance)
+    # The record names what is to be found.
+    reads = actions_of(grant for control in action_order.CONTROLS for grant in control.reads)
+    reading = Sessions(instance, [allow(reads)], {})
     try:
         current = look(instance, reading.client("ec2"))
     except TargetGone:

@@ -21,6 +21,10 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
+# Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
+# trunk interface of the node, not to the node: only this tag says to which.
+_TRUNK_TAG = "tag:vpcresources.k8s.aws/trunk-eni-id"
+_EKS_TRUNK = "aws-k8s-trunk-eni"
 
 
 class Interface(NamedTuple):
@@ -113,6 +117,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         *(current.instance.get("NetworkInterfaces") or []),
         *results["interfaces"].get("NetworkInterfaces", []),
     ]
+    described += _branches(ec2, current, described)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [Interface.read(interface) for interface in by_id.values()]
     for name in ("groups", "own_groups"):
@@ -142,10 +147,36 @@ def _look_calls(
     return calls
 
 
+def _branches(ec2: AwsClient, current: InstanceState, described: list[Json]) -> list[Json]:
+    """Returns the branch interfaces of trunk interfaces: their traffic passes the groups of the
+    branch, and not those of the trunk.
+    """
+    trunks = {
+        interface["NetworkInterfaceId"]: interface.get("Description", "")
+        for interface in described
+        if interface.get("InterfaceType") == "trunk"
+    }
+    if not trunks:
+        return []
+    wanted = [{"Name": _TRUNK_TAG, "Values": sorted(trunks)}]
+    got = run_all({0: partial(ec2.describe_network_interfaces, Filters=wanted)})[0]
+    if isinstance(got, Exception):
+        current.read_errors["branch interfaces"] = describe_error(got)
+        return []
+    if others := sorted(id for id, text in trunks.items() if text != _EKS_TRUNK):
+        current.read_errors["branch interfaces"] = (
+            f"AWS does not tell which branch interfaces {', '.join(others)} carries: those of"
+            " Amazon ECS tasks stay as they are. Stop the tasks, or the instance"
+        )
+    return list(got["NetworkInterfaces"])
+
+
 def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) -> None:
     vpc = group["VpcId"]
     if instance.own_groups.get(vpc) == group["GroupId"]:
         current.groups[vpc] = group
+    elif not instance.owns(group):
+        return
     elif group["GroupName"] == instance.flush_group_name:
         current.flush_groups[vpc] = group
     elif group["GroupName"] == instance.group_name:

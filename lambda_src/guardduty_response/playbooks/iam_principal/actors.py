@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
-from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
+from guardduty_response.playbooks.iam_principal import chained_denial, role, user
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONTROLS: tuple[type[PrincipalControl], ...] = (
     *user.CONTROLS,
     *role.CONTROLS,
-    chained_sessions.ChainedDenial,
+    chained_denial.ChainedDenial,
 )
 CALLS: actors.Calls = {control.name: control.undone_by for control in CONTROLS if not control.label}
 # Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no

@@ -13,47 +13,36 @@ from typing import Any
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.role_policies import role_policy
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
     FAILED,
     SKIPPED,
     Sessions,
-    allow,
     describe_error,
     name_of,
     run_all,
 )
 from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
+from guardduty_response.playbooks.iam_principal import chained_denial
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
-    PrincipalState,
     now_rounded_up,
 )
 from guardduty_response.playbooks.iam_principal.records import (
     DeniedSessions,
     DeniedSessionsBefore,
 )
-from guardduty_response.playbooks.iam_principal.role import (
-    denies_named_sessions,
-    deny_sessions,
-    policy_name,
-)
+from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
     ChainedSession,
-    events,
     find,
-    lookup_command,
-    own_lookups,
+    manual_command,
 )
 
-__all__ = ["NAME", "checks", "denied_roles", "deny", "events"]
-
-NAME = "held_sessions"
+NAME = chained_denial.NAME
 MOST_RECORDED = 50  # sessions that the record lists
 
 
@@ -75,12 +64,8 @@ def deny(principal: PrincipalContext) -> None:
     try:
         found, remarks = find(principal)
     except Exception as error:
-        region = principal.target.region
-        commands = [lookup_command(lookup, region) for lookup in own_lookups(principal)]
-        manual_command = " ; ".join(commands)
-        detail = (
-            f"CloudTrail could not be queried ({describe_error(error)}). By hand: {manual_command}"
-        )
+        reason = describe_error(error)
+        detail = f"CloudTrail could not be queried ({reason}). By hand: {manual_command(principal)}"
         principal.log_action(NAME, FAILED, detail)
         return
     roles = denied_roles(principal)
@@ -201,37 +186,6 @@ def _manual_command(principal: PrincipalContext, session: ChainedSession) -> str
         f"aws iam put-role-policy --role-name {name_of(session.role)} --policy-name {name}"
         f" --policy-document '{document}'"
     )
-
-
-# -- restore --------------------------------------------------------------------------------------
-
-
-class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState]):
-    """The policy on another role that denies sessions which the principal held there."""
-
-    name = NAME
-    reads = (Grant(("iam:GetRolePolicy",), ROLES),)
-    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
-
-    def __init__(self, principal: PrincipalContext, item: str) -> None:
-        before: DeniedSessionsBefore = principal.before_state(item)
-        self.item, self.role, self.policy = item, before["role"], before["policy"]
-        sessions = Sessions(principal, [allow(("iam:GetRolePolicy",), self.role)], {})
-        super().__init__(principal, sessions, PrincipalState())
-
-    @property
-    def arn(self) -> str:
-        return self.role
-
-    def read(self) -> DeniedSessionsBefore:
-        document = role_policy(self.client, self.role, self.policy)
-        return {"role": self.role, "policy": self.policy, "document": document}
-
-    def values(self, stored: Any) -> Values:
-        return {stored["policy"]: stored["document"]}
-
-    def left(self, name: str, before: Any, now: Any) -> bool:
-        return denies_named_sessions(now)
 
 
 # -- verification ----------------------------------------------------------------------------------

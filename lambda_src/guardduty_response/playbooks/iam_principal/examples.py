@@ -12,7 +12,7 @@ from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.playbooks.iam_principal import identify
-from guardduty_response.playbooks.iam_principal.chained_sessions import NAME, ChainedDenial
+from guardduty_response.playbooks.iam_principal.chained_denial import NAME, ChainedDenial
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,

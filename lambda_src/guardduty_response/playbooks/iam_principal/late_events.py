@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import partial
 
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
@@ -16,7 +15,6 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     describe_error,
-    run_all,
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import chained_sessions, identify, regions
@@ -25,7 +23,6 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     parse_time,
 )
 from guardduty_response.playbooks.iam_principal.records import (
-    AwsClient,
     CloudTrailRecord,
     RoleSessionsState,
     SeenSession,
@@ -84,29 +81,17 @@ def _report_new_session(principal: PrincipalContext) -> None:
     session = regions.lookup_session(principal)
     try:
         names, _ = regions.enabled(principal, session)
-        calls = {
-            name: partial(_newer_sessions, principal, session.client("cloudtrail", name), start)
-            for name in names
-        }
-        answers = run_all(calls)
+        attributes = [("Username", principal.identity.session)]
+        records, troubles = regions.look_up(session, names, attributes, start)
     except AWS_ERRORS as error:
         principal.log_action(NAME, FAILED, f"could not be looked up ({describe_error(error)})")
         return
-    seen: list[SeenSession] = []
-    not_read: list[str] = []
-    for name, answer in answers.items():
-        if isinstance(answer, Exception):
-            not_read.append(name)
-            continue
-        found, trouble = answer
-        seen += found
-        if trouble:
-            not_read.append(name)
+    seen = _newer_sessions(principal, records, start)
     if seen:
         _log_new_session(principal, min(seen, key=lambda call: call["at"]), revoked_before)
         return
-    remark = f"; could not be looked up in {', '.join(not_read)}" if not_read else ""
-    status = FAILED if not_read else SKIPPED
+    remark = f"; could not be looked up in {', '.join(troubles)}" if troubles else ""
+    status = FAILED if troubles else SKIPPED
     principal.log_action(NAME, status, f"no newer session of that name is seen{remark}")
 
 
@@ -125,13 +110,9 @@ def _log_new_session(principal: PrincipalContext, first: SeenSession, revoked_be
 
 
 def _newer_sessions(
-    principal: PrincipalContext, client: AwsClient, start: datetime
-) -> tuple[list[SeenSession], str]:
-    """Returns calls by sessions of the same name issued since ``start``, and why there may be
-    more (empty: there are not).
-    """
-    query = [("Username", principal.identity.session)]
-    records, trouble = chained_sessions.events(client, query, start)
+    principal: PrincipalContext, records: list[CloudTrailRecord], start: datetime
+) -> list[SeenSession]:
+    """Returns calls by sessions of the same name issued since ``start``."""
     seen: list[SeenSession] = []
     for record in records:
         issued = _issued(principal, record)
@@ -144,7 +125,7 @@ def _newer_sessions(
                     "source": text(record.get("sourceIPAddress"), 100),
                 }
             )
-    return seen, trouble
+    return seen
 
 
 def _issued(principal: PrincipalContext, record: CloudTrailRecord) -> str:

@@ -1,18 +1,25 @@
-"""Lists the Regions where a principal may have called, and finds the Region of an instance."""
+"""Lists the Regions where a principal may have called, looks its calls up in all of them, and finds
+the Region of an instance.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import Future, as_completed
+from datetime import datetime
+from functools import partial
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
+from guardduty_response.cloudtrail import query
 from guardduty_response.cloudtrail.actors import iam_region
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
     TargetContext,
     allow,
     describe_error,
+    run_all,
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
@@ -20,7 +27,8 @@ from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
 ACTION = "account:ListRegions"
 
-SECONDS = 10  # for finding an instance: containment waits for it
+# Containment waits for it: seconds for finding an instance, and for the events of a Region.
+SECONDS, LOOKUP_SECONDS = 10, 15
 
 
 def lookup_session(principal: TargetContext) -> clients.Session:
@@ -51,6 +59,28 @@ def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[st
         )
         return remaining, remark
     return _unique([*always, *sorted(listed)]), ""
+
+
+def look_up(
+    session: clients.Session, names: list[str], attributes: list[tuple[str, str]], start: datetime
+) -> tuple[list[CloudTrailRecord], dict[str, str]]:
+    """Returns CloudTrail's records of all (attribute, value) since ``start`` in these Regions, and
+    by Region why there may be more.
+    """
+    calls = {
+        name: partial(
+            query.records, session.client("cloudtrail", name), attributes, start, LOOKUP_SECONDS
+        )
+        for name in names
+    }
+    records: list[CloudTrailRecord] = []
+    troubles: dict[str, str] = {}
+    for name, answer in run_all(calls, BRANCHES).items():
+        found, trouble = ([], describe_error(answer)) if isinstance(answer, Exception) else answer
+        records += found
+        if trouble:
+            troubles[name] = trouble
+    return records, troubles
 
 
 def _unique(names: list[str]) -> list[str]:

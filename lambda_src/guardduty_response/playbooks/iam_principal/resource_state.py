@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
-from guardduty_response.playbooks.iam_principal.resource_types import (
-    Concurrency,
-    Identity,
-    Instance,
-    IpPermission,
-    LoginProfile,
-)
 
 T = TypeVar("T")
 # Error codes by which the services say that a resource does not exist.
@@ -40,42 +33,42 @@ GONE = frozenset(
     }
 )
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}  # numbers that EC2 shows by name
+# The lists of a rule's sources, and the field of each
+SOURCES = (
+    ("IpRanges", "CidrIp"),
+    ("Ipv6Ranges", "CidrIpv6"),
+    ("PrefixListIds", "PrefixListId"),
+    ("UserIdGroupPairs", "GroupId"),
+)
 BLOCKED = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-# The actions that these functions call.
-READS = (
-    "iam:GetUser",
-    "iam:GetRole",
-    "iam:GetGroup",
-    "iam:ListAccessKeys",
-    "iam:ListAttachedUserPolicies",
-    "iam:ListAttachedRolePolicies",
-    "iam:ListAttachedGroupPolicies",
-    "iam:GetUserPolicy",
-    "iam:GetRolePolicy",
-    "iam:GetGroupPolicy",
-    "iam:ListGroupsForUser",
-    "iam:GetLoginProfile",
-    "ec2:DescribeInstances",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSecurityGroupRules",
-    "ec2:DescribeSnapshotAttribute",
-    "ec2:DescribeImageAttribute",
-    "s3:GetBucketPublicAccessBlock",
-    "s3:GetBucketPolicyStatus",
-    "s3:GetBucketAcl",
-    "cloudtrail:GetTrailStatus",
-    "guardduty:GetDetector",
-    "lambda:GetFunctionConcurrency",
-)
+
+IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
+
+
+class Identity(TypedDict):
+    """An IAM user, role or group; ``trust`` is a role's alone."""
+
+    arn: str
+    id: str
+    boundary: str | None
+    trust: PolicyDocument | None
+
+
+class Instance(TypedDict):
+    """``store``: the root device is an instance store, which is lost when the instance stops."""
+
+    state: str
+    spot: bool
+    store: bool
 
 
 def unless_gone(call: Callable[[], T]) -> T | None:
-    """Return the call's answer, or None when the resource does not exist."""
+    """Returns the call's answer, or None when the resource does not exist."""
     try:
         return call()
     except ClientError as error:
@@ -94,7 +87,7 @@ def pages(client: AwsClient, operation: str, key: str, **request: object) -> lis
 
 
 def identity(iam: AwsClient, kind: str, name: str) -> Identity | None:
-    """Read a ``user``, ``role`` or ``group``."""
+    """Reads a ``user``, ``role`` or ``group``."""
     title = kind.title()
     answer = unless_gone(lambda: getattr(iam, f"get_{kind}")(**{f"{title}Name": name})[title])
     if answer is None:
@@ -109,13 +102,13 @@ def identity(iam: AwsClient, kind: str, name: str) -> Identity | None:
 
 
 def keys(iam: AwsClient, user: str) -> dict[str, str] | None:
-    """Return access key ID -> Active or Inactive."""
+    """Returns access key ID -> Active or Inactive."""
     answer = unless_gone(lambda: pages(iam, "list_access_keys", "AccessKeyMetadata", UserName=user))
     return None if answer is None else {item["AccessKeyId"]: item["Status"] for item in answer}
 
 
 def attached(iam: AwsClient, kind: str, name: str) -> list[str] | None:
-    """Return the ARNs of the managed policies attached to a user, role or group."""
+    """Returns the ARNs of the managed policies attached to a user, role or group."""
     request = {f"{kind.title()}Name": name}
     answer = unless_gone(
         lambda: pages(iam, f"list_attached_{kind}_policies", "AttachedPolicies", **request)
@@ -124,27 +117,10 @@ def attached(iam: AwsClient, kind: str, name: str) -> list[str] | None:
 
 
 def inline(iam: AwsClient, kind: str, name: str, policy: str) -> PolicyDocument | None:
-    """Return the document of an inline policy."""
+    """Returns the document of an inline policy."""
     request = {f"{kind.title()}Name": name, "PolicyName": policy}
     answer = unless_gone(lambda: getattr(iam, f"get_{kind}_policy")(**request)["PolicyDocument"])
     return None if answer is None else dict(answer)
-
-
-def groups(iam: AwsClient, user: str) -> list[str] | None:
-    """Return the names of the user's groups."""
-    answer = unless_gone(lambda: pages(iam, "list_groups_for_user", "Groups", UserName=user))
-    return None if answer is None else [item["GroupName"] for item in answer]
-
-
-def login_profile(iam: AwsClient, user: str) -> LoginProfile | None:
-    """Read the user's console password as far as IAM shows it."""
-    answer = unless_gone(lambda: iam.get_login_profile(UserName=user)["LoginProfile"])
-    if answer is None:
-        return None
-    return {
-        "created": answer["CreateDate"].isoformat(),
-        "reset": bool(answer.get("PasswordResetRequired")),
-    }
 
 
 # -- who may assume a role -------------------------------------------------------------------------
@@ -162,13 +138,13 @@ def has_denial(document: PolicyDocument, sid: str) -> bool:
 
 
 def is_denied(now: PolicyDocument, before: PolicyDocument, sid: str) -> bool:
-    """Tell whether the trust policy is the earlier policy with nothing but the denial added."""
+    """Tells whether the trust policy is the earlier policy with nothing but the denial added."""
     others = [statement for statement in statements(now) if statement.get("Sid") != sid]
     return has_denial(now, sid) and others == statements(before)
 
 
 def outsiders(document: PolicyDocument, account: str) -> set[str]:
-    """Return the AWS principals outside ``account`` that the trust policy lets in (``*``: all)."""
+    """Returns the AWS principals outside ``account`` that the trust policy lets in (``*``: all)."""
     found: set[str] = set()
     for statement in statements(document):
         if statement.get("Effect") != "Allow":
@@ -182,7 +158,7 @@ def outsiders(document: PolicyDocument, account: str) -> set[str]:
 
 
 def _is_inside(principal: str, account: str) -> bool:
-    """Tell whether a trust policy's principal belongs to the account, or can be nobody.
+    """Tells whether a trust policy's principal belongs to the account, or can be nobody.
 
     IAM shows a deleted principal as a bare ID (AROA…, AIDA…): it lets nobody in.
     """
@@ -210,7 +186,7 @@ def with_denial(document: PolicyDocument, sid: str, account: str) -> PolicyDocum
 
 
 def instances(ec2: AwsClient, ids: list[str], reservation: str = "") -> dict[str, Instance]:
-    """Return instance ID -> its state, of those that EC2 still knows.
+    """Returns instance ID -> its state, of those that EC2 still knows.
 
     ``reservation``: all that one RunInstances call started, instead of ``ids``. EC2 is asked by
     filter (of 200 values at most): asked by ID, a missing instance would make the whole call fail.
@@ -232,13 +208,8 @@ def instances(ec2: AwsClient, ids: list[str], reservation: str = "") -> dict[str
     return found
 
 
-def group_name(ec2: AwsClient, group: str) -> str | None:
-    answer = unless_gone(lambda: ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"])
-    return answer[0]["GroupName"] if answer else None
-
-
 def rules(ec2: AwsClient, group: str, egress: bool) -> dict[str, IpPermission]:
-    """Return rule ID -> the rule as an IpPermission with a single source."""
+    """Returns rule ID -> the rule as an IpPermission with a single source."""
     found = pages(
         ec2,
         "describe_security_group_rules",
@@ -246,13 +217,14 @@ def rules(ec2: AwsClient, group: str, egress: bool) -> dict[str, IpPermission]:
         Filters=[{"Name": "group-id", "Values": [group]}],
     )
     return {
-        rule["SecurityGroupRuleId"]: _permission(rule)
+        rule["SecurityGroupRuleId"]: permission(rule)
         for rule in found
         if rule["IsEgress"] is egress
     }
 
 
-def _permission(rule: AwsAnswer) -> IpPermission:
+def permission(rule: AwsAnswer) -> IpPermission:
+    """Returns a rule as EC2 describes it in the form that it takes."""
     out: IpPermission = {"IpProtocol": rule["IpProtocol"]}
     if out["IpProtocol"] != "-1":
         out |= {name: rule[name] for name in ("FromPort", "ToPort") if name in rule}
@@ -273,7 +245,7 @@ def _permission(rule: AwsAnswer) -> IpPermission:
 
 
 def rule_key(permission: IpPermission) -> tuple[str, int, int, str]:
-    """Return what makes two rules the same rule: protocol, ports and source, no description."""
+    """Returns what makes two rules the same rule: protocol, ports and source, no description."""
     number = str(permission["IpProtocol"])
     protocol = PROTOCOLS.get(number, number)
     source = _source(permission)
@@ -284,13 +256,7 @@ def rule_key(permission: IpPermission) -> tuple[str, int, int, str]:
 
 
 def _source(permission: IpPermission) -> str:
-    fields = (
-        ("IpRanges", "CidrIp"),
-        ("Ipv6Ranges", "CidrIpv6"),
-        ("PrefixListIds", "PrefixListId"),
-        ("UserIdGroupPairs", "GroupId"),
-    )
-    for field, name in fields:
+    for field, name in SOURCES:
         for source in permission.get(field) or []:
             if source.get(name):
                 return str(source[name])
@@ -298,7 +264,7 @@ def _source(permission: IpPermission) -> str:
 
 
 def describe_rule(permission: IpPermission) -> str:
-    """Return a rule in words: ``tcp 22 of 0.0.0.0/0``."""
+    """Returns a rule in words: ``tcp 22 of 0.0.0.0/0``."""
     protocol, low, high, source = rule_key(permission)
     if protocol == "-1":
         return f"everything of {source}"
@@ -306,14 +272,14 @@ def describe_rule(permission: IpPermission) -> str:
     return f"{protocol} {ports} of {source}"
 
 
-SHARED = {  # what is shared: (attribute, its list in the answer, the parameter of the id)
+SHARED = {  # what is shared: (attribute, its list in the answer, the parameter of the ID)
     "snapshot": ("createVolumePermission", "CreateVolumePermissions", "SnapshotId"),
     "image": ("launchPermission", "LaunchPermissions", "ImageId"),
 }
 
 
 def shares(ec2: AwsClient, kind: str, id: str) -> list[dict[str, str]] | None:
-    """Return with whom a snapshot or image is shared.
+    """Returns with whom a snapshot or image is shared.
 
     Each entry is {UserId | Group | OrganizationArn | OrganizationalUnitArn: value}.
     """
@@ -323,28 +289,11 @@ def shares(ec2: AwsClient, kind: str, id: str) -> list[dict[str, str]] | None:
     return None if answer is None else [dict(item) for item in answer]
 
 
-def share(ec2: AwsClient, kind: str, id: str, how: str, entries: list[dict[str, str]]) -> AwsAnswer:
-    """Add or remove (``how``: ``Add``, ``Remove``) entries of the sharing list.
-
-    A snapshot is shared with accounts and with everybody, an image with organizations too.
-    """
-    attribute, _, parameter = SHARED[kind]
-    request = {parameter: id, "Attribute": attribute}
-    if kind == "image":
-        return dict(ec2.modify_image_attribute(**request, LaunchPermission={how: entries}))
-    named = {
-        name: [entry[field] for entry in entries if field in entry]
-        for name, field in (("UserIds", "UserId"), ("GroupNames", "Group"))
-    }
-    listed = {name: values for name, values in named.items() if values}
-    return dict(ec2.modify_snapshot_attribute(**request, OperationType=how.lower(), **listed))
-
-
 # -- everything else -------------------------------------------------------------------------------
 
 
 def public_access_block(s3: AwsClient, bucket: str) -> dict[str, bool] | None:
-    """Return the bucket's own public access block, {} when it has none."""
+    """Returns the bucket's own public access block, {} when it has none."""
     try:
         return dict(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
     except ClientError as error:
@@ -356,35 +305,12 @@ def public_access_block(s3: AwsClient, bucket: str) -> dict[str, bool] | None:
 
 
 def public_policy(s3: AwsClient, bucket: str) -> bool:
-    """Tell whether S3 judges the bucket's policy public."""
+    """Tells whether S3 judges the bucket's policy public."""
     return bool(
         unless_gone(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"])
     )
 
 
 def all_blocked(configuration: dict[str, bool] | None) -> bool:
-    """Tell whether all four settings of a public access block are on."""
+    """Tells whether all four settings of a public access block are on."""
     return all((configuration or {}).get(name) is True for name in BLOCKED)
-
-
-def logging(cloudtrail: AwsClient, trail: str) -> bool | None:
-    """Tell whether the trail is logging."""
-    status = unless_gone(lambda: cloudtrail.get_trail_status(Name=trail))
-    return None if status is None else bool(status["IsLogging"])
-
-
-def detector(guardduty: AwsClient, id: str) -> str | None:
-    """Return the status of a GuardDuty detector: ENABLED or DISABLED."""
-    try:
-        return str(guardduty.get_detector(DetectorId=id)["Status"])
-    except ClientError as error:
-        # GuardDuty answers BadRequest for a detector that does not exist (any more).
-        if error_code(error) != "BadRequestException" or "not owned" not in str(error):
-            raise
-        return None
-
-
-def concurrency(lambda_: AwsClient, function: str) -> Concurrency | None:
-    """Read the reserved concurrency of a function."""
-    answer = unless_gone(lambda: lambda_.get_function_concurrency(FunctionName=function))
-    return None if answer is None else {"reserved": answer.get("ReservedConcurrentExecutions")}

@@ -16,7 +16,7 @@ from guardduty_response.containment.control_restore import ReadItem, read_all, r
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import Sessions, allow
 from guardduty_response.playbooks.iam_principal import (
-    chained_sessions,
+    chained_denial,
     identify,
     restore_reversals,
     role,
@@ -71,12 +71,12 @@ def _with_prefix(before: Iterable[str], prefix: str) -> list[str]:
 def _chained(principal: PrincipalContext, before: Iterable[str]) -> dict[str, ReadItem]:
     return {
         name: partial(_chained_items, principal, name)
-        for name in _with_prefix(before, chained_sessions.NAME)
+        for name in _with_prefix(before, chained_denial.NAME)
     }
 
 
 def _chained_items(principal: PrincipalContext, name: str) -> list[RestoreItem]:
-    return restore_items(chained_sessions.ChainedDenial(principal, name))
+    return restore_items(chained_denial.ChainedDenial(principal, name))
 
 
 def _controls(principal: PrincipalContext) -> tuple[type[PrincipalControl], ...]:

@@ -166,10 +166,8 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
 CONTROLS: tuple[type[PrincipalControl], ...] = (DenySession, TagRole)
 # Who else uses the role is told; nothing of containment depends on it.
 WORKLOADS = ("ec2:DescribeInstances", "lambda:ListFunctions")
-READ = (
-    *actions_of(grant for control in CONTROLS for grant in control.reads),
-    "iam:ListInstanceProfilesForRole",
-)
+READ = actions_of(grant for control in CONTROLS for grant in control.reads)
+READ_USERS = ("iam:ListInstanceProfilesForRole",)
 CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
 
 
@@ -218,7 +216,7 @@ def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
     """Opens sessions that read this role and its users, and change nothing."""
-    return Sessions(principal, [allow(READ, arn), allow(WORKLOADS, "*")], {})
+    return Sessions(principal, [allow((*READ, *READ_USERS), arn), allow(WORKLOADS, "*")], {})
 
 
 def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:

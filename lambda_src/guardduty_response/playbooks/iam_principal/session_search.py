@@ -6,17 +6,12 @@ when the rest has ended.
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
-from guardduty_response.cloudtrail.time_range import TimeRange
-from guardduty_response.containment.target_context import BRANCHES, describe_error, run_all
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal import regions
@@ -24,18 +19,12 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    AwsClient,
-    CloudTrailRecord,
-)
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
 CLOCK_SECONDS = 300  # what clocks may differ
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-# Containment's verdict waits for this: seconds for each pass, and queries in all.
-SECONDS = 15
-QUERIES = 12
+QUERIES = 12  # in all: containment's verdict waits for this
 
 # (attribute, value) of LookupEvents
 Lookup = tuple[str, str]
@@ -92,7 +81,7 @@ def find(principal: PrincipalContext) -> tuple[list[ChainedSession], list[str]]:
     while search.pending and len(search.asked) < QUERIES:
         _search_once(principal, session, names, search)
     if search.pending:
-        command = lookup_command(search.pending[0], principal.target.region)
+        command = _command(search.pending[0], principal.target.region)
         search.remarks["more"] = (
             f"not asked what {len(search.pending)} more of its sessions did: {command}"
         )
@@ -110,24 +99,11 @@ def _search_once(
     remaining = search.pending[count:]
     search.asked |= set(pairs)
     search.pending = remaining
-    answers = run_all(
-        {name: partial(events, session.client("cloudtrail", name), pairs, start) for name in names},
-        BRANCHES,
-    )
-    records: list[CloudTrailRecord] = []
-    troubles: dict[str, str] = {}
-    for name, answer in answers.items():
-        if isinstance(answer, Exception):
-            troubles[name] = describe_error(answer)
-            continue
-        read, trouble = answer
-        records += read
-        if trouble:
-            troubles[name] = trouble
-    if len(troubles) == len(answers) and not records and not search.found:
+    records, troubles = regions.look_up(session, names, pairs, start)
+    if len(troubles) == len(names) and not records and not search.found:
         raise ResponseError(next(iter(troubles.values())))
     for name, trouble in troubles.items():
-        command = lookup_command(pairs[0], name)
+        command = _command(pairs[0], name)
         search.remarks[name] = f"{name} not looked at ({trouble}): {command}"
     asked_values = {wanted for _, wanted in search.asked}
     for record in records:
@@ -150,36 +126,14 @@ def own_lookups(principal: PrincipalContext) -> list[Lookup]:
     return pairs
 
 
-def events(
-    client: AwsClient, pairs: list[Lookup], start: datetime
-) -> tuple[list[CloudTrailRecord], str]:
-    """Returns CloudTrail's records since ``start``, and why there may be more (empty: there are
-    not).
-    """
-    records: list[CloudTrailRecord] = []
-
-    def take(event: AwsAnswer) -> int:
-        records.append(json.loads(event["CloudTrailEvent"]))
-        return 1
-
-    queries = [query.new_query(attribute, wanted) for attribute, wanted in pairs]
-    time_range = TimeRange(int(start.timestamp()), int(time.time()) + 60)
-    query.run(client, queries, time_range, time.monotonic() + SECONDS, take)
-    for state in queries:
-        if trouble := state.get("note") or state.get("cut"):
-            return records, str(trouble)
-        if not state.get("done"):
-            return records, f"not answered to its end within {SECONDS} s"
-    return records, ""
+def manual_command(principal: PrincipalContext) -> str:
+    """Returns the commands that look up the principal's own calls."""
+    region = principal.target.region
+    return " ; ".join(_command(lookup, region) for lookup in own_lookups(principal))
 
 
-def lookup_command(lookup: Lookup, region: str) -> str:
-    attribute, wanted = lookup
-    attributes = shlex.quote(f"AttributeKey={attribute},AttributeValue={wanted}")
-    return (
-        f"aws cloudtrail lookup-events --lookup-attributes {attributes} --region {region}"
-        " (AssumeRole events)"
-    )
+def _command(lookup: Lookup, region: str) -> str:
+    return f"{query.lookup_command(lookup, region)} (AssumeRole events)"
 
 
 def _is_by_principal(

@@ -43,7 +43,12 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_target_groups,
 )
 from tests.unit.playbooks.own_aws import create_incident_table
-from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
+from tests.unit.playbooks.watched_session import (
+    WatchedSession,
+    acting,
+    store_restored,
+    watch_once,
+)
 
 Json = dict[str, Any]
 PREFIX, INCIDENT = "guardduty-response", "inc-0123456789abcdef"
@@ -65,6 +70,8 @@ OPTIONS: Json = {
 @dataclass
 class Lab:
     region: str = REGION  # of the finding; the functions' own is REGION
+    job: str = "responder"  # whose member role is assumed
+    vpc_owner: str = MEMBER
     latency: float = 0.0
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -263,7 +270,7 @@ class Lab:
         assert (account, region) == (MEMBER, self.region)
         self.policies.append(policy)
         number = len(self.policies)
-        role = f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance"
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-{self.job}-ec2-instance"
 
         def hook(client: Any) -> None:
             self.hook(client, policy, number)
@@ -315,7 +322,8 @@ class Lab:
             generation=found["generation"],
             opened_by=found["opened_by"],
         )
-        got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
+        with acting(self, "restorer"):
+            got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
         store_restored(self.record, incident, target.kind, target.id, got)
         self.notified += [f"restored: {text}" for text in got.restored] + [
             f"NOT: {text}" for text in got.not_restored

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -25,6 +25,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.deployment import onlooker
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
+from tests.unit.playbooks.watched_session import acting
 
 Json = dict[str, Any]
 VAULT = "333333333333"
@@ -38,6 +39,7 @@ class EvidenceLab(Lab):
     part of that name.
     """
 
+    job: str = "collector"
     stored: dict[str, bytes] = field(default_factory=dict)
     evidence: Json = field(
         default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None}
@@ -60,6 +62,14 @@ class EvidenceLab(Lab):
         made.config = made.config._replace(**settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
+
+    def plan(self) -> Target:
+        with acting(self, "responder"):
+            return super().plan()
+
+    def respond(self, target: Target | None = None) -> StepResult:
+        with acting(self, "responder"):
+            return super().respond(target)
 
     def put(self, name: str, content: bytes) -> StoredObject:
         assert isinstance(content, bytes)

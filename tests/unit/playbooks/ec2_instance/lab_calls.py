@@ -66,7 +66,7 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
             hook[1]()
         if policy is not None:
             try:
-                refuse(call, lab.ids["instance"], lab.region)
+                refuse(call, lab.ids["instance"], lab.region, lab.vpc_owner)
             except ClientError as error:
                 lab.refused.append(str(error))
                 raise
@@ -109,7 +109,7 @@ _S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
 
 
-def refuse(call: Call, instance: str, region: str = REGION) -> None:
+def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
     names.
 
@@ -119,9 +119,10 @@ def refuse(call: Call, instance: str, region: str = REGION) -> None:
         f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
     )
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
+    kinds = [(id, _KINDS[id.split("-")[0]]) for id in _ID.findall(json.dumps(params, default=str))]
     named = [
-        f"arn:aws:ec2:{region}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}"
-        for id in _ID.findall(json.dumps(params, default=str))
+        f"arn:aws:ec2:{region}:{vpc_owner if kind == 'vpc' else MEMBER}:{kind}/{id}"
+        for id, kind in kinds
     ]
     if call.service == "ebs":
         named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]

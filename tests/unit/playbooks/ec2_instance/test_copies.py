@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Target
+from guardduty_response.containment.session_policy import accepted
 from guardduty_response.containment.target_context import policy
 from guardduty_response.errors import GateClosed
 from guardduty_response.playbooks.ec2_instance.evidence import copies, forensics_account, snapshots
@@ -327,38 +328,31 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
     many = [f"snap-0123456789abcde{number:02}" for number in range(40)]
     account = forensics_account.forensics_account(instance)
     assert account is not None
-    member = policy(
-        *forensics_account.member_policy(
-            instance,
-            account,
-            many,
-        )
-    )
-    few = policy(
-        *forensics_account.member_policy(
-            instance,
-            account,
-            many[:3],
-        )
-    )
+    copying = [
+        policy(*forensics_account.copying_policy(instance, account, many[:count]))
+        for count in (3, 40)
+    ]
+    sharing = policy(*forensics_account.sharing_policy(instance, account))
     in_forensics = policy(*forensics_account.forensics_policy(instance, account))
-    assert short([member, few, in_forensics])
-    assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
-    assert "snap-0123" not in json.dumps(member)
+    assert all(map(accepted, [*copying, sharing, in_forensics]))
+    few, all_of_them = map(json.dumps, copying)
+    assert "snapshot/snap-0123456789abcde02" in few
+    assert "snap-0123" not in all_of_them
     (share,) = [
         statement
-        for statement in member["Statement"]
+        for statement in sharing["Statement"]
         if "ec2:ModifySnapshotAttribute" in statement["Action"]
     ]
     assert share["Condition"]["StringEquals"]["ec2:Add/userId"] == VAULT
-    assert "Delete" not in json.dumps([member, in_forensics])
+    assert "Delete" not in json.dumps([*copying, sharing, in_forensics])
+    assert "ModifySnapshotAttribute" not in json.dumps([*copying, in_forensics])
 
 
 def test_a_closed_gate_is_no_fault_of_the_copying_role(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collector asks again after a pause, and the copies are made."""
-    target = ready(evidence, role="copier")
+    target = ready(evidence, role="guardduty-response-vault")
 
     def closed(*_: Any) -> Any:
         raise GateClosed("nothing is changed any more: the response is paused by ada")

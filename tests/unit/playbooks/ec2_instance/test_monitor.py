@@ -15,6 +15,7 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import contained
+from tests.unit.playbooks.watched_session import acting
 
 READING = ("Describe", "Get", "List", "Query", "AssumeRole")
 
@@ -28,7 +29,8 @@ def _checked(lab: Lab) -> tuple[Context, Target]:
     context = lab.context()
 
     def assume(account: str, region: str, _: Any) -> Any:
-        return lab.assume(account, region, policy(allow(monitor.READ)))
+        with acting(lab, "monitor"):
+            return lab.assume(account, region, policy(allow(monitor.READ)))
 
     context.assume = partial(assume)
     bare = planned._replace(scope={"unique_id": planned.id}, verify_only=True)

@@ -20,6 +20,7 @@ from tests.unit.playbooks.ec2_instance.finish_lab import (
     read_events,
     state_of,
 )
+from tests.unit.playbooks.watched_session import acting
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
@@ -77,7 +78,8 @@ def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run_terminate(lab: Lab, target: Target) -> list[StepResult]:
     def step(context: Context, found: Target) -> StepResult:
-        return terminate.terminate(context, found)
+        with acting(lab, "terminator"):
+            return terminate.terminate(context, found)
 
     return lab.wait(step, target)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import botocore.loaders
 import pytest
 from guardduty_response.aws import clients
-from guardduty_response.cloudtrail import actors, query
+from guardduty_response.cloudtrail import query
 from guardduty_response.containment import restoration
 from guardduty_response.incident import (
     containments,
@@ -52,7 +52,7 @@ def untrimmed_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
-    for module in (query, restoration, actors):
+    for module in (query, restoration):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 0)  # moto shows a change at once
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of retry_on_conflict's waits

@@ -35,7 +35,7 @@ from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import restore_reversals
-from guardduty_response.playbooks.iam_principal.eradicate import reversal
+from guardduty_response.playbooks.iam_principal.eradicate import revert
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
@@ -44,7 +44,7 @@ from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloud
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
 from tests.unit.playbooks.iam_principal.session_policy import refusal
 from tests.unit.playbooks.own_aws import one_at_a_time
-from tests.unit.playbooks.watched_session import WatchedSession, store_restored
+from tests.unit.playbooks.watched_session import WatchedSession, acting, store_restored
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
@@ -83,6 +83,7 @@ class Fault:
 class EradicationLab:
     deployment: Deployment
     monkeypatch: pytest.MonkeyPatch
+    job: str = "remediator"  # whose member role is assumed
     options: Json = field(
         default_factory=lambda: {"remediate": list(KINDS), "rotate_key": None, "restore": True}
     )
@@ -106,7 +107,7 @@ class EradicationLab:
     def __post_init__(self) -> None:
         # The function's zip has no trimmed models: it uses those of the runtime.
         self.monkeypatch.setattr(clients, "_loader", lambda: _FULL)
-        self.monkeypatch.setattr(reversal, "PAUSE_SECONDS", 0)
+        self.monkeypatch.setattr(revert, "PAUSE_SECONDS", 0)
         self.monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
         self.monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
         clients.client.cache_clear()
@@ -294,7 +295,10 @@ class EradicationLab:
         """The reverts' share of a restore, as restoration.py does it: from the ledger alone."""
         principal = TargetContext(self.context("restore"), self.target)
         principal.stored = principal.read_stored()
-        result = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
+        with acting(self, "restorer"):
+            result = restoration.restore(
+                principal, lambda: (True, restore_reversals.parts(principal))
+            )
         assert self.refused == [], "every session policy must allow what its session asks for"
         store_restored(self.record, INCIDENT, self.kind, self.name, result)
         return result
@@ -315,7 +319,7 @@ class EradicationLab:
     def assume(self, account: str, region: str, policy: Json) -> clients.Session:
         assert account == MEMBER
         self.policies.append(policy)
-        role = f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal"
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-{self.job}-iam-principal"
         return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def _hook(self, client: Any, policy: Json) -> None:

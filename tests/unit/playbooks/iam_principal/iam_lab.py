@@ -50,7 +50,12 @@ from tests.unit.playbooks.iam_principal.iam_moto import (
     resource,
 )
 from tests.unit.playbooks.own_aws import create_incident_table
-from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
+from tests.unit.playbooks.watched_session import (
+    WatchedSession,
+    acting,
+    store_restored,
+    watch_once,
+)
 
 PREFIX = "guardduty-response"
 INCIDENT = "inc-0123456789abcdef"
@@ -74,6 +79,7 @@ class Fault:
 @dataclass
 class IamLab(IamAccount):
     latency: float = 0.0
+    job: str = "responder"  # whose member role is assumed
     options: Json = field(default_factory=lambda: dict(OPTIONS))
     finding_type: str = "UnauthorizedAccess:IAMUser/MaliciousIPCaller"
     sample: bool = False
@@ -139,13 +145,15 @@ class IamLab(IamAccount):
         policy: PolicyDocument,
         role: str = "",
         gate: Gate | None = None,
+        job: str = "",
     ) -> clients.Session:
         center = (self.options.get("identity_center") or {}).get("account_id")
         assert (account, role) in ((MEMBER, ""), (center, "GDR_IDENTITY_CENTER_ROLE"))
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
         number = len(self.policies)
-        name = "identity-center-responder" if role else "responder-iam-principal"
+        job = job or self.job
+        name = f"identity-center-{job}" if role else f"{job}-iam-principal"
         arn = f"arn:aws:iam::{account}:role/{PREFIX}-{name}"
 
         def hook(client: AwsClient) -> None:
@@ -340,7 +348,8 @@ class IamLab(IamAccount):
         target = Target(*named, generation=generation, opened_by=opened_by)
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
-        result = load_restorer("iam_principal").restore(context, target)
+        with acting(self, "restorer"):
+            result = load_restorer("iam_principal").restore(context, target)
         store_restored(self.record, incident, target.kind, target.id, result)
         self.log += [f"restored: {text}" for text in result.restored]
         self.log += [f"NOT restored: {text}" for text in result.not_restored]

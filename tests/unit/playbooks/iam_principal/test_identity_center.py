@@ -100,10 +100,15 @@ def test_every_call_is_narrowed_to_what_it_is_for(center: CenterLab) -> None:
             call.operation in ("PutInlinePolicyToPermissionSet", "ProvisionPermissionSet")
             and call.policy
         ):
-            granted = {
-                arn for statement in call.policy["Statement"] for arn in statement["Resource"]
+            written, provisioned, key = call.policy["Statement"]
+            mine = [INSTANCE, call.params["PermissionSetArn"]]
+            assert written["Resource"] == mine
+            assert provisioned["Action"] == ["sso:ProvisionPermissionSet"]
+            assert provisioned["Resource"] == [*mine, "arn:aws:sso:::account/*"]
+            assert key["Action"] == ["kms:Decrypt"]
+            assert key["Condition"] == {
+                "StringLike": {"kms:ViaService": ["identitystore.*", "sso.*"]}
             }
-            assert granted == {INSTANCE, call.params["PermissionSetArn"], "arn:aws:sso:::account/*"}
 
 
 def test_a_session_whose_permission_set_was_taken_away_meanwhile_is_denied(

@@ -14,6 +14,7 @@ from guardduty_response.playbooks.iam_principal import identify, monitor, playbo
 
 from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
 from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, IamLab
+from tests.unit.playbooks.watched_session import acting
 
 READING = ("Get", "List", "Query", "AssumeRole")
 
@@ -36,7 +37,8 @@ def _checked(iam: IamLab, planned: Target) -> tuple[Context, Target]:
     context = iam.context()
 
     def assume(account: str, region: str, _: Any) -> Any:
-        return iam.assume(account, region, policy(allow(monitor.READ)))
+        with acting(iam, "monitor"):
+            return iam.assume(account, region, policy(allow(monitor.READ)))
 
     context.assume = partial(assume)
     unique_id = planned.scope["unique_id"]

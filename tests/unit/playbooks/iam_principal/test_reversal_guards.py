@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal.eradicate import changes
+from guardduty_response.playbooks.iam_principal.reversals import changes
 
 from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (

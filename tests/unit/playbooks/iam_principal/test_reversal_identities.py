@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal.eradicate.identities import DENY_DOCUMENT
+from guardduty_response.playbooks.iam_principal.reversals.identities import DENY_DOCUMENT
 
 from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import resource_state, resource_types
-from guardduty_response.playbooks.iam_principal.eradicate import compute
+from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal.reversals import compute
 
 from tests.unit.deployment import MEMBER, REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
@@ -73,7 +73,7 @@ def test_an_instance_that_cannot_be_stopped_is_told(
     read = resource_state.instances
 
     # moto runs every image from EBS, and on demand
-    def shown(ec2: Any, *which: Any) -> dict[str, resource_types.Instance]:
+    def shown(ec2: Any, *which: Any) -> dict[str, resource_state.Instance]:
         found = read(ec2, *which)
         found[store]["store"] = True
         found[spot]["spot"] = True

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.eradicate import security_group_rules
+from guardduty_response.playbooks.iam_principal.reversals import exposure
 
 from tests.unit.deployment import Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
@@ -166,9 +166,7 @@ def test_a_group_that_is_gone(lab: EradicationLab, group: str) -> None:
     ],
 )
 def test_rules_as_cloudtrail_shows_them(parameters: Json, keys: list[Any]) -> None:
-    assert [
-        resource_state.rule_key(rule) for rule in security_group_rules.requested_rules(parameters)
-    ] == keys
+    assert [resource_state.rule_key(rule) for rule in exposure.requested_rules(parameters)] == keys
 
 
 def test_modified_rules_are_for_people(lab: EradicationLab, group: str) -> None:

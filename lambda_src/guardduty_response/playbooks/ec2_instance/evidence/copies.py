@@ -22,9 +22,10 @@ from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
     ForensicsAccount,
+    copying_policy,
     forensics_account,
-    member_policy,
     open_forensics_session,
+    sharing_policy,
 )
 from guardduty_response.playbooks.ec2_instance.evidence.snapshots import BUSY, pace, unsure
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -113,14 +114,13 @@ class Copying:
 
     def step(self) -> EvidenceItem:
         sources = [entry["source"] for entry in self.set]
-        policy = member_policy(self.instance, self.forensics, sources)
-        ec2 = self.instance.open_session(*policy).client("ec2")
-        self.make_copies(ec2, "copy", self.set)
+        policy = copying_policy(self.instance, self.forensics, sources)
+        self.make_copies(self.instance.open_session(*policy).client("ec2"), "copy", self.set)
         if self.same_account:
             for entry in self.set:
                 entry["shared"] = entry.get("copy_state") == "completed"
         else:
-            self.share(ec2)
+            self.share()
             shared = [entry for entry in self.set if entry.get("shared")]
             if self.forensics.role and shared:
                 self.copy_into_forensics_account(shared)
@@ -223,11 +223,19 @@ class Copying:
 
     # -- sharing -----------------------------------------------------------------------------------
 
-    def share(self, ec2: AwsClient) -> None:
+    def share(self) -> None:
         """Shares every complete copy with the forensics account, and verifies that it is."""
-        for entry in self.set:
-            if entry.get("error") or entry.get("shared") or entry.get("copy_state") != "completed":
-                continue
+        complete = [
+            entry
+            for entry in self.set
+            if entry.get("copy_state") == "completed"
+            and not (entry.get("error") or entry.get("shared"))
+        ]
+        if not complete:
+            return
+        policy = sharing_policy(self.instance, self.forensics)
+        ec2 = self.instance.open_session(*policy).client("ec2")
+        for entry in complete:
             try:
                 self._share(ec2, entry)
             except ClientError as error:

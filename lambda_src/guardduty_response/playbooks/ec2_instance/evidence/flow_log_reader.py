@@ -130,7 +130,7 @@ class _BucketPass:
         account = instance.target.account_id
         roots = [
             f"{source['prefix']}AWSLogs/{account}/vpcflowlogs/",
-            f"{source['prefix']}AWSLogs/aws-account-id={account}/",
+            f"{source['prefix']}AWSLogs/aws-account-id={account}/aws-service=vpcflowlogs/",
         ]
         self.s3: AwsClient = log_reader.bucket_client(instance, source["bucket"], roots)
         self.prefixes = _prefixes(instance, source, window)

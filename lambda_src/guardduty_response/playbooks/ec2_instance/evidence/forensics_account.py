@@ -56,11 +56,11 @@ def forensics_account(instance: InstanceContext) -> ForensicsAccount | None:
 
 
 def _use_keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
-    """Allows the use of keys, and grants of theirs to EBS, through EC2 alone."""
+    """Allows the use of keys, and grants of theirs, through EC2 alone. The role's own policy adds
+    that grants are for AWS resources; to say it twice would leave less room for snapshots.
+    """
     via = {"kms:ViaService": f"ec2.{instance.target.region}.amazonaws.com"}
-    grant = allow(("kms:CreateGrant",), keys, **via)
-    grant["Condition"]["Bool"] = {"kms:GrantIsForAWSResource": "true"}
-    return [allow(KEY_USE, keys, **via), grant]
+    return [allow((*KEY_USE, "kms:CreateGrant"), keys, **via)]
 
 
 def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]:
@@ -78,16 +78,23 @@ def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]
     ]
 
 
-def member_policy(
+def copying_policy(
     instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
 ) -> list[Json]:
-    """Returns what the session in the member account may do: copy these snapshots, and share
-    what is tagged with this incident with the forensics account alone.
+    """Returns what the session that copies in the member account may do: copy these snapshots."""
+    keys = _use_keys(instance, _keys(instance, forensics))
+    exact = [*_copy_snapshots(instance, sources), *keys]
+    # An instance may have more volumes than a session policy holds ARNs of.
+    return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *keys]
+
+
+def sharing_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[Json]:
+    """Returns what the session that shares may do: share what is tagged with this incident with
+    the forensics account alone.
     """
     partition, region = instance.context.config.partition, instance.target.region
     incident = {f"aws:ResourceTag/{instance.prefix}-incident": instance.context.incident_id}
-    own_keys = f"arn:{partition}:kms:{region}:{instance.target.account_id}:key/*"
-    share = [
+    return [
         allow(("ec2:DescribeSnapshotAttribute",)),
         allow(
             ("ec2:ModifySnapshotAttribute",),
@@ -95,11 +102,13 @@ def member_policy(
             **incident,
             **{"ec2:Add/userId": forensics.account},
         ),
-        *_use_keys(instance, [forensics.key, own_keys]),
+        *_use_keys(instance, _keys(instance, forensics)),
     ]
-    exact = [*_copy_snapshots(instance, sources), *share]
-    # An instance may have more volumes than a session policy holds ARNs of.
-    return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *share]
+
+
+def _keys(instance: InstanceContext, forensics: ForensicsAccount) -> list[str]:
+    partition, target = instance.context.config.partition, instance.target
+    return [forensics.key, f"arn:{partition}:kms:{target.region}:{target.account_id}:key/*"]
 
 
 def forensics_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[Json]:

@@ -10,10 +10,11 @@ from guardduty_response.playbooks.ec2_instance.permissions.containing import (
     MONITOR,
     RESPONDER,
     RESTORER,
+    WHY,
 )
 from guardduty_response.playbooks.ec2_instance.permissions.evidence import COLLECTOR
 from guardduty_response.playbooks.ec2_instance.permissions.terminating import TERMINATOR
 
-__all__ = ["CONTROLS", "ROLES"]
+__all__ = ["CONTROLS", "ROLES", "WHY"]
 
 ROLES: tuple[MemberRole, ...] = (RESPONDER, MONITOR, RESTORER, COLLECTOR, TERMINATOR)

@@ -15,6 +15,26 @@ from guardduty_response.containment.declared import (
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
 
+_FINDS_ROLE = "finds the role that the instance had, and what denies sessions there"
+WHY = {
+    ("quarantine_network", "ec2:CreateSecurityGroup"): "makes the quarantine group of a VPC",
+    ("quarantine_network", "ec2:CreateTags"): (
+        "tags that group while it is made: the role may change the rules of no other"
+    ),
+    ("quarantine_network", "ec2:AuthorizeSecurityGroupEgress"): (
+        "opens a group of its own, through which interfaces pass so that tracked connections end"
+    ),
+    ("replace_instance_profile", "iam:PassRole"): (
+        "gives the instance the quarantine role when it is contained, and the role that it had when"
+        " it is restored"
+    ),
+    ("replace_instance_profile", "iam:GetInstanceProfile"): _FINDS_ROLE,
+    ("revoke_sessions", "iam:GetInstanceProfile"): _FINDS_ROLE,
+    ("deregister_targets", "elasticloadbalancing:DescribeTargetGroups"): (
+        "finds the target groups of the instance's VPCs, where none are recorded"
+    ),
+}
+
 RESPONDER = MemberRole(
     "responder",
     (READS, FINDS, CONTAINS),

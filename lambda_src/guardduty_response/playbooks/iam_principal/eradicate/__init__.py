@@ -1,6 +1,7 @@
 """Eradication: undoes what a contained principal did.
 
-run.py has the order of things, reversal.py what happens to a single change.
+run.py has the order of things, revert.py what happens to a single change; reversals/ declares the
+kinds of changes.
 """
 
 from guardduty_response.playbooks.iam_principal.eradicate.run import eradicate

@@ -1,23 +1,16 @@
-"""What all reversals of one call share: sessions, what must not be touched, and how much the
-incident's record still takes.
+"""What all reverts of one call share: what must not be touched, and how much the incident's record
+still takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from guardduty_response.aws import clients
-from guardduty_response.containment.target_context import (
-    TargetContext,
-    allow,
-    name_of,
-    policy,
-)
+from guardduty_response.containment.target_context import TargetContext, name_of
 from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.decision.policy import matches
-from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
+from guardduty_response.playbooks.iam_principal.reversals import Reversals
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 
 # The record's item takes 400 KB (Amazon DynamoDB). These bounds are what reversals may add to it:
 # before-states, entries of the action log, and characters of before-states.
@@ -25,7 +18,7 @@ MOST_REVERSALS, MOST_LOGGED, MOST_CHARACTERS = 120, 200, 150_000
 
 
 class EradicationContext:
-    """The sessions, the guardrails and the room in the record of one call.
+    """The guardrails and the room in the record of one call.
 
     ``recorded``: before-state key -> its size in characters; ``logged``: names in the action log;
     ``unavailable``: why the role cannot be assumed, once that is known.
@@ -34,7 +27,7 @@ class EradicationContext:
     def __init__(self, principal: TargetContext) -> None:
         self.target_context = principal
         self.config = principal.context.config
-        self.readers: dict[str, clients.Session] = {}
+        self.reversals = Reversals(principal)
         self.own_names = self._own_names()
         before = self._stored_reversals("before")
         self.recorded = {name: len(str(state)) for name, state in before.items()}
@@ -42,7 +35,7 @@ class EradicationContext:
         self.unavailable = ""
 
     def _own_names(self) -> set[str]:
-        """Return the names of the response's own roles.
+        """Returns the names of the response's own roles.
 
         A name belongs to a single role of an account, and often it is all that is known here.
         """
@@ -56,25 +49,8 @@ class EradicationContext:
         entries: dict[str, object] = self.target_context.stored.get(field) or {}
         return {name: entry for name, entry in entries.items() if name.startswith("revert/")}
 
-    @property
-    def deny_all(self) -> str:
-        return f"arn:{self.config.partition}:iam::aws:policy/AWSDenyAll"
-
-    def reading(self, region: str) -> clients.Session:
-        """Return a session that reads anything a reversal asks for, and changes nothing."""
-        if region not in self.readers:
-            self.readers[region] = self._assume(region, allow(resource_state.READS))
-        return self.readers[region]
-
-    def changing(self, region: str, *statements: PolicyDocument) -> clients.Session:
-        return self._assume(region, *statements)
-
-    def _assume(self, region: str, *statements: PolicyDocument) -> clients.Session:
-        account_id = self.target_context.target.account_id
-        return self.target_context.context.assume(account_id, region, policy(*statements))
-
     def no_room(self, characters: int) -> str:
-        """Say why the record takes no further before-state of this size, or return empty.
+        """Says why the record takes no further before-state of this size, or returns empty.
 
         What is not recorded is not changed.
         """
@@ -88,7 +64,7 @@ class EradicationContext:
         return name in self.logged or len(self.logged) < MOST_LOGGED
 
     def protection(self, change: Change, names: Iterable[str]) -> str:
-        """Say why one of ``names`` (ARNs, IDs, names) must not be touched, or return empty."""
+        """Says why one of ``names`` (ARNs, IDs, names) must not be touched, or returns empty."""
         account = self.target_context.target.account_id
         if change.account != account:
             return f"it was done in account {change.account or 'unknown'}, not in {account}"

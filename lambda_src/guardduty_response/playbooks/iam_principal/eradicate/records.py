@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
-
-
-class StoredObject(TypedDict, total=False):
-    """An object in the evidence bucket, as ``put_evidence`` returns it, and ``what`` it holds."""
-
-    key: str
-    sha256: str
-    bytes: int
-    what: str
+from typing import TypedDict
 
 
 class EradicationState(TypedDict):
@@ -32,20 +23,6 @@ class EradicationState(TypedDict):
     noted: list[str]
     counts: dict[str, int]
     files: int
-
-
-class EvidenceEntry(TypedDict, total=False):
-    """An entry of the target's ``evidence`` map, as the report and the messages read it."""
-
-    outcome: str
-    detail: str
-    objects: list[StoredObject]
-    task: str
-    state: Any  # each entry has a state of its own
-    request_ids: list[str]
-    tries: int
-    since: str
-    at: str
 
 
 class ReportRow(TypedDict):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -25,16 +25,17 @@ from guardduty_response.containment.target_context import (
     allow,
     describe_error,
 )
-from guardduty_response.evidence.items import Outcome
-from guardduty_response.incident.moments import now
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.eradicate.changes import command
 from guardduty_response.playbooks.iam_principal.eradicate.records import (
-    EvidenceEntry,
     RotateKeyOption,
     RotationState,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
+from guardduty_response.playbooks.iam_principal.reversals.changes import command
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry
 
 NAME, ACTION_NAME = "rotation", "rotate_access_key"
 USER = "iam_user"
@@ -100,7 +101,7 @@ class Rotation:
     ) -> None:
         self.target_context = principal
         self.reader_arns = options["reader_arns"]
-        self.since = stored.get("since") or now()
+        self.entry: Mapping[str, Any] = stored
         self.state = cast("RotationState", dict(stored.get("state") or {}))
         self.user = principal.id
         self.kms_key = str(options.get("kms_key_id") or "")
@@ -119,19 +120,8 @@ class Rotation:
         return str(clients.client("sts").meta.region_name)
 
     def store(self, outcome: Outcome, text: str, task: str = "", tries: int = 0) -> None:
-        entry: EvidenceEntry = {
-            "outcome": outcome,
-            "detail": text,
-            "objects": [],
-            "task": task,
-            "state": self.state,
-            "request_ids": [],
-            "tries": tries,
-            "since": self.since,
-            "at": now(),
-        }
-        self.target_context.record_evidence(NAME, dict(entry))
-        self.target_context.stored["evidence"][NAME] = entry
+        item = EvidenceItem(outcome, text, task=task, state=self.state)
+        self.entry = item.store(self.target_context, NAME, self.entry, tries=tries)
 
     def failure(self, reason: str) -> str:
         return f"the access key of {self.user} was not replaced ({reason})"

@@ -7,35 +7,36 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, TargetContext
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import Outcome
-from guardduty_response.incident.moments import now
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.iam_principal.eradicate import (
     manual_commands,
     reversal_table,
     rotate,
 )
-from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, parse, sentence
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
 )
 from guardduty_response.playbooks.iam_principal.eradicate.records import (
     EradicationState,
-    EvidenceEntry,
     ReportRow,
-    StoredObject,
 )
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
+from guardduty_response.playbooks.iam_principal.eradicate.revert import (
     INFO,
-    MANUAL,
     Result,
     RetryLater,
+    Revert,
 )
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse, sentence
+from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "remediation"
 BATCH_SIZE = 50  # changes until the state is written
@@ -163,24 +164,23 @@ class EradicationPass:
             raise error
 
     def _handle(self, change: Change) -> Result:
-        reversal_class = reversal_table.reversal_for(change)
-        if reversal_class is None:
+        kind = reversal_table.reversal_for(change)
+        if kind is None:
             if reversal_table.noteworthy(change):
                 return Result(INFO, "nothing to undo")
             command = manual_commands.command_for(change)
             return Result(MANUAL, "no automatic reversal exists", command)
-        reversal = reversal_class(self.eradication, change)
-        category = reversal_class.category
-        if category not in self.target_context.options["remediate"]:
-            reason = f"not undone ({category} is not in remediate)"
-            return Result(MANUAL, reason, reversal.manual_command())
-        return reversal.run()
+        revert = Revert(self.eradication, change, kind)
+        if kind.category not in self.target_context.options["remediate"]:
+            reason = f"not undone ({kind.category} is not in remediate)"
+            return Result(MANUAL, reason, revert.reversal.instead())
+        return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
-        reversal_class = reversal_table.reversal_for(change)
-        if reversal_class is None:
+        kind = reversal_table.reversal_for(change)
+        if kind is None:
             return Result(FAILED, text, manual_commands.command_for(change))
-        return reversal_class(self.eradication, change).give_up(text)
+        return Revert(self.eradication, change, kind).give_up(text)
 
     def _report(self, done: list[tuple[Change, Result]]) -> None:
         """Write the batch's evidence object, and what people are told of it."""
@@ -250,20 +250,11 @@ class EradicationPass:
 
     def _store(self, outcome: Outcome, prefix: str = "") -> None:
         objects = self.entry.get("objects") or []
-        entry: EvidenceEntry = {
-            "outcome": outcome,
-            "detail": prefix + self.detail,
-            "objects": objects,
-            "task": "" if outcome is Outcome.RUNNING else self._task(objects),
-            "state": self.state,
-            "request_ids": [],
-            "tries": 0,
-            "since": self.entry.get("since") or now(),
-            "at": now(),
-        }
-        self.entry = entry
-        self.target_context.record_evidence(NAME, dict(entry))
-        self.target_context.stored["evidence"][NAME] = entry
+        task = "" if outcome is Outcome.RUNNING else self._task(objects)
+        item = EvidenceItem(
+            outcome, prefix + self.detail, 0, [dict(object) for object in objects], task, self.state
+        )
+        self.entry = cast("EvidenceEntry", item.store(self.target_context, NAME, self.entry))
 
 
 def _state_of(entry: EvidenceEntry) -> EradicationState:
@@ -281,8 +272,8 @@ def _state_of(entry: EvidenceEntry) -> EradicationState:
 
 
 def _is_urgent(change: Change) -> bool:
-    reversal_class = reversal_table.reversal_for(change)
-    return reversal_class is not None and reversal_class.category in reversal_table.FIRST
+    kind = reversal_table.reversal_for(change)
+    return kind is not None and kind.category in reversal_table.FIRST
 
 
 def _sentences(change: Change, result: Result) -> list[str]:

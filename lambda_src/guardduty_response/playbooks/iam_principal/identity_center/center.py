@@ -36,11 +36,13 @@ from guardduty_response.playbooks.iam_principal.records import (
 PART = "identity_center"
 DENY = "deny_user"  # action and check, "DENY <permission set>"
 ROLE = "GDR_IDENTITY_CENTER_ROLE"
+KEY_USE = ("kms:Decrypt",)
 # the name that Identity Center gives a permission set's inline policy in an account's role
 INLINE = "AwsSSOInlinePolicy"
+_ENCRYPTED = ("identitystore:", "sso:")
 # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
 LIMIT = 10_240
-# of ProvisionPermissionSet
+PROVISION = "ProvisionPermissionSet"
 EVERY_ACCOUNT = "ALL_PROVISIONED_ACCOUNTS"
 # A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all
 # of it.
@@ -65,9 +67,23 @@ class Center:
 
     def open(self, *granted: PolicyDocument) -> clients.Session:
         """Opens a session in the Identity Center account, narrowed to these statements."""
+        if any(name.startswith(_ENCRYPTED) for part in granted for name in part["Action"]):
+            granted = (*granted, self._key_use())
         return self.target_context.context.assume(
             self.account, self.region, policy(*granted), role=ROLE
         )
+
+    def _key_use(self) -> PolicyDocument:
+        """Allows the use of the customer managed key that Identity Center may be encrypted with:
+        it asks the key in the name of who calls (IAM Identity Center User Guide, Encryption at
+        rest).
+        """
+        partition = self.target_context.context.config.partition
+        through = {"kms:ViaService": [name.replace(":", ".*") for name in _ENCRYPTED]}
+        return {
+            **allow(KEY_USE, f"arn:{partition}:kms:*:*:key/*"),
+            "Condition": {"StringLike": through},
+        }
 
     @property
     def every_set(self) -> str:
@@ -75,10 +91,13 @@ class Center:
         return f"{self.sso}permissionSet/{self.instance.rsplit('/', 1)[-1]}/*"
 
     def admin(self, permission_set: str, *actions: str) -> AwsClient:
-        """Opens a client that may do this to a permission set, in whichever accounts it is."""
-        names = tuple(f"sso:{action}" for action in actions)
-        resources = [self.instance, permission_set, f"{self.sso}account/*"]
-        return self.open(allow(names, resources)).client("sso-admin")
+        """Opens a client that may do this to a permission set, and provision it where it is."""
+        names = [f"sso:{action}" for action in actions if action != PROVISION]
+        resources = [self.instance, permission_set]
+        granted = [allow(names, resources)] if names else []
+        if PROVISION in actions:
+            granted.append(allow((f"sso:{PROVISION}",), [*resources, f"{self.sso}account/*"]))
+        return self.open(*granted).client("sso-admin")
 
     def parameters(self, permission_set: str) -> dict[str, str]:
         """Returns the parameters that name a permission set, by its ARN."""

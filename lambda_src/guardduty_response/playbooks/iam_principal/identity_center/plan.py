@@ -152,7 +152,7 @@ def _open(center: Center) -> _Reading:
     account = f"{center.sso}account/{principal.target.account_id}"
     store = f"arn:{principal.context.config.partition}:identitystore::"
     stores = [f"{store}*:identitystore/{center.store}"]
-    stores += [f"{store}:{kind}/*" for kind in ("user", "group", "membership")]
+    stores += [f"{store}:{kind}/*" for kind in ("user", "membership")]
     session = center.open(
         allow(READ, [center.instance, center.every_set, account]), allow(WHO, stores)
     )

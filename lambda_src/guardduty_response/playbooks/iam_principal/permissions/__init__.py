@@ -10,6 +10,7 @@ from guardduty_response.playbooks.iam_principal.permissions.containing import (
     MONITOR,
     RESPONDER,
     RESTORER,
+    WHY,
 )
 from guardduty_response.playbooks.iam_principal.permissions.eradicating import REMEDIATOR
 from guardduty_response.playbooks.iam_principal.permissions.evidence import COLLECTOR
@@ -18,7 +19,7 @@ from guardduty_response.playbooks.iam_principal.permissions.identity_center impo
     IDENTITY_CENTER_RESTORER,
 )
 
-__all__ = ["CONTROLS", "ROLES"]
+__all__ = ["CONTROLS", "ROLES", "WHY"]
 
 ROLES: tuple[MemberRole, ...] = (
     RESPONDER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -10,18 +11,30 @@ from guardduty_response.containment.declared import (
     MemberRole,
     Permission,
     changing_roles,
+    grants_of,
     never_its_own,
 )
-from guardduty_response.playbooks.iam_principal import chained_sessions, role, user
-from guardduty_response.playbooks.iam_principal.permissions.patterns import IDENTITIES, ROLES
+from guardduty_response.playbooks.iam_principal import chained_denial, reversals, role, user
+from guardduty_response.playbooks.iam_principal.permissions.patterns import (
+    IDENTITIES,
+    ROLES,
+    of_reversals,
+)
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 CONTROLS: tuple[type[PrincipalControl], ...] = (
     *user.CONTROLS,
     *role.CONTROLS,
-    chained_sessions.ChainedDenial,
+    chained_denial.ChainedDenial,
 )
 WHOSE_KEY = "finds whose key it is, by the key that a finding names"
+
+WHY = {
+    ("deny_all", "iam:PutUserPermissionsBoundary"): (
+        "denies it by the boundary, where the quota of attached policies is full; a restore gives"
+        " back the boundary that there was"
+    ),
+}
 
 RESPONDER = MemberRole(
     "responder",
@@ -57,20 +70,23 @@ MONITOR = MemberRole(
     ),
 )
 
+
+def _of_controls(purpose: str) -> set[str]:
+    """Returns the actions that the controls need for a purpose, whatever is switched off."""
+    return {
+        action
+        for control in CONTROLS
+        for grant in grants_of(control, purpose)
+        if not grant.option
+        for action in grant.actions
+    }
+
+
+_RESTORED = {action for kind in reversals.KINDS for action in actions_of(kind.restores)}
 # The rest of what eradication changed: see the remediator, which these take back.
 _GRANTS_BACK = Permission(
     "gives back what eradication took of IAM policies, groups and boundaries",
-    (
-        "iam:AddUserToGroup",
-        "iam:AttachGroupPolicy",
-        "iam:AttachRolePolicy",
-        "iam:AttachUserPolicy",
-        "iam:DeleteRolePermissionsBoundary",
-        "iam:PutGroupPolicy",
-        "iam:PutRolePermissionsBoundary",
-        "iam:PutUserPolicy",
-        "iam:UpdateAssumeRolePolicy",
-    ),
+    tuple(of_reversals(RESTORES, *IDENTITIES) - _of_controls(RESTORES)),
     IDENTITIES,
     sid="GrantsBack",
     switch="remediates",
@@ -82,41 +98,14 @@ RESTORER = MemberRole(
     (
         Permission(
             "compares what eradication changed with how it is now",
-            (
-                "cloudtrail:GetTrailStatus",
-                "ec2:DescribeImageAttribute",
-                "ec2:DescribeInstances",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSnapshotAttribute",
-                "guardduty:GetDetector",
-                "iam:GetGroup",
-                "iam:GetGroupPolicy",
-                "iam:GetUserPolicy",
-                "iam:ListAttachedGroupPolicies",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListGroupsForUser",
-                "lambda:GetFunctionConcurrency",
-                "s3:GetBucketAcl",
-                "s3:GetBucketPolicyStatus",
-                "s3:GetBucketPublicAccessBlock",
-            ),
+            tuple({*reversals.READS} - _of_controls(READS)),
             sid="LookAtWhatWasUndone",
             switch="remediates",
         ),
         _GRANTS_BACK,
         Permission(
             "gives back what eradication closed, stopped or no longer shares",
-            (
-                "ec2:AuthorizeSecurityGroupEgress",
-                "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:ModifyImageAttribute",
-                "ec2:ModifySnapshotAttribute",
-                "ec2:StartInstances",
-                "lambda:DeleteFunctionConcurrency",
-                "lambda:PutFunctionConcurrency",
-                "s3:PutBucketPublicAccessBlock",
-            ),
+            tuple(_RESTORED - of_reversals(RESTORES, *IDENTITIES)),
             sid="ResourcesBack",
             switch="remediates",
         ),

@@ -4,62 +4,57 @@ itself.
 
 from __future__ import annotations
 
-from guardduty_response.containment.declared import PROTECTED_ROLES, MemberRole, Permission
+from guardduty_response.containment.declared import (
+    CONTAINS,
+    PROTECTED_ROLES,
+    READS,
+    MemberRole,
+    Permission,
+)
 from guardduty_response.playbooks.iam_principal.deny_all import POLICY
 from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     IDENTITIES,
     ROLES,
     USERS,
+    of_reversals,
 )
+from guardduty_response.playbooks.iam_principal.reversals.compute import FUNCTIONS, INSTANCES
+from guardduty_response.playbooks.iam_principal.reversals.exposure import (
+    BUCKETS,
+    IMAGES,
+    SECURITY_GROUPS,
+    SNAPSHOTS,
+)
+from guardduty_response.playbooks.iam_principal.reversals.visibility import DETECTORS, TRAILS
 
-_TRAILS = "arn:${partition}:cloudtrail:*:${account_id}:trail/*"
-_DETECTORS = "arn:${partition}:guardduty:*:${account_id}:detector/*"
-_FUNCTIONS = "arn:${partition}:lambda:*:${account_id}:function:*"
-_BUCKETS = "arn:${partition}:s3:::*"
 _SECRETS = "arn:${partition}:secretsmanager:*:${account_id}:secret:${name_prefix}/*"
+
+_WATCHED = (TRAILS, DETECTORS, FUNCTIONS, BUCKETS)
+_STOPPED = (TRAILS, INSTANCES, SECURITY_GROUPS, DETECTORS, FUNCTIONS)
+# The rest of what reversals change of users, roles and groups takes grants back.
+_DENYING_ALL = (
+    "iam:AttachUserPolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutUserPermissionsBoundary",
+)
+_ENDING = ("iam:UpdateAccessKey", "iam:UpdateLoginProfile")
 
 _READING = (
     Permission(
         "compares instances, groups' rules and sharing with what the principal made of them",
-        (
-            "ec2:DescribeImageAttribute",
-            "ec2:DescribeInstances",
-            "ec2:DescribeSecurityGroupRules",
-            "ec2:DescribeSecurityGroups",
-            "ec2:DescribeSnapshotAttribute",
-        ),
+        tuple(of_reversals(READS, "*")),
         sid="Look",
     ),
     Permission(
         "compares users, roles and groups with what the principal made of them",
-        (
-            "iam:GetGroup",
-            "iam:GetGroupPolicy",
-            "iam:GetLoginProfile",
-            "iam:GetRole",
-            "iam:GetRolePolicy",
-            "iam:GetUser",
-            "iam:GetUserPolicy",
-            "iam:ListAccessKeys",
-            "iam:ListAttachedGroupPolicies",
-            "iam:ListAttachedRolePolicies",
-            "iam:ListAttachedUserPolicies",
-            "iam:ListGroupsForUser",
-        ),
+        tuple(of_reversals(READS, *IDENTITIES)),
         IDENTITIES,
         sid="LookAtIdentities",
     ),
     Permission(
         "compares trails, detectors, functions and buckets with what the principal made of them",
-        (
-            "cloudtrail:GetTrailStatus",
-            "guardduty:GetDetector",
-            "lambda:GetFunctionConcurrency",
-            "s3:GetBucketAcl",
-            "s3:GetBucketPolicyStatus",
-            "s3:GetBucketPublicAccessBlock",
-        ),
-        (_TRAILS, _DETECTORS, _FUNCTIONS, _BUCKETS),
+        tuple(of_reversals(READS, *_WATCHED)),
+        _WATCHED,
         sid="LookAtTheRest",
     ),
 )
@@ -67,7 +62,7 @@ _READING = (
 _CHANGING = (
     Permission(
         "denies everything to a user that the principal made",
-        ("iam:AttachUserPolicy",),
+        _DENYING_ALL[:1],
         USERS,
         {"ArnEquals": {"iam:PolicyARN": POLICY}},
         sid="DenyUsers",
@@ -75,63 +70,40 @@ _CHANGING = (
     Permission(
         "denies everything to a role that the principal made, or to a user whose quota of policies"
         " is full",
-        ("iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary"),
+        _DENYING_ALL[1:],
         (ROLES, USERS),
         {"ArnEquals": {"iam:PermissionsBoundary": POLICY}},
         sid="DenyByBoundary",
     ),
     Permission(
         "ends keys and passwords that the principal made",
-        ("iam:UpdateAccessKey", "iam:UpdateLoginProfile"),
+        _ENDING,
         USERS,
         sid="EndCredentials",
     ),
     Permission(
         "takes back what the principal granted, and denies other accounts in trust policies",
-        (
-            "iam:DeleteGroupPolicy",
-            "iam:DeleteRolePolicy",
-            "iam:DeleteUserPolicy",
-            "iam:DetachGroupPolicy",
-            "iam:DetachRolePolicy",
-            "iam:DetachUserPolicy",
-            "iam:PutRolePolicy",
-            "iam:RemoveUserFromGroup",
-            "iam:UpdateAssumeRolePolicy",
-        ),
+        tuple(of_reversals(CONTAINS, *IDENTITIES) - {*_DENYING_ALL, *_ENDING}),
         IDENTITIES,
         sid="TakeBackGrants",
     ),
     Permission(
         "stops instances and functions, closes ports, starts trails and detectors again",
-        (
-            "cloudtrail:StartLogging",
-            "ec2:RevokeSecurityGroupEgress",
-            "ec2:RevokeSecurityGroupIngress",
-            "ec2:StopInstances",
-            "guardduty:UpdateDetector",
-            "lambda:PutFunctionConcurrency",
-        ),
-        (
-            _TRAILS,
-            "arn:${partition}:ec2:*:${account_id}:instance/*",
-            "arn:${partition}:ec2:*:${account_id}:security-group/*",
-            _DETECTORS,
-            _FUNCTIONS,
-        ),
+        tuple(of_reversals(CONTAINS, *_STOPPED)),
+        _STOPPED,
         sid="StopAndClose",
     ),
     Permission(
         "ends the sharing of images and snapshots, and can share none",
-        ("ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"),
-        ("arn:${partition}:ec2:*::image/*", "arn:${partition}:ec2:*::snapshot/*"),
+        tuple(of_reversals(CONTAINS, IMAGES, SNAPSHOTS)),
+        (IMAGES, SNAPSHOTS),
         {"Null": {"ec2:Add/group": "true", "ec2:Add/userId": "true"}},
         sid="ShareNoLonger",
     ),
     Permission(
         "blocks public access to a bucket that the principal opened",
-        ("s3:PutBucketPublicAccessBlock",),
-        _BUCKETS,
+        tuple(of_reversals(CONTAINS, BUCKETS)),
+        BUCKETS,
         {"StringEquals": {"aws:ResourceAccount": "${account_id}"}},
         sid="BlockPublicAccess",
     ),

@@ -8,6 +8,14 @@ from guardduty_response.containment.declared import MemberRole, Permission
 
 _SETS = ("arn:${partition}:sso:::instance/*", "arn:${partition}:sso:::permissionSet/*")
 _SETS_AND_ACCOUNTS = ("arn:${partition}:sso:::account/*", *_SETS)
+# Where Identity Center is encrypted with a customer managed key.
+_KEY = Permission(
+    "reads what is encrypted with a customer managed key, through Identity Center alone",
+    ("kms:Decrypt",),
+    "arn:${partition}:kms:*:*:key/*",
+    {"StringLike": {"kms:ViaService": ["identitystore.*", "sso.*"]}},
+    sid="KeyOfIdentityCenter",
+)
 
 IDENTITY_CENTER_RESPONDER = MemberRole(
     "identity-center-responder",
@@ -18,7 +26,6 @@ IDENTITY_CENTER_RESPONDER = MemberRole(
             ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember"),
             (
                 "arn:${partition}:identitystore::*:identitystore/*",
-                "arn:${partition}:identitystore:::group/*",
                 "arn:${partition}:identitystore:::membership/*",
                 "arn:${partition}:identitystore:::user/*",
             ),
@@ -44,6 +51,7 @@ IDENTITY_CENTER_RESPONDER = MemberRole(
             _SETS_AND_ACCOUNTS,
             sid="DenyInPermissionSets",
         ),
+        _KEY,
         Permission("finds who undid it", ("cloudtrail:LookupEvents",), sid="WhoUndidIt"),
     ),
 )
@@ -71,5 +79,6 @@ IDENTITY_CENTER_RESTORER = MemberRole(
             _SETS_AND_ACCOUNTS,
             sid="LetPeople",
         ),
+        _KEY,
     ),
 )

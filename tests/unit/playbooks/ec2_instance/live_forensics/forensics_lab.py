@@ -29,6 +29,7 @@ from guardduty_response.playbooks.ec2_instance.evidence import forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
+from tests.unit.playbooks.watched_session import acting
 
 Json = dict[str, Any]
 BUCKET = "evidence"
@@ -167,7 +168,8 @@ class ForensicsLab(Lab):
         what it is kept as.
         """
         before = self.stored_record()["evidence"].get(forensics.NAME) or {}
-        part = forensics.run(self.target_context, before)
+        with acting(self, "collector"):
+            part = forensics.run(self.target_context, before)
         self.record.evidence(
             INCIDENT, "ec2_instance", self.ids["instance"], forensics.NAME, asdict(part)
         )

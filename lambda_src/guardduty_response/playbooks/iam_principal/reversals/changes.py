@@ -41,12 +41,26 @@ class Change:
         return f"{self.source.split('.')[0]}:{self.name}"
 
     def request_text(self, *path: str | int) -> str:
-        """Return a text of the request, empty where there is none."""
+        """Returns a text of the request, empty where there is none."""
         return finding.text(finding.get(self.parameters, *path), 300)
 
     def response_text(self, *path: str | int) -> str:
-        """Return a text of the answer, empty where there is none."""
+        """Returns a text of the answer, empty where there is none."""
         return finding.text(finding.get(self.response, *path), 300)
+
+    def value(self, path: str) -> str:
+        """Returns what a path names, or empty: ``p.x`` is a parameter of the request, ``r.x`` a
+        field of the answer; ``account``; ``caller``: the user who called, whose name IAM leaves out
+        of a call about oneself.
+        """
+        if path == "account":
+            return self.account
+        if path == "caller":
+            return self.actor.rsplit("/", 1)[-1] if ":user/" in self.actor else ""
+        source, *fields = path.split(".")
+        keys = [int(field) if field.isdigit() else field for field in fields]
+        read = self.request_text if source == "p" else self.response_text
+        return read(*keys)
 
     @property
     def summary(self) -> str:
@@ -66,7 +80,7 @@ class Change:
 
 
 def parse(raw: object) -> Change | None:
-    """Read a reduced event (``ChangeRecord``); None for anything that is not one."""
+    """Reads a reduced event (``ChangeRecord``); None for anything that is not one."""
     if not isinstance(raw, dict):
         return None
     for name in ("id", "name", "source"):
@@ -95,7 +109,7 @@ def parse(raw: object) -> Change | None:
 
 
 def items(node: object, *path: str | int) -> list[CallFields]:
-    """Return the members of one of EC2's lists (``{"items": [{…}]}``), or of a plain list."""
+    """Returns the members of one of EC2's lists (``{"items": [{…}]}``), or of a plain list."""
     found = finding.get(node, *path)
     if isinstance(found, dict):
         found = found.get("items")
@@ -105,7 +119,7 @@ def items(node: object, *path: str | int) -> list[CallFields]:
 
 
 def command(call: str, *values: str, region: str = "") -> str:
-    """Return ``aws <call> <values…>`` with every value quoted for a shell. IAM has no Region."""
+    """Returns ``aws <call> <values…>`` with every value quoted for a shell. IAM has no Region."""
     words = " ".join([call, *map(shlex.quote, values)])
     if region and not call.startswith("iam "):
         return f"aws {words} --region {shlex.quote(region)}"
@@ -113,7 +127,7 @@ def command(call: str, *values: str, region: str = "") -> str:
 
 
 def sentence(change: Change, reason: str, manual_command: str) -> str:
-    """Say who did what when, why it stands, and which command a person runs.
+    """Says who did what when, why it stands, and which command a person runs.
 
     The sentence has at most MOST_SENTENCE characters: the text is shortened, never the command.
     """

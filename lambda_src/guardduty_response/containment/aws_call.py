@@ -1,0 +1,44 @@
+"""One call of AWS, said once: a client makes it, and people see it as the AWS CLI's command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any, NamedTuple
+
+from botocore import xform_name
+
+from guardduty_response.containment.target_context import AwsClient, Json
+
+CLI_NAMES = {"s3": "s3api"}  # where the AWS CLI names a service as botocore does not
+
+
+class AwsCall(NamedTuple):
+    """``operation``: as botocore's clients name it, ``update_access_key``."""
+
+    service: str
+    operation: str
+    request: Json
+
+    def make(self, client: AwsClient) -> Json:
+        """Makes the call and returns the answer."""
+        return dict(getattr(client, self.operation)(**self.request))
+
+    def command(self, region: str) -> str:
+        """Returns the whole command, each value quoted for a shell. IAM has no Region."""
+        service = CLI_NAMES.get(self.service, self.service)
+        words = ["aws", service, self.operation.replace("_", "-")]
+        for name, value in self.request.items():
+            words += _option(xform_name(name, "-"), value)
+        if self.service != "iam":
+            words += ["--region", shlex.quote(region)]
+        return " ".join(words)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [f"--{name}", *map(shlex.quote, value)]
+    text = str(value) if isinstance(value, str | int) else json.dumps(value, separators=(",", ":"))
+    return [f"--{name}", shlex.quote(text)]

@@ -1,0 +1,46 @@
+"""The denial of sessions that a principal held in another role, as a control of that role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.role_policies import role_policy
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.target_context import Sessions, allow
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
+from guardduty_response.playbooks.iam_principal.records import DeniedSessionsBefore
+from guardduty_response.playbooks.iam_principal.role import denies_named_sessions
+
+NAME = "held_sessions"
+
+
+class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState]):
+    """The policy on another role that denies sessions which the principal held there."""
+
+    name = NAME
+    reads = (Grant(("iam:GetRolePolicy",), ROLES),)
+    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+
+    def __init__(self, principal: PrincipalContext, item: str) -> None:
+        before: DeniedSessionsBefore = principal.before_state(item)
+        self.item, self.role, self.policy = item, before["role"], before["policy"]
+        sessions = Sessions(principal, [allow(("iam:GetRolePolicy",), self.role)], {})
+        super().__init__(principal, sessions, PrincipalState())
+
+    @property
+    def arn(self) -> str:
+        return self.role
+
+    def read(self) -> DeniedSessionsBefore:
+        document = role_policy(self.client, self.role, self.policy)
+        return {"role": self.role, "policy": self.policy, "document": document}
+
+    def values(self, stored: Any) -> Values:
+        return {stored["policy"]: stored["document"]}
+
+    def left(self, name: str, before: Any, now: Any) -> bool:
+        return denies_named_sessions(now)

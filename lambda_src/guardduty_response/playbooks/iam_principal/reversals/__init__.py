@@ -1,0 +1,60 @@
+"""The reversals of what a principal did to other resources, which eradication makes and restore
+takes back: each kind of change is declared once. ``reversal.py`` has what they share.
+"""
+
+from __future__ import annotations
+
+from guardduty_response.containment.control import actions_of
+from guardduty_response.containment.target_context import Json, TargetContext, allow
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change
+from guardduty_response.playbooks.iam_principal.reversals.compute import Function, Instances
+from guardduty_response.playbooks.iam_principal.reversals.exposure import Bucket, Rules, Sharing
+from guardduty_response.playbooks.iam_principal.reversals.grants import (
+    Attached,
+    Inline,
+    Member,
+    Trust,
+)
+from guardduty_response.playbooks.iam_principal.reversals.identities import (
+    AccessKey,
+    LoginProfile,
+    Role,
+    User,
+)
+from guardduty_response.playbooks.iam_principal.reversals.reversal import RegionSessions, Reversal
+from guardduty_response.playbooks.iam_principal.reversals.visibility import Detector, Trail
+
+KINDS: tuple[type[Reversal], ...] = (
+    AccessKey,
+    User,
+    LoginProfile,
+    Role,
+    Attached,
+    Inline,
+    Member,
+    Trust,
+    Instances,
+    Function,
+    Rules,
+    Sharing,
+    Bucket,
+    Trail,
+    Detector,
+)
+READS = actions_of(grant for kind in KINDS for grant in kind.reads)
+
+
+class Reversals:
+    """Makes reversals of one principal, which share a session that reads in each Region."""
+
+    def __init__(self, principal: TargetContext) -> None:
+        self.principal = principal
+        self.readers: dict[str, RegionSessions] = {}
+
+    def of(self, kind: type[Reversal], item: str, source: Json | Change) -> Reversal:
+        """Returns the reversal of a change, or of a record; ``item`` is the record's key."""
+        region = source.get("region") if isinstance(source, dict) else source.region
+        name = str(region or self.principal.target.region)
+        if name not in self.readers:
+            self.readers[name] = RegionSessions(self.principal, name, allow(READS))
+        return kind(self.principal, self.readers[name], item, source)

@@ -1,0 +1,258 @@
+"""What every reversal shares. A reversal takes back a change that the principal made of another
+resource: a control of that resource, which eradication contains and restore gives back.
+
+The present state decides, not what the event says: what is gone, already undone, or changed by
+somebody since stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.conflicts import retry_on_conflict
+from guardduty_response.containment.aws_call import AwsCall
+from guardduty_response.containment.contract import NOTHING
+from guardduty_response.containment.control import Control, Grant, Values, actions_of
+from guardduty_response.containment.target_context import (
+    ALREADY,
+    AwsClient,
+    Json,
+    Sessions,
+    TargetContext,
+    allow,
+    policy,
+)
+from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalState,
+)
+from guardduty_response.playbooks.iam_principal.resource_state import Identity
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change
+
+T = TypeVar("T")
+MANUAL = "LEFT"  # a status beside those of the action log: a person has to undo it
+# Groups, as the policies of playbooks/iam_principal name them
+GROUPS = "arn:${partition}:iam::${account_id}:group/*"
+
+
+class NotReversed(Exception):
+    """Nothing is to be done about a change (ALREADY), or not by this reversal (MANUAL).
+
+    ``text`` says why; ``manual_command`` is given where it is not the usual command.
+    """
+
+    def __init__(self, status: str, text: str, manual_command: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.manual_command = manual_command
+
+
+class RegionSessions(Sessions):
+    """A session in the Region of a change, opened when a client is first asked of it."""
+
+    def __init__(self, principal: TargetContext, region: str, *statements: Json) -> None:
+        self.target_context, self.base = principal, list(statements)
+        self.region = region
+        self.session: clients.Session | None = None
+
+    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> AwsClient:
+        if self.session is None:
+            account_id = self.target_context.target.account_id
+            assume = self.target_context.context.assume
+            self.session = assume(account_id, self.region, policy(*self.base))
+        return self.session.client(service)
+
+
+class Reversal(Control[TargetContext, PrincipalState]):
+    """The reversal of one kind of change.
+
+    ``record``: its state before, as eradication records it and restore reads it: ``what`` (the kind
+    of record), ``event``, ``region``, what names the resource (``names``), ``arn`` where it has
+    one, and the values before (``fields``). Its keys are stored names: a record of an earlier
+    version must still be readable. Texts are formats of the record.
+
+    ``category``: the entry of the option ``remediate`` that switches it on. ``undoes``: the events
+    of the changes. ``named_by``: where an event has each name (``Change.value``; the first that is
+    there); ``unnamed``: what an event may fail to say. ``implied``: values before that no record
+    has, because nothing else is reverted. ``wants``: the value that eradication gives;
+    ``contained_as`` says so, as a participle. ``words``: of a value that is False or True.
+    ``then``: what else people must know of restoring. ``thing``: what the resource is;
+    ``resource``: its ARN after the partition.
+    """
+
+    category = what = then = thing = resource = ""
+    unnamed = "what was changed"
+    undoes: ClassVar[tuple[str, ...]] = ()
+    named_by: ClassVar[Mapping[str, str]] = NOTHING
+    fields: ClassVar[tuple[str, ...]] = ()
+    implied: ClassVar[Mapping[str, Any]] = NOTHING
+    titles: ClassVar[Mapping[str, str]] = NOTHING
+    words: ClassVar[tuple[str, str]] = ("off", "on")
+    wants: Any = None
+    was_recorded = False  # by this call or an earlier one
+
+    def __init__(
+        self, principal: TargetContext, sessions: Sessions, item: str, source: Json | Change
+    ) -> None:
+        super().__init__(principal, sessions, PrincipalState())
+        self.item = item
+        self.touched: list[str] = []  # ARNs, IDs and names of what would be changed
+        self.remaining: dict[str, tuple[str, str]] = {}  # by resource: why it is left, the command
+        if isinstance(source, dict):
+            self.record = {**source, "region": source.get("region") or principal.target.region}
+            return
+        self.event = source
+        base = {"what": self.what, "event": source.name, "region": source.region}
+        self.record = {**base, **self.names(source)}
+
+    # -- what each kind of change declares ---------------------------------------------------------
+
+    @classmethod
+    def applies(cls, change: Change) -> bool:
+        """Tells whether the call did what this undoes; people are told of it otherwise."""
+        return True
+
+    def names(self, change: Change) -> Json:
+        """Returns what names the resource in the record."""
+        return {
+            name: next(filter(None, map(change.value, paths.split())), "")
+            for name, paths in self.named_by.items()
+        }
+
+    def call(self, name: str, value: Any) -> AwsCall:
+        """Returns the call that gives ``value`` to the one that ``name`` names."""
+        raise NotImplementedError
+
+    def refuse(self) -> None:
+        """Raises NotReversed when the change is not to be reverted, as what was read shows."""
+
+    def instead(self) -> str:
+        """Returns the command that a person runs instead of the reversal."""
+        return self.by_hand(next(iter(self.fields or self.implied)), self.wants)
+
+    # -- shared by all -----------------------------------------------------------------------------
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the event says what was changed."""
+        return "" not in self.record.values()
+
+    @property
+    def arn(self) -> str:
+        recorded = str(self.record.get("arn") or "")
+        return recorded or (self.own_arn(self.text(self.resource)) if self.resource else "")
+
+    @property
+    def deny_all(self) -> str:
+        return self.own_arn("iam::aws:policy/AWSDenyAll")
+
+    def own_arn(self, resource: str) -> str:
+        return f"arn:{self.target_context.context.config.partition}:{resource}"
+
+    def text(self, form: str, item: str = "") -> str:
+        account_id = self.target_context.target.account_id
+        return form.format(**{**self.record, "item": item, "account": account_id})
+
+    def look(self) -> None:
+        """Reads the present state. Raises NotReversed when nothing is to be done."""
+        if not self.is_named:
+            raise NotReversed(MANUAL, f"the event does not say {self.unnamed}")
+        self.state.settings[self.item] = self.read()
+        self.refuse()
+
+    def identity(self, of: str, name: str) -> Identity:
+        """Reads an IAM user, role or group. Raises NotReversed when it does not exist."""
+        found = resource_state.identity(self.client, of, name)
+        if not found:
+            raise NotReversed(ALREADY, f"{of} {name} no longer exists")
+        self.record["arn"] = found["arn"]
+        self.touched += [found["arn"], name]
+        return found
+
+    def there(self, call: Callable[[], T | None]) -> T:
+        """Returns the call's answer. Raises NotReversed when the resource does not exist."""
+        found = resource_state.unless_gone(call)
+        if found is None:
+            raise NotReversed(ALREADY, f"{self.text(self.thing)} no longer exists")
+        return found
+
+    def containing(self, resource: list[str] | str) -> Self:
+        """Returns the reversal with a session that may revert the change of this resource."""
+        return self._with(allow(actions_of(self.contains), resource))
+
+    def restoring(self, name: str, before: Any) -> Self:
+        return self._with(*self.restore_statements(name, before))
+
+    def _with(self, *statements: Json) -> Self:
+        """Returns the reversal with a session that may do this and nothing else."""
+        control = copy(self)
+        control.sessions = RegionSessions(self.target_context, self.record["region"], *statements)
+        return control
+
+    def wanted(self, name: str, value: Any) -> Any:
+        return self.wants
+
+    def values(self, stored: Any) -> Values:
+        return {name: stored[name] for name in (*self.fields, *self.implied)}
+
+    def to_restore(self) -> Values:
+        return self.values({**self.implied, **self.record})
+
+    def before(self) -> Json:
+        """Returns the record: what restoring needs to know of the present state."""
+        arn = {"arn": self.arn} if self.arn else {}
+        return {**self.record, **arn, **{field: self.current[field] for field in self.fields}}
+
+    def change(self) -> list[Json]:
+        return Control.change(self.containing(self.arn))
+
+    def write(self, name: str, value: Any) -> Json:
+        return dict(retry_on_conflict(partial(self.call(name, value).make, self.client)))
+
+    def by_hand(self, name: str, value: Any) -> str:
+        return self.call(name, value).command(self.record["region"])
+
+    def shown(self, operation: str, **request: Any) -> str:
+        """Returns a command that a person runs."""
+        return AwsCall(self.service, operation, request).command(self.record["region"])
+
+    def named(self, name: str) -> str:
+        return self.text(self.titles.get(name, self.title), name)
+
+    def contained_text(self, pending: Values) -> str:
+        return self.text(self.contained_as)
+
+    def state_text(self, name: str, value: Any) -> str:
+        thing = self.named(name)
+        if value == self.to_restore().get(name):
+            return f"{thing} is as before"
+        if value is None:
+            return f"{thing} no longer exists"
+        if isinstance(value, bool):
+            return f"{thing} is {self.words[value]}"
+        return f"{thing} is {'another one' if isinstance(value, dict) else value}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        thing = self.named(name)
+        if before in (None, {}):
+            return f"{thing} removed{self.then}"
+        if isinstance(before, dict):
+            return f"{thing} put back as it was{self.then}"
+        said = self.words[before] if isinstance(before, bool) else before
+        return f"{thing} is {said} again{self.then}"
+
+
+def fixed(**values: Any) -> Mapping[str, Any]:
+    """Returns a mapping that nobody can change, for a class."""
+    return MappingProxyType(values)
+
+
+def on(resource: str, *actions: str) -> tuple[Grant, ...]:
+    """Returns the grant of actions on a resource."""
+    return (Grant(actions, resource),)

@@ -1,0 +1,142 @@
+"""Provides what speaks against the session policies that the labs open sessions with: AWS's service
+authorization reference, the policy of the role that is assumed, and what AWS STS takes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from guardduty_response.containment.session_policy import CHARACTERS, packed_bytes
+
+from tests.support.authorization_data import remarks
+from tests.support.member_policies import rendered, role_suffix
+from tests.support.repository import ROOT
+
+Json = dict[str, Any]
+PREFIX = "guardduty-response"
+# What cannot be split over sessions may be larger than PACKED_BYTES: 96 % by the estimate
+MOST_PACKED = 440
+_ROLE = re.compile(rf"arn:aws:iam::(?P<account>\d+):role/(?:.+/)?{PREFIX}-(?P<suffix>.+)")
+_TEMPLATES = list((ROOT / "playbooks").glob("*/*-policy.json"))
+_COPYING = ROOT / "modules" / "forensics-account" / "copy-policy.json"
+_ID = re.compile(r"\b(?!\d{12}\b)[0-9a-f]{8,}\b")  # an account is no such id
+# What is found of a session policy -> why it stands
+EXCUSED: dict[str, str] = {
+    "ec2:ModifyInstanceAttribute needs a resource of type instance": "a further session of the same"
+    " step: each has what all need beside the resources that it names, here volumes",
+    "ec2:ModifyNetworkInterfaceAttribute needs a resource of type network-interface": "no interface"
+    " of the instance may be changed: the session looks, and takes rules from groups",
+    **{
+        f"ec2:AuthorizeSecurityGroup{way} depends on ec2:CreateTags": "only a call with"
+        " TagSpecifications creates tags; rules are given back without"
+        for way in ("Egress", "Ingress")
+    },
+    "ec2:CreateSnapshots needs a resource of type volume": "the session that finds out which"
+    " volumes there are makes no snapshot",
+    **{
+        f"the role denies iam:PutRolePolicy on arn:aws:iam::222222222222:role/{name}": "the role's"
+        " policy keeps such roles out of reach, and the refusal is in the action log"
+        for name in (
+            f"{PREFIX}-quarantine",
+            "aws-service-role/x.amazonaws.com/owned",
+            "aws-reserved/sso.amazonaws.com/owned",
+        )
+    },
+}
+
+
+def objections(role_arn: str, document: Json) -> list[str]:
+    """Returns what speaks against a session of this role with this policy, sorted."""
+    found = list(_of_shape(role_arn, json.dumps(shape(document))))
+    text, packed = json.dumps(document, separators=(",", ":")), packed_bytes(document)
+    if len(text) > CHARACTERS or packed > MOST_PACKED:
+        found.append(
+            f"AWS STS takes {CHARACTERS} characters and here {MOST_PACKED} bytes packed, not"
+            f" {len(text)} and {packed}: {text}"
+        )
+    return sorted(found)
+
+
+def shape(document: Json) -> Json:
+    """Returns the policy with every id in its ARNs the same, and each ARN once."""
+    return {
+        **document,
+        "Statement": [
+            {
+                **statement,
+                "Resource": sorted(set(map(_without_ids, _listed(statement, "Resource")))),
+            }
+            for statement in document["Statement"]
+        ],
+    }
+
+
+def beyond(document: Json, role: Json) -> Iterator[str]:
+    """Yields what a session policy allows and the role's policy does not.
+
+    A session may do what both allow, so ``*`` is as narrow as the role's own resources, and the
+    role's conditions hold in any case.
+    """
+    for statement in document["Statement"]:
+        for action in _listed(statement, "Action"):
+            granting = [own for own in role["Statement"] if _names(own, action)]
+            allows = [own for own in granting if own["Effect"] == "Allow"]
+            if not allows:
+                yield f"the role does not allow {action}"
+                continue
+            denies = [own for own in granting if own["Effect"] == "Deny" and "Condition" not in own]
+            for arn in _listed(statement, "Resource"):
+                if arn != "*" and not any(_covers(own, arn) for own in allows):
+                    yield f"the role does not allow {action} on {arn}"
+                if any(_covers(own, arn) for own in denies):
+                    yield f"the role denies {action} on {arn}"
+
+
+@cache
+def _of_shape(role_arn: str, text: str) -> tuple[str, ...]:
+    document = json.loads(text)
+    role = _role_policy(role_arn)
+    if role is None:
+        return ("that is no role of the response",)
+    found = [*remarks(document), *beyond(document, role)]
+    return tuple(why for why in found if why not in EXCUSED)
+
+
+@cache
+def _role_policy(role_arn: str) -> Json | None:
+    """Returns the policy of a member role, with every option switched on."""
+    named = _ROLE.fullmatch(role_arn)
+    if named is None:
+        return None
+    if named["suffix"] == "vault":
+        text = _COPYING.read_text().replace("${partition}", "aws")
+        copying: Json = json.loads(text.replace("${key_arn}", "arn:aws:kms:*:*:key/*"))
+        return copying
+    found = [path for path in _TEMPLATES if role_suffix(path) == named["suffix"]]
+    return rendered(found[0], True, named["account"], PREFIX) if found else None
+
+
+def _names(statement: Json, action: str) -> bool:
+    return any(
+        fnmatchcase(action.lower(), pattern.lower()) for pattern in _listed(statement, "Action")
+    )
+
+
+def _covers(statement: Json, arn: str) -> bool:
+    # A wildcard of the session's is text here: only a wildcard of the role's matches it
+    return any(fnmatchcase(arn, pattern) for pattern in _listed(statement, "Resource"))
+
+
+def _without_ids(arn: str) -> str:
+    *head, resource = arn.split(":", 5)
+    return ":".join([*head, _ID.sub("0", resource)])
+
+
+def _listed(statement: Json, key: str) -> list[str]:
+    found = statement[key]
+    return [found] if isinstance(found, str) else list(found)

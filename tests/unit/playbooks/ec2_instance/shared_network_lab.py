@@ -1,0 +1,80 @@
+"""What moto has not of networks: VPCs that accounts share, trunk interfaces with their branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
+
+OTHER = "333333333333"
+EKS_TRUNK = "aws-k8s-trunk-eni"
+
+
+def group_of_other_account(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Creates a participant's group in a VPC that this account owns and shares. The owner sees it;
+    each account has names of its own. Returns its id.
+    """
+    id = str(
+        lab.see("ec2").create_security_group(
+            GroupName=name, Description="theirs", VpcId=lab.ids["vpc"]
+        )["GroupId"]
+    )
+    theirs = ec2_backends[MEMBER][REGION].get_security_group_from_id(id)
+    assert theirs is not None
+    theirs.owner_id = OTHER
+    by_name = SecurityGroupBackend.get_security_group_from_name
+
+    def own_by_name(
+        backend: SecurityGroupBackend, name: str, vpc_id: str | None = None
+    ) -> SecurityGroup | None:
+        found = by_name(backend, name, vpc_id)
+        return None if found is not None and found.owner_id == OTHER else found
+
+    monkeypatch.setattr(SecurityGroupBackend, "get_security_group_from_name", own_by_name)
+    return id
+
+
+def attach_trunk(lab: Lab, index: int = 1, description: str = EKS_TRUNK) -> str:
+    """Attaches a trunk interface, as Amazon EKS or ECS does; returns its id."""
+    trunk = lab.attach(index)
+    node = _node(trunk)
+    node.interface_type, node.description = "trunk", description
+    return trunk
+
+
+def add_branch(lab: Lab, trunk: str) -> str:
+    """Gives a pod a branch interface: it is attached to the trunk, and AWS shows no attachment."""
+    branch = str(
+        lab.see("ec2").create_network_interface(
+            SubnetId=lab.ids["subnet"],
+            Groups=[lab.ids["group"]],
+            Description="aws-k8s-branch-eni",
+            TagSpecifications=[
+                {
+                    "ResourceType": "network-interface",
+                    "Tags": [
+                        {"Key": "vpcresources.k8s.aws/trunk-eni-id", "Value": trunk},
+                        {"Key": "eks:eni:owner", "Value": "eks-vpc-resource-controller"},
+                    ],
+                }
+            ],
+        )["NetworkInterface"]["NetworkInterfaceId"]
+    )
+    _node(branch).interface_type = "branch"
+    return branch
+
+
+def groups_of(lab: Lab, interface: str) -> list[str]:
+    """Returns the names of an interface's groups, attached or not."""
+    [found] = lab.see("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])[
+        "NetworkInterfaces"
+    ]
+    return [group["GroupName"] for group in found["Groups"]]
+
+
+def _node(interface: str) -> Any:
+    return ec2_backends[MEMBER][REGION].enis[interface]

@@ -1,0 +1,170 @@
+"""Instances whose network is not all theirs: in a VPC that accounts share, with branch interfaces
+of pods, in a cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+from moto.ec2.models import ec2_backends
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, REGION, Lab
+from tests.unit.playbooks.ec2_instance.shared_network_lab import (
+    OTHER,
+    add_branch,
+    attach_trunk,
+    group_of_other_account,
+    groups_of,
+)
+
+QUARANTINE = f"{PREFIX}-quarantine"
+NODE_TAGS = [
+    {"Key": "kubernetes.io/cluster/shop", "Value": "owned"},
+    {"Key": "eks:nodegroup-name", "Value": "workers"},
+]
+
+
+# -- shared VPCs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_participant_makes_its_own_group_in_the_shared_vpc(lab: Lab, flush: bool) -> None:
+    """IAM checks CreateSecurityGroup on the VPC too, whose ARN has the account of its owner."""
+    lab.vpc_owner = OTHER
+    lab.options["untrack_connections"] = flush
+    lab.build(interfaces=2)
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [[QUARANTINE]] * 2
+    assert lab.group()["OwnerId"] == MEMBER
+
+
+def test_the_owner_leaves_a_participants_group_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.build(interfaces=2)
+    theirs = group_of_other_account(lab, QUARANTINE, monkeypatch)
+    step = lab.respond()
+    assert step.status is Status.CONTAINED, step.detail
+    found = lab.see("ec2").describe_security_groups(
+        Filters=[{"Name": "group-name", "Values": [QUARANTINE]}]
+    )["SecurityGroups"]
+    by_owner = {group["OwnerId"]: group for group in found}
+    assert by_owner[OTHER]["GroupId"] == theirs
+    assert by_owner[OTHER]["IpPermissionsEgress"], "it is another account's, and not edited"
+    assert not by_owner[MEMBER]["IpPermissionsEgress"]
+    interfaces = lab.see("ec2").describe_network_interfaces(
+        Filters=[{"Name": "attachment.instance-id", "Values": [lab.ids["instance"]]}]
+    )["NetworkInterfaces"]
+    assert [[group["GroupId"] for group in node["Groups"]] for node in interfaces] == [
+        [by_owner[MEMBER]["GroupId"]]
+    ] * 2
+
+
+# -- trunk and branch interfaces -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+def test_branch_interfaces_of_pods_are_closed_and_given_back(lab: Lab) -> None:
+    lab.build()
+    trunk = attach_trunk(lab)
+    branches = [add_branch(lab, trunk) for _ in range(3)]
+    other = add_branch(lab, "eni-0123456789abcdef0")  # of another node
+    assert lab.respond().status is Status.CONTAINED
+    assert [groups_of(lab, id) for id in (trunk, *branches)] == [[QUARANTINE]] * 4
+    assert groups_of(lab, other) == ["web"]
+    before = lab.stored_record()["before"]["network"]["interfaces"]
+    assert before.keys() == {*lab.groups(), *branches}
+    assert lab.restore().status is Status.RESTORED
+    assert [groups_of(lab, id) for id in (trunk, *branches)] == [["web"]] * 4
+
+
+def test_a_branch_that_stays_open_is_no_containment(lab: Lab) -> None:
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab))
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute",
+        "UnauthorizedOperation",
+        lambda params: params["NetworkInterfaceId"] == branch,
+    )
+    step = lab.respond()
+    assert step.status is Status.FAILED
+    assert f"{branch} is OPEN" in step.detail
+
+
+def test_a_pod_that_starts_before_verify_is_closed_too(lab: Lab) -> None:
+    lab.build()
+    trunk = attach_trunk(lab)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    late = add_branch(lab, trunk)
+    assert lab.verify(target).status is Status.CONTAINED
+    assert groups_of(lab, late) == [QUARANTINE]
+
+
+def test_branches_that_cannot_be_listed_are_said(lab: Lab) -> None:
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab))
+    lab.fail(
+        "DescribeNetworkInterfaces",
+        "UnauthorizedOperation",
+        lambda params: "trunk-eni-id" in str(params),
+    )
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert "branch interfaces could not be read" in step.detail
+    assert groups_of(lab, branch) == ["web"]
+
+
+# -- clusters --------------------------------------------------------------------------------------
+
+
+def test_an_eks_node_leaves_its_group_with_all_interfaces_closed(lab: Lab) -> None:
+    """A node of a managed node group: the CNI's own interfaces, a trunk, an Auto Scaling group."""
+    lab.build(interfaces=3, asg=True)
+    lab.see("ec2").create_tags(Resources=[lab.ids["instance"]], Tags=NODE_TAGS)
+    branch = add_branch(lab, attach_trunk(lab, 3))
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [[QUARANTINE]] * 4
+    assert groups_of(lab, branch) == [QUARANTINE]
+    assert lab.actions()["detach_auto_scaling"] == "DONE"
+
+
+def test_a_node_of_eks_auto_mode_is_the_services_to_close(lab: Lab) -> None:
+    """EC2 managed instances: their interfaces name the operator, who alone may change them."""
+    lab.build()
+    [interface] = lab.groups()
+    node: Any = ec2_backends[MEMBER][REGION].enis[interface]
+    node.requester_managed, node.requester_id = True, "eks.amazonaws.com"
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert f"{interface} is OPEN" in step.detail and "managed by" in step.detail
+    assert lab.groups()[interface] == ["web"]
+
+
+def test_branches_of_ecs_tasks_are_not_told_by_aws(lab: Lab) -> None:
+    """An ECS container instance with trunking: what can be closed is closed, the rest is said."""
+    lab.build(asg=True)
+    trunk = attach_trunk(lab, description="")
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert f"which branch interfaces {trunk} carries" in step.detail
+    assert "Stop the tasks, or the instance" in step.detail
+    assert list(lab.groups().values()) == [[QUARANTINE]] * 2
+
+
+def test_an_interface_of_an_ecs_task_that_refuses_is_named(lab: Lab) -> None:
+    """A task in network mode awsvpc without trunking has an interface on the instance."""
+    lab.build(interfaces=2)
+    task = list(lab.groups())[1]
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute",
+        "AuthFailure",
+        lambda params: params["NetworkInterfaceId"] == task,
+    )
+    step = lab.respond()
+    assert step.status is Status.FAILED
+    assert f"{task} is OPEN" in step.detail
+    assert [groups for id, groups in lab.groups().items() if id != task] == [[QUARANTINE]]
