@@ -38,7 +38,17 @@ def test_the_limit_is_felt() -> None:
 
 
 def test_what_is_alone_in_its_group_has_an_invocation_of_its_own() -> None:
-    assert batches_a_day(Load("", containments=100, interval_minutes=360, groups=100)) == 400
+    assert (
+        batches_a_day(
+            Load(
+                "",
+                containments=100,
+                interval_minutes=360,
+                groups=100,
+            )
+        )
+        == 400
+    )
 
 
 def test_what_is_due_together_shares_invocations() -> None:
@@ -49,9 +59,24 @@ def test_what_is_due_together_shares_invocations() -> None:
 
 
 def test_a_day_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = CheckFigures(3, seconds=0.5, reads=4, writes=2, log_bytes=1000, objects=1)
+    check = CheckFigures(
+        3,
+        seconds=0.5,
+        reads=4,
+        writes=2,
+        log_bytes=1000,
+        objects=1,
+    )
     monkeypatch.setattr(monitoring_cost, "CHECKS", {"made_up": check})
-    found = day(Load("", containments=4, interval_minutes=144, groups=2, playbook="made_up"))
+    found = day(
+        Load(
+            "",
+            containments=4,
+            interval_minutes=144,
+            groups=2,
+            playbook="made_up",
+        )
+    )
     assert (found.checks, found.batches) == (40, 40)
     assert found.member_calls == 3 * 40 + 40
     dispatched = DISPATCH.seconds * MINUTES_A_DAY + 40 / 2

@@ -88,7 +88,14 @@ class World(Resources):
         (``latency_ms``).
         """
         self.control(
-            "POST", "faults", {"service": service, "action": action, "resource": resource, **more}
+            "POST",
+            "faults",
+            {
+                "service": service,
+                "action": action,
+                "resource": resource,
+                **more,
+            },
         )
 
     def hits(self, action: str, resource: str) -> int:
@@ -105,7 +112,14 @@ class World(Resources):
         in test_watch.py.
         """
         self.control("DELETE", "faults")
-        self.clock(waits=WAITS, timeouts=TIMEOUTS, rates=1, long_rates=1, trail=0, lag=0)
+        self.clock(
+            waits=WAITS,
+            timeouts=TIMEOUTS,
+            rates=1,
+            long_rates=1,
+            trail=0,
+            lag=0,
+        )
         if MANNERS:
             self.met = self.control("POST", "manners", MANNERS)
 

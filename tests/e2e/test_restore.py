@@ -157,7 +157,12 @@ def test_half_contained(world: World) -> None:
     """
     victim = world.victim(in_asg=False, target_group=False)
     before = _alike(world.look(victim))
-    world.fault("ec2", "ReplaceIamInstanceProfileAssociation", "", error="UnauthorizedOperation")
+    world.fault(
+        "ec2",
+        "ReplaceIamInstanceProfileAssociation",
+        "",
+        error="UnauthorizedOperation",
+    )
     world.fault(
         "ec2",
         "ModifyInstanceAttribute",

@@ -27,7 +27,12 @@ def _told_dead(world: World, name: str, what: str) -> None:
 
 def test_a_machine_killed_midway_is_announced(world: World) -> None:
     victim = world.plain()
-    world.fault("ec2", "DescribeNetworkInterfaces", victim.instance, latency_ms=2500)
+    world.fault(
+        "ec2",
+        "DescribeNetworkInterfaces",
+        victim.instance,
+        latency_ms=2500,
+    )
     event = world.finding(victim)
     sent = world.send(event)
     world.status(sent, "CONTAINING")
@@ -158,7 +163,12 @@ def test_what_cannot_be_delivered_is_kept_and_told(world: World, size: int) -> N
     """
     event = world.finding(world.plain(), service__additionalInfo={"padding": "x" * size})
     name = world.incident_id(event)
-    world.fault("states", "StartExecution", name, error="StateMachineDoesNotExist")
+    world.fault(
+        "states",
+        "StartExecution",
+        name,
+        error="StateMachineDoesNotExist",
+    )
     if size > 262_144:
         world.send(event)
     else:  # what EventBridge gives up after a day
@@ -186,7 +196,13 @@ def test_the_topic_is_broken_and_the_incident_goes_on(world: World) -> None:
     victim = world.plain()
     event = world.finding(victim)
     name = world.incident_id(event)
-    world.fault("sns", "Publish", name, error="AuthorizationErrorException", status=403)
+    world.fault(
+        "sns",
+        "Publish",
+        name,
+        error="AuthorizationErrorException",
+        status=403,
+    )
     sent = world.send(event)
     ended = world.ended(sent)
     assert_network_closed(world, victim)

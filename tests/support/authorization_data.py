@@ -180,7 +180,13 @@ def _resource_type(service: str, kind: Json) -> ResourceType:
     # What the action says of the type is exact; where it says nothing, the type's own keys count
     keys = kind["conditionKeys"] or details.get("conditionKeys", [])
     depends_on = tuple(kind["dependentActions"])
-    return ResourceType(kind["name"], details["arn"], kind["required"], tuple(keys), depends_on)
+    return ResourceType(
+        kind["name"],
+        details["arn"],
+        kind["required"],
+        tuple(keys),
+        depends_on,
+    )
 
 
 def _condition_keys(statement: Json) -> list[str]:

@@ -60,7 +60,13 @@ def parse_change(seen: object) -> ChangeEvent | None:
 
 def is_outside_change(trail: CloudTrailRecord, own: frozenset[str]) -> bool:
     """Says whether the call succeeded and was made by anybody but the response."""
-    issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
+    issuer = finding.get(
+        trail,
+        "userIdentity",
+        "sessionContext",
+        "sessionIssuer",
+        "arn",
+    )
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 

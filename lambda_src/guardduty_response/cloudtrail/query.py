@@ -75,7 +75,13 @@ class LookupPage(TypedDict):
 
 def new_query(key: str, value: str) -> LookupQuery:
     """Returns a query by a lookup attribute that has not begun."""
-    return {"key": key, "value": value, "token": "", "pages": 0, "found": 0}
+    return {
+        "key": key,
+        "value": value,
+        "token": "",
+        "pages": 0,
+        "found": 0,
+    }
 
 
 def is_complete(queries: list[LookupQuery]) -> bool:

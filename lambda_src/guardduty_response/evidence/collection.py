@@ -135,7 +135,12 @@ class Collection(Generic[W]):
             else:
                 text = f"{name} of {target_context.id} failed ({reason})"
                 task = f"collect {name} of {target_context.id} by hand: {reason}"
-                item = EvidenceItem(Outcome.FAILED, text, task=task, state=state)
+                item = EvidenceItem(
+                    Outcome.FAILED,
+                    text,
+                    task=task,
+                    state=state,
+                )
         _record(target_context, module, item, before, tries)
         return item
 
@@ -149,7 +154,13 @@ def _record(
 ) -> None:
     """Stores the item in the target's record, and logs it once it has ended."""
     name = str(module.NAME)
-    entry = item.store(target_context, name, before, tries=tries.failed, tries_paused=tries.paused)
+    entry = item.store(
+        target_context,
+        name,
+        before,
+        tries=tries.failed,
+        tries_paused=tries.paused,
+    )
     if item.outcome is not Outcome.RUNNING:
         answers = [{"ResponseMetadata": {"RequestId": id}} for id in entry["request_ids"]]
         status = LOGGED_STATUS.get(item.outcome, item.outcome)

@@ -72,7 +72,13 @@ def _ask(event: Payload) -> Answer:
     # about anew, although it was asked about before another one.
     answered = meta.get("approved_at") or ""
     reason = reason_for("approval", event["execution"], meta.get("plan_digest") or "", answered)
-    draft = Draft("approval", reason, note=note, escalate=True, entry=("asked", note))
+    draft = Draft(
+        "approval",
+        reason,
+        note=note,
+        escalate=True,
+        entry=("asked", note),
+    )
     notifications.notify(record, meta, targets, draft)
     return {}
 
@@ -206,7 +212,13 @@ def _send_verdict(
             meta, history, shown, target, rechecked or meta.get("contained_again") == execution
         ),
     )
-    notifications.notify(record, {**meta, "status": shown}, [target], draft, reading)
+    notifications.notify(
+        record,
+        {**meta, "status": shown},
+        [target],
+        draft,
+        reading,
+    )
     if lost:
         fights.tell_if_it_cannot_hold(record, meta, target, losses)
     return history.with_message(draft.known(meta, [target]))
@@ -252,7 +264,13 @@ def _close(event: Payload) -> Answer:
     record, incident_id = incidents(), event["incident_id"]
     decision, error = event["decision"], event.get("error") or ""
     meta = record.meta(incident_id)
-    ended_recheck = recheck.close_recheck(record, meta, event["execution"], decision, error)
+    ended_recheck = recheck.close_recheck(
+        record,
+        meta,
+        event["execution"],
+        decision,
+        error,
+    )
     if ended_recheck:
         return ended_recheck
     if error:
@@ -289,7 +307,13 @@ def _end(
     status = Status(record.meta(incident_id)["status"])
     if decision == "failed":
         status = Status.FAILED
-    outcome.finish_targets(record, incident_id, status, error, include_ended=status is Status.GONE)
+    outcome.finish_targets(
+        record,
+        incident_id,
+        status,
+        error,
+        include_ended=status is Status.GONE,
+    )
     meta, targets, _ = record.read(incident_id)
     if status is Status.GONE:  # so it is for every incident about the same resource
         for target in targets:
@@ -319,7 +343,14 @@ def _send_end(
         urgent = status in ESCALATE and (new_status or bool(error))
         draft = Draft(
             name,
-            reason_for("ended", event["execution"], history.run, status, error, *answer),
+            reason_for(
+                "ended",
+                event["execution"],
+                history.run,
+                status,
+                error,
+                *answer,
+            ),
             note=error,
             escalate=urgent or decision == "failed",
             execution=event["execution"],

@@ -100,7 +100,14 @@ def _decide(event: Any) -> Decided:
     clients.POOL.submit(clients.client, "s3")
     config, seen = configuration.load(), finding.parse(event)
     playbook, why = manifests.playbook_for(seen)
-    decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    decision = policy.decide(
+        config,
+        seen.type,
+        seen.account_id,
+        seen.severity,
+        playbook,
+        why,
+    )
     return Decided(seen, decision, playbook, config)
 
 
@@ -116,7 +123,12 @@ def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
         # Written before the status moves: a retry then writes what was not written.
         reason = reason_for("unreadable", execution)
         skipped: IncidentRecord = {**opened.meta, "status": Status.SKIPPED}
-        notifications.notify(record, skipped, [], Draft(Status.SKIPPED, reason))
+        notifications.notify(
+            record,
+            skipped,
+            [],
+            Draft(Status.SKIPPED, reason),
+        )
         record.transition(incident_id, Event.SKIPPED, decision="skip")
     return _done(incident_id, why)
 
@@ -131,7 +143,12 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
     name, content = evidence_store.event_file(event)
     meta["finding_key"] = evidence_store.key_of(seen.incident_id, name)
     meta["parent"] = finding.text(finding.get(event, "handedOverBy"), 40)
-    storing = clients.POOL.submit(evidence_store.put, seen.incident_id, name, content)
+    storing = clients.POOL.submit(
+        evidence_store.put,
+        seen.incident_id,
+        name,
+        content,
+    )
     detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
     try:
         opened = record.open(meta, detail=detail)

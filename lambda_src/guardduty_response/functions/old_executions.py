@@ -33,7 +33,12 @@ def adopt(context: Context, target: Target) -> Target:
     record, incident_id = context.record, context.incident_id
     if target.generation:
         return target
-    lease = record.leases.claim(target.arn, context.execution, incident_id, LEASE_SECONDS)
+    lease = record.leases.claim(
+        target.arn,
+        context.execution,
+        incident_id,
+        LEASE_SECONDS,
+    )
     if lease:
         other = lease["incident_id"]
         record.set_target(incident_id, target.kind, target.id, attach=other)
@@ -63,7 +68,12 @@ def _approved(
     record, incident_id = context.record, context.incident_id
     digest = meta.get("plan_digest") or planning.plan_digest(planned)
     record.event(incident_id, "answer: approved", f"by {_APPROVER}; plan {digest[:12]}")
-    record.note(incident_id, approved_digest=digest, approved_by=_APPROVER, approved_at=now())
+    record.note(
+        incident_id,
+        approved_digest=digest,
+        approved_by=_APPROVER,
+        approved_at=now(),
+    )
     decided = planning.decide(context, planned, context.finding, approved=True)
     if decided["decision"] != "act":
         reasons = record.meta(incident_id).get("reasons") or []

@@ -204,7 +204,12 @@ def _change(context: Context, playbook: Playbook, target: Target) -> str:
         context.record.event(context.incident_id, "changes made", detail, target.id)
         return ""
     context.log_action(target, "gate", "FAILED", context.gate.refusal)
-    context.record.event(context.incident_id, "not contained", context.gate.refusal, target.id)
+    context.record.event(
+        context.incident_id,
+        "not contained",
+        context.gate.refusal,
+        target.id,
+    )
     return context.gate.refusal
 
 
@@ -242,7 +247,12 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
         return result
     fields.pop("watched", None)  # a part of the answer
     detail = f"{result.detail} ({error})" if error else result.detail
-    answer = envelope_of(context, target, result._replace(detail=detail), checks)
+    answer = envelope_of(
+        context,
+        target,
+        result._replace(detail=detail),
+        checks,
+    )
     # Beside the verdict's own write: monitoring costs the verdict no round trip.
     begun = _begin_monitoring(context, target, answer)
     stored = context.record.persist(
@@ -332,7 +342,14 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
         return StepResult()
     seen, config, record = context.finding, context.config, context.record
     playbook, why = manifests.playbook_for(seen)
-    decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    decided = policy.decide(
+        config,
+        seen.type,
+        seen.account_id,
+        seen.severity,
+        playbook,
+        why,
+    )
     if decided.mode != "auto" or config.paused:
         return StepResult()  # a person decides, as the message about the verdict said
     if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):

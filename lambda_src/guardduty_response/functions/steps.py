@@ -178,7 +178,15 @@ def phase(
     targets: list[Target] = []
     if not event.get("verify_only"):
         targets = [Target(**reference) for reference in meta["targets"]]
-    results = [_run(context, event["verb"], target, step) for target in targets]
+    results = [
+        _run(
+            context,
+            event["verb"],
+            target,
+            step,
+        )
+        for target in targets
+    ]
     waits = [result.wait_seconds for result in results if not result.done]
     asked_for = [result.next_step for result in results if result.next_step]
     if next_by_finish:
@@ -194,7 +202,12 @@ def phase(
 
 def _run(context: Context, step_name: str, target: Target, step: TargetStep) -> StepResult:
     record, incident_id = context.record, context.incident_id
-    lease = record.leases.acquire(target.arn, context.execution, incident_id, LEASE_SECONDS)
+    lease = record.leases.acquire(
+        target.arn,
+        context.execution,
+        incident_id,
+        LEASE_SECONDS,
+    )
     if lease:
         return StepResult(
             done=False,

@@ -126,7 +126,14 @@ class Containments:
                 opened_by = state.get("opened_by") or incident_id
                 return Joined(present, False, Status(state["status"]), opened_by)
             kept = self._still_contained(state, immutable_id) if state else {}
-            if self._open(target, present, incident_id, playbook, immutable_id, kept):
+            if self._open(
+                target,
+                present,
+                incident_id,
+                playbook,
+                immutable_id,
+                kept,
+            ):
                 return Joined(present + 1, True, Status.OPEN, incident_id)
         raise ResponseError(
             f"the containment of {arn} changed {ATTEMPTS} times while incident {incident_id} joined"

@@ -96,7 +96,12 @@ class SharedSettings:
         """
         name = f"{arn}#{setting}"
         until = time.monotonic() + WAIT_SECONDS
-        while lease := self.leases.acquire(name, owner, owner, HOLD_SECONDS):
+        while lease := self.leases.acquire(
+            name,
+            owner,
+            owner,
+            HOLD_SECONDS,
+        ):
             if time.monotonic() > until:
                 raise SettingBusy(
                     f"{setting} of {arn} is being written by {lease['owner']}: nothing was changed"

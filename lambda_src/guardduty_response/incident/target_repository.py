@@ -88,10 +88,21 @@ class TargetRepository:
         """
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         entries = dict(own_actions or {})
-        created = {"pk": key, "sk": sort, **target, "status": Status.OPEN, "actions": entries}
+        created = {
+            "pk": key,
+            "sk": sort,
+            **target,
+            "status": Status.OPEN,
+            "actions": entries,
+        }
         generation = generation_of(target)
         if not generation:
-            created |= {"before": {}, "evidence": {}, "checks": [], "generation": 0}
+            created |= {
+                "before": {},
+                "evidence": {},
+                "checks": [],
+                "generation": 0,
+            }
         if self.table.put_if(created, "attribute_not_exists(pk)"):
             return
         same = {"generation": generation}
@@ -129,7 +140,12 @@ class TargetRepository:
             return self.table.update(key, sort, fields)
         own = {name: value for name, value in fields.items() if name in targets.OWN_FIELDS}
         shared = {name: value for name, value in fields.items() if name not in own}
-        if shared and not self.containments.set(*place, unless_restored, more, **shared):
+        if shared and not self.containments.set(
+            *place,
+            unless_restored,
+            more,
+            **shared,
+        ):
             return False
         if "status" in shared:  # what was verified counts from now on
             own |= {"status": "", "verdict": ""}
@@ -213,7 +229,12 @@ class TargetRepository:
 
 def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:
     """Returns an entry of an action log, of now. Long details are cut."""
-    return {"status": status, "detail": detail[:1000], "at": now(), "request_id": request_id}
+    return {
+        "status": status,
+        "detail": detail[:1000],
+        "at": now(),
+        "request_id": request_id,
+    }
 
 
 def is_old(target: Mapping[str, Any]) -> bool:

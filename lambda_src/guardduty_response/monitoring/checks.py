@@ -120,7 +120,12 @@ class BatchChecks:
             return self._leave(found)
         why = "reading took longer than the function may run"
         log("not checked", arn=found["arn"], detail=why)
-        return self._note_unread(found, self._meta_of(found), why, passing=True)
+        return self._note_unread(
+            found,
+            self._meta_of(found),
+            why,
+            passing=True,
+        )
 
     def _claimed(self, wanted: ToCheck) -> DueRecord | None:
         """Returns the containment's DUE item, if this batch is to check it.
@@ -134,7 +139,13 @@ class BatchChecks:
             return found
         if self.batch["why"] in (SCHEDULE, CHANGE):
             return None
-        return due.claim_for_change(self.record.table, arn, generation, batch, self.batch["seen"])
+        return due.claim_for_change(
+            self.record.table,
+            arn,
+            generation,
+            batch,
+            self.batch["seen"],
+        )
 
     def _seen(self, found: DueRecord) -> ChangeEvent | None:
         """Returns the change because of which a containment is checked."""
@@ -144,7 +155,13 @@ class BatchChecks:
         """Leaves a containment to the next batch."""
         table = self.record.table
         if seen := self._seen(found):
-            due.put_first(table, found["arn"], found["generation"], seen, self._first)
+            due.put_first(
+                table,
+                found["arn"],
+                found["generation"],
+                seen,
+                self._first,
+            )
         else:
             due.settle(table, found, now())
         return NOT_CHECKED
@@ -180,7 +197,12 @@ class BatchChecks:
             return self._answer_loss(checked, difference)
         if difference.not_read:
             passing = all(describes_transient(check.detail) for check in difference.not_read)
-            return self._note_unread(checked.found, checked.meta, difference.detail, passing)
+            return self._note_unread(
+                checked.found,
+                checked.meta,
+                difference.detail,
+                passing,
+            )
         if step.status != state["status"] or _is_mended(checked.containment, checks):
             self._start(checked)
         return self._note_held(checked)
@@ -204,7 +226,12 @@ class BatchChecks:
         if meta.get("unverified"):
             incident_id = meta["incident_id"]
             detail = "containment could be read again"
-            self.record.event(incident_id, "verified again", detail, target=found["arn"])
+            self.record.event(
+                incident_id,
+                "verified again",
+                detail,
+                target=found["arn"],
+            )
             self.record.note(incident_id, unverified="")
         at = now()
         self._settle(checked, remove=_JUDGED, held_at=at, checked_at=at)
@@ -219,7 +246,12 @@ class BatchChecks:
             return True
         seen = self._seen(checked.found)
         why = CHANGE if seen else self.batch["why"]
-        return executions.start(checked.meta["incident_id"], why, _slot(), seen)
+        return executions.start(
+            checked.meta["incident_id"],
+            why,
+            _slot(),
+            seen,
+        )
 
     def _answer_loss(self, checked: Checked, difference: drift.Difference) -> str:
         """Starts the incident machine, once in a slot for each incident."""
@@ -244,7 +276,14 @@ class BatchChecks:
         why = f"{difference.detail}."
         if seen := self._seen(found):
             why += f" {seen['who']} called {seen['what']} at {seen['when']}."
-        self._settle(checked, at, remove=_READ, checked_at=at, lost=at, why_lost=why[:1000])
+        self._settle(
+            checked,
+            at,
+            remove=_READ,
+            checked_at=at,
+            lost=at,
+            why_lost=why[:1000],
+        )
         return LOST
 
     def _have_verified(self, checked: Checked) -> str:
@@ -271,13 +310,26 @@ class BatchChecks:
             due_at = now()
         elif (passing or seen) and seconds_left(since, SOON_SECONDS):
             due_at = due.from_now(due.RETRY_SECONDS)
-        due.settle(self.record.table, found, due_at, (), **fields, **_kept(seen))
+        due.settle(
+            self.record.table,
+            found,
+            due_at,
+            (),
+            **fields,
+            **_kept(seen),
+        )
         return UNREAD
 
     def _put_off(self, found: DueRecord) -> str:
         """Checks again when whoever works on the resource has ended, the change with it."""
         due_at = due.from_now(PUT_OFF_SECONDS)
-        due.settle(self.record.table, found, due_at, (), **_kept(self._seen(found)))
+        due.settle(
+            self.record.table,
+            found,
+            due_at,
+            (),
+            **_kept(self._seen(found)),
+        )
         return NOT_CHECKED
 
     def _settle(

@@ -205,7 +205,13 @@ def _give_back(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None)
     for found in claimed:
         try:
             if change := seen or found.get("seen"):
-                due.put_first(table, found["arn"], found["generation"], change, first)
+                due.put_first(
+                    table,
+                    found["arn"],
+                    found["generation"],
+                    change,
+                    first,
+                )
             else:
                 due.settle(table, found, now())
         except Exception as error:  # its claim ends by itself
@@ -237,7 +243,15 @@ def _note_failure(message: str, arn: str, error: Exception) -> None:
 
 def settle_all(table: Table, claimed: list[DueRecord], due_at: str) -> None:
     """Gives claims back, and says when these containments are due again."""
-    for done in [clients.POOL.submit(due.settle, table, found, due_at) for found in claimed]:
+    for done in [
+        clients.POOL.submit(
+            due.settle,
+            table,
+            found,
+            due_at,
+        )
+        for found in claimed
+    ]:
         done.result()
 
 
@@ -267,7 +281,12 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
             _note_failure("not told of a check", found["arn"], error)
             errors.append(error)
             seconds, remove = due.RETRY_SECONDS, ()
-        due.settle(record.table, found, due.from_now(seconds), remove=remove)
+        due.settle(
+            record.table,
+            found,
+            due.from_now(seconds),
+            remove=remove,
+        )
     except Exception as error:  # its claim ends by itself
         _note_failure("claim not given back", found["arn"], error)
         errors.append(error)

@@ -32,7 +32,12 @@ def may_verify(context: Context, target: Target, seconds: int) -> bool:
     It cannot while a restore or another incident works on it. An execution of the same incident
     that only waits for evidence is in nobody's way.
     """
-    lease = context.record.leases.claim(target.arn, context.execution, context.incident_id, seconds)
+    lease = context.record.leases.claim(
+        target.arn,
+        context.execution,
+        context.incident_id,
+        seconds,
+    )
     if lease is None:
         return True
     return lease["incident_id"] == context.incident_id and ":execution:" in lease["owner"]
@@ -65,7 +70,12 @@ def compare(stored: TargetRecord | Mapping[str, Any], checks: list[Check]) -> Di
 
 
 def _stored(context: Context, target: Target) -> TargetRecord:
-    return context.record.target(context.incident_id, target.kind, target.id, place=target.place)
+    return context.record.target(
+        context.incident_id,
+        target.kind,
+        target.id,
+        place=target.place,
+    )
 
 
 def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:
@@ -106,7 +116,12 @@ def keep_missing(
         return step, checks
     names, weak = {check.name for check in checks}, weak_checks(stored)
     kept = [
-        Check(found["name"], False, found["detail"], bool(found.get("fatal")))
+        Check(
+            found["name"],
+            False,
+            found["detail"],
+            bool(found.get("fatal")),
+        )
         for found in stored.get("checks") or []
         if found["name"] in weak - names and not found["ok"] and found.get("read", True)
     ]
@@ -189,7 +204,14 @@ def _describe_loss(
     seen = context.record.meta(context.incident_id).get("undone_by")
     since, watched = str(stored.get("held_at") or ""), list(stored.get("watched") or [])
     try:
-        loss["by"] = find_actors(context, target, lost, since, seen, watched)
+        loss["by"] = find_actors(
+            context,
+            target,
+            lost,
+            since,
+            seen,
+            watched,
+        )
     except Exception as error:  # people must hear of the loss even if nobody knows the actor
         loss["unknown"] = (
             f"CloudTrail could not be queried ({type(error).__name__}: {str(error)[:300]}); the"

@@ -221,7 +221,13 @@ def put_first(table: Table, arn: str, generation: int, seen: ChangeEvent, due_at
     is monitored.
     """
     changes = {"due_at": due_at, "seen": seen}
-    return _update(table, arn, generation, changes, remove=["claim", "claimed_until"])
+    return _update(
+        table,
+        arn,
+        generation,
+        changes,
+        remove=["claim", "claimed_until"],
+    )
 
 
 def settle(
@@ -254,7 +260,12 @@ def _update(
     only_if: Mapping[str, Any] | None = None,
 ) -> bool:
     """Updates the DUE item of a containment that is monitored; returns whether it was."""
-    request = table.update_request(_key(arn, generation), changes, remove=remove, only_if=only_if)
+    request = table.update_request(
+        _key(arn, generation),
+        changes,
+        remove=remove,
+        only_if=only_if,
+    )
     request["ConditionExpression"] += " AND attribute_exists(due_at)"
     try:
         table.write(table.client.update_item, TableName=table.name, **request)

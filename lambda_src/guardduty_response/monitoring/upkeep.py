@@ -41,7 +41,13 @@ def begin(
     before. Safe to repeat.
     """
     spread = due.intervals()["first_day"] if minutes is None else minutes
-    begun = clients.POOL.submit(due.begin, record.table, state, incident_id, spread)
+    begun = clients.POOL.submit(
+        due.begin,
+        record.table,
+        state,
+        incident_id,
+        spread,
+    )
     watched_names.write(record.table, state, [*names, state["id"]])
     return begun.result()
 
@@ -60,7 +66,13 @@ def forget(record: IncidentRepository, containment: Containment) -> None:
     state = containment.state
     arn, generation = state["arn"], int(state["generation"])
     names = [*containment.watched, state["id"]]
-    watched_names.remove(record.table, state["account_id"], arn, generation, names)
+    watched_names.remove(
+        record.table,
+        state["account_id"],
+        arn,
+        generation,
+        names,
+    )
     due.end(record.table, arn, generation)
 
 
@@ -166,7 +178,12 @@ def must_look_at_all(record: IncidentRepository, config_sha256: str) -> bool:
 def note_look(record: IncidentRepository, config_sha256: str) -> None:
     """Notes that every monitored incident was looked at."""
     pk, sk = LOOKED_KEY
-    values: dict[str, Any] = {"pk": pk, "sk": sk, "at": now(), "config_sha256": config_sha256}
+    values: dict[str, Any] = {
+        "pk": pk,
+        "sk": sk,
+        "at": now(),
+        "config_sha256": config_sha256,
+    }
     record.table.put(values)
 
 

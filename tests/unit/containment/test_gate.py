@@ -75,7 +75,12 @@ def test_paused_in_the_configuration_that_the_function_was_deployed_with(lab: La
 
 def test_paused_by_a_person_who_is_named(lab: Lab) -> None:
     lab.control("TERRAFORM", paused=False)
-    lab.control("OPERATOR", paused=True, by="ada@example.com", reason="game day")
+    lab.control(
+        "OPERATOR",
+        paused=True,
+        by="ada@example.com",
+        reason="game day",
+    )
     refused(lab.gate(), r"paused by ada@example\.com \(game day\): item CONTROL/OPERATOR")
 
 
@@ -99,7 +104,12 @@ def test_a_control_item_that_cannot_be_understood_pauses(lab: Lab, values: Any) 
 
 
 def test_who_pauses_says_it_in_one_line(lab: Lab) -> None:
-    lab.control("OPERATOR", paused=True, by="a\nDONE: forged", reason="x" * 9000)
+    lab.control(
+        "OPERATOR",
+        paused=True,
+        by="a\nDONE: forged",
+        reason="x" * 9000,
+    )
     refused(lab.gate(), "paused by a DONE: forged ")
     gate = lab.gate()
     with pytest.raises(GateClosed):
@@ -355,7 +365,12 @@ def test_nothing_is_permitted_while_the_table_cannot_be_reached(
 def test_a_table_that_may_not_be_read_closes_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    failing(lab, monkeypatch, operation, answer("AccessDeniedException", 400))
+    failing(
+        lab,
+        monkeypatch,
+        operation,
+        answer("AccessDeniedException", 400),
+    )
     refused(lab.gate(), "could not be read .*AccessDeniedException")
 
 

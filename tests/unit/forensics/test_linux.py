@@ -137,8 +137,20 @@ def test_what_there_is_no_time_for_is_said(place: Place, tmp_path: Path) -> None
 
 def test_a_failing_tool_does_not_stop_the_rest(place: Place, tmp_path: Path) -> None:
     place.plan()
-    path = tools(tmp_path / "bin", "curl", "ls", ps="echo broken >&2; exit 7", ss="kill -9 $PPID")
-    done = collect(place, tmp_path / "home", "bash", GDR_PATH=path, limit=120)
+    path = tools(
+        tmp_path / "bin",
+        "curl",
+        "ls",
+        ps="echo broken >&2; exit 7",
+        ss="kill -9 $PPID",
+    )
+    done = collect(
+        place,
+        tmp_path / "home",
+        "bash",
+        GDR_PATH=path,
+        limit=120,
+    )
     assert done.returncode == 0
     assert "# exit status 7" in place.text("processes.txt")
     assert {"users.txt", "modules.txt", "jobs.txt"} <= {
@@ -300,7 +312,16 @@ def memory(
 def room(tmp_path: Path, free: str = "999999999999") -> str:
     """A PATH whose df says that there is room for the memory of any machine."""
     df = f"echo header; echo fs 9 9 {free} 1% /"
-    return tools(tmp_path / "bin", "curl", "ls", "ps", "ip", "ss", "bash", df=df)
+    return tools(
+        tmp_path / "bin",
+        "curl",
+        "ls",
+        "ps",
+        "ip",
+        "ss",
+        "bash",
+        df=df,
+    )
 
 
 def test_memory_is_uploaded_in_parts(place: Place, tmp_path: Path) -> None:

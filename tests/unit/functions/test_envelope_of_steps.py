@@ -59,7 +59,15 @@ def test_the_answer_of_the_step_is_the_status_that_was_stored(
     _answered(fake, Status.CONTAINED, OPEN)
     incident_id = open_incident()
     targets = run_step("plan", incident_id)["targets"]
-    assert run_step("contain", incident_id, targets=targets, attempt=9)["status"] == "FAILED"
+    assert (
+        run_step(
+            "contain",
+            incident_id,
+            targets=targets,
+            attempt=9,
+        )["status"]
+        == "FAILED"
+    )
 
 
 def test_what_is_stored_early_is_in_the_answer_and_stored_once(
@@ -72,7 +80,13 @@ def test_what_is_stored_early_is_in_the_answer_and_stored_once(
         assert context.gate
         context.gate.write_before("network", {"eni-1": ["sg-web"]})  # asks the gate
         context.gate.write_before("profile", "web")  # while its permission is valid
-        context.log_action(target, "quarantine_network", "DONE", "closed", "r-1")
+        context.log_action(
+            target,
+            "quarantine_network",
+            "DONE",
+            "closed",
+            "r-1",
+        )
         answers.append(context.record.stored_early(context.incident_id, target.reference()))
         return StepResult(detail="closed")
 

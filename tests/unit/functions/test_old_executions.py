@@ -79,7 +79,13 @@ class OldExecution:
     ) -> Walk:
         """Goes from the state ``begin`` to the end; ``answer()`` is an approval's."""
         execution = "recheck" if verify_only else self.record.meta(incident_id)["execution"]
-        walk = Walk("0.1.0-incident", self._invoke, execution, answer, MACHINES)
+        walk = Walk(
+            "0.1.0-incident",
+            self._invoke,
+            execution,
+            answer,
+            MACHINES,
+        )
         walk.machine["StartAt"] = begin
         walk.variables = {
             "incident_id": incident_id,
@@ -116,7 +122,12 @@ class OldExecution:
     def answered(self, answer: Callable[[], Any]) -> Json:
         """Answers the approval that waited during the upgrade; returns the incident's META."""
         incident_id = self.old["awaiting"]
-        self.walk("Approve", self.planned("awaiting", "approve"), incident_id, answer)
+        self.walk(
+            "Approve",
+            self.planned("awaiting", "approve"),
+            incident_id,
+            answer,
+        )
         return self.deployment.meta(incident_id)
 
     def went_on(self) -> Json:
@@ -166,7 +177,13 @@ def test_an_approval_that_is_not_given_changes_nothing(old: OldExecution, answer
 
 
 def _pause(old: OldExecution) -> None:
-    item = {"pk": "CONTROL", "sk": "OPERATOR", "paused": True, "by": "ada", "reason": "drill"}
+    item = {
+        "pk": "CONTROL",
+        "sk": "OPERATOR",
+        "paused": True,
+        "by": "ada",
+        "reason": "drill",
+    }
     old.record.table.put(item)
 
 
@@ -214,7 +231,12 @@ def test_several_targets_are_linked_each_to_its_own_containment(old: OldExecutio
         {**stored, "sk": "TARGET#ec2_instance#i-99", "id": "i-99", "arn": second["arn"]}
     )
     old.fake.ids = ["i-21", "i-99"]
-    old.walk("Approve", {**planned, "targets": [first, second]}, incident_id, approved)
+    old.walk(
+        "Approve",
+        {**planned, "targets": [first, second]},
+        incident_id,
+        approved,
+    )
     assert old.deployment.meta(incident_id)["status"] == "CONTAINED"
     assert {target.place for target in old.contained} == {(first["arn"], 1), (second["arn"], 1)}
 
@@ -335,7 +357,12 @@ def test_a_recheck_that_the_old_machine_began_only_reads(auto: OldExecution) -> 
     auto.contained.append(Target("ec2_instance", "i-1", "arn", "a", "r"))  # so it reads closed
     opened = call("open", event={"watch": {"incident_id": incident_id, "why": "schedule"}})
     assert opened["verify_only"]
-    walk = auto.walk("Begin", {"next": "triage"}, incident_id, verify_only=True)
+    walk = auto.walk(
+        "Begin",
+        {"next": "triage"},
+        incident_id,
+        verify_only=True,
+    )
     assert walk.entered[-1] == "Close"
     assert len(auto.contained) == 1
     meta = auto.deployment.meta(incident_id)
@@ -346,7 +373,12 @@ def test_a_loss_that_the_old_machine_finds_is_contained_again(auto: OldExecution
     incident_id = auto.old["contained"]
     auto.fake.ids = ["i-1"]
     call("open", event={"watch": {"incident_id": incident_id, "why": "schedule"}})
-    walk = auto.walk("Begin", {"next": "triage"}, incident_id, verify_only=True)
+    walk = auto.walk(
+        "Begin",
+        {"next": "triage"},
+        incident_id,
+        verify_only=True,
+    )
     assert walk.entered.count("Begin") == 2
     assert [target.generation for target in auto.contained] == [1]
     [target] = auto.deployment.targets(incident_id)

@@ -42,7 +42,13 @@ def family(world: World, child_verdict: Status = Status.CONTAINED) -> tuple[str,
 def close(world: World, incident_id: str, name: str) -> None:
     """Ends the execution, as the machine does."""
     execution = world.execution(name)
-    call("close", incident_id=incident_id, execution=execution, decision="act", error="")
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=execution,
+        decision="act",
+        error="",
+    )
 
 
 def report(world: World, incident_id: str) -> str:
@@ -63,7 +69,12 @@ def test_a_hand_over_links_both_ways_and_keeps_earlier_children(
     execution = f"{EXECUTIONS}incident:one"
     call("open", event=event, execution=execution)
     world.record.note(parent, children=["inc-earlier"])
-    plan = {"verb": "plan", "incident_id": parent, "execution": execution, "verify_only": False}
+    plan = {
+        "verb": "plan",
+        "incident_id": parent,
+        "execution": execution,
+        "verify_only": False,
+    }
     [handed] = respond.handler(plan)["hand_over"]
     opened = call("open", event=handed, execution=f"{EXECUTIONS}incident:two")
     assert deployment.meta(parent)["children"] == ["inc-earlier", opened["incident_id"]]

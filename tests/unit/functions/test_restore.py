@@ -76,7 +76,13 @@ def stored(
         record = IncidentRepository("guardduty-response-incidents")
         for target in deployment.targets(incident_id):
             record.set_target(incident_id, target["kind"], target["id"], status=status)
-            record.before(incident_id, target["kind"], target["id"], "profile", {"name": "x"})
+            record.before(
+                incident_id,
+                target["kind"],
+                target["id"],
+                "profile",
+                {"name": "x"},
+            )
         notified(deployment)
         return incident_id
 
@@ -331,7 +337,13 @@ def test_contained_again(
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     verify = {"verb": "verify", "incident_id": incident_id, "execution": second}
     respond.handler({**verify, "target": got["targets"][0]}, None)
-    call("verdict", incident_id=incident_id, target=got["targets"][0], error="", execution=second)
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=got["targets"][0],
+        error="",
+        execution=second,
+    )
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
 
 
@@ -346,7 +358,12 @@ def test_closed_and_told(
     deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str
 ) -> None:
     incident_id = stored(status)
-    answer = ask(incident_id, close=True, keep_contained=True, reason="rebuilt tomorrow")
+    answer = ask(
+        incident_id,
+        close=True,
+        keep_contained=True,
+        reason="rebuilt tomorrow",
+    )
     assert (answer["status"], answer["refused"], deployment.meta(incident_id)["status"]) == (
         "CLOSED",
         "",

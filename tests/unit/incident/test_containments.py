@@ -37,7 +37,12 @@ def test_the_first_incident_opens_a_generation(
 ) -> None:
     assert containments.generation(ARN) == 0
     assert containments.state(ARN, 1) is None
-    assert join(containments, FIRST, "i-1") == Joined(1, True, Status.OPEN, FIRST)
+    assert join(containments, FIRST, "i-1") == Joined(
+        1,
+        True,
+        Status.OPEN,
+        FIRST,
+    )
     items = stored(deployment)
     assert set(items) == {"HEAD", "0001#STATE", f"0001#LINK#{FIRST}"}
     state = items["0001#STATE"]
@@ -67,7 +72,12 @@ def test_a_second_incident_joins_it(
     join(containments, FIRST, "id-1")
     containments.set(ARN, 1, status=status)
     containments.put_before(ARN, 1, "network", {"eni-1": ["sg-web"]})
-    assert join(containments, SECOND, "id-1") == Joined(1, False, status, FIRST)
+    assert join(containments, SECOND, "id-1") == Joined(
+        1,
+        False,
+        status,
+        FIRST,
+    )
     read = containments.read(ARN, 1)
     assert [link["incident_id"] for link in read.open_links] == [FIRST, SECOND]
     assert read.before == {"network": {"eni-1": ["sg-web"]}}
@@ -89,8 +99,19 @@ def test_after_a_restore_the_next_opens_a_generation(
     containments.put_before(ARN, 1, "network", {"eni-1": ["sg-web"]})
     containments.put_action(ARN, 1, "quarantine_network", action())
     containments.put_evidence(ARN, 1, "snapshots", {"outcome": "COMPLETE"})
-    containments.set(ARN, 1, status=status, checks=[check("eni-1")], watched=["eni-1"])
-    assert join(containments, SECOND, "id-1") == Joined(2, True, Status.OPEN, SECOND)
+    containments.set(
+        ARN,
+        1,
+        status=status,
+        checks=[check("eni-1")],
+        watched=["eni-1"],
+    )
+    assert join(containments, SECOND, "id-1") == Joined(
+        2,
+        True,
+        Status.OPEN,
+        SECOND,
+    )
     new, old = containments.read(ARN, 2), containments.read(ARN, 1)
     assert (new.before, new.actions, new.evidence, new.checks, new.watched) == ({}, {}, {}, [], [])
     assert [link["incident_id"] for link in new.links] == [SECOND]
@@ -132,7 +153,12 @@ def test_much_that_was_left_contained_is_carried_over_too(containments: Containm
     names = [f"reversal-{number:03d}" for number in range(130)]
     for name in names:
         containments.put_before(ARN, 1, name, {"of": name})
-    containments.set(ARN, 1, status=Status.RESTORE_PARTIAL, still_contained=names)
+    containments.set(
+        ARN,
+        1,
+        status=Status.RESTORE_PARTIAL,
+        still_contained=names,
+    )
     assert join(containments, SECOND).generation == 2
     assert containments.read(ARN, 2).before == {name: {"of": name} for name in names}
 
@@ -151,7 +177,12 @@ def test_another_resource_under_the_same_name_has_a_generation_of_its_own(
     containments: Containments,
 ) -> None:
     contain_aida1(containments, Status.CONTAINED)
-    assert join(containments, SECOND, "AIDA2") == Joined(2, True, Status.OPEN, SECOND)
+    assert join(containments, SECOND, "AIDA2") == Joined(
+        2,
+        True,
+        Status.OPEN,
+        SECOND,
+    )
     read = containments.read(ARN, 2)
     assert (read.before, read.state["immutable_id"]) == ({}, "AIDA2")
     assert read.state["still_contained"] == []
@@ -234,7 +265,19 @@ def test_the_first_state_before_stands_for_each_item(
     join(containments, FIRST)
     containments.put_before(ARN, 1, "network", value)
     containments.put_before(ARN, 1, "network", "contained")
-    assert record.table.transact([containments.before_write(ARN, 1, "network", "contained")]) == []
+    assert (
+        record.table.transact(
+            [
+                containments.before_write(
+                    ARN,
+                    1,
+                    "network",
+                    "contained",
+                )
+            ]
+        )
+        == []
+    )
     assert containments.read(ARN, 1).before == {"network": value}
 
 
@@ -244,7 +287,12 @@ def test_items_that_appear_later_are_added(
     join(containments, FIRST)
     containments.put_before(ARN, 1, "network", {"eni-1": ["sg-web"]})
     later = [
-        containments.before_write(ARN, 1, "network", {"eni-1": ["sg-quarantine"]}),
+        containments.before_write(
+            ARN,
+            1,
+            "network",
+            {"eni-1": ["sg-quarantine"]},
+        ),
         containments.before_write(ARN, 1, "network/eni-2", ["sg-db"]),
     ]
     assert record.table.transact(later) == []
@@ -265,7 +313,16 @@ def test_a_large_value_is_stored_by_its_hash(
     value = {f"statement-{number}": "x" * 1000 for number in range(90)}
     assert len(json.dumps(value)) > INLINE_BYTES
     if transaction:
-        record.table.transact([containments.before_write(ARN, 1, "policies", value)])
+        record.table.transact(
+            [
+                containments.before_write(
+                    ARN,
+                    1,
+                    "policies",
+                    value,
+                )
+            ]
+        )
     else:
         containments.put_before(ARN, 1, "policies", value)
     containments.put_before(ARN, 1, "policies", {"first": "stands"})

@@ -19,7 +19,13 @@ S = Status
 
 def meta(record: IncidentRepository, name: str, status: str = "CONTAINED", **more: Any) -> Any:
     """Stores an incident, and returns its META item."""
-    item = {"pk": incident_key(name), "sk": "META", "incident_id": name, "status": status, **more}
+    item = {
+        "pk": incident_key(name),
+        "sk": "META",
+        "incident_id": name,
+        "status": status,
+        **more,
+    }
     record.table.put(item)
     return item
 
@@ -68,7 +74,12 @@ def test_what_is_not_known_is_no_success() -> None:
 
 
 def test_both_ways(record: IncidentRepository) -> None:
-    parent = meta(record, "inc-p", "PARTIAL", children=["inc-c", "inc-d", "inc-none"])
+    parent = meta(
+        record,
+        "inc-p",
+        "PARTIAL",
+        children=["inc-c", "inc-d", "inc-none"],
+    )
     child = meta(record, "inc-c", "FAILED", parent="inc-p")
     meta(record, "inc-d", parent="inc-p")
     links = Reading(record, parent).links
@@ -82,8 +93,19 @@ def test_both_ways(record: IncidentRepository) -> None:
 
 def test_children_of_children_are_read_too_and_a_circle_ends(record: IncidentRepository) -> None:
     top = meta(record, "inc-1", children=["inc-2"])
-    middle = meta(record, "inc-2", parent="inc-1", children=["inc-3", "inc-1", "inc-2"])
-    meta(record, "inc-3", "FAILED", parent="inc-2", children=["inc-1", "inc-2"])
+    middle = meta(
+        record,
+        "inc-2",
+        parent="inc-1",
+        children=["inc-3", "inc-1", "inc-2"],
+    )
+    meta(
+        record,
+        "inc-3",
+        "FAILED",
+        parent="inc-2",
+        children=["inc-1", "inc-2"],
+    )
     found = Reading(record, top).links
     assert [child.incident_id for child in found.children] == ["inc-2", "inc-3"]
     assert found.overall(S.CONTAINED) is S.FAILED

@@ -273,8 +273,20 @@ def test_stale_work(deployment: Deployment, record: IncidentRepository) -> None:
 
 def test_before_is_written_once(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, TARGET)
-    record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
-    record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-quarantine"]})
+    record.before(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "interfaces",
+        {"eni-1": ["sg-web"]},
+    )
+    record.before(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "interfaces",
+        {"eni-1": ["sg-quarantine"]},
+    )
     record.before(ID, "ec2_instance", "i-1", "tags.of it", {"a": "b"})
     [stored] = deployment.targets(ID)
     assert stored["before"] == {"interfaces": {"eni-1": ["sg-web"]}, "tags.of it": {"a": "b"}}
@@ -284,9 +296,30 @@ def test_actions_and_evidence_take_the_latest_word(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
-    record.action(ID, "ec2_instance", "i-1", "detach", "FAILED", "z" * 2000)
-    record.action(ID, "ec2_instance", "i-1", "detach", "DONE", "detached", "req-1")
-    record.evidence(ID, "ec2_instance", "i-1", "snapshots", {"ids": ["snap-1"]})
+    record.action(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "detach",
+        "FAILED",
+        "z" * 2000,
+    )
+    record.action(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "detach",
+        "DONE",
+        "detached",
+        "req-1",
+    )
+    record.evidence(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "snapshots",
+        {"ids": ["snap-1"]},
+    )
     [stored] = deployment.targets(ID)
     action = stored["actions"]["detach"]
     assert (action["status"], action["detail"], action["request_id"]) == (
@@ -301,7 +334,13 @@ def test_a_target_keeps_its_record_when_planned_again(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
-    record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
+    record.before(
+        ID,
+        "ec2_instance",
+        "i-1",
+        "interfaces",
+        {"eni-1": ["sg-web"]},
+    )
     record.set_target(ID, "ec2_instance", "i-1", status=Status.FAILED)
     record.put_target(ID, {**TARGET, "attach": "inc-other"})
     [stored] = deployment.targets(ID)

@@ -121,7 +121,15 @@ def test_an_answer_is_read_as_it_was_given(
         watched=["bucket-1"],
         evidence={"objects": {"outcome": "COMPLETE", "detail": "3 objects"}},
     )
-    assert record.persist(incident_id, of, given, verified="execution") is Status.PARTIAL
+    assert (
+        record.persist(
+            incident_id,
+            of,
+            given,
+            verified="execution",
+        )
+        is Status.PARTIAL
+    )
     [seen] = fresh().read(incident_id)[1]
     assert seen["status"] == "PARTIAL"
     assert seen["verdict"] == "half of it"
@@ -144,8 +152,20 @@ def test_what_was_stored_early_is_not_stored_again(
     incident_id, of = contained
     names, place = (incident_id, "ec2_instance", "i-1"), (ARN, 1)
     record.before(*names, "network", {"eni-1": ["sg-web"]}, place=place)
-    record.action(*names, "quarantine_network", "DONE", "closed", "r-1", place=place)
-    record.evidence(*names, "snapshots", {"outcome": "RUNNING", "detail": "asked"}, place=place)
+    record.action(
+        *names,
+        "quarantine_network",
+        "DONE",
+        "closed",
+        "r-1",
+        place=place,
+    )
+    record.evidence(
+        *names,
+        "snapshots",
+        {"outcome": "RUNNING", "detail": "asked"},
+        place=place,
+    )
     early = record.stored_early(incident_id, of)
     items = stored(deployment)
     given: Any = {**answer("CONTAINED", GOOD, watched=["eni-1"]), **early}

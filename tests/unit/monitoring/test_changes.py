@@ -220,7 +220,13 @@ def test_what_an_earlier_version_wrote_in_its_own_case_is_found_and_removed(
     record.table.put({**new, "generation": 1, "pk": "WATCHED#222222222222#OldName"})
     assert watch(change_event(parameters={"roleName": "OldName"})) == {"started": ["inc-0"]}
     arn = str(new["arn"])
-    watched_names.remove(record.table, "222222222222", arn, 1, ["OldName", "App"])
+    watched_names.remove(
+        record.table,
+        "222222222222",
+        arn,
+        1,
+        ["OldName", "App"],
+    )
     assert deployment.items("WATCHED#222222222222#OldName") == []
     assert deployment.items("WATCHED#222222222222#app") == []
 

@@ -61,7 +61,12 @@ def test_a_check_reads_in_a_session_that_can_only_read(case: Case) -> None:
     context = case.fake.seen[-1]
     assert context.gate is None
     with pytest.raises(ResponseError, match="no role in place of GDR_OTHER_ROLE"):
-        context.assume("222222222222", "us-east-1", {"Statement": []}, role="GDR_OTHER_ROLE")
+        context.assume(
+            "222222222222",
+            "us-east-1",
+            {"Statement": []},
+            role="GDR_OTHER_ROLE",
+        )
 
 
 def test_a_second_delivery_to_the_monitor_checks_nothing(case: Case) -> None:
@@ -174,7 +179,12 @@ def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
 
 
 def test_a_check_that_failed_at_the_verdict_is_no_loss(case: Case, record: Any) -> None:
-    record.containments.set(ARN, 1, weak=["profile"], status=Status.PARTIAL)
+    record.containments.set(
+        ARN,
+        1,
+        weak=["profile"],
+        status=Status.PARTIAL,
+    )
     case.see(GOOD, UNTAGGED)
     assert case.check_all() == counts(held=1)
     assert started_checks(case.deployment) == {}

@@ -83,7 +83,14 @@ def test_it_begins_anew_with_a_new_generation(world: World) -> None:
 def test_a_change_of_what_ended_meanwhile_is_not_looked_at(
     record: IncidentRepository, case: Case
 ) -> None:
-    seen: Any = {"who": "bob", "what": "X", "when": "", "from": "", "agent": "", "event_id": "e"}
+    seen: Any = {
+        "who": "bob",
+        "what": "X",
+        "when": "",
+        "from": "",
+        "agent": "",
+        "event_id": "e",
+    }
     due.end(record.table, ARN, 1)
     assert not due.put_first(record.table, ARN, 1, seen, due.at_once())
     assert due.claim_for_change(record.table, ARN, 1, "batch") is None

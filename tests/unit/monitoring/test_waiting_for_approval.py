@@ -25,7 +25,12 @@ def minutes_until(moment: str) -> float:
 @pytest.fixture
 def waiting(case: Case, record: IncidentRepository) -> Case:
     """A containment that is PARTIAL, whose finding came again and asks for an approval."""
-    record.containments.set(ARN, 1, weak=["profile"], status=Status.PARTIAL)
+    record.containments.set(
+        ARN,
+        1,
+        weak=["profile"],
+        status=Status.PARTIAL,
+    )
     record.move(
         case.incident_id, Status.CONTAINED, Status.AWAITING_APPROVAL, held=Status.PARTIAL.value
     )

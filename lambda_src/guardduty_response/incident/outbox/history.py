@@ -118,7 +118,14 @@ def _flags(meta: IncidentRecord) -> list[MessageRecord]:
     messages: list[MessageRecord] = []
     status, answer = flags.get("told") or "", list(flags.get("answer_told") or [])
     if answer and answer[0] != status:
-        messages.append(_flag("status", event=answer[0], answer=answer, run="before"))
+        messages.append(
+            _flag(
+                "status",
+                event=answer[0],
+                answer=answer,
+                run="before",
+            )
+        )
     if status:
         messages.append(
             _flag(

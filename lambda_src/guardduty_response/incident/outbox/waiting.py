@@ -166,7 +166,12 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
     last = claimed[-1]
     body = _body(table, last)
     if len(claimed) == 1 and not last.get("group"):
-        ok = sender.send(table, last, sender.Text(last["subject"], body), slot.nobody)
+        ok = sender.send(
+            table,
+            last,
+            sender.Text(last["subject"], body),
+            slot.nobody,
+        )
     else:
         history = history_of({}, messages_of(table, last["incident_id"]))
         text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
@@ -213,11 +218,25 @@ def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:
 
 def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobody: bool) -> bool:
     """Publishes a digest and marks the messages in it; returns whether the topic has it."""
-    message_id = sender.publish(table, records, text, digest.attributes_of(records))
+    message_id = sender.publish(
+        table,
+        records,
+        text,
+        digest.attributes_of(records),
+    )
     if not message_id:
         return False
     sent = {"digest": message_id, "message_id": message_id}
-    marks = [clients.POOL.submit(sender.mark, table, record, sent, nobody) for record in records]
+    marks = [
+        clients.POOL.submit(
+            sender.mark,
+            table,
+            record,
+            sent,
+            nobody,
+        )
+        for record in records
+    ]
     for done in marks:
         done.result()
     return True

@@ -105,7 +105,13 @@ class ReplaceProfile(Ec2Control):
     def write(self, name: str, value: Any) -> Json:
         association = (self.current or {}).get("association")
         instance = self.target_context.id
-        return give_profile(self.writer(name), instance, self.state, association, value)
+        return give_profile(
+            self.writer(name),
+            instance,
+            self.state,
+            association,
+            value,
+        )
 
     def change(self) -> list[Json]:
         try:
@@ -231,7 +237,13 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         calls: dict[str, Callable[[], Any]] = {
-            name: partial(role_policy, self.client, role, name) for name in names
+            name: partial(
+                role_policy,
+                self.client,
+                role,
+                name,
+            )
+            for name in names
         }
         if self.held:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])

@@ -118,7 +118,13 @@ def close(
             continue
         network.writer(id)  # opens its session
         group = ready.get(("quarantine", vpc)) or current.groups[vpc]
-        changes[network.name, id] = partial(_swap, network, id, group, ready.get(("untrack", vpc)))
+        changes[network.name, id] = partial(
+            _swap,
+            network,
+            id,
+            group,
+            ready.get(("untrack", vpc)),
+        )
     for rule in group_rules.pending:
         if group_rules.current[rule]:  # else its group could not be made
             changes[group_rules.name, rule] = partial(group_rules.write, rule, None)
@@ -136,7 +142,13 @@ def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], Any]:
         calls["quarantine", vpc] = partial(create, instance, ec2, vpc)
     if instance.options["untrack_connections"]:
         for vpc in vpcs:
-            calls["untrack", vpc] = partial(flush_group, instance, ec2, vpc, current)
+            calls["untrack", vpc] = partial(
+                flush_group,
+                instance,
+                ec2,
+                vpc,
+                current,
+            )
     ready = run_all(calls)
     result_or_raise(ready.pop(("before", "")))
     return ready

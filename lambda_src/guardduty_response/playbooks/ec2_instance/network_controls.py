@@ -81,7 +81,12 @@ class Network(Ec2Control):
         Grant(CREATE, VPCS),
         Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
         Grant(("ec2:CreateTags",), GROUPS, CREATED),
-        Grant(OPEN, GROUPS, {"StringEquals": {OWN: "untrack"}}, option="untrack_connections"),
+        Grant(
+            OPEN,
+            GROUPS,
+            {"StringEquals": {OWN: "untrack"}},
+            option="untrack_connections",
+        ),
     )
     restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
     undone_by = (
@@ -180,7 +185,15 @@ class Network(Ec2Control):
     def checks(self) -> list[Check]:
         if not self.interfaces:
             text = f"no interface of {self.target_context.id} could be read back"
-            return [Check("interfaces", False, text, fatal=True, read=False)]
+            return [
+                Check(
+                    "interfaces",
+                    False,
+                    text,
+                    fatal=True,
+                    read=False,
+                )
+            ]
         return [*map(self._check, self.interfaces.values()), *self._detached_checks()]
 
     def _check(self, interface: Interface) -> Check:

@@ -65,7 +65,14 @@ def plan(context: Context) -> list[Planned]:
     lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
     return [
-        Planned(target, current.tags, principals, dict(intents), lost, immutable_id=instance.id)
+        Planned(
+            target,
+            current.tags,
+            principals,
+            dict(intents),
+            lost,
+            immutable_id=instance.id,
+        )
     ]
 
 
@@ -79,7 +86,13 @@ def _target(context: Context) -> Target:
             " the finding in the GuardDuty console"
         )
     arn = f"arn:{context.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
-    return Target("ec2_instance", id, arn, finding.account_id, finding.region)
+    return Target(
+        "ec2_instance",
+        id,
+        arn,
+        finding.account_id,
+        finding.region,
+    )
 
 
 def _planned_actions(

@@ -198,7 +198,12 @@ class Deregister(Ec2Control):
             if described["Target"]["Id"] in ids and described["TargetHealth"]["State"] != "draining"
         ]
         return [
-            {"arn": arn, "id": at["Id"], "port": at.get("Port"), "zone": at.get("AvailabilityZone")}
+            {
+                "arn": arn,
+                "id": at["Id"],
+                "port": at.get("Port"),
+                "zone": at.get("AvailabilityZone"),
+            }
             for arn, at in found
         ]
 

@@ -89,11 +89,21 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     missed = any(map(late.was_not_needed, failed))
     if (is_open or throttled or missed) and attempt < ATTEMPTS:
         wait = LATE_SECONDS if throttled else 0
-        return StepResult(done=False, again="contain", wait_seconds=wait, detail=reasons(checks))
+        return StepResult(
+            done=False,
+            again="contain",
+            wait_seconds=wait,
+            detail=reasons(checks),
+        )
     if early and not is_open and attempt < LATE_ATTEMPTS:
         # Every second time what looks open is closed once more: it may have been opened meanwhile.
         looks_open = any(check.fatal and check.read for check in early)
         again = "contain" if looks_open and attempt % 2 == 0 else ""
         detail = f"not to be seen yet: {reasons(checks)}"
-        return StepResult(done=False, again=again, wait_seconds=LATE_SECONDS, detail=detail)
+        return StepResult(
+            done=False,
+            again=again,
+            wait_seconds=LATE_SECONDS,
+            detail=detail,
+        )
     return None

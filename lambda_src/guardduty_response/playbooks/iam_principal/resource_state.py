@@ -103,7 +103,14 @@ def identity(iam: AwsClient, kind: str, name: str) -> Identity | None:
 
 def keys(iam: AwsClient, user: str) -> dict[str, str] | None:
     """Returns access key ID -> Active or Inactive."""
-    answer = unless_gone(lambda: pages(iam, "list_access_keys", "AccessKeyMetadata", UserName=user))
+    answer = unless_gone(
+        lambda: pages(
+            iam,
+            "list_access_keys",
+            "AccessKeyMetadata",
+            UserName=user,
+        )
+    )
     return None if answer is None else {item["AccessKeyId"]: item["Status"] for item in answer}
 
 
@@ -198,7 +205,12 @@ def instances(ec2: AwsClient, ids: list[str], reservation: str = "") -> dict[str
     found: dict[str, Instance] = {}
     for name, values in filters:
         request = [{"Name": name, "Values": values}]
-        for group in pages(ec2, "describe_instances", "Reservations", Filters=request):
+        for group in pages(
+            ec2,
+            "describe_instances",
+            "Reservations",
+            Filters=request,
+        ):
             for instance in group["Instances"]:
                 found[instance["InstanceId"]] = {
                     "state": instance["State"]["Name"],

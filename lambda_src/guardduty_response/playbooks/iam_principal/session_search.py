@@ -173,4 +173,10 @@ def _session_given(record: CloudTrailRecord) -> ChainedSession | None:
     if not isinstance(seconds, int):
         seconds = DEFAULT_SECONDS
     key = text(get(response, "credentials", "accessKeyId"), 40)
-    return ChainedSession(userid, role, key, at, began + seconds + CLOCK_SECONDS)
+    return ChainedSession(
+        userid,
+        role,
+        key,
+        at,
+        began + seconds + CLOCK_SECONDS,
+    )

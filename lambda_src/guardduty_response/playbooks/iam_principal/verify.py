@@ -188,13 +188,23 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
         # It was done and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.
         detail = f"{', '.join(lost)}: contained once more"
-        context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
+        context.record.event(
+            context.incident_id,
+            "not seen after containing",
+            detail,
+            principal.id,
+        )
     fatal = any(check.fatal for check in failed)
     if lost or throttled or (fatal and context.attempt < FATAL_ATTEMPTS):
         # What is seen too early is seen a little later, and what was throttled passes.
         wait = min(context.attempt, LATE_SECONDS) if lost or throttled else 0
         detail = reasons(checks)
-        return StepResult(done=False, again="contain", wait_seconds=wait, detail=detail)
+        return StepResult(
+            done=False,
+            again="contain",
+            wait_seconds=wait,
+            detail=detail,
+        )
     return None if fatal else wait_to_settle(principal)
 
 

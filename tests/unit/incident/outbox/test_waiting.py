@@ -94,7 +94,12 @@ def test_a_digest_of_one_is_the_message_and_counts_as_a_digest(
             watch(OUTBOX)
     _counted(deployment)
     with at_minute(6):
-        assert watch(OUTBOX) == {"sent": 1, "publications": 1, "waiting": 0, "problems": []}
+        assert watch(OUTBOX) == {
+            "sent": 1,
+            "publications": 1,
+            "waiting": 0,
+            "problems": [],
+        }
     [found] = deployment.messages()
     assert found["Subject"].startswith("[FAILED]") and "inc-902" in found["Message"]
     with at_minute(8):

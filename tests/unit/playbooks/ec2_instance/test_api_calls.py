@@ -67,7 +67,12 @@ def test_on_the_instance_and_by_it(evidence: EvidenceLab) -> None:
     target = built(evidence)
     id = evidence.ids["instance"]
     on = evidence.happened("StopInstances", 120, ResourceName=id)
-    by = evidence.happened("ListBuckets", 60, error="AccessDenied", Username=id)
+    by = evidence.happened(
+        "ListBuckets",
+        60,
+        error="AccessDenied",
+        Username=id,
+    )
     evidence.happened("RunInstances", 60, Username="somebody")  # neither
     evidence.happened("RunInstances", 5 * 3600, ResourceName=id)  # before the window
     part = evidence.collect(api_calls, target)[-1]
@@ -89,8 +94,18 @@ def test_on_the_instance_and_by_it(evidence: EvidenceLab) -> None:
 
 def test_the_findings_access_key_is_asked_for_and_nothing_twice(evidence: EvidenceLab) -> None:
     target = built(evidence, "ASIAEXAMPLE")
-    evidence.happened("GetObject", 60, Username=evidence.ids["instance"], AccessKeyId="ASIAEXAMPLE")
-    evidence.happened("PutObject", 60, Username="elsewhere", AccessKeyId="ASIAEXAMPLE")
+    evidence.happened(
+        "GetObject",
+        60,
+        Username=evidence.ids["instance"],
+        AccessKeyId="ASIAEXAMPLE",
+    )
+    evidence.happened(
+        "PutObject",
+        60,
+        Username="elsewhere",
+        AccessKeyId="ASIAEXAMPLE",
+    )
     part = evidence.collect(api_calls, target)[-1]
     assert sorted(event["eventName"] for event in events(evidence)) == ["GetObject", "PutObject"]
     assert "1 events of AccessKeyId ASIAEXAMPLE" in part.detail
@@ -270,7 +285,12 @@ def test_data_events_from_the_trails_bucket(evidence: EvidenceLab, organization:
         "userIdentity": {"principalId": f"AROA:{evidence.ids['instance']}"},
     }
     deliver(evidence, 60, mine, {"eventName": "Other"}, between=between)
-    deliver(evidence, 9 * 3600, {**mine, "eventName": "TooOld"}, between=between)
+    deliver(
+        evidence,
+        9 * 3600,
+        {**mine, "eventName": "TooOld"},
+        between=between,
+    )
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "COMPLETE", part.detail
     assert events(evidence, "trail") == [mine]

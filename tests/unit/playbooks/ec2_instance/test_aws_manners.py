@@ -275,7 +275,12 @@ def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> Non
 
 def test_session_policies_are_far_from_the_limit_of_packing(lab: Lab) -> None:
     instance = big(lab)
-    network.sessions(instance, instance.scope("interfaces"), instance.scope("vpcs"), {})
+    network.sessions(
+        instance,
+        instance.scope("interfaces"),
+        instance.scope("vpcs"),
+        {},
+    )
     action_order.changing(instance)
     action_order.reading(instance)
     assert max(packed_percent(json.dumps(policy)) for policy in lab.policies) < 50

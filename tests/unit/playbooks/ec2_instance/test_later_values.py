@@ -46,9 +46,12 @@ def test_a_registration_is_taken_and_given_back(lab: Lab) -> None:
     lab.build(targets=True)
     contained(lab)
     elb, later = lab.see("elbv2"), {"Id": lab.ids["instance"], "Port": 4711}
-    arn = elb.create_target_group(Name="new", Protocol="HTTP", Port=1, VpcId=lab.ids["vpc"])[
-        "TargetGroups"
-    ][0]["TargetGroupArn"]
+    arn = elb.create_target_group(
+        Name="new",
+        Protocol="HTTP",
+        Port=1,
+        VpcId=lab.ids["vpc"],
+    )["TargetGroups"][0]["TargetGroupArn"]
     lab.ids["target_groups"].append(arn)
     elb.register_targets(TargetGroupArn=arn, Targets=[later])
     _contain_again(lab)

@@ -131,15 +131,39 @@ def test_every_layout_of_a_bucket(
         "PerHourPartition": hourly,
     }
     where = f"arn:aws:s3:::{BUCKET}/{prefix}".rstrip("/")
-    id = flow(evidence, "s3", destination_options=options, log_destination=where)
+    id = flow(
+        evidence,
+        "s3",
+        destination_options=options,
+        log_destination=where,
+    )
     mine = [record(eni, now - 3000), record(eni, now - 60)]
     layout: dict[str, Any] = {"prefix": prefix, "hive": hive, "hourly": hourly}
-    deliver(evidence, id, now - 2900, mine[0], record("eni-0aaaaaaaaaaaaaaaa", now), **layout)
+    deliver(
+        evidence,
+        id,
+        now - 2900,
+        mine[0],
+        record("eni-0aaaaaaaaaaaaaaaa", now),
+        **layout,
+    )
     deliver(evidence, id, now - 30, mine[1], **layout)
     # before the window
-    deliver(evidence, id, now - 8 * 3600, record(eni, now - 8 * 3600), **layout)
+    deliver(
+        evidence,
+        id,
+        now - 8 * 3600,
+        record(eni, now - 8 * 3600),
+        **layout,
+    )
     # another flow log's
-    deliver(evidence, "fl-0bbbbbbbbbbbbbbbb", now - 30, record(eni, now - 10), **layout)
+    deliver(
+        evidence,
+        "fl-0bbbbbbbbbbbbbbbb",
+        now - 30,
+        record(eni, now - 10),
+        **layout,
+    )
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "COMPLETE", part.detail
     (name,) = evidence.stored
@@ -182,7 +206,12 @@ def test_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPa
     target, eni, now = built(evidence), interface(evidence), time.time()
     id = flow(evidence, "s3")
     keys = sorted(
-        deliver(evidence, id, now - 60 * minute, record(eni, now - 60 * minute))
+        deliver(
+            evidence,
+            id,
+            now - 60 * minute,
+            record(eni, now - 60 * minute),
+        )
         for minute in range(1, 6)
     )
     monkeypatch.setattr(flow_log_reader, "MAX_OBJECTS", 2)

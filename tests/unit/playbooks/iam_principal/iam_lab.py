@@ -173,7 +173,14 @@ class IamLab(IamAccount):
         service = client.meta.service_model.service_name
 
         def before(params: Parameters, model: OperationModel, **_: object) -> None:
-            call = Call(service, model.name, params, policy, session, region)
+            call = Call(
+                service,
+                model.name,
+                params,
+                policy,
+                session,
+                region,
+            )
             self._run_hooks(model.name)
             if policy is not None:
                 # what is answered here is never signed
@@ -312,7 +319,13 @@ class IamLab(IamAccount):
         """As the state machine carries it on."""
         planned = self.planned()
         unique_id = planned.target.scope.get("unique_id") or ""
-        target = link(self.record, INCIDENT, planned.target, "iam_principal", unique_id)
+        target = link(
+            self.record,
+            INCIDENT,
+            planned.target,
+            "iam_principal",
+            unique_id,
+        )
         return Target(**json.loads(json.dumps(target.payload())))
 
     def planned(self) -> Planned:

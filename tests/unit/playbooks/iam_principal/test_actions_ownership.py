@@ -82,7 +82,12 @@ def test_a_session_alone(lab: EvidenceLab) -> None:
     renewed = lab.happened("CreateRole", 30, who=session("i-0123456789abcdef0", key="ASIARENEWED"))
     lab.happened(
         "CreateUser",
-        who=session("i-0123456789abcdef0", "other", "AROAOTHER00000000001", key="ASIAOTHER"),
+        who=session(
+            "i-0123456789abcdef0",
+            "other",
+            "AROAOTHER00000000001",
+            key="ASIAOTHER",
+        ),
     )
     lab.happened("CreateUser", who=session("i-99999999999999999", key="ASIAELSE"))
     [part] = lab.collect(actions)
@@ -157,7 +162,12 @@ def test_what_is_a_change_and_what_is_kept_of_it(lab: EvidenceLab) -> None:
         responseElements={"accessKey": {"accessKeyId": "AKIANEW", "userName": "mallory"}},
     )
     lab.happened("DeleteUser", 90, HOME, errorCode="AccessDenied")
-    lab.happened("ConsoleLogin", 80, HOME, errorMessage="Failed authentication")
+    lab.happened(
+        "ConsoleLogin",
+        80,
+        HOME,
+        errorMessage="Failed authentication",
+    )
     lab.happened("ListUsers", 70, HOME)
     lab.happened("StopInstances", 60, readOnly="false")
     lab.happened("DescribeInstances", 50, readOnly="true")
@@ -296,7 +306,12 @@ def test_sessions_that_a_user_assumed_are_listed_too(lab: EvidenceLab) -> None:
     lab.build()
     lab.assumed("ASIAFIRST", ago=500)
     # from one role into the next
-    lab.assumed("ASIASECOND", ago=400, region=OTHER, who=admin("ASIAFIRST"))
+    lab.assumed(
+        "ASIASECOND",
+        ago=400,
+        region=OTHER,
+        who=admin("ASIAFIRST"),
+    )
     lab.happened("CreateUser", 300, HOME, admin("ASIAFIRST"))
     lab.happened("DeleteTrail", 200, REGION, admin("ASIASECOND"))
     # the same role and session name, by somebody else

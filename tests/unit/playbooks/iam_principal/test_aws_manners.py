@@ -74,7 +74,12 @@ def test_a_rule_that_no_longer_fits_is_not_restored_and_says_so(lab: Eradication
 
     def ports(number: int, count: int = 1) -> Json:
         ranges = [{"CidrIp": f"10.0.{number}.{host}/32"} for host in range(count)]
-        rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": ranges}
+        rule = {
+            "IpProtocol": "tcp",
+            "FromPort": 22,
+            "ToPort": 22,
+            "IpRanges": ranges,
+        }
         return {"GroupId": group, "IpPermissions": [rule]}
 
     lab.does("ec2", "authorize_security_group_ingress", **ports(1))
@@ -127,6 +132,11 @@ def test_what_was_throttled_is_done_once_more(iam: IamLab, operation: str) -> No
 def test_a_verification_that_is_throttled_is_repeated(iam: IamLab) -> None:
     iam.user(keys=1)
     target = iam.plan()
-    iam.fail("ListAccessKeys", "Throttling", lambda _: bool(iam.ids.get("late")), times=1)
+    iam.fail(
+        "ListAccessKeys",
+        "Throttling",
+        lambda _: bool(iam.ids.get("late")),
+        times=1,
+    )
     iam.hooks.append(("TagUser", lambda: iam.ids.update(late=True)))
     assert iam.respond(target).status is Status.CONTAINED

@@ -53,8 +53,20 @@ def denied(iam: IamLab) -> dict[str, list[str]]:
 
 
 def test_found_in_two_regions_and_denied(world: IamLab) -> None:
-    first = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
-    second = world.add_assume_role(alice(world), "batch", "alice-2", "ASIA2", region=THIRD)
+    first = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        region=HOME,
+    )
+    second = world.add_assume_role(
+        alice(world),
+        "batch",
+        "alice-2",
+        "ASIA2",
+        region=THIRD,
+    )
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [first], "batch": [second]}
     assert not is_allowed(world, "alice-1", -60, "admin")
@@ -65,7 +77,14 @@ def test_found_in_two_regions_and_denied(world: IamLab) -> None:
 
 
 def test_a_session_that_a_session_got_is_followed_through_the_regions(world: IamLab) -> None:
-    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", region=HOME, ago=600)
+    world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        region=HOME,
+        ago=600,
+    )
     world.add_assume_role(
         role_session(world, "admin", "alice-1", "ASIA1"),
         "batch",
@@ -100,7 +119,13 @@ def test_a_session_that_a_session_got_is_followed_through_the_regions(world: Iam
 
 
 def test_every_key_of_a_session_of_one_name_is_followed(world: IamLab) -> None:
-    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", ago=600)
+    world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        ago=600,
+    )
     world.add_assume_role(alice(world), "admin", "alice-1", "ASIA2", ago=500)
     last = world.add_assume_role(
         role_session(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA3", ago=400

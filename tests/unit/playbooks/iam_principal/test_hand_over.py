@@ -69,7 +69,15 @@ def test_the_instance_is_handed_over_as_a_finding_about_it(stolen: IamLab) -> No
         EXFILTRATION,
         8.0,
     )
-    assert finding.get(other.detail, "resource", "instanceDetails", "instanceId") == INSTANCE
+    assert (
+        finding.get(
+            other.detail,
+            "resource",
+            "instanceDetails",
+            "instanceId",
+        )
+        == INSTANCE
+    )
     assert INSTANCE in other.title
 
 
@@ -240,7 +248,12 @@ def test_an_instance_that_nobody_found_is_escalated(
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
     text = "instance i-1 is in none of the Regions"
-    iam.context().log_action(target, "hand_over_to_ec2_instance", "FAILED", text)
+    iam.context().log_action(
+        target,
+        "hand_over_to_ec2_instance",
+        "FAILED",
+        text,
+    )
     result = iam.respond(target)
     assert result.status is status
     assert (text in result.detail) is (status is Status.PARTIAL)

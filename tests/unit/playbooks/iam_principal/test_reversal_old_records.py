@@ -92,11 +92,34 @@ def test_grants(lab: EradicationLab) -> None:
     name = f"{PREFIX}-deny-all"
     iam.put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(DENIAL))
     policy = f"{IAM}:policy/all"
-    recorded(lab, "role", role="app", name=name, arn=role, policy=None, boundary=None)
+    recorded(
+        lab,
+        "role",
+        role="app",
+        name=name,
+        arn=role,
+        policy=None,
+        boundary=None,
+    )
     recorded(lab, "trust", role="app", arn=role, document=TRUST)
-    recorded(lab, "attached", of="role", name="app", arn=role, policy=policy)
+    recorded(
+        lab,
+        "attached",
+        of="role",
+        name="app",
+        arn=role,
+        policy=policy,
+    )
     group = f"{IAM}:group/admins"
-    recorded(lab, "inline", of="group", name="admins", arn=group, policy="p", document=NOTHING)
+    recorded(
+        lab,
+        "inline",
+        of="group",
+        name="admins",
+        arn=group,
+        policy="p",
+        document=NOTHING,
+    )
     recorded(lab, "member", user="bob", group="admins", arn=group)
     assert lab.restore().status is Status.RESTORED
     assert iam.get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"] == TRUST
@@ -138,8 +161,21 @@ def test_resources(lab: EradicationLab) -> None:
     recorded(lab, "rules", group=group, egress=False, rules=[rule])
     shared = f"arn:aws:ec2:{REGION}::snapshot/{snapshot}"
     entries = [{"UserId": OTHER}]
-    recorded(lab, "sharing", of="snapshot", id=snapshot, arn=shared, entries=entries)
-    recorded(lab, "bucket", bucket="data", arn="arn:aws:s3:::data", block={})
+    recorded(
+        lab,
+        "sharing",
+        of="snapshot",
+        id=snapshot,
+        arn=shared,
+        entries=entries,
+    )
+    recorded(
+        lab,
+        "bucket",
+        bucket="data",
+        arn="arn:aws:s3:::data",
+        block={},
+    )
     arn = f"arn:aws:lambda:{REGION}:{MEMBER}:function:miner"
     recorded(lab, "function", function="miner", arn=arn, reserved=7)
     assert lab.restore().status is Status.RESTORED

@@ -59,7 +59,13 @@ def test_instances_that_still_run_are_stopped_and_started_again(lab: Eradication
 
 
 def test_all_terminated(lab: EradicationLab) -> None:
-    [made] = lab.does("ec2", "run_instances", ImageId=AMI, MinCount=1, MaxCount=1)["Instances"]
+    [made] = lab.does(
+        "ec2",
+        "run_instances",
+        ImageId=AMI,
+        MinCount=1,
+        MaxCount=1,
+    )["Instances"]
     lab.see("ec2").terminate_instances(InstanceIds=[made["InstanceId"]])
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"RunInstances": "ALREADY"}, [])
@@ -120,7 +126,13 @@ def test_more_instances_than_the_event_lists(
     lab: EradicationLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of a long answer is cut; the reservation is what they all are."""
-    made = lab.does("ec2", "run_instances", ImageId=AMI, MinCount=45, MaxCount=45)
+    made = lab.does(
+        "ec2",
+        "run_instances",
+        ImageId=AMI,
+        MinCount=45,
+        MaxCount=45,
+    )
     lab.events[-1]["response"]["instancesSet"]["items"] = lab.events[-1]["response"][
         "instancesSet"
     ]["items"][:3]
@@ -158,9 +170,14 @@ def test_an_answer_without_instances_is_for_people(lab: EradicationLab) -> None:
 
 
 def test_in_the_events_region(lab: EradicationLab) -> None:
-    [made] = lab.does("ec2", "run_instances", "us-west-2", ImageId=AMI, MinCount=1, MaxCount=1)[
-        "Instances"
-    ]
+    [made] = lab.does(
+        "ec2",
+        "run_instances",
+        "us-west-2",
+        ImageId=AMI,
+        MinCount=1,
+        MaxCount=1,
+    )["Instances"]
     lab.list()
     lab.once()
     found = lab.see("ec2", "us-west-2").describe_instances(InstanceIds=[made["InstanceId"]])[

@@ -37,7 +37,13 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         if not source.get("done") and time.monotonic() < until:
             objects += flow_log_reader.read(instance, state, source, _window_read(window, state))
     if not all(source.get("done") for source in state["sources"]):
-        return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
+        return EvidenceItem(
+            Outcome.RUNNING,
+            _text(state, window),
+            1,
+            objects,
+            state=state,
+        )
     return _ask_for_late_records(instance, state, window, objects) or _end(
         instance, state, window, objects
     )
@@ -73,7 +79,13 @@ def _ask_for_late_records(
     text = _text(state, window)
     if wait:
         text = f"{text}; asked once more for late records"
-        return EvidenceItem(Outcome.RUNNING, text, wait, objects, state=state)
+        return EvidenceItem(
+            Outcome.RUNNING,
+            text,
+            wait,
+            objects,
+            state=state,
+        )
     for source in readable:
         source.update({"done": False, "stream": 0, "token": "", "pages": 0})
         source.update({"period": 0, "after": "", "objects": 0, "bytes": 0})

@@ -143,7 +143,14 @@ def begin(
     got = _s3().create_multipart_upload(
         Bucket=os.environ["GDR_BUCKET"], Key=made.key(instance, memory)
     )
-    return Uploads(folder, single, memory, part, parts, str(got["UploadId"]))
+    return Uploads(
+        folder,
+        single,
+        memory,
+        part,
+        parts,
+        str(got["UploadId"]),
+    )
 
 
 def plan(
@@ -207,7 +214,13 @@ def harvest(instance: InstanceContext, uploads: Uploads) -> Arrived:
         key = uploads.key(instance, INDEX)
         arrived.objects.append(_object(key, INDEX, index.size, index.sha256))
     for name, file in files.items():
-        _assess(uploads.key(instance, name), name, file, lines.get(name), arrived)
+        _assess(
+            uploads.key(instance, name),
+            name,
+            file,
+            lines.get(name),
+            arrived,
+        )
     if uploads.memory:
         _memory(instance, uploads, lines.get(uploads.memory), arrived)
     return arrived
@@ -258,7 +271,12 @@ def _index_lines(content: bytes, uploads: Uploads) -> dict[str, _IndexLine]:
 
 
 def _object(key: str, name: str, size: int, sha256: str) -> Json:
-    return {"key": key, "sha256": sha256, "bytes": size, "what": _WHAT.get(name, name)}
+    return {
+        "key": key,
+        "sha256": sha256,
+        "bytes": size,
+        "what": _WHAT.get(name, name),
+    }
 
 
 MISSING = {

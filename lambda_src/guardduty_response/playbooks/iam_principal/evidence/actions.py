@@ -67,7 +67,12 @@ def _not_possible(principal: TargetContext, ownership: Ownership) -> EvidenceIte
         f" {principal.target.region}"
     )
     state: ListingState = {"round": 1, "listed": 0, "changes": [], "cut_off": "", "due": 0}
-    return EvidenceItem(Outcome.NOT_POSSIBLE, text, task=task, state=cast("Json", state))
+    return EvidenceItem(
+        Outcome.NOT_POSSIBLE,
+        text,
+        task=task,
+        state=cast("Json", state),
+    )
 
 
 def _waiting(state: ListingState) -> str:
@@ -105,7 +110,12 @@ class Listing:
         self.time_range = TimeRange(int(start), int(state.get("until") or end))
         self.since = int(state.get("since") or start)
         pass_number = int(state["round"])
-        self.collection = EventCollection(principal, ownership, self.progress, pass_number)
+        self.collection = EventCollection(
+            principal,
+            ownership,
+            self.progress,
+            pass_number,
+        )
 
     def _complete_state(self) -> None:
         self.state.setdefault("round", 1)
@@ -142,7 +152,13 @@ class Listing:
                 " listed"
             )
             state = cast("Json", self.state)
-            return EvidenceItem(Outcome.RUNNING, text, wait_seconds, self.objects, state=state)
+            return EvidenceItem(
+                Outcome.RUNNING,
+                text,
+                wait_seconds,
+                self.objects,
+                state=state,
+            )
         return self._end_pass()
 
     # -- querying ----------------------------------------------------------------------------------
@@ -189,7 +205,13 @@ class Listing:
             followed = self.collection.followed
             query = trail_queries.begin(columns, followed, self.time_range, self.since)
             self.progress["query"] = query
-        return trail_queries.advance(self.target_context, source, query, self.collection, until)
+        return trail_queries.advance(
+            self.target_context,
+            source,
+            query,
+            self.collection,
+            until,
+        )
 
     # -- storing -----------------------------------------------------------------------------------
 
@@ -259,11 +281,25 @@ class Listing:
         stored = cast("Json", state)
         if state["due"]:
             wait = max(1, math.ceil(state["due"] - time.time()))
-            return EvidenceItem(Outcome.RUNNING, _waiting(state), wait, self.objects, task, stored)
+            return EvidenceItem(
+                Outcome.RUNNING,
+                _waiting(state),
+                wait,
+                self.objects,
+                task,
+                stored,
+            )
         outcome = Outcome.PARTIAL if gaps else Outcome.COMPLETE
         if refused:
             outcome = Outcome.FAILED
-        return EvidenceItem(outcome, state["said"], 0, self.objects, task, stored)
+        return EvidenceItem(
+            outcome,
+            state["said"],
+            0,
+            self.objects,
+            task,
+            stored,
+        )
 
     def _second_pass_at(self) -> int:
         """Return when the second pass begins (seconds since 1970), 0 when there is none."""

@@ -128,7 +128,12 @@ def issued(record: CloudTrailRecord) -> IssuedSession | None:
     if record.get("eventName") not in _ISSUING_CALLS or not isinstance(key, str):
         return None
     request = record.get("requestParameters")
-    federated_user = get(record, "responseElements", "federatedUser", "arn")
+    federated_user = get(
+        record,
+        "responseElements",
+        "federatedUser",
+        "arn",
+    )
     role = get(request, "roleArn") or get(request, "targetPrincipal") or federated_user
     parts = text(role, 300).split(":")
     if len(parts) > 5:

@@ -118,7 +118,15 @@ def _read(iam: AwsClient, identity: Principal, user: str) -> tuple[Results, list
         reads["policies"] = partial(_policies, iam, "Role", identity.role)
     results = {name: _absent(result) for name, result in run_all(reads).items()}
     groups = _group_names(results)
-    group_reads = {name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}
+    group_reads = {
+        name: partial(
+            _policies,
+            iam,
+            "Group",
+            name,
+        )
+        for name in groups[:MOST_GROUPS]
+    }
     for name, result in run_all(group_reads).items():
         results[f"group {name}"] = result
     results |= _documents(iam, results)
@@ -143,7 +151,12 @@ def _of_user(iam: AwsClient, user: str) -> dict[str, Callable[[], object]]:
         "access_keys": lambda: iam.list_access_keys(UserName=user)["AccessKeyMetadata"],
         "login_profile": lambda: iam.get_login_profile(UserName=user)["LoginProfile"],
         "mfa_devices": lambda: iam.list_mfa_devices(UserName=user)["MFADevices"],
-        "groups": lambda: _pages(iam, "list_groups_for_user", "Groups", UserName=user),
+        "groups": lambda: _pages(
+            iam,
+            "list_groups_for_user",
+            "Groups",
+            UserName=user,
+        ),
         "policies": partial(_policies, iam, "User", user),
     }
 

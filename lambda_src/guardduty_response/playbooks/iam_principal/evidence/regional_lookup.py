@@ -104,7 +104,15 @@ def advance(
     pages_before: dict[str, int] = {}
     for name in _open_regions(regions):
         queries = regions[name]["questions"]
-        calls[name] = partial(_advance, session, name, queries, time_range, collection, until)
+        calls[name] = partial(
+            _advance,
+            session,
+            name,
+            queries,
+            time_range,
+            collection,
+            until,
+        )
         pages_before[name] = _pages(regions[name])
     results = run_all(calls, _POOL)
     for name, result in results.items():
@@ -126,7 +134,13 @@ def _advance(
     # A Region that had to wait for its turn begins with the next call.
     if time.monotonic() < until:
         client = session.client("cloudtrail", region)
-        query.run(client, queries, time_range, until, collection.add_lookup_event)
+        query.run(
+            client,
+            queries,
+            time_range,
+            until,
+            collection.add_lookup_event,
+        )
 
 
 def _note_result(region: RegionLookup, error: Exception | None, pages_before: int) -> None:

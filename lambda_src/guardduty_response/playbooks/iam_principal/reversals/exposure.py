@@ -228,7 +228,14 @@ class Sharing(Reversal):
     def read(self) -> Json:
         of, id = self.record["of"], self.record["id"]
         self.touched = [self.arn, id]
-        found = self.there(partial(resource_state.shares, self.client, of, id))
+        found = self.there(
+            partial(
+                resource_state.shares,
+                self.client,
+                of,
+                id,
+            )
+        )
         return {"entries": [entry for entry in self.record["entries"] if entry in found]}
 
     def wanted(self, name: str, value: Any) -> Any:

@@ -223,7 +223,12 @@ class User(Created):
         attached="AWSDenyAll on user {user}", boundary="permissions boundary of user {user}"
     )
     done_text = "everything is denied to user {user}, and its keys are inactive"
-    reads = on(USERS, "iam:GetUser", "iam:ListAttachedUserPolicies", "iam:ListAccessKeys")
+    reads = on(
+        USERS,
+        "iam:GetUser",
+        "iam:ListAttachedUserPolicies",
+        "iam:ListAccessKeys",
+    )
     contains = on(
         USERS, "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary", "iam:UpdateAccessKey"
     )
@@ -307,10 +312,20 @@ class Role(Created):
 
     def read(self) -> Json:
         found = self.found()
-        policy = resource_state.inline(self.client, "role", self.name_of_it, self.record["name"])
+        policy = resource_state.inline(
+            self.client,
+            "role",
+            self.name_of_it,
+            self.record["name"],
+        )
         return {**found, "policy": policy}
 
     def call(self, name: str, value: Any) -> AwsCall:
         if name == BOUNDARY:
             return super().call(name, value)
-        return inline_call("role", self.name_of_it, self.record["name"], value)
+        return inline_call(
+            "role",
+            self.name_of_it,
+            self.record["name"],
+            value,
+        )
