@@ -118,12 +118,7 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
         if name in answers:
             return answers[name]()
         if name.startswith("findings/") and method == "PUT":
-            store(
-                _value(params, "account"),
-                _value(params, "region"),
-                name.split("/", 1)[1],
-                data,
-            )
+            store(_value(params, "account"), _value(params, "region"), name.split("/", 1)[1], data)
             return json_response(200, {})
     except (ValueError, TypeError, KeyError) as error:
         return json_response(400, {"message": str(error)})

@@ -217,31 +217,9 @@ def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Ch
         if params[key] == new:
             shared.update(tags)
         context = {"ec2:Region": region, "ec2:CreateAction": name, **tags}
-        checks.append(
-            Check(
-                "ec2:CreateTags",
-                _arn(
-                    params[key],
-                    "*",
-                    region,
-                    account,
-                ),
-                context,
-            )
-        )
+        checks.append(Check("ec2:CreateTags", _arn(params[key], "*", region, account), context))
     if new:
-        checks.append(
-            Check(
-                action,
-                _arn(
-                    new,
-                    "*",
-                    region,
-                    account,
-                ),
-                dict(shared),
-            )
-        )
+        checks.append(Check(action, _arn(new, "*", region, account), dict(shared)))
     checks += _profile_checks(name, params, account, instance_arn)
     return checks or [Check(action, "*", shared)]
 
@@ -293,18 +271,7 @@ def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
     checks = [Check(action, document, {})]
     for instance in instances:
         tags = _tag_context(known.get(instance, {}).get("tags", {}), "ssm")
-        checks.append(
-            Check(
-                action,
-                _arn(
-                    "instance",
-                    instance,
-                    region,
-                    account,
-                ),
-                tags,
-            )
-        )
+        checks.append(Check(action, _arn("instance", instance, region, account), tags))
     return checks
 
 

@@ -150,13 +150,7 @@ def test_a_region_sends_home_and_the_event_stays_as_it_was(way: Way) -> None:
 def test_without_the_right_it_goes_to_the_queue_in_the_rules_region(way: Way) -> None:
     arrived, (dead, dead_arn) = way.arrivals(), way.queue(SECURITY, AWAY, "dead")
     role = way.role(SECURITY, BUS.replace("default", "other"))
-    rule = way.rule(
-        SECURITY,
-        AWAY,
-        BUS,
-        RoleArn=role,
-        DeadLetterConfig={"Arn": dead_arn},
-    )
+    rule = way.rule(SECURITY, AWAY, BUS, RoleArn=role, DeadLetterConfig={"Arn": dead_arn})
     way.put(SECURITY, AWAY)
     [message] = dead()
     attributes = {
@@ -186,13 +180,7 @@ def test_another_account_needs_the_bus_policy_as_well(
     way: Way, let_in: Callable[..., None]
 ) -> None:
     arrived, (dead, dead_arn) = way.arrivals(), way.queue(MEMBER, AWAY, "dead")
-    way.rule(
-        MEMBER,
-        AWAY,
-        BUS,
-        RoleArn=way.role(MEMBER),
-        DeadLetterConfig={"Arn": dead_arn},
-    )
+    way.rule(MEMBER, AWAY, BUS, RoleArn=way.role(MEMBER), DeadLetterConfig={"Arn": dead_arn})
     way.put(MEMBER, AWAY)
     [message] = dead()
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
@@ -328,15 +316,7 @@ def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
         "elastic_ip": False,
     }
     places = [(account, region) for account in (MEMBER, MEMBER_B) for region in settings.REGIONS]
-    made = {
-        place: seed.instance(
-            aws,
-            place[0],
-            region=place[1],
-            **plain,
-        )
-        for place in places
-    }
+    made = {place: seed.instance(aws, place[0], region=place[1], **plain) for place in places}
     assert len({victim.instance for victim in made.values()}) == 4
     for (account, region), victim in made.items():
         assert victim.account == account

@@ -260,13 +260,7 @@ def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path:
     made = control(
         "POST",
         "roles",
-        {
-            "account": MEMBER,
-            "name": name,
-            "path": path,
-            "trust": trust,
-            "policy": ALLOW_ALL,
-        },
+        {"account": MEMBER, "name": name, "path": path, "trust": trust, "policy": ALLOW_ALL},
     )
     assert (
         iam.get_role(RoleName=name)["Role"]["Arn"]

@@ -139,15 +139,7 @@ def test_a_bucket_fills_again() -> None:
     manners.update({"throttle": 1})
 
     def refused(calls: int, action: str = "ModifyInstanceAttribute", region: str = "a") -> int:
-        met = [
-            manners.refusal(
-                "ec2",
-                action,
-                "1",
-                region,
-            )
-            for _ in range(calls)
-        ]
+        met = [manners.refusal("ec2", action, "1", region) for _ in range(calls)]
         return sum(refusal is not None for refusal in met)
 
     assert refused(60) == 10, "50 at once"

@@ -133,14 +133,7 @@ def test_an_interface_has_five_groups(aws: Aws, victim: Make, make: Callable[[st
 def _permission(source: str, addresses: list[str]) -> list[dict[str, Any]]:
     kind = "Ipv6Ranges" if source == "CidrIpv6" else "IpRanges"
     ranges = [{source: address} for address in addresses]
-    return [
-        {
-            "IpProtocol": "tcp",
-            "FromPort": 22,
-            "ToPort": 22,
-            kind: ranges,
-        }
-    ]
+    return [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, kind: ranges}]
 
 
 def test_a_group_has_sixty_rules_of_each_family_and_direction(

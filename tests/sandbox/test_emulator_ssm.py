@@ -162,18 +162,7 @@ def test_parameters_meet_the_pattern(aws: Aws, victim: Make, document: Callable[
         "https://elsewhere.example/b/plan.txt?x",
         "",
     ):
-        assert (
-            code(
-                functools.partial(
-                    send,
-                    aws,
-                    found.instance,
-                    arn,
-                    bad,
-                )
-            )
-            == "InvalidParameters"
-        )
+        assert code(functools.partial(send, aws, found.instance, arn, bad)) == "InvalidParameters"
 
 
 def test_sending_is_checked_on_document_and_instance(

@@ -120,12 +120,7 @@ def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Ma
         "Next": "Done",
     }
     states = {
-        "P": {
-            "Type": "Parallel",
-            "Branches": [slow, fail],
-            "Catch": [caught],
-            "End": True,
-        },
+        "P": {"Type": "Parallel", "Branches": [slow, fail], "Catch": [caught], "End": True},
         "Done": {"Type": "Succeed"},
     }
     began = time.monotonic()
@@ -225,17 +220,7 @@ def test_stopping_stops(aws: Aws, runner: Runner, machine: Machine, function: Fu
         "States": {"Call": call, "Again": {"Type": "Wait", "Seconds": 1, "Next": "Call"}},
     }
     execution = runner.start(
-        machine(
-            {
-                "M": {
-                    "Type": "Map",
-                    "Items": [1],
-                    "ItemProcessor": loop,
-                    "End": True,
-                }
-            },
-            "M",
-        )
+        machine({"M": {"Type": "Map", "Items": [1], "ItemProcessor": loop, "End": True}}, "M")
     )
 
     def calls() -> int:
@@ -280,12 +265,7 @@ def test_a_task_timeout_may_be_an_expression(
     slow = function("import time\ndef handler(event, context):\n    time.sleep(10)\n")
     catch = [{"ErrorEquals": ["States.Timeout"], "Output": "late", "Next": "Late"}]
     states = {
-        "T": task(
-            slow,
-            {},
-            TimeoutSeconds="{% $states.input.n %}",
-            Catch=catch,
-        ),
+        "T": task(slow, {}, TimeoutSeconds="{% $states.input.n %}", Catch=catch),
         "Late": {"Type": "Succeed"},
     }
     assert runner.run(machine(states, "T"), {"n": 1}) == "late"

@@ -186,14 +186,7 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
     before = _trusted(modules)
     added = modules.apply(
-        filters=suppress(
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-        ),
+        filters=suppress("first", "second", "third", "fourth", "fifth", "sixth"),
         addresses=["198.51.100.8"],
     )
     assert steps(added) == [(6, "Creating"), (6, "Creation complete")]
@@ -214,14 +207,7 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     )
 
     removed = modules.apply(
-        filters=suppress(
-            "first",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-        ),
-        trial_ends_on="2020-01-31",
+        filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31"
     )
     assert modules.ranks() == {
         "first": 1,
@@ -286,12 +272,7 @@ def _trusted(modules: Applied) -> str:
 
 def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    output = modules.run(
-        "destroy",
-        "-auto-approve",
-        "-input=false",
-        "-parallelism=30",
-    )
+    output = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
     assert steps(output) == [
         (rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")
     ]

@@ -183,24 +183,8 @@ def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None
     )
     policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}
-    assert (
-        decide(
-            [policy],
-            "ec2:AuthorizeSecurityGroupIngress",
-            GROUP,
-            **allowed,
-        )
-        == "Allow"
-    )
-    assert (
-        decide(
-            [policy],
-            "ec2:AuthorizeSecurityGroupIngress",
-            GROUP,
-            **OURS,
-        )
-        != "Allow"
-    )
+    assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **allowed) == "Allow"
+    assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **OURS) != "Allow"
     assert decide([policy], "ec2:AuthorizeSecurityGroupEgress", GROUP) != "Allow"
 
 
