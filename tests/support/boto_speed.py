@@ -10,22 +10,30 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import os
 import string
 from collections.abc import Callable
 from typing import Any
 
 _auth: Any = importlib.import_module("botocore.auth")
 _client: Any = importlib.import_module("botocore.client")
+_config: Any = importlib.import_module("botocore.configprovider")
 _endpoint: Any = importlib.import_module("botocore.endpoint")
 _http: Any = importlib.import_module("botocore.httpsession")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
+_model: Any = importlib.import_module("botocore.model")
 _mocking: Any = importlib.import_module("moto.core.models")
 _moto_responses: Any = importlib.import_module("moto.core.responses")
+_moto_serialize: Any = importlib.import_module("moto.core.serialize")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
 _user_agent: Any = importlib.import_module("botocore.useragent")
+_xml: Any = importlib.import_module("xmltodict")
 
 _add_auth = _auth.SigV4Auth.add_auth
+_provide = _config.EnvironmentProvider.provide
+_resolve_shape = _model.ShapeResolver.resolve_shape_ref
+_possible_keys = _moto_serialize.XFormedAttributePicker.get_possible_keys
 _names_of_methods = _moto_responses.method_names_from_class
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
@@ -36,6 +44,9 @@ _methods: dict[tuple[str, ...], dict[str, Any]] = {}
 _aliases: dict[str, str] = {}
 _services: dict[tuple[str, ...], list[str]] = {}
 _method_names: dict[type, tuple[int, list[str]]] = {}
+# Who resolves, the id of a reference in a model -> the reference, and its shape
+_shapes: dict[tuple[type, int], tuple[Any, Any]] = {}
+_keys: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
 
 def _create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
@@ -140,6 +151,37 @@ def _copy_of_handlers(node: dict[str, Any]) -> dict[str, Any]:
     return copied
 
 
+def _resolve_shape_once(resolver: Any, reference: Any) -> Any:
+    """Return the shape of a reference in a model, which belongs to one place there: moto notes the
+    place on the shape.
+    """
+    key = (type(resolver), id(reference))
+    known = _shapes.get(key)
+    if known is None or known[0] is not reference:
+        known = _shapes[key] = (reference, _resolve_shape(resolver, reference))
+    return known[1]
+
+
+def _keys_of(picker: Any, context: Any) -> tuple[str, ...]:
+    """Return under which names moto looks for a member of an answer in an object: they depend on
+    the member's place in the model and the object's class.
+    """
+    key = (type(context.obj), context.key, context.shape)
+    if key not in _keys:
+        _keys[key] = tuple(_possible_keys(picker, context))
+    return _keys[key]
+
+
+def _provide_variable(provider: Any) -> Any:
+    """Return an environment variable. Most of those that each client asks for are not set, which
+    ``os.environ`` says by an exception.
+    """
+    environment: Any = provider._env
+    if provider._env is os.environ and os.fsencode(provider._name) not in environment._data:
+        return None
+    return _provide(provider)
+
+
 def hasten() -> None:
     """Put all of it in place, in this process."""
     _auth.SigV4Auth.add_auth = _sign
@@ -147,6 +189,7 @@ def hasten() -> None:
     # Looks through all of a service's operations for one that DynamoDB does not need to be found.
     _client.ClientCreator._register_endpoint_discovery = lambda *_: None
     _client.ClientCreator._create_methods = _create_methods
+    _config.EnvironmentProvider.provide = _provide_variable
     _hooks.EventAliaser.__init__ = _share_aliases
     # moto answers before a connection is opened.
     _endpoint.get_environ_proxies = lambda _url: {}
@@ -156,5 +199,8 @@ def hasten() -> None:
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
+    _model.ShapeResolver.resolve_shape_ref = _resolve_shape_once
+    _moto_serialize.XFormedAttributePicker.get_possible_keys = _keys_of
+    _xml._validate_name = functools.cache(_xml._validate_name)
     _moto_random.MotoRandom.get_random_string = _random_string
     _user_agent.UserAgentString.to_string = _own_user_agent

@@ -7,8 +7,10 @@ somebody since stays as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
+from fnmatch import fnmatchcase
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
@@ -35,6 +37,7 @@ from guardduty_response.playbooks.iam_principal.resource_state import Identity
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 
 T = TypeVar("T")
+_PLACEHOLDER = re.compile(r"\$\{\w+\}")
 MANUAL = "LEFT"  # a status beside those of the action log: a person has to undo it
 # Groups, as the policies of playbooks/iam_principal name them
 GROUPS = "arn:${partition}:iam::${account_id}:group/*"
@@ -184,7 +187,10 @@ class Reversal(Control[TargetContext, PrincipalState]):
 
     def containing(self, resource: list[str] | str) -> Self:
         """Returns the reversal with a session that may revert the change of this resource."""
-        return self._with(allow(actions_of(self.contains), resource))
+        return self._with(statement(self.contains, resource))
+
+    def restore_statements(self, name: str, before: Any) -> list[Json]:
+        return [statement(self.restores, self.arn_of(name))]
 
     def restoring(self, name: str, before: Any) -> Self:
         return self._with(*self.restore_statements(name, before))
@@ -246,6 +252,17 @@ class Reversal(Control[TargetContext, PrincipalState]):
             return f"{thing} put back as it was{self.then}"
         said = self.words[before] if isinstance(before, bool) else before
         return f"{thing} is {said} again{self.then}"
+
+
+def statement(grants: tuple[Grant, ...], resource: list[str] | str) -> Json:
+    """Returns the statement of a session: those of the grants that are on such a resource."""
+    arn = resource if isinstance(resource, str) else resource[0]
+    return allow(actions_of(grant for grant in grants if _is_on(grant, arn)), resource)
+
+
+def _is_on(grant: Grant, arn: str) -> bool:
+    patterns = (grant.on,) if isinstance(grant.on, str) else grant.on
+    return any(fnmatchcase(arn, _PLACEHOLDER.sub("*", pattern)) for pattern in patterns)
 
 
 def fixed(**values: Any) -> Mapping[str, Any]:
