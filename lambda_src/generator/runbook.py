@@ -56,7 +56,7 @@ def commands(example: Example) -> list[str]:
     """Returns every command that the table has for an example."""
     control, new = example.control, contained(example)
     before = control.values(control.current)
-    containing = [control.by_hand(name, value) for name, value in new.items()]
+    containing = [control.full_command(name, value) for name, value in new.items()]
     if example.restored:
         return containing
     return containing + [_restoring(example, name, before[name]) for name in new]
@@ -69,7 +69,7 @@ def _row(example: Example, options: Options) -> str:
         f"`{control.name}` ({example.resource})",
         sentence(example),
         _critical(control),
-        _lines(_code(control.by_hand(name, value)) for name, value in new.items()),
+        _lines(_code(control.full_command(name, value)) for name, value in new.items()),
         example.restored
         or _lines(_back(example, name, before[name], value) for name, value in new.items()),
         _option(example, options),
@@ -101,7 +101,7 @@ def _restoring(example: Example, name: str, before: Any) -> str:
     if example.after is not None:
         settings[control.item] = example.after
     try:
-        return control.by_hand(name, before)
+        return control.full_command(name, before)
     finally:
         settings[control.item] = current
 

@@ -32,6 +32,7 @@ run "every_option_has_its_default" {
       protect_instance              = true
       replace_instance_profile      = true
       revoke_sessions               = "instance"
+      disable_metadata              = false
       snapshot                      = true
       capture_console               = true
       copy_logs                     = true

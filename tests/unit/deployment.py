@@ -96,6 +96,7 @@ CONFIG: Json = {
             "protect_instance": True,
             "replace_instance_profile": True,
             "revoke_sessions": "instance",
+            "disable_metadata": False,
             "snapshot": True,
             "finish": "none",
             "capture_console": True,

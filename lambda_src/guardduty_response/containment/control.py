@@ -140,14 +140,14 @@ class Control(Action[ContextType, StateType]):
 
     # -- shared by all -----------------------------------------------------------------------------
 
-    def by_hand(self, name: str, value: Any) -> str:
+    def full_command(self, name: str, value: Any) -> str:
         """Returns the whole command that a person runs instead of ``write``."""
         region = "" if self.service == "iam" else f" --region {self.target_context.target.region}"
         return f"aws {self.command(name, value)}{region}"
 
     def manual_text(self) -> str:
         values = self.pending or {self.placeholder: self.wanted(self.placeholder, None)}
-        commands = (self.by_hand(name, value) for name, value in values.items())
+        commands = (self.full_command(name, value) for name, value in values.items())
         return f"By hand: {'; '.join(commands)}"
 
     def named(self, name: str) -> str:

@@ -48,7 +48,7 @@ def _restore_item(control: Control[Any, Any], name: str, old: Any, now: Any) -> 
     if control.as_before(name, old, now):
         text = control.state_text(name, now)
         return RestoreItem(RestoreStatus.UNCHANGED, key, name, text)
-    command = control.by_hand(name, old)
+    command = control.full_command(name, old)
     if reason := control.retained(name, old, now):
         return RestoreItem(RestoreStatus.RETAINED, key, name, reason, command)
     if not control.left(name, old, now):
@@ -65,6 +65,6 @@ def _restore_item(control: Control[Any, Any], name: str, old: Any, now: Any) -> 
 
 def _later_item(control: Control[Any, Any], name: str) -> RestoreItem:
     """Says of what came after the first containment, and was contained, that it stays so."""
-    command = control.by_hand(name, control.later_value)
+    command = control.full_command(name, control.later_value)
     text = f"{control.named(name)} {control.later_stays}"
     return RestoreItem(RestoreStatus.RETAINED, control.key_of(name), name, text, command)

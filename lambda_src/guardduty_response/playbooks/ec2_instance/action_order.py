@@ -6,7 +6,12 @@ from functools import partial
 
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, run_all
-from guardduty_response.playbooks.ec2_instance.actions import Protect, ReleaseAddress, Tag
+from guardduty_response.playbooks.ec2_instance.actions import (
+    DisableMetadata,
+    Protect,
+    ReleaseAddress,
+    Tag,
+)
 from guardduty_response.playbooks.ec2_instance.credentials import (
     PROFILE_CALLS,
     ReplaceProfile,
@@ -29,6 +34,7 @@ NETWORK: tuple[type[InstanceControl], ...] = (Network, GroupRules)  # network.cl
 CONTROLS: tuple[type[InstanceControl], ...] = (
     *NETWORK,
     Protect,
+    DisableMetadata,
     ReplaceProfile,
     RevokeSessions,
     Detach,
@@ -48,6 +54,7 @@ def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ..
     """
     return (
         (Protect,),
+        (DisableMetadata,),
         (ReplaceProfile, RevokeSessions),
         (_scaling(instance),),
         (Deregister,),
@@ -96,6 +103,8 @@ def changing(instance: InstanceContext) -> Sessions:
     grants: dict[str, tuple[str, ...]] = {
         instance.target.arn: (*modify, *actions_of(Tag.contains), *PROFILE_CALLS)
     }
+    if instance.options["disable_metadata"]:
+        grants[instance.target.arn] += actions_of(DisableMetadata.contains)
     if group := instance.scope("auto_scaling_group"):
         grants[scaling_arn(instance, group)] = actions_of(_scaling(instance).contains)
     if role and instance.options["revoke_sessions"] != "none":

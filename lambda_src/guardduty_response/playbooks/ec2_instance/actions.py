@@ -1,4 +1,6 @@
-"""The controls of the instance itself: its protection, its Elastic IPs, its tags."""
+"""The controls of the instance itself: its protection, its metadata endpoint, its Elastic IPs, its
+tags.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypedDict
 
+from botocore import xform_name
+
+from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
 from guardduty_response.containment.target_context import Json, allow, result_or_raise, run_all
@@ -22,6 +27,7 @@ from guardduty_response.playbooks.ec2_instance.instance_control import (
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
 MODIFY = ("ec2:ModifyInstanceAttribute",)
+MODIFY_METADATA = ("ec2:ModifyInstanceMetadataOptions",)
 
 
 class AssociatedAddress(TypedDict):
@@ -124,6 +130,91 @@ class Protect(Ec2Control):
 def _mapping(name: str, value: Any) -> Json:
     """``name``: DeleteOnTermination of a device."""
     return {"DeviceName": name.rsplit(" ", 1)[-1], "Ebs": {"DeleteOnTermination": value}}
+
+
+class DisableMetadata(Ec2Control):
+    """The instance metadata options: one value, without what is not readable of them.
+
+    EC2 keeps the options that a call does not name, and takes the others only with an endpoint that
+    is enabled. It applies a change after the call (State is pending, then applied), and that of a
+    stopped instance when it starts (EC2 API Reference, ModifyInstanceMetadataOptions).
+    """
+
+    name = option = "disable_metadata"
+    item = "metadata_options"
+    done_text = "the instance metadata endpoint is disabled"
+    ENDPOINT, OFF = "HttpEndpoint", "disabled"
+    OPTIONS = (
+        ENDPOINT,
+        "HttpTokens",
+        "HttpPutResponseHopLimit",
+        "HttpProtocolIpv6",
+        "InstanceMetadataTags",
+    )
+    reads = (Grant(("ec2:DescribeInstances",), "*"),)
+    # This key holds the value that is asked for, ec2:MetadataHttpEndpoint the one that is there.
+    contains = (
+        Grant(MODIFY_METADATA, INSTANCES, {"StringEquals": {f"ec2:Attribute/{ENDPOINT}": OFF}}),
+    )
+    restores = (Grant(MODIFY_METADATA, INSTANCES),)
+    undone_by = ("ModifyInstanceMetadataOptions",)
+
+    def read(self) -> Json:
+        """Raises KeyError if DescribeInstances does not say whether the endpoint is enabled."""
+        found = self.state.instance["MetadataOptions"]
+        return {self.ENDPOINT: found[self.ENDPOINT]} | {
+            name: found[name] for name in self.OPTIONS if name in found
+        }
+
+    def values(self, stored: Any) -> Values:
+        """``None``: of a sample finding's instance, which cannot be read."""
+        return {"": stored or {}}
+
+    def wanted(self, name: str, value: Any) -> Any:
+        return {**(value or {}), self.ENDPOINT: self.OFF}
+
+    def contained_text(self, pending: Values) -> str:
+        return "instance metadata endpoint disabled: it hands out no new credentials"
+
+    def check(self) -> Check:
+        """It does not count as read before EC2 has applied it. A stopped instance asks nothing."""
+        check = super().check()
+        if not (self.enabled and check.ok) or self.state.instance["State"]["Name"] == "stopped":
+            return check
+        applied = self.state.instance["MetadataOptions"].get("State")
+        if applied == "applied":
+            return check
+        text = (
+            f"{self.name}: {self.ENDPOINT} is {self.OFF}, and EC2 has not applied it yet (its State"
+            f" is {applied}, not applied)"
+        )
+        return check._replace(ok=False, detail=text, read=False)
+
+    def write(self, name: str, value: Any) -> AwsAnswer:
+        modify = self.writer(name).modify_instance_metadata_options
+        return dict(modify(InstanceId=self.target_context.id, **self._named(value)))
+
+    def command(self, name: str, value: Any) -> str:
+        options = " ".join(
+            f"--{xform_name(option, '-')} {to}" for option, to in self._named(value).items()
+        )
+        about = f"--instance-id {self.target_context.id}"
+        return f"ec2 modify-instance-metadata-options {about} {options}"
+
+    def _named(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns the options that a call names to give ``value``."""
+        off = value[self.ENDPOINT] == self.OFF
+        return {self.ENDPOINT: self.OFF} if off else value
+
+    def state_text(self, name: str, value: Any) -> str:
+        return f"instance metadata options are {_words(value)}"
+
+    def restored_text(self, name: str, before: Any) -> str:
+        return f"instance metadata options are {_words(before)} again"
+
+
+def _words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 class ReleaseAddress(Ec2Control):

@@ -12,7 +12,12 @@ from guardduty_response.containment.control import Control
 from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import Sessions
-from guardduty_response.playbooks.ec2_instance.actions import Protect, ReleaseAddress, Tag
+from guardduty_response.playbooks.ec2_instance.actions import (
+    DisableMetadata,
+    Protect,
+    ReleaseAddress,
+    Tag,
+)
 from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules, Network
@@ -53,6 +58,7 @@ def examples(context: Context) -> list[Example]:
         _of_rules(context),
         _example(context, _KeptProfile, {"association": "ASSOCIATION", "name": "OLD_PROFILE"}),
         *_of_sessions(context),
+        _example(context, DisableMetadata, _metadata_options()),
         _example(context, Detach, group_state),
         _example(standby, StandBy, group_state, after={**group_state, "state": "Standby"}),
         _example(context, Deregister, [_registration()]),
@@ -95,6 +101,14 @@ def _attributes() -> dict[str, Any]:
         "DisableApiTermination": False,
         "InstanceInitiatedShutdownBehavior": "terminate",
         Protect.ON_TERMINATION: {"/dev/xvda": True},
+    }
+
+
+def _metadata_options() -> dict[str, Any]:
+    return {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": "OLD_TOKENS",
+        "HttpPutResponseHopLimit": "OLD_LIMIT",
     }
 
 

@@ -246,7 +246,7 @@ class Network(Ec2Control):
 
     def state_text(self, name: str, value: Any) -> str:
         if value is None:
-            command = self.by_hand(name, self.to_restore()[name])
+            command = self.full_command(name, self.to_restore()[name])
             return (
                 f"{name} is no longer attached to {self.target_context.id}; if it exists, it may"
                 f" still be in quarantine: {command}"

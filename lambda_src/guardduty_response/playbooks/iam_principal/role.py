@@ -66,7 +66,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
         documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
         name, document = next(iter(documents.items()))
         full = "(role full: another managed policy, or a service control policy)"
-        return f"By hand: {self.by_hand(name, document)} {full}"
+        return f"By hand: {self.full_command(name, document)} {full}"
 
     def shared_setting(self) -> tuple[str, str] | None:
         if OLDER not in self._documents(""):

@@ -108,8 +108,8 @@ class TagRole(Tag):
     def left(self, name: str, before: Any, now: Any) -> bool:
         return bool(self.others) or super().left(name, before, now)
 
-    def by_hand(self, name: str, value: Any) -> str:
-        return super().by_hand(name, self._needed(name, value))
+    def full_command(self, name: str, value: Any) -> str:
+        return super().full_command(name, self._needed(name, value))
 
     def state_text(self, name: str, value: Any) -> str:
         return self._stays(name) or super().state_text(name, value)

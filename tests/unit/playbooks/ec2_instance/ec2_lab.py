@@ -63,6 +63,7 @@ OPTIONS: Json = {
     "protect_instance": True,
     "replace_instance_profile": True,
     "revoke_sessions": "instance",
+    "disable_metadata": False,
     "snapshot": True,
     "finish": "none",
 }

@@ -201,7 +201,7 @@ class Created(Reversal):
         return super().write(BOUNDARY, self.deny_all)
 
     def instead(self) -> str:
-        return self.by_hand(self.denial, self.wants)
+        return self.full_command(self.denial, self.wants)
 
     def left(self, name: str, before: Any, now: Any) -> bool:
         return bool(now == (self.deny_all if name == BOUNDARY else self.wants))

@@ -137,7 +137,7 @@ class Reversal(Control[TargetContext, PrincipalState]):
 
     def instead(self) -> str:
         """Returns the command that a person runs instead of the reversal."""
-        return self.by_hand(next(iter(self.fields or self.implied)), self.wants)
+        return self.full_command(next(iter(self.fields or self.implied)), self.wants)
 
     # -- shared by all -----------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class Reversal(Control[TargetContext, PrincipalState]):
     def write(self, name: str, value: Any) -> Json:
         return dict(retry_on_conflict(partial(self.call(name, value).make, self.client)))
 
-    def by_hand(self, name: str, value: Any) -> str:
+    def full_command(self, name: str, value: Any) -> str:
         return self.call(name, value).command(self.record["region"])
 
     def shown(self, operation: str, **request: Any) -> str:
