@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from guardduty_response.containment.session_policy import CHARACTERS, packed_bytes
@@ -22,7 +23,7 @@ PREFIX = "guardduty-response"
 # What cannot be split over sessions may be larger than PACKED_BYTES: 96 % by the estimate
 MOST_PACKED = 440
 _ROLE = re.compile(rf"arn:aws:iam::(?P<account>\d+):role/(?:.+/)?{PREFIX}-(?P<suffix>.+)")
-_TEMPLATES = list((ROOT / "playbooks").glob("*/*-policy.json"))
+TEMPLATES = tuple((ROOT / "playbooks").glob("*/*-policy.json"))
 _COPYING = ROOT / "modules" / "forensics-account" / "copy-policy.json"
 _ID = re.compile(r"\b(?!\d{12}\b)[0-9a-f]{8,}\b")  # an account is no such id
 # What is found of a session policy -> why it stands
@@ -52,7 +53,7 @@ EXCUSED: dict[str, str] = {
 
 def objections(role_arn: str, document: Json) -> list[str]:
     """Returns what speaks against a session of this role with this policy, sorted."""
-    found = list(_of_shape(role_arn, json.dumps(shape(document))))
+    found = list(_of_shape(role_arn, json.dumps(shape(document)), TEMPLATES))
     text, packed = json.dumps(document, separators=(",", ":")), packed_bytes(document)
     if len(text) > CHARACTERS or packed > MOST_PACKED:
         found.append(
@@ -98,9 +99,9 @@ def beyond(document: Json, role: Json) -> Iterator[str]:
 
 
 @cache
-def _of_shape(role_arn: str, text: str) -> tuple[str, ...]:
+def _of_shape(role_arn: str, text: str, templates: tuple[Path, ...]) -> tuple[str, ...]:
     document = json.loads(text)
-    role = _role_policy(role_arn)
+    role = _role_policy(role_arn, templates)
     if role is None:
         return ("that is no role of the response",)
     found = [*remarks(document), *beyond(document, role)]
@@ -108,7 +109,7 @@ def _of_shape(role_arn: str, text: str) -> tuple[str, ...]:
 
 
 @cache
-def _role_policy(role_arn: str) -> Json | None:
+def _role_policy(role_arn: str, templates: tuple[Path, ...]) -> Json | None:
     """Returns the policy of a member role, with every option switched on."""
     named = _ROLE.fullmatch(role_arn)
     if named is None:
@@ -117,7 +118,7 @@ def _role_policy(role_arn: str) -> Json | None:
         text = _COPYING.read_text().replace("${partition}", "aws")
         copying: Json = json.loads(text.replace("${key_arn}", "arn:aws:kms:*:*:key/*"))
         return copying
-    found = [path for path in _TEMPLATES if role_suffix(path) == named["suffix"]]
+    found = [path for path in templates if role_suffix(path) == named["suffix"]]
     return rendered(found[0], True, named["account"], PREFIX) if found else None
 
 

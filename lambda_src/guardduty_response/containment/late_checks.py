@@ -51,13 +51,15 @@ class LateChecks:
         self.controls = {control.check_name or control.name: control for control in controls}
 
     def is_not_seen(self, check: Check) -> bool:
-        """Tells whether what a check misses was done: it is seen too early, or it was undone."""
+        """Tells whether what a check misses was done: it is seen too early, AWS has not applied it
+        yet, or it was undone.
+        """
         kind, _, value = check.name.partition(" ")
         control = self.controls.get(kind)
         recorded = control.recorded if control else None
         if value and recorded and value not in recorded:
             return False  # it came since
-        return check.read and self._logged(check).get("status") == DONE
+        return self._logged(check).get("status") == DONE
 
     def was_not_needed(self, check: Check) -> bool:
         """Tells whether containing saw nothing to do for what a check misses: it read too early, or

@@ -241,6 +241,28 @@ def test_what_was_done_and_could_not_be_read_later_is_not_logged_as_failed(lab: 
     assert "protected against termination" in detail(lab, "protect_instance")
 
 
+@pytest.mark.parametrize(
+    ("unreadable", "said"), [("", "ALREADY"), ("DescribeNetworkInterfaces", "FAILED")]
+)
+def test_an_interface_that_is_seen_closed_is_not_logged_as_failed(
+    lab: Lab, unreadable: str, said: str
+) -> None:
+    """Unless more interfaces may be there than are seen."""
+    lab.build()
+    target = lab.plan()
+    lab.fail("ModifyNetworkInterfaceAttribute", "UnauthorizedOperation")
+    ec2_instance.contain(lab.context(), target)
+    assert lab.actions()["quarantine_network"] == "FAILED"
+    [interface] = lab.groups()
+    lab.see("ec2").modify_network_interface_attribute(
+        NetworkInterfaceId=interface, Groups=[lab.group()["GroupId"]]
+    )
+    if unreadable:
+        lab.fail(unreadable, "UnauthorizedOperation")
+    lab.verify(target)
+    assert lab.actions()["quarantine_network"] == said
+
+
 def test_what_is_throttled_without_end_is_not_called_contained(lab: Lab) -> None:
     lab.build()
     lab.fail("ModifyInstanceAttribute", "RequestLimitExceeded")

@@ -19,6 +19,7 @@ from guardduty_response.containment.control import Control, actions_of
 from guardduty_response.containment.target_context import FAILED
 from guardduty_response.playbooks.iam_principal import examples, permissions, user
 
+from tests.support import session_policies
 from tests.support.repository import ROOT
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 
@@ -49,7 +50,7 @@ def _module(directory: Path, name: str, text: str) -> ModuleType:
 
 @pytest.fixture
 def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Control[Any, Any]]:
-    """The control of the page, among those of a user."""
+    """The control of the page, among those of a user, with the roles' policies that follow."""
     made: type[Control[Any, Any]] = _module(
         tmp_path, "inline_policies", _block('"""Takes away', "python")
     ).InlinePolicies
@@ -57,6 +58,12 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Control[Any
     monkeypatch.setattr(user, "CONTROLS", (*user.CONTROLS, made))
     monkeypatch.setattr(user, "READ", (*user.READ, *actions_of(made.reads)))
     monkeypatch.setattr(user, "CHANGE", (*user.CHANGE, *actions_of(made.contains)))
+    folder = tmp_path / "iam_principal"
+    folder.mkdir()
+    for role in permissions.ROLES:
+        statements = policies.statements((*permissions.CONTROLS, made), role)
+        (folder / f"{role.kind}-policy.json").write_text(policies.template(statements))
+    monkeypatch.setattr(session_policies, "TEMPLATES", tuple(folder.iterdir()))
     return made
 
 

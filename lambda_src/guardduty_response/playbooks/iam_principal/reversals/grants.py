@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
 from guardduty_response.containment.aws_call import AwsCall
-from guardduty_response.containment.control import Grant, Values, actions_of
+from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.role_policy_control import ROLES
-from guardduty_response.containment.target_context import Json, allow
+from guardduty_response.containment.target_context import Json
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.records import PolicyDocument
@@ -57,17 +57,6 @@ class Granted(Reversal):
     @property
     def subject(self) -> tuple[str, str, str]:
         return self.record["of"], self.record["name"], self.record["policy"]
-
-    def containing(self, resource: list[str] | str) -> Self:
-        return self._with(allow(self._own(self.contains), resource))
-
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
-        return [allow(self._own(self.restores), self.arn)]
-
-    def _own(self, grants: tuple[Grant, ...]) -> tuple[str, ...]:
-        """Returns the actions on this kind of entity."""
-        own = ENTITIES[self.record["of"].title()]
-        return actions_of(grant for grant in grants if grant.on == own)
 
 
 class Attached(Granted):
