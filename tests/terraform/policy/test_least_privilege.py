@@ -171,7 +171,7 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
             # the security account's roles too, and VPCs that others share
-            others = ("NeverTheResponseItself", "QuarantineGroupInVpc")
+            others = ("NeverTheResponseItself", "ContainVpcs")
             assert account == MEMBER or statement["Sid"] in others, resource
 
 
