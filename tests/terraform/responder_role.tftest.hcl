@@ -63,7 +63,7 @@ run "responder_role" {
         Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
         Effect    = "Allow"
         Resource  = ["arn:aws:iam::111111111111:role/security/gdr-quarantine"]
-        Sid       = "QuarantineProfile"
+        Sid       = "ContainQuarantineRoleArnsByPassedToService"
     })])
     error_message = "The responder policy must name its actions, use * for Describe and LookupEvents only, open no port, and pass the quarantine role only."
   }
