@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -229,18 +230,53 @@ def test_what_is_done_beside_the_network_is_narrowed_too(
     world: World, as_function: Callable[[str], Keys]
 ) -> None:
     victim, other = world.victim(), world.victim()
-    [policy] = _session_policies(world, victim, "beside")
-    keys = _assume(world, as_function(PLAYBOOK), policy=policy)
+    function = as_function(PLAYBOOK)
+    sessions = [
+        _assume(world, function, policy=policy)
+        for policy in _session_policies(world, victim, "beside")
+    ]
+    document = json.dumps(NOTHING)
+    may_protect, may_deny = [], []
+    for keys in sessions:
+        ec2, iam = world.aws.client("ec2", **keys), world.aws.client("iam", **keys)
+        may_protect.append(
+            _permitted(
+                ec2.modify_instance_attribute,
+                InstanceId=victim.instance,
+                DisableApiTermination={"Value": True},
+            )
+        )
+        may_deny.append(
+            _permitted(
+                iam.put_role_policy,
+                RoleName=victim.role,
+                PolicyName="x",
+                PolicyDocument=document,
+            )
+        )
+        _refused_elsewhere(world, keys, victim, other)
+    assert any(may_protect) and any(may_deny)
+
+
+def _permitted(call: Callable[..., object], **parameters: object) -> bool:
+    """Tells whether AWS permits a call."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] in ("AccessDenied", "UnauthorizedOperation")
+        return False
+    return True
+
+
+def _refused_elsewhere(world: World, keys: Keys, victim: Victim, other: Victim) -> None:
     ec2, iam = world.aws.client("ec2", **keys), world.aws.client("iam", **keys)
-    ec2.modify_instance_attribute(InstanceId=victim.instance, DisableApiTermination={"Value": True})
+    document = json.dumps(NOTHING)
     refused(
         ec2.modify_instance_attribute,
         InstanceId=other.instance,
         DisableApiTermination={"Value": True},
     )
     refused(ec2.create_tags, Resources=[other.instance], Tags=[{"Key": "a", "Value": "b"}])
-    document = json.dumps(NOTHING)
-    iam.put_role_policy(RoleName=victim.role, PolicyName="x", PolicyDocument=document)
     refused(iam.put_role_policy, RoleName=other.role, PolicyName="x", PolicyDocument=document)
     refused(ec2.terminate_instances, InstanceIds=[victim.instance])
     refused(
