@@ -158,7 +158,7 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
         [change["change"]["after"].get("policy") for change in shown["resource_changes"]]
     )
     assert "secretsmanager:CreateSecret" in policies, "rotate_key lets the remediator make a key"
-    assert "ec2:AuthorizeSecurityGroupIngress" in policies, "untracking is let where it is switched on"
+    assert "ec2:AuthorizeSecurityGroupIngress" in policies, "connections may be flushed"
 
 
 @pytest.mark.parametrize(
