@@ -3,21 +3,48 @@
 A control says how its values are read, which value containment wants of each, and how one is
 written. What plan, contain, verify and restore do follows from that here; so do the calls that undo
 it, the policies of roles and sessions, and the runbook's commands (docs/decisions/0035).
+
+The sentences are participles ("detached from ..."), because the same sentence is shown while the
+change is PLANNED and logged when it is DONE.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from guardduty_response.containment.action import Action, ContextType, StateType
 from guardduty_response.containment.contract import NOTHING, Check
-from guardduty_response.containment.target_context import AwsClient, Json, Sessions, allow
+from guardduty_response.containment.target_context import (
+    ALREADY,
+    DONE,
+    FAILED,
+    PLANNED,
+    SKIPPED,
+    AwsClient,
+    Json,
+    Sessions,
+    TargetContext,
+    allow,
+    describe_error,
+)
+from guardduty_response.incident.shared_settings import Held, SettingBusy
 
 # What names a value (an access key's ID, a tag's key) -> the value. None: there is no such thing.
 Values = Mapping[str, Any]
+
+
+class ResourceState(Protocol):
+    """What was read of a target: its settings by item, and why an item could not be read."""
+
+    settings: Json
+    read_errors: dict[str, str]
+
+
+ContextType = TypeVar("ContextType", bound=TargetContext)
+StateType = TypeVar("StateType", bound=ResourceState)
 
 
 class Grant(NamedTuple):
@@ -34,21 +61,25 @@ class Grant(NamedTuple):
     option: str = ""
 
 
-class Control(Action[ContextType, StateType]):
+class Control(Generic[ContextType, StateType]):
     """One setting of a target, which may have many values.
 
-    ``title``: names a value for people, with ``{name}``; ``contained_as``, ``restored_as``: say
-    what is done, with ``{things}``, and ``{thing}`` and ``{before}``; ``placeholder`` stands for
-    the name in commands where no value is known. ``critical``: without it the resource is not
-    contained (FAILED rather than PARTIAL). ``undone_by``: the CloudTrail events of calls that can
-    undo it. ``reads``, ``contains``, ``restores``: what its calls need; ``finds``: what reading
-    needs beside ``reads`` where nothing is recorded yet, which restore does without. ``label``:
-    True for a setting that contains nothing, and is not verified. ``check_name``: what the names of
-    its checks begin with, where there is one for each value. ``later_stays``: why what came after
-    the first containment is not restored (empty: it is), and ``later_value`` what a person would
-    give it.
+    ``option``: the option that switches it on. ``item``: its key among the settings and in the
+    state before. ``done_text``, ``absent_text``: what is true when nothing is left to change,
+    because it is as wanted or because there is no such thing. ``title``: names a value for people,
+    with ``{name}``; ``contained_as``, ``restored_as``: say what is done, with ``{things}``, and
+    ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in commands where no value is
+    known. ``critical``: without it the resource is not contained (FAILED rather than PARTIAL).
+    ``undone_by``: the CloudTrail events of calls that can undo it. ``reads``, ``contains``,
+    ``restores``: what its calls need; ``finds``: what reading needs beside ``reads`` where nothing
+    is recorded yet, which restore does without. ``label``: True for a setting that contains
+    nothing, and is not verified. ``check_name``: what the names of its checks begin with, where
+    there is one for each value. ``later_stays``: why what came after the first containment is not
+    restored (empty: it is), and ``later_value`` what a person would give it.
     """
 
+    held: Held | None = None  # ``shared_setting``, while ``run`` holds it
+    name = option = item = done_text = absent_text = ""
     critical: ClassVar[bool] = False
     label: ClassVar[bool] = False
     service: ClassVar[str] = "iam"
@@ -60,6 +91,9 @@ class Control(Action[ContextType, StateType]):
     finds: ClassVar[tuple[Grant, ...]] = ()
     contains: ClassVar[tuple[Grant, ...]] = ()
     restores: ClassVar[tuple[Grant, ...]] = ()
+
+    def __init__(self, target_context: ContextType, sessions: Sessions, state: StateType) -> None:
+        self.target_context, self.sessions, self.state = target_context, sessions, state
 
     # -- what each control declares ----------------------------------------------------------------
 
@@ -138,7 +172,27 @@ class Control(Action[ContextType, StateType]):
         """Says that a value is restored."""
         return self.restored_as.format(thing=self.named(name), before=before)
 
+    def shared_setting(self) -> tuple[str, str] | None:
+        """Returns the ARN and the name of a setting that other containments write too, or None."""
+        return None
+
     # -- shared by all -----------------------------------------------------------------------------
+
+    @property
+    def enabled(self) -> bool:
+        return not self.option or self.target_context.options[self.option] not in (False, "none")
+
+    @property
+    def current(self) -> Any:
+        return self.state.settings.get(self.item)
+
+    def read_current(self) -> None:
+        """Reads the item into the state; a failure is kept there too."""
+        if self.enabled:
+            try:
+                self.state.settings[self.item] = self.read()
+            except Exception as error:
+                self.state.read_errors[self.item] = describe_error(error)
 
     def full_command(self, name: str, value: Any) -> str:
         """Returns the whole command that a person runs instead of ``write``."""
@@ -191,6 +245,47 @@ class Control(Action[ContextType, StateType]):
         """Writes every value, also when one fails. Raises the first error then."""
         return write_all(partial(self.write, name, value) for name, value in self.pending.items())
 
+    def intent(self) -> tuple[str, str]:
+        """Returns (status, sentence): PLANNED, or why nothing is to be changed."""
+        if not self.enabled:
+            return SKIPPED, f"switched off ({self.option})"
+        if self.item in self.state.read_errors:
+            error = self.state.read_errors[self.item]
+            return FAILED, f"could not be read ({error}). {self.manual_text()}"
+        if text := self.pending_change():
+            return PLANNED, text
+        if self.current or self.target_context.before_state(self.item):
+            return ALREADY, self.done_text
+        return SKIPPED, self.absent_text
+
+    def run(self) -> None:
+        """Reads, records the state before, changes and logs the action. Whatever goes wrong
+        touches no other branch.
+        """
+        shared = self.shared_setting()
+        holding: AbstractContextManager[Held | None] = nullcontext()
+        if shared:
+            holding = self.target_context.hold(*shared)
+        try:
+            with holding as self.held:
+                self._run()
+        except SettingBusy as busy:
+            self.target_context.log_action(self.name, FAILED, f"{busy}. {self.manual_text()}")
+
+    def _run(self) -> None:
+        self.read_current()
+        status, text = self.intent()
+        answers: list[Json] = []
+        if status == PLANNED:
+            try:
+                self.record_before()
+                answers = self.change()
+                status = DONE
+            except Exception as error:
+                status = FAILED
+                text = f"failed ({describe_error(error)}): {text}. {self.manual_text()}"
+        self.target_context.log_action(self.name, status, text, answers)
+
     def record_before(self) -> None:
         """Records the values before containment; those that came later each by itself."""
         recorded = self.recorded
@@ -201,6 +296,14 @@ class Control(Action[ContextType, StateType]):
             states = {f"{self.item}/{name}": self.values(self.current)[name] for name in later}
             if states:
                 self.target_context.record_before_states(states)
+
+    def correct_log(self) -> None:
+        """Corrects the action log where it says FAILED of what is seen to be as wanted: the last
+        attempt could not read what an earlier one had done, say.
+        """
+        logged = self.target_context.logged_action(self.name)
+        if logged.get("status") == FAILED and self.intent()[0] == ALREADY:
+            self.target_context.log_action(self.name, ALREADY, self.done_text)
 
     def check(self) -> Check:
         """Returns whether the setting, as it was read, is as containment wants it."""

@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.aws.conflicts import retry_on_conflict
-from guardduty_response.containment.action import ContextType, StateType
-from guardduty_response.containment.control import Control, Grant, Values
+from guardduty_response.containment.control import ContextType, Control, Grant, StateType, Values
 from guardduty_response.containment.role_policies import OLDER, revoked_before
 from guardduty_response.containment.target_context import Json, allow, name_of
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from guardduty_response.containment.action import ContextType, StateType
-from guardduty_response.containment.control import Control, Values
+from guardduty_response.containment.control import ContextType, Control, StateType, Values
 from guardduty_response.containment.target_context import Json
 
 # The condition of a role's policy: tags of the response and no other.

@@ -1,6 +1,6 @@
 """A playbook on a simulated resource: a few settings, each contained by the value "closed".
 
-It uses the real base class of actions and the real restoration, as playbooks do.
+It uses the real controls and the real restoration, as playbooks do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from guardduty_response.containment import restoration
-from guardduty_response.containment.action import Action
 from guardduty_response.containment.contract import (
     Check,
     Context,
@@ -19,6 +18,7 @@ from guardduty_response.containment.contract import (
     StepResult,
     Target,
 )
+from guardduty_response.containment.control import Control, Values
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.errors import TargetGone
@@ -112,25 +112,33 @@ class SettingsPlaybook(ModuleType):
     def _items(self, context: Context) -> list[str]:
         return [ALWAYS, MORE] if NEEDS_MORE in context.finding.type else [ALWAYS]
 
-    def _action(self, target_context: TargetContext, item: str) -> Action[Any, Any]:
+    def _action(self, target_context: TargetContext, item: str) -> Control[Any, Any]:
         resource = self.resource
 
-        class Close(Action[Any, Any]):
+        class Close(Control[Any, Any]):
             name = f"close_{item}"
             done_text = absent_text = f"{item} is closed"
-            manual_command = f"close {item}"
 
             def read(self) -> Any:
                 return resource.values[item]
 
-            def pending_change(self) -> str:
-                return "" if self.current == CLOSED else f"{item} closed"
+            def values(self, stored: Any) -> Values:
+                return {item: stored} if stored else {}
 
-            def change(self) -> list[dict[str, Any]]:
+            def wanted(self, name: str, value: Any) -> str:
+                return CLOSED
+
+            def contained_text(self, pending: Values) -> str:
+                return f"{item} closed"
+
+            def write(self, name: str, value: Any) -> dict[str, Any]:
                 assert self.target_context.context.gate is not None
                 self.target_context.context.gate.permit()
-                resource.write(item, CLOSED)
-                return []
+                resource.write(item, value)
+                return {}
+
+            def command(self, name: str, value: Any) -> str:
+                return f"close {item}"
 
         Close.item = item
         return Close(target_context, None, _State())  # type: ignore[arg-type]

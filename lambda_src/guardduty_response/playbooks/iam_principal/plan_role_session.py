@@ -74,8 +74,8 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
     principal = PrincipalContext(context, target)
     sessions = role.reading_sessions(principal, found["Arn"])
     state = PrincipalState()
-    actions = [action(principal, sessions, state) for action in role.CONTROLS]
-    calls: dict[str, Any] = {action.name: action.read_current for action in actions}
+    controls = role.controls(principal, sessions, state)
+    calls: dict[str, Any] = {control.name: control.read_current for control in controls}
     calls["users"] = partial(describe_role_users, principal, sessions, found)
     role_users = run_all(calls, BRANCHES)["users"]
     consequences = [_describe_credentials(identity, found)]
@@ -91,7 +91,7 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
         target,
         tags=tags_of(found),
         principals=[found["Arn"], arn],
-        actions={**planned_actions(actions), **following_steps(principal)},
+        actions={**planned_actions(controls), **following_steps(principal)},
         consequences="; ".join(consequences),
         hand_over=handed_over,
     )

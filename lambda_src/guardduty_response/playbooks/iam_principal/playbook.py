@@ -109,8 +109,8 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
     # AssumeRole is under way, the client is built: the record is read meanwhile
     sessions.client("iam")
     _read_record(principal)
-    for action in role.CONTROLS:
-        action(principal, sessions, state).run()
+    for control in role.controls(principal, sessions, state):
+        control.run()
     _run_branches(
         {
             chained_sessions.NAME: partial(chained_sessions.deny, principal),

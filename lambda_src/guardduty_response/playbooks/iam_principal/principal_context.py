@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,20 +77,6 @@ class PrincipalState:
 
     settings: dict[str, Any] = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
-
-
-def run_each(calls: Iterable[Callable[[], AwsAnswer]]) -> list[AwsAnswer]:
-    """Returns every call's answer. All calls are made; then the first error is raised."""
-    answers: list[AwsAnswer] = []
-    failed: Exception | None = None
-    for call in calls:
-        try:
-            answers.append(call())
-        except Exception as error:
-            failed = failed or error
-    if failed:
-        raise failed
-    return answers
 
 
 def list_all(call: Callable[..., AwsAnswer], key: str, **request: Any) -> list[AwsAnswer]:

@@ -25,12 +25,6 @@ class DenyAllState(TypedDict, total=False):
     unread: str
 
 
-class BoundaryState(TypedDict):
-    """The permissions boundary as it was when AWSDenyAll took its place."""
-
-    boundary: str | None
-
-
 class LoginProfileState(TypedDict, total=False):
     """A console password: whether the next sign-in must replace it, and when it was set (ISO
     8601). Empty without a console password.

@@ -222,3 +222,10 @@ def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
 def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:
     """Opens sessions that may change this role, and nothing else."""
     return Sessions(principal, [allow((*READ, *CHANGE), arn)], {})
+
+
+def controls(
+    principal: PrincipalContext, sessions: Sessions, state: PrincipalState
+) -> list[PrincipalControl]:
+    """Returns every control, the denial first."""
+    return [control(principal, sessions, state) for control in CONTROLS]

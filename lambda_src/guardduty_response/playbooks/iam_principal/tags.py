@@ -70,9 +70,8 @@ class TagRole(Tag):
     reads = (Grant(("iam:GetRole",), ROLES),)
     contains = (Grant(("iam:TagRole",), ROLES, OWN_TAGS),)
     restores = (Grant(("iam:TagRole", "iam:UntagRole"), ROLES, OWN_TAGS),)
-    others: Mapping[Place, Any] = MappingProxyType(
-        {}
-    )  # who needs the tags too, and which: read by to_restore
+    # Who needs the tags too, and which: read by to_restore.
+    others: Mapping[Place, Any] = MappingProxyType({})
 
     @property
     def arn(self) -> str:

@@ -94,7 +94,7 @@ def _controls(principal: PrincipalContext, current: PrincipalState) -> list[Prin
         arn = str(principal.scope("user_arn"))
         return user.controls(principal, user.reading_sessions(principal, arn), current)
     sessions = role.reading_sessions(principal, str(principal.scope("role_arn")))
-    return [control(principal, sessions, current) for control in role.CONTROLS]
+    return role.controls(principal, sessions, current)
 
 
 def _hand_over_check(principal: PrincipalContext) -> list[Check]:

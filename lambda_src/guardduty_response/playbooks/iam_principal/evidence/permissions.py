@@ -31,7 +31,7 @@ from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsCli
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
-_USER = (
+READ_USER = (
     "iam:GetLoginProfile",
     "iam:GetUser",
     "iam:GetUserPolicy",
@@ -41,9 +41,14 @@ _USER = (
     "iam:ListMFADevices",
     "iam:ListUserPolicies",
 )
-_GROUP = ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies")
-_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
-_POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
+READ_GROUP = ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies")
+READ_ROLE = (
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+)
+READ_POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
 WHAT = "what the principal could do: policies, groups, keys; where its key was used last"
 
 
@@ -97,10 +102,10 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
 def _client(principal: TargetContext) -> AwsClient:
     session = principal.open_session(
         allow(("iam:GetAccessKeyLastUsed",)),
-        allow(_USER, principal.arn("user/*", "iam")),
-        allow(_GROUP, principal.arn("group/*", "iam")),
-        allow(_ROLE, principal.arn("role/*", "iam")),
-        allow(_POLICY, principal.arn("policy/*", "iam")),
+        allow(READ_USER, principal.arn("user/*", "iam")),
+        allow(READ_GROUP, principal.arn("group/*", "iam")),
+        allow(READ_ROLE, principal.arn("role/*", "iam")),
+        allow(READ_POLICY, principal.arn("policy/*", "iam")),
     )
     return session.client("iam")
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
+from guardduty_response.playbooks.iam_principal.evidence.permissions import (
+    READ_GROUP,
+    READ_POLICY,
+    READ_ROLE,
+    READ_USER,
+)
 from guardduty_response.playbooks.iam_principal.permissions.patterns import GROUPS, ROLES, USERS
 
 _WHAT_IT_MAY = "records what the principal may do"
@@ -17,36 +23,22 @@ COLLECTOR = MemberRole(
         ),
         Permission(
             "records what the user may do, and its credentials",
-            (
-                "iam:GetLoginProfile",
-                "iam:GetUser",
-                "iam:GetUserPolicy",
-                "iam:ListAccessKeys",
-                "iam:ListAttachedUserPolicies",
-                "iam:ListGroupsForUser",
-                "iam:ListMFADevices",
-                "iam:ListUserPolicies",
-            ),
+            READ_USER,
             USERS,
         ),
         Permission(
             f"{_WHAT_IT_MAY}, by its groups",
-            ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies"),
+            READ_GROUP,
             GROUPS,
         ),
         Permission(
             f"{_WHAT_IT_MAY}, by its role",
-            (
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListRolePolicies",
-            ),
+            READ_ROLE,
             ROLES,
         ),
         Permission(
             f"{_WHAT_IT_MAY}, by managed policies",
-            ("iam:GetPolicy", "iam:GetPolicyVersion"),
+            READ_POLICY,
             "arn:${partition}:iam::${account_id}:policy/*",
         ),
     ),
