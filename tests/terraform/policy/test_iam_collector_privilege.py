@@ -98,7 +98,7 @@ def test_every_session_of_the_collector_is_within_it(collector: str) -> None:
     """
     from guardduty_response.playbooks.iam_principal.evidence import permissions
 
-    resources = {"_USER": USER, "_GROUP": GROUP, "_ROLE": ROLE, "_POLICY": POLICY}
+    resources = {"READ_USER": USER, "READ_GROUP": GROUP, "READ_ROLE": ROLE, "READ_POLICY": POLICY}
     asked: list[tuple[str, Any]] = [
         (action, arn) for name, arn in resources.items() for action in getattr(permissions, name)
     ]
