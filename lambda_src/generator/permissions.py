@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from guardduty_response.containment.control import Control
+from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -53,12 +53,12 @@ class Declared(NamedTuple):
     """Describes what one playbook declares."""
 
     name: str
-    controls: tuple[type[Control[Any, Any]], ...]
+    controls: tuple[type[AnyControl], ...]
     roles: tuple[MemberRole, ...]
     examples: tuple[Example, ...]
     why: Mapping[tuple[str, str], str]
 
-    def contained(self, control: type[Control[Any, Any]]) -> str:
+    def contained(self, control: type[AnyControl]) -> str:
         """Says what containment makes of a control's setting. Raises ValueError when the control
         has no example.
         """

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from guardduty_response.containment.control import Control, Grant
+from guardduty_response.containment.control import AnyControl, Grant
 from guardduty_response.containment.declared import (
     FINDS,
     READS,
@@ -56,7 +56,7 @@ class _Right(NamedTuple):
     switch: str
 
 
-def statements(controls: Iterable[type[Control[Any, Any]]], role: MemberRole) -> list[Statement]:
+def statements(controls: Iterable[type[AnyControl]], role: MemberRole) -> list[Statement]:
     """Returns the statements of a role's policy: what is allowed, then what is denied. Raises
     ValueError when what is denied has no name.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from guardduty_response.containment.control import Control
+from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.declared import Example
 
 BEGIN, END = "<!-- controls -->", "<!-- end -->"
@@ -77,7 +77,7 @@ def _row(example: Example, options: Options) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _critical(control: Control[Any, Any]) -> str:
+def _critical(control: AnyControl) -> str:
     if control.label:
         return "no: a label"
     return "yes: else FAILED" if control.critical else "no: else PARTIAL"

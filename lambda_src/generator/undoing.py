@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from guardduty_response.containment.control import Control
+from guardduty_response.containment.control import AnyControl
 
 from generator.layout import render
 
@@ -13,7 +12,7 @@ from generator.layout import render
 SOURCES = {"elbv2": "aws.elasticloadbalancing"}
 
 
-def undoing_calls(controls: Iterable[type[Control[Any, Any]]]) -> str:
+def undoing_calls(controls: Iterable[type[AnyControl]]) -> str:
     """Returns the file's text: source -> names of events."""
     calls: dict[str, set[str]] = {}
     for control in controls:

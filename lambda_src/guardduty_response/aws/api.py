@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 # A botocore client. Its methods are made at run time, from AWS's service models.
 AwsClient = Any
@@ -12,3 +12,12 @@ AwsAnswer = dict[str, Any]
 # An element may be a text, a list or an object.
 PolicyStatement = dict[str, Any]
 PolicyDocument = dict[str, Any]
+# A rule of a security group as Amazon EC2's Authorize and Revoke calls take it.
+IpPermission = dict[str, Any]
+
+
+class Filter(TypedDict):
+    """Declares a filter of Amazon EC2's Describe calls."""
+
+    Name: str
+    Values: list[str]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore import xform_name
 
-from guardduty_response.containment.target_context import AwsClient, Json
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 CLI_NAMES = {"s3": "s3api"}  # where the AWS CLI names a service as botocore does not
 
@@ -18,9 +20,9 @@ class AwsCall(NamedTuple):
 
     service: str
     operation: str
-    request: Json
+    request: Mapping[str, object]
 
-    def make(self, client: AwsClient) -> Json:
+    def make(self, client: AwsClient) -> AwsAnswer:
         """Makes the call and returns the answer."""
         return dict(getattr(client, self.operation)(**self.request))
 
@@ -35,7 +37,7 @@ class AwsCall(NamedTuple):
         return " ".join(words)
 
 
-def _option(name: str, value: Any) -> list[str]:
+def _option(name: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

@@ -27,6 +27,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import Place
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument
     from guardduty_response.containment.protocols import (
         Collector,
         Eradicator,
@@ -35,9 +36,14 @@ if TYPE_CHECKING:
         Restorer,
         Terminator,
     )
-    from guardduty_response.incident.model import CheckRecord, StoredObject, TargetReference
+    from guardduty_response.incident.model import (
+        CheckRecord,
+        StoredObject,
+        TargetPayload,
+        TargetReference,
+    )
 
-Json = dict[str, Any]
+Event = dict[str, Any]  # of EventBridge: ``detail`` and what is around it
 NOTHING: Mapping[str, Any] = MappingProxyType({})  # a default that nobody can change
 
 
@@ -79,13 +85,10 @@ class Target(NamedTuple):
         """Returns where the target's containment is stored; None: it has none."""
         return (self.arn, self.generation) if self.generation else None
 
-    def payload(self) -> Json:
+    def payload(self) -> TargetPayload:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
-        return {
-            **self._asdict(),
-            "scope": dict(self.scope),
-            "principals": list(self.principals),
-        }
+        fields = self._asdict() | {"scope": dict(self.scope), "principals": list(self.principals)}
+        return cast("TargetPayload", fields)
 
     def reference(self) -> TargetReference:
         """Returns the target as META names it."""
@@ -119,7 +122,7 @@ class Planned(NamedTuple):
     principals: Sequence[str] = ()
     actions: Mapping[str, str] = NOTHING
     consequences: str = ""
-    hand_over: Mapping[str, Callable[[], Json]] = NOTHING
+    hand_over: Mapping[str, Callable[[], Event]] = NOTHING
     immutable_id: str = ""
 
 
@@ -225,7 +228,7 @@ def member_session(
     name: str,
     account_id: str,
     region: str,
-    document: Json,
+    document: PolicyDocument,
     role: str = "GDR_RESPONDER_ROLE",
     gate: Gate | None = None,
 ) -> clients.Session:

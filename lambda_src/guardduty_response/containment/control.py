@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 from guardduty_response.containment.contract import NOTHING, Check
 from guardduty_response.containment.target_context import (
@@ -23,8 +23,6 @@ from guardduty_response.containment.target_context import (
     FAILED,
     PLANNED,
     SKIPPED,
-    AwsClient,
-    Json,
     Sessions,
     TargetContext,
     allow,
@@ -32,19 +30,24 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.incident.shared_settings import Held, SettingBusy
 
-# What names a value (an access key's ID, a tag's key) -> the value. None: there is no such thing.
-Values = Mapping[str, Any]
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyStatement
+    from guardduty_response.containment.target_context import Settings
 
 
 class ResourceState(Protocol):
     """What was read of a target: its settings by item, and why an item could not be read."""
 
-    settings: Json
+    settings: Settings
     read_errors: dict[str, str]
 
 
 ContextType = TypeVar("ContextType", bound=TargetContext)
 StateType = TypeVar("StateType", bound=ResourceState)
+SettingType = TypeVar("SettingType")  # a setting as ``read`` returns it, and as it is recorded
+ValueType = TypeVar("ValueType")  # one value of it; with None where that says: no such thing
+# What names a value (an access key's ID, a tag's key) -> the value.
+Values = Mapping[str, ValueType]
 
 
 class Grant(NamedTuple):
@@ -57,11 +60,11 @@ class Grant(NamedTuple):
 
     actions: tuple[str, ...]
     on: str | tuple[str, ...]
-    condition: Mapping[str, Any] = NOTHING
+    condition: Mapping[str, object] = NOTHING
     option: str = ""
 
 
-class Control(Generic[ContextType, StateType]):
+class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     """One setting of a target, which may have many values.
 
     ``option``: the option that switches it on. ``item``: its key among the settings and in the
@@ -85,7 +88,7 @@ class Control(Generic[ContextType, StateType]):
     service: ClassVar[str] = "iam"
     title = placeholder = later_stays = check_name = contained_as = ""
     restored_as = "{thing} {before} again"
-    later_value: Any = None
+    later_value: ValueType  # where there is ``later_stays``
     undone_by: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[Grant, ...]] = ()
     finds: ClassVar[tuple[Grant, ...]] = ()
@@ -97,37 +100,37 @@ class Control(Generic[ContextType, StateType]):
 
     # -- what each control declares ----------------------------------------------------------------
 
-    def read(self) -> Any:
+    def read(self) -> SettingType:
         """Returns the setting as it is, in the form that the state before is stored in."""
         raise NotImplementedError
 
-    def wanted(self, name: str, value: Any) -> Any:
-        """Returns the value that containment gives to what has ``value``. Pure."""
+    def wanted(self, name: str, value: ValueType | None) -> ValueType:
+        """Returns the value that containment gives to what has ``value``. Pure. None: not known."""
         raise NotImplementedError
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: ValueType) -> AwsAnswer:
         """Gives ``value`` to the one that ``name`` names, to contain it or to restore it."""
         raise NotImplementedError
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: ValueType) -> str:
         """Returns the AWS CLI's command, without ``aws``, that does what ``write`` does."""
         raise NotImplementedError
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[ValueType]) -> str:
         """Says what containment makes of these values, as a participle ("made inactive")."""
         return self.contained_as.format(things=", ".join(map(self.named, pending)))
 
     # -- where a control is special ----------------------------------------------------------------
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: SettingType | None) -> Values[ValueType]:
         """Returns the values of what ``read`` returned or the state before holds."""
-        return dict(stored or {})
+        return dict(cast("Values[ValueType]", stored or {}))
 
-    def read_recorded(self) -> Any:
+    def read_recorded(self) -> SettingType:
         """Returns what is recorded of the setting as it is now, for restore."""
         return self.read()
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[ValueType]:
         """Returns the values that restore gives back."""
         return self.recorded or {}
 
@@ -143,32 +146,32 @@ class Control(Generic[ContextType, StateType]):
         """Returns the client that ``write`` calls."""
         return self.client
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: ValueType) -> list[PolicyStatement]:
         """Returns what the session that gives a value back may do."""
         return [allow(actions_of(self.restores), self.arn_of(name))]
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: ValueType, now: ValueType | None) -> bool:
         """Tells whether a value needs no restoring."""
         return bool(now == before)
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: ValueType, now: ValueType | None) -> bool:
         """Tells whether ``now`` is what containment makes of ``before``."""
         return bool(now == self.wanted(name, before))
 
-    def retained(self, name: str, before: Any, now: Any) -> str:
+    def retained(self, name: str, before: ValueType, now: ValueType | None) -> str:
         """Says why containment's value stays by design, or ''."""
         return ""
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: ValueType, now: ValueType | None) -> str:
         """Says why a person has to restore it, or ''."""
         return ""
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: ValueType | None) -> str:
         """Says what a value is."""
         thing = self.named(name)
         return f"{thing} no longer exists" if value is None else f"{thing} is {value}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: ValueType) -> str:
         """Says that a value is restored."""
         return self.restored_as.format(thing=self.named(name), before=before)
 
@@ -183,8 +186,14 @@ class Control(Generic[ContextType, StateType]):
         return not self.option or self.target_context.options[self.option] not in (False, "none")
 
     @property
-    def current(self) -> Any:
-        return self.state.settings.get(self.item)
+    def current(self) -> SettingType | None:
+        """The setting as it was read; None: it was not."""
+        return cast("SettingType | None", self.state.settings.get(self.item))
+
+    @property
+    def present(self) -> SettingType:
+        """The setting, which was read."""
+        return cast("SettingType", self.state.settings[self.item])
 
     def read_current(self) -> None:
         """Reads the item into the state; a failure is kept there too."""
@@ -194,7 +203,7 @@ class Control(Generic[ContextType, StateType]):
             except Exception as error:
                 self.state.read_errors[self.item] = describe_error(error)
 
-    def full_command(self, name: str, value: Any) -> str:
+    def full_command(self, name: str, value: ValueType) -> str:
         """Returns the whole command that a person runs instead of ``write``."""
         region = "" if self.service == "iam" else f" --region {self.target_context.target.region}"
         return f"aws {self.command(name, value)}{region}"
@@ -217,7 +226,7 @@ class Control(Generic[ContextType, StateType]):
         return self.target_context.target.arn
 
     @property
-    def recorded(self) -> Values | None:
+    def recorded(self) -> Values[ValueType] | None:
         """The values before containment, with those that came later; None: not recorded.
 
         A value that is recorded by itself is newer: an earlier restore had left it contained.
@@ -230,7 +239,7 @@ class Control(Generic[ContextType, StateType]):
         return {**self.values(before[self.item]), **later}
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[ValueType]:
         """The values that containment has to write, by name."""
         wanted = {
             name: (value, self.wanted(name, value))
@@ -241,7 +250,7 @@ class Control(Generic[ContextType, StateType]):
     def pending_change(self) -> str:
         return self.contained_text(self.pending) if self.pending else ""
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         """Writes every value, also when one fails. Raises the first error then."""
         return write_all(partial(self.write, name, value) for name, value in self.pending.items())
 
@@ -275,7 +284,7 @@ class Control(Generic[ContextType, StateType]):
     def _run(self) -> None:
         self.read_current()
         status, text = self.intent()
-        answers: list[Json] = []
+        answers: list[AwsAnswer] = []
         if status == PLANNED:
             try:
                 self.record_before()
@@ -322,16 +331,19 @@ class Control(Generic[ContextType, StateType]):
     def checks(self) -> list[Check]:
         return [self.check()]
 
-    def restoring(self, name: str, before: Any) -> Self:
+    def restoring(self, name: str, before: ValueType) -> Self:
         """Returns the control with a session that may give this value back, and nothing else."""
         control = copy(self)
         statements = self.restore_statements(name, before)
         control.sessions = OneSession(self.target_context, statements, {})
         return control
 
-    def restore_value(self, name: str, before: Any) -> list[Json]:
+    def restore_value(self, name: str, before: ValueType) -> list[AwsAnswer]:
         """Gives a value back, in a session of its own."""
         return [self.restoring(name, before).write(name, before)]
+
+
+AnyControl = Control[Any, Any, Any, Any]  # whatever its setting and its values are
 
 
 class OneSession(Sessions):
@@ -346,9 +358,9 @@ def actions_of(grants: Iterable[Grant]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(action for grant in grants for action in grant.actions))
 
 
-def write_all(calls: Iterable[Callable[[], Json]]) -> list[Json]:
+def write_all(calls: Iterable[Callable[[], AwsAnswer]]) -> list[AwsAnswer]:
     """Returns the answers of all calls. All are made; then the first error is raised."""
-    answers: list[Json] = []
+    answers: list[AwsAnswer] = []
     failed: Exception | None = None
     for call in calls:
         try:

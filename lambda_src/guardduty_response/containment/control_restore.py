@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
-from guardduty_response.containment.control import Control
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.target_context import BRANCHES, describe_error, run_all
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.control import AnyControl
 
 # Compares an item of the state before with how it is now.
 ReadItem = Callable[[], list[RestoreItem]]
@@ -26,7 +28,7 @@ def read_all(calls: Mapping[str, ReadItem]) -> list[RestoreItem]:
     return items
 
 
-def restore_items(control: Control[Any, Any]) -> list[RestoreItem]:
+def restore_items(control: AnyControl) -> list[RestoreItem]:
     """Compares every recorded value with the present one, which is read now.
 
     Raises the error of reading.
@@ -43,7 +45,7 @@ def restore_items(control: Control[Any, Any]) -> list[RestoreItem]:
     ]
 
 
-def _restore_item(control: Control[Any, Any], name: str, old: Any, now: Any) -> RestoreItem:
+def _restore_item(control: AnyControl, name: str, old: object, now: object) -> RestoreItem:
     key = control.key_of(name)
     if control.as_before(name, old, now):
         text = control.state_text(name, now)
@@ -63,7 +65,7 @@ def _restore_item(control: Control[Any, Any], name: str, old: Any, now: Any) -> 
     return RestoreItem(RestoreStatus.TODO, key, name, text, command, call)
 
 
-def _later_item(control: Control[Any, Any], name: str) -> RestoreItem:
+def _later_item(control: AnyControl, name: str) -> RestoreItem:
     """Says of what came after the first containment, and was contained, that it stays so."""
     command = control.full_command(name, control.later_value)
     text = f"{control.named(name)} {control.later_stays}"

@@ -10,10 +10,10 @@ where the control's own sentence does not say it. ``playbooks/<name>/examples.py
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from guardduty_response.containment.contract import NOTHING
-from guardduty_response.containment.control import Control, Grant, actions_of
+from guardduty_response.containment.control import AnyControl, Grant, actions_of
 from guardduty_response.containment.role_policy_control import ROLES
 
 # What a role does with controls: these are the names of their grants.
@@ -39,7 +39,7 @@ class Permission(NamedTuple):
     why: str
     actions: tuple[str, ...]
     on: str | tuple[str, ...] = "*"
-    condition: Mapping[str, Any] = NOTHING
+    condition: Mapping[str, object] = NOTHING
     sid: str = ""
     switch: str = ""
     denies: bool = False
@@ -68,10 +68,10 @@ class Example(NamedTuple):
     """
 
     resource: str
-    control: Control[Any, Any]
-    after: Any = None
+    control: AnyControl
+    after: object = None
     option: str = ""
-    contained: Mapping[str, Any] = NOTHING
+    contained: Mapping[str, object] = NOTHING
     text: str = ""
     restored: str = ""
 
@@ -81,13 +81,13 @@ def resources_of(on: str | tuple[str, ...]) -> tuple[str, ...]:
     return (on,) if isinstance(on, str) else tuple(on)
 
 
-def grants_of(control: type[Control[Any, Any]], purpose: str) -> tuple[Grant, ...]:
+def grants_of(control: type[AnyControl], purpose: str) -> tuple[Grant, ...]:
     """Returns what a control needs for a purpose (READS, FINDS, CONTAINS, RESTORES)."""
     grants: tuple[Grant, ...] = getattr(control, purpose)
     return grants
 
 
-def changing_roles(controls: Iterable[type[Control[Any, Any]]], purpose: str) -> tuple[str, ...]:
+def changing_roles(controls: Iterable[type[AnyControl]], purpose: str) -> tuple[str, ...]:
     """Returns the actions by which controls change roles for a purpose."""
     return actions_of(
         grant

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import iso, now
@@ -31,7 +31,11 @@ NESTED = 28  # levels of a value; DynamoDB takes 32, and stores it inside others
 # DynamoDB's numbers: 38 digits, up to 9.9e125.
 _DIGITS, _LARGEST, _SMALLEST = 38, 1e125, 1e-129
 
-Json = dict[str, Any]
+T = TypeVar("T")
+Read = Callable[[str, object], T]  # reads a field, whose path it is given for what it says of it
+Fields = Mapping[str, Read[object]]
+# Fields that were read, by name: each is of the type that its function returns.
+FieldsRead = dict[str, object]
 
 
 class MalformedEnvelope(ResponseError):
@@ -62,8 +66,8 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
-    def read(self, answer: object) -> Json:
-        fields: dict[str, Callable[[str, object], Any]] = {
+    def read(self, answer: object) -> FieldsRead:
+        fields: Fields = {
             "status": self._status,
             "detail": self._text,
             "checks": self._checks,
@@ -79,9 +83,9 @@ class _Reader:
         self,
         path: str,
         value: object,
-        fields: Mapping[str, Callable[[str, object], Any]],
+        fields: Fields,
         required: tuple[str, ...] = (),
-    ) -> Json:
+    ) -> FieldsRead:
         """Returns the fields that are there, each read by its function."""
         where = path or "The answer"
         if not isinstance(value, dict):
@@ -99,7 +103,7 @@ class _Reader:
             if name in value
         }
 
-    def _entries(self, field: str, value: object, read: Callable[[str, object], Any]) -> Json:
+    def _entries(self, field: str, value: object, read: Read[T]) -> dict[str, T]:
         """Returns an object of entries by name."""
         if not isinstance(value, dict):
             self._say(f"{field} must be an object of entries by name, not {_shown(value)}.")
@@ -111,7 +115,7 @@ class _Reader:
             found[name] = read(f"{field}.{name}", entry)
         return found
 
-    def _list(self, field: str, value: object, read: Callable[[str, object], Any]) -> list[Any]:
+    def _list(self, field: str, value: object, read: Read[T]) -> list[T]:
         if not isinstance(value, list):
             self._say(f"{field} must be a list, not {_shown(value)}.")
             return []
@@ -126,8 +130,8 @@ class _Reader:
     def _status(self, path: str, value: object) -> str:
         return self._choice(path, value, STATUSES)
 
-    def _checks(self, field: str, value: object) -> list[Any]:
-        fields: dict[str, Callable[[str, object], Any]] = {
+    def _checks(self, field: str, value: object) -> list[FieldsRead]:
+        fields: Fields = {
             "name": self._name,
             "ok": self._truth,
             "detail": self._text,
@@ -135,7 +139,7 @@ class _Reader:
             "read": self._truth,
         }
 
-        def check(path: str, entry: object) -> Json:
+        def check(path: str, entry: object) -> FieldsRead:
             read = self._object(path, entry, fields, required=("name", "ok", "detail"))
             if read.get("ok") is True and read.get("read") is False:
                 self._say(f"{path}.ok is true although read is false: what was not read fails.")
@@ -145,37 +149,37 @@ class _Reader:
         self._count(field, len(found))
         return found
 
-    def _action_log(self, field: str, value: object) -> Json:
-        fields: dict[str, Callable[[str, object], Any]] = {
+    def _action_log(self, field: str, value: object) -> dict[str, FieldsRead]:
+        fields: Fields = {
             "status": lambda path, entry: self._choice(path, entry, ACTION_STATUSES),
             "detail": self._text,
             "at": self._time,
             "request_id": self._text,
         }
 
-        def action(path: str, entry: object) -> Json:
+        def action(path: str, entry: object) -> FieldsRead:
             read = self._object(path, entry, fields, required=("status", "detail"))
             return {"at": now(), "request_id": ""} | read
 
         return self._entries(field, value, action)
 
-    def _before(self, field: str, value: object) -> Json:
+    def _before(self, field: str, value: object) -> dict[str, object]:
         return self._entries(field, value, self._storable)
 
-    def _watched(self, field: str, value: object) -> list[Any]:
+    def _watched(self, field: str, value: object) -> list[str]:
         found = self._list(field, value, self._name)
         self._count(field, len(found))
         return found
 
-    def _evidence(self, field: str, value: object) -> Json:
-        stored: dict[str, Callable[[str, object], Any]] = {
+    def _evidence(self, field: str, value: object) -> dict[str, FieldsRead]:
+        stored: Fields = {
             "key": self._text,
             "sha256": self._text,
             "bytes": self._size,
             "version": self._text,
             "what": self._text,
         }
-        fields: dict[str, Callable[[str, object], Any]] = {
+        fields: Fields = {
             "outcome": lambda path, entry: self._choice(path, entry, OUTCOMES),
             "detail": self._text,
             "objects": lambda path, entry: self._list(
@@ -192,9 +196,9 @@ class _Reader:
             "at": self._time,
         }
 
-        def item(path: str, entry: object) -> Json:
+        def item(path: str, entry: object) -> FieldsRead:
             read = self._object(path, entry, fields, required=("outcome", "detail"))
-            nothing: Json = {"objects": [], "task": "", "state": {}, "request_ids": []}
+            nothing: FieldsRead = {"objects": [], "task": "", "state": {}, "request_ids": []}
             return nothing | {"at": now()} | read
 
         return self._entries(field, value, item)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -158,11 +158,11 @@ class Gate:
         """Tells whether changes were refused because of a pause, which ends."""
         return self._reason.startswith(PAUSED)
 
-    def write_before(self, name: str, value: Any) -> None:
+    def write_before(self, name: str, value: object) -> None:
         """Records an item's state before containment, as ``write_befores`` does."""
         self.write_befores({name: value})
 
-    def write_befores(self, states: Mapping[str, Any]) -> None:
+    def write_befores(self, states: Mapping[str, object]) -> None:
         """Records items' states before containment. Raises GateClosed: then none of the items
         must be changed.
 
@@ -189,7 +189,7 @@ class Gate:
             write.done.result()
             self.record.note_before(place, write.name, states[write.name])
 
-    def _write(self, place: Place, name: str, value: Any) -> _Write:
+    def _write(self, place: Place, name: str, value: object) -> _Write:
         token = uuid.uuid4().hex
         request = self.record.containments.before_write(*place, name, value, token)
         return _Write(name, token, request, Future())

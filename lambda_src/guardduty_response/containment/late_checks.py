@@ -9,22 +9,25 @@ visible").
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import describes_transient
-from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Control
 from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
     FAILED,
     SKIPPED,
-    Json,
-    TargetContext,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def check_controls(controls: Iterable[Control[Any, Any]], acts: bool) -> list[Check]:
+    from guardduty_response.containment.contract import Check
+    from guardduty_response.containment.control import AnyControl
+    from guardduty_response.containment.target_context import TargetContext
+
+
+def check_controls(controls: Iterable[AnyControl], acts: bool) -> list[Check]:
     """Returns the checks of controls that have read their settings; a label has none.
 
     ``acts``: whether this incident contains the target itself. The action log is corrected then.
@@ -44,9 +47,7 @@ class LateChecks:
     begins with the ``check_name`` of one of ``controls``.
     """
 
-    def __init__(
-        self, target_context: TargetContext, controls: Iterable[Control[Any, Any]] = ()
-    ) -> None:
+    def __init__(self, target_context: TargetContext, controls: Iterable[AnyControl] = ()) -> None:
         self.target_context = target_context
         self.controls = {control.check_name or control.name: control for control in controls}
 
@@ -72,7 +73,7 @@ class LateChecks:
         logged = self._logged(check)
         return logged.get("status") == FAILED and describes_transient(str(logged.get("detail")))
 
-    def _logged(self, check: Check) -> Json:
+    def _logged(self, check: Check) -> Mapping[str, object]:
         control = self.controls.get(check.name.partition(" ")[0])
         return self.target_context.logged_action(control.name if control else check.name)
 

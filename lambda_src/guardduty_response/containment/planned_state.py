@@ -9,16 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
-from guardduty_response.containment.control import Control
-from guardduty_response.containment.target_context import Json, TargetContext
 from guardduty_response.incident.moments import now
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.control import AnyControl
+    from guardduty_response.containment.target_context import Settings, TargetContext
 
 FRESH_SECONDS = 30.0
 
 
-def planned_state(controls: Iterable[Control[Any, Any]]) -> Json:
+class PlannedState(TypedDict):
+    """Settings by item, as ``plan`` read them, and when (ISO 8601)."""
+
+    before: Settings
+    read_at: str
+
+
+def planned_state(controls: Iterable[AnyControl]) -> PlannedState:
     """Returns what the target's scope keeps of what ``controls`` have read: the settings that are
     to be changed or critical, and when they were read.
     """
@@ -32,7 +41,7 @@ def planned_state(controls: Iterable[Control[Any, Any]]) -> Json:
     return {"before": before, "read_at": now()}
 
 
-def fresh_state(target_context: TargetContext) -> Json:
+def fresh_state(target_context: TargetContext) -> Settings:
     """Returns the plan's settings by item; empty where they are older than FRESH_SECONDS."""
     read_at = target_context.scope("read_at")
     if not read_at:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Check, RestoreResult
@@ -21,12 +22,14 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    Json,
     TargetContext,
     describe_error,
     run_all,
 )
 from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 # What was changed is seen late: AWS is eventually consistent.
 READS = 10
@@ -54,7 +57,7 @@ class RestoreItem:
     item: str
     text: str
     manual_command: str = ""
-    call: Callable[[], list[Json]] | None = None
+    call: Callable[[], list[AwsAnswer]] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -84,7 +87,7 @@ def changed_since(name: str, item: str, what: str) -> RestoreItem:
 # it is now.
 ReadItems = Callable[[], tuple[bool, list[RestoreItem]]]
 # What the calls of the items returned, by the item's key: AWS answers, or the error.
-Results = dict[tuple[str, str], list[Json] | Exception]
+Results = dict[tuple[str, str], "list[AwsAnswer] | Exception"]
 
 
 def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResult:
@@ -147,7 +150,7 @@ def _read_until_seen(
 
 
 def _verified(
-    item: RestoreItem, result: list[Json] | Exception | None, seen: RestoreItem | None
+    item: RestoreItem, result: list[AwsAnswer] | Exception | None, seen: RestoreItem | None
 ) -> RestoreItem:
     if result is None:
         return item
@@ -175,7 +178,7 @@ def _log(
     )
     for name in names:
         named = [item for item in items if item.name.split("/")[0] == name]
-        answers: list[Json] = []
+        answers: list[AwsAnswer] = []
         for item in named:
             result = results.get(item.key)
             if isinstance(result, list):

@@ -4,15 +4,20 @@ moment.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AwsClient, Json, name_of
+from guardduty_response.containment.target_context import name_of
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient, PolicyDocument, PolicyStatement
 
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 
 
-def role_policy(iam: AwsClient, role: str, name: str) -> Json | None:
+def role_policy(iam: AwsClient, role: str, name: str) -> PolicyDocument | None:
     """Returns a role's inline policy; None: it has none of that name."""
     try:
         return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])
@@ -22,12 +27,12 @@ def role_policy(iam: AwsClient, role: str, name: str) -> Json | None:
         return None
 
 
-def deny(operator: str, key: str, text: str) -> Json:
+def deny(operator: str, key: str, text: str) -> PolicyStatement:
     """Returns the statement that denies everything where a condition holds."""
     return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
 
 
-def statements(document: Json | None) -> list[Json]:
+def statements(document: PolicyDocument | None) -> list[PolicyStatement]:
     """Returns a policy's statements: IAM takes a single statement as well as a list."""
     found = (document or {}).get("Statement") or []
     if isinstance(found, dict):
@@ -35,7 +40,7 @@ def statements(document: Json | None) -> list[Json]:
     return [statement for statement in found if isinstance(statement, dict)]
 
 
-def _revocation_date(statement: Json) -> str:
+def _revocation_date(statement: PolicyStatement) -> str:
     """Returns the date before which the statement denies everything to every session, or ''."""
     condition = statement.get("Condition") or {}
     date = (condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or ""
@@ -45,12 +50,12 @@ def _revocation_date(statement: Json) -> str:
     return str(date[0] if isinstance(date, list) else date)
 
 
-def revoked_before(document: Json | None) -> str:
+def revoked_before(document: PolicyDocument | None) -> str:
     """Returns the date before which a policy revokes all sessions (ISO 8601, UTC), or ''."""
     return max(map(_revocation_date, statements(document)), default="")
 
 
-def revoke_document(old: Json | None, before: str) -> Json:
+def revoke_document(old: PolicyDocument | None, before: str) -> PolicyDocument:
     """Returns the policy that denies everything to sessions issued before ``before`` (ISO 8601,
     UTC), or before a later date that ``old`` has; ``old``'s other statements stay.
     """

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws.conflicts import retry_on_conflict
-from guardduty_response.containment.control import ContextType, Control, Grant, StateType, Values
+from guardduty_response.containment.control import (
+    ContextType,
+    Control,
+    Grant,
+    SettingType,
+    StateType,
+)
 from guardduty_response.containment.role_policies import OLDER, revoked_before
-from guardduty_response.containment.target_context import Json, allow, name_of
+from guardduty_response.containment.target_context import allow, name_of
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
+    from guardduty_response.containment.control import Values
 
 ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
 
 
-class RolePolicies(Control[ContextType, StateType]):
+class RoleSessions(TypedDict, total=False):
+    """The denials on a role: its ARN, its unique ID (AROA…), the policies that deny (absent: None),
+    and the moment until which issued tokens are denied, or are to be (ISO 8601). Empty: no role.
+    """
+
+    role: str
+    id: str
+    policies: dict[str, PolicyDocument | None]
+    revoked_before: str
+
+
+class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument | None"]):
     """Inline policies of a role that deny sessions: name -> document, None where there is none.
 
     They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
@@ -29,10 +50,11 @@ class RolePolicies(Control[ContextType, StateType]):
     def role_name(self) -> str:
         return name_of(self.arn)
 
-    def values(self, stored: Any) -> Values:
-        return dict((stored or {}).get("policies") or {})
+    def values(self, stored: SettingType | None) -> Values[PolicyDocument | None]:
+        sessions = cast("RoleSessions", stored or {})
+        return dict(sessions.get("policies") or {})
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
         iam, named = self.writer(name), {"RoleName": self.role_name, "PolicyName": name}
         # A function's own model of IAM has only the calls that it makes.
         if value is None:
@@ -44,14 +66,14 @@ class RolePolicies(Control[ContextType, StateType]):
             self.held.written(value)
         return answer
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: PolicyDocument | None) -> str:
         about = f"--role-name {self.role_name} --policy-name {name}"
         if value is None:
             return f"iam delete-role-policy {about}"
         document = json.dumps(value, separators=(",", ":"))
         return f"iam put-role-policy {about} --policy-document '{document}'"
 
-    def retained(self, name: str, before: Any, now: Any) -> str:
+    def retained(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> str:
         date = revoked_before(now)
         if name != OLDER or not date:
             return ""
@@ -60,19 +82,19 @@ class RolePolicies(Control[ContextType, StateType]):
             " design, newer sessions work"
         )
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: PolicyDocument | None) -> str:
         if value is None:
             return f"role {self.role_name} has no policy {name}"
         if value == self.to_restore().get(name):
             return f"policy {name} of role {self.role_name} is as it was"
         return f"role {self.role_name} has another policy {name}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: PolicyDocument | None) -> str:
         change = "removed from" if before is None else "put back as it was on"
         return (
             f"policy {name} {change} role {self.role_name}: the sessions that it denied work again"
         )
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
         action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"
         return [allow((action,), self.arn)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.control import ContextType, Control, StateType, Values
-from guardduty_response.containment.target_context import Json
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 # The condition of a role's policy: tags of the response and no other.
 OWN_TAGS = {
@@ -15,7 +17,7 @@ OWN_TAGS = {
 }
 
 
-class Tags(Control[ContextType, StateType]):
+class Tags(Control[ContextType, StateType, dict[str, str | None], str | None]):
     """Its values: tag -> what it says, None where it is absent."""
 
     item = "tags"
@@ -29,10 +31,10 @@ class Tags(Control[ContextType, StateType]):
         """Reads the resource's tags."""
         raise NotImplementedError
 
-    def put_tags(self, tags: Mapping[str, str]) -> Json:
+    def put_tags(self, tags: Mapping[str, str]) -> AwsAnswer:
         raise NotImplementedError
 
-    def remove_tag(self, key: str) -> Json:
+    def remove_tag(self, key: str) -> AwsAnswer:
         raise NotImplementedError
 
     # -- shared by all -----------------------------------------------------------------------------
@@ -51,20 +53,20 @@ class Tags(Control[ContextType, StateType]):
         found = self.found_tags()
         return {key: found.get(key) for key in self.tags}
 
-    def wanted(self, name: str, value: Any) -> str | None:
+    def wanted(self, name: str, value: str | None) -> str | None:
         return self.tags.get(name)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[str | None]) -> str:
         return "tagged " + ", ".join(f"{key}={tag}" for key, tag in self.tags.items())
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         return [self.put_tags(self.tags)]
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: str | None) -> AwsAnswer:
         return self.remove_tag(name) if value is None else self.put_tags({name: value})
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         return f"tag {name} is {'gone' if value is None else value}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: str | None) -> str:
         return f"tag {name} removed" if before is None else f"tag {name}={before} again"

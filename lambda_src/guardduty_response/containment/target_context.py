@@ -5,10 +5,10 @@ sessions that may do no more than needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,9 +19,15 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
+
 Json = dict[str, Any]
 AwsClient = Any  # a botocore client: its methods are made from AWS's service models
+# Item -> a setting, in the form in which its control reads and records it.
+Settings = dict[str, Any]
 K = TypeVar("K")
+T = TypeVar("T")
 DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseError)
 # Branches wait for calls on aws.POOL, so they need threads of their own.
@@ -38,7 +44,7 @@ class TargetContext:
         self.id, self.options = target.id, context.options
         self.prefix = context.config.name_prefix
         self.stored: Json = {}
-        self.recorded_now: Json = {}  # states before that this step has recorded
+        self.recorded_now: Settings = {}  # states before that this step has recorded
 
     @property
     def opened_by(self) -> str:
@@ -48,7 +54,7 @@ class TargetContext:
     def scope(self, kind: str) -> Any:
         return self.target.scope.get(kind)
 
-    def open_session(self, *statements: Json) -> clients.Session:
+    def open_session(self, *statements: PolicyStatement) -> clients.Session:
         return self.context.assume(self.target.account_id, self.target.region, policy(*statements))
 
     def arn(self, resource: str, service: str = "ec2") -> str:
@@ -80,18 +86,19 @@ class TargetContext:
         return self.stored.get("before", {}).get(item)
 
     @property
-    def before_states(self) -> Json:
+    def before_states(self) -> Settings:
         """The states before containment by item. The first writing stands."""
         return {**self.recorded_now, **(self.stored.get("before") or {})}
 
-    def logged_action(self, name: str) -> Json:
+    def logged_action(self, name: str) -> Mapping[str, object]:
+        """Returns an entry of the action log (``ActionLogEntry``); empty: there is none."""
         return dict(self.stored.get("actions", {}).get(name, {}))
 
-    def record_before_state(self, item: str, state: Any) -> None:
+    def record_before_state(self, item: str, state: object) -> None:
         """Records how ``item`` is before it is changed. Raises GateClosed: it must not be."""
         self.record_before_states({item: state})
 
-    def record_before_states(self, states: Mapping[str, Any]) -> None:
+    def record_before_states(self, states: Mapping[str, object]) -> None:
         """Records how items are before they are changed, in one call where the gate opens for it.
 
         Raises GateClosed: none of them must be changed.
@@ -111,7 +118,7 @@ class TargetContext:
                 result_or_raise(answer)
         self.recorded_now.update(states)
 
-    def record_evidence(self, item: str, state: Json) -> None:
+    def record_evidence(self, item: str, state: Mapping[str, object]) -> None:
         self.context.record.evidence(
             self.context.incident_id,
             self.target.kind,
@@ -121,7 +128,9 @@ class TargetContext:
             place=self.target.place,
         )
 
-    def log_action(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
+    def log_action(
+        self, name: str, status: str, detail: str, answers: Iterable[AwsAnswer] = ()
+    ) -> None:
         """Logs an action. What an earlier attempt did keeps its own line, with its time and
         request ids.
         """
@@ -131,15 +140,17 @@ class TargetContext:
         self.context.log_action(self.target, name, status, detail, request_ids)
 
 
-def allow(actions: Iterable[str], resource: list[str] | str = "*", **equals: Any) -> Json:
+def allow(
+    actions: Iterable[str], resource: list[str] | str = "*", **equals: object
+) -> PolicyStatement:
     """Returns a statement that allows ``actions``. ``equals``: condition keys and the values that
     the call must have.
     """
-    statement: Json = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    statement: PolicyStatement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
     return {**statement, "Condition": {"StringEquals": equals}} if equals else statement
 
 
-def policy(*statements: Json) -> Json:
+def policy(*statements: PolicyStatement) -> PolicyDocument:
     """Returns a session policy of those statements that name a resource."""
     return {
         "Version": "2012-10-17",
@@ -147,7 +158,7 @@ def policy(*statements: Json) -> Json:
     }
 
 
-def fits(*statements: Json) -> bool:
+def fits(*statements: PolicyStatement) -> bool:
     """Says whether AWS STS takes the statements as a session policy."""
     return session_policy.accepted(policy(*statements))
 
@@ -161,7 +172,10 @@ class Sessions:
     """
 
     def __init__(
-        self, target_context: TargetContext, base: list[Json], grants: dict[str, tuple[str, ...]]
+        self,
+        target_context: TargetContext,
+        base: list[PolicyStatement],
+        grants: dict[str, tuple[str, ...]],
     ) -> None:
         self.target_context, self.base = target_context, base
         self.opened: list[tuple[clients.Session, set[str]]] = []
@@ -177,7 +191,9 @@ class Sessions:
             session = self.target_context.open_session(*self._statements(grants, arns))
             self.opened.append((session, set(arns)))
 
-    def _statements(self, grants: dict[str, tuple[str, ...]], arns: list[str]) -> list[Json]:
+    def _statements(
+        self, grants: dict[str, tuple[str, ...]], arns: list[str]
+    ) -> list[PolicyStatement]:
         by_actions: dict[tuple[str, ...], list[str]] = {}
         for arn in arns:
             by_actions.setdefault(grants[arn], []).append(arn)
@@ -192,27 +208,26 @@ class Sessions:
 
 
 def run_all(
-    calls: Mapping[K, Callable[[], Any]],
+    calls: Mapping[K, Callable[[], T]],
     pool: ThreadPoolExecutor = clients.POOL,
     then: Callable[[], object] | None = None,
-) -> dict[K, Any]:
+) -> dict[K, T | Exception]:
     """Runs ``calls`` at the same time; a call that failed yields its error. ``then`` runs when all
     are under way.
     """
     futures = {key: pool.submit(call) for key, call in calls.items()}
     if then:
         then()
-    return {key: _settle(future) for key, future in futures.items()}
+    results: dict[K, T | Exception] = {}
+    for key, future in futures.items():
+        try:
+            results[key] = future.result()
+        except AWS_ERRORS as error:
+            results[key] = error
+    return results
 
 
-def _settle(future: Future[Any]) -> Any:
-    try:
-        return future.result()
-    except AWS_ERRORS as error:
-        return error
-
-
-def result_or_raise(result: Any) -> Any:
+def result_or_raise(result: T | Exception) -> T:
     """Returns a result of ``run_all``, or raises the error that it is."""
     if isinstance(result, Exception):
         raise result

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target, load
@@ -48,7 +48,7 @@ def answer(decision: str, targets: list[Target] | None = None, error: str = "") 
     return {
         "decision": decision,
         "error": error,
-        "targets": [cast("TargetPayload", target.payload()) for target in targets or []],
+        "targets": [target.payload() for target in targets or []],
         "collect_first_seconds": 0,
         "hand_over": [],
     }

@@ -64,5 +64,5 @@ def payload(
         now = [rejoined.get(target.arn, target) for target in targets]
         references = [target.reference() for target in now]
         context.record.note(context.incident_id, targets=references)
-        answer["targets"] = [cast("TargetPayload", target.payload()) for target in now]
+        answer["targets"] = [target.payload() for target in now]
     return answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from guardduty_response.containment.control import Control, Grant
+from guardduty_response.containment.control import AnyControl, Grant
 
 INSTANCES = "arn:${partition}:ec2:*:${account_id}:instance/*"
 VOLUMES = "arn:${partition}:ec2:*:${account_id}:volume/*"
@@ -13,7 +13,7 @@ TAGGED = {"StringEquals": {"aws:ResourceTag/${name_prefix}": "quarantine"}}
 Grants = tuple[Grant, ...]
 
 
-class Stop(Control[Any, Any]):
+class Stop(AnyControl):
     name = "stop"
     service = "ec2"
     reads: ClassVar[Grants] = (Grant(("ec2:DescribeInstances",), "*"),)
@@ -22,7 +22,7 @@ class Stop(Control[Any, Any]):
     undone_by = ("StartInstances",)
 
 
-class KeepVolumes(Control[Any, Any]):
+class KeepVolumes(AnyControl):
     name = "keep_volumes"
     service = "ec2"
     reads: ClassVar[Grants] = (Grant(("ec2:DescribeInstances", "ec2:DescribeVolumes"), "*"),)
@@ -34,13 +34,13 @@ class KeepVolumes(Control[Any, Any]):
     undone_by = ("ModifyInstanceAttribute",)
 
 
-class OutOfLoadBalancers(Control[Any, Any]):
+class OutOfLoadBalancers(AnyControl):
     name = "deregister"
     service = "elbv2"
     undone_by = ("RegisterTargets",)
 
 
-class Label(Control[Any, Any]):
+class Label(AnyControl):
     name = "tag"
     label = True
     undone_by = ("UntagUser",)

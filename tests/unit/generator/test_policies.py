@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from generator import policies
 from guardduty_response.containment import session_policy
-from guardduty_response.containment.control import Control, Grant
+from guardduty_response.containment.control import AnyControl, Grant
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 MEMBER, PREFIX = "222222222222", "guardduty-response"
 
 
-def _of(role: MemberRole, *controls: type[Control[Any, Any]]) -> list[Json]:
+def _of(role: MemberRole, *controls: type[AnyControl]) -> list[Json]:
     found = [statement.document() for statement in policies.statements(controls, role)]
     text = policies.template(policies.statements(controls, role))
     assert json.loads(text)["Statement"] == found

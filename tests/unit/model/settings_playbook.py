@@ -18,7 +18,7 @@ from guardduty_response.containment.contract import (
     StepResult,
     Target,
 )
-from guardduty_response.containment.control import Control, Values
+from guardduty_response.containment.control import AnyControl, Control, Values
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.errors import TargetGone
@@ -112,32 +112,32 @@ class SettingsPlaybook(ModuleType):
     def _items(self, context: Context) -> list[str]:
         return [ALWAYS, MORE] if NEEDS_MORE in context.finding.type else [ALWAYS]
 
-    def _action(self, target_context: TargetContext, item: str) -> Control[Any, Any]:
+    def _action(self, target_context: TargetContext, item: str) -> AnyControl:
         resource = self.resource
 
-        class Close(Control[Any, Any]):
+        class Close(Control[TargetContext, _State, str, str]):
             name = f"close_{item}"
             done_text = absent_text = f"{item} is closed"
 
-            def read(self) -> Any:
+            def read(self) -> str:
                 return resource.values[item]
 
-            def values(self, stored: Any) -> Values:
+            def values(self, stored: str | None) -> Values[str]:
                 return {item: stored} if stored else {}
 
-            def wanted(self, name: str, value: Any) -> str:
+            def wanted(self, name: str, value: str | None) -> str:
                 return CLOSED
 
-            def contained_text(self, pending: Values) -> str:
+            def contained_text(self, pending: Values[str]) -> str:
                 return f"{item} closed"
 
-            def write(self, name: str, value: Any) -> dict[str, Any]:
+            def write(self, name: str, value: str) -> dict[str, Any]:
                 assert self.target_context.context.gate is not None
                 self.target_context.context.gate.permit()
                 resource.write(item, value)
                 return {}
 
-            def command(self, name: str, value: Any) -> str:
+            def command(self, name: str, value: str) -> str:
                 return f"close {item}"
 
         Close.item = item

@@ -7,30 +7,46 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore import xform_name
 
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
-from guardduty_response.containment.target_context import Json, allow, result_or_raise, run_all
+from guardduty_response.containment.target_context import allow, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import (
     ADDRESSES,
     INSTANCES,
     INTERFACES,
     VOLUMES,
-    AwsAnswer,
     Ec2Control,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, Filter, PolicyStatement
+    from guardduty_response.containment.control import Values
 
 MODIFY = ("ec2:ModifyInstanceAttribute",)
 MODIFY_METADATA = ("ec2:ModifyInstanceMetadataOptions",)
 
 
-class AssociatedAddress(TypedDict):
+# Of the instance, or of a volume; None: of a sample finding's instance, which cannot be read.
+Attribute = bool | str | None
+MetadataOptions = dict[str, str | int]  # as DescribeInstances has them
+
+
+class Protection(TypedDict, total=False):
+    """Attributes of the instance, those that it has, and of each volume, by its device."""
+
+    DisableApiTermination: bool
+    InstanceInitiatedShutdownBehavior: str
+    DeleteOnTermination: dict[str, bool]
+
+
+class AssociatedAddress(TypedDict, total=False):
     """An Elastic IP: IDs of its association and allocation, and where it was associated."""
 
     association: str
@@ -40,7 +56,7 @@ class AssociatedAddress(TypedDict):
     private: str | None
 
 
-class Protect(Ec2Control):
+class Protect(Ec2Control[Protection, Attribute]):
     """Attributes of the instance, and of each volume whether it goes with the instance.
 
     A Spot instance cannot be protected; its volumes can be kept all the same.
@@ -51,7 +67,7 @@ class Protect(Ec2Control):
     title = "{name}"
     placeholder = "DisableApiTermination"
     done_text = "protected against termination as far as it can be, and its volumes are kept"
-    ATTRIBUTES: Mapping[str, Any] = {
+    ATTRIBUTES: Mapping[str, Attribute] = {
         "DisableApiTermination": True,
         "InstanceInitiatedShutdownBehavior": "stop",
     }
@@ -61,7 +77,7 @@ class Protect(Ec2Control):
     contains = restores = (Grant(MODIFY, INSTANCES), Grant(MODIFY, VOLUMES))
     undone_by = ("ModifyInstanceAttribute",)
 
-    def read(self) -> Json:
+    def read(self) -> Protection:
         describe = partial(
             self.client.describe_instance_attribute, InstanceId=self.target_context.id
         )
@@ -77,25 +93,26 @@ class Protect(Ec2Control):
         volumes = {
             name: bool(disk.get(self.ON_TERMINATION)) for name, disk in self.state.disks.items()
         }
-        return {**found, self.ON_TERMINATION: volumes}
+        return cast("Protection", {**found, self.ON_TERMINATION: volumes})
 
-    def values(self, stored: Any) -> Values:
-        """``None``: of a sample finding's instance, which cannot be read."""
-        stored = dict.fromkeys(self.ATTRIBUTES) if stored is None else stored
-        volumes = stored.get(self.ON_TERMINATION) or {}
+    def values(self, stored: Protection | None) -> Values[Attribute]:
+        if stored is None:
+            return dict.fromkeys(self.ATTRIBUTES)
+        attributes = cast("Values[Attribute]", stored)
+        volumes = stored.get("DeleteOnTermination") or {}
         return {
-            **{name: stored[name] for name in self.ATTRIBUTES if name in stored},
+            **{name: attributes[name] for name in self.ATTRIBUTES if name in attributes},
             **{f"{self.ON_TERMINATION} of {device}": on for device, on in volumes.items()},
         }
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: Attribute) -> Attribute:
         return self.ATTRIBUTES.get(name, False)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[Attribute]) -> str:
         text = f"set {', '.join(f'{name}={value}' for name, value in pending.items())}"
         return f"{text}; Spot: no termination protection" if self.state.spot else text
 
-    def calls(self) -> dict[str, Callable[[], Json]]:
+    def calls(self) -> dict[str, Callable[[], AwsAnswer]]:
         """All volumes are kept by one call."""
         calls = super().calls()
         if volumes := calls.keys() - self.ATTRIBUTES.keys():
@@ -103,18 +120,18 @@ class Protect(Ec2Control):
             calls[self.ON_TERMINATION] = partial(self._modify, BlockDeviceMappings=mappings)
         return {name: call for name, call in calls.items() if name not in volumes}
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: Attribute) -> AwsAnswer:
         if name == "DisableApiTermination":
             return self._modify(DisableApiTermination={"Value": value})
         if name in self.ATTRIBUTES:
             return self._modify(Attribute="instanceInitiatedShutdownBehavior", Value=value)
         return self._modify(BlockDeviceMappings=[_mapping(name, value)])
 
-    def _modify(self, **what: Any) -> AwsAnswer:
+    def _modify(self, **what: object) -> AwsAnswer:
         ec2 = self.writer("")
         return dict(ec2.modify_instance_attribute(InstanceId=self.target_context.id, **what))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: Attribute) -> str:
         how = f"block-device-mappings '{json.dumps([_mapping(name, value)])}'"
         if name == "DisableApiTermination":
             how = "disable-api-termination" if value else "no-disable-api-termination"
@@ -122,17 +139,17 @@ class Protect(Ec2Control):
             how = f"instance-initiated-shutdown-behavior {value}"
         return f"ec2 modify-instance-attribute --instance-id {self.target_context.id} --{how}"
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: Attribute) -> list[PolicyStatement]:
         resources = (self.arn, self.target_context.arn("volume/*"))
         return [allow(MODIFY, resource) for resource in resources]
 
 
-def _mapping(name: str, value: Any) -> Json:
+def _mapping(name: str, value: Attribute) -> dict[str, object]:
     """``name``: DeleteOnTermination of a device."""
     return {"DeviceName": name.rsplit(" ", 1)[-1], "Ebs": {"DeleteOnTermination": value}}
 
 
-class DisableMetadata(Ec2Control):
+class DisableMetadata(Ec2Control[MetadataOptions, MetadataOptions]):
     """The instance metadata options: one value, without what is not readable of them.
 
     EC2 keeps the options that a call does not name, and takes the others only with an endpoint that
@@ -159,21 +176,21 @@ class DisableMetadata(Ec2Control):
     restores = (Grant(MODIFY_METADATA, INSTANCES),)
     undone_by = ("ModifyInstanceMetadataOptions",)
 
-    def read(self) -> Json:
+    def read(self) -> MetadataOptions:
         """Raises KeyError if DescribeInstances does not say whether the endpoint is enabled."""
         found = self.state.instance["MetadataOptions"]
         return {self.ENDPOINT: found[self.ENDPOINT]} | {
             name: found[name] for name in self.OPTIONS if name in found
         }
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: MetadataOptions | None) -> Values[MetadataOptions]:
         """``None``: of a sample finding's instance, which cannot be read."""
         return {"": stored or {}}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: MetadataOptions | None) -> MetadataOptions:
         return {**(value or {}), self.ENDPOINT: self.OFF}
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[MetadataOptions]) -> str:
         return "instance metadata endpoint disabled: it hands out no new credentials"
 
     def check(self) -> Check:
@@ -190,34 +207,34 @@ class DisableMetadata(Ec2Control):
         )
         return check._replace(ok=False, detail=text, read=False)
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: MetadataOptions) -> AwsAnswer:
         modify = self.writer(name).modify_instance_metadata_options
         return dict(modify(InstanceId=self.target_context.id, **self._named(value)))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: MetadataOptions) -> str:
         options = " ".join(
             f"--{xform_name(option, '-')} {to}" for option, to in self._named(value).items()
         )
         about = f"--instance-id {self.target_context.id}"
         return f"ec2 modify-instance-metadata-options {about} {options}"
 
-    def _named(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _named(self, value: MetadataOptions) -> MetadataOptions:
         """Returns the options that a call names to give ``value``."""
         off = value[self.ENDPOINT] == self.OFF
         return {self.ENDPOINT: self.OFF} if off else value
 
-    def state_text(self, name: str, value: Any) -> str:
-        return f"instance metadata options are {_words(value)}"
+    def state_text(self, name: str, value: MetadataOptions | None) -> str:
+        return f"instance metadata options are {_words(value or {})}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: MetadataOptions) -> str:
         return f"instance metadata options are {_words(before)} again"
 
 
-def _words(options: Mapping[str, Any]) -> str:
+def _words(options: MetadataOptions) -> str:
     return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
-class ReleaseAddress(Ec2Control):
+class ReleaseAddress(Ec2Control[list[AssociatedAddress], AssociatedAddress]):
     """Elastic IPs: allocation -> where the address is associated, by an empty ID nowhere."""
 
     name = option = "disassociate_elastic_ip"
@@ -240,7 +257,7 @@ class ReleaseAddress(Ec2Control):
     def read_recorded(self) -> list[AssociatedAddress]:
         return self._read([{"Name": "allocation-id", "Values": sorted(self.to_restore())}])
 
-    def _read(self, matching: list[Json]) -> list[AssociatedAddress]:
+    def _read(self, matching: list[Filter]) -> list[AssociatedAddress]:
         return [
             {
                 "association": address.get("AssociationId") or "",
@@ -252,20 +269,20 @@ class ReleaseAddress(Ec2Control):
             for address in self.client.describe_addresses(Filters=matching)["Addresses"]
         ]
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: list[AssociatedAddress] | None) -> Values[AssociatedAddress]:
         return {address["allocation"]: address for address in stored or []}
 
-    def wanted(self, name: str, value: Any) -> Any:
-        return {**(value or {}), "association": ""}
+    def wanted(self, name: str, value: AssociatedAddress | None) -> AssociatedAddress:
+        return {**value, "association": ""} if value else {"association": ""}
 
     def named(self, name: str) -> str:
         return f"Elastic IP {self._known(name).get('ip')} ({name})"
 
-    def _known(self, name: str) -> Mapping[str, str]:
-        known: Values = {**self.to_restore(), **self.values(self.current)}
+    def _known(self, name: str) -> AssociatedAddress:
+        known = {**self.to_restore(), **self.values(self.current)}
         return known.get(name) or {}
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: AssociatedAddress) -> AwsAnswer:
         ec2 = self.writer(name)
         if not value["association"]:
             association = self._known(name)["association"]
@@ -280,21 +297,23 @@ class ReleaseAddress(Ec2Control):
             )
         )
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: AssociatedAddress) -> str:
         if not value["association"]:
             association = self._known(name).get("association", "ID")
             return f"ec2 disassociate-address --association-id {association}"
         where = f"--network-interface-id {value['interface']}"
         return f"ec2 associate-address --allocation-id {name} {where}"
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
-        return bool(now) and now["interface"] == before["interface"]
+    def as_before(
+        self, name: str, before: AssociatedAddress, now: AssociatedAddress | None
+    ) -> bool:
+        return bool(now and now["interface"] == before["interface"])
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: AssociatedAddress, now: AssociatedAddress | None) -> bool:
         attached = {interface.id for interface in self.state.interfaces}
-        return bool(now) and not now["association"] and before["interface"] in attached
+        return bool(now and not now["association"] and before["interface"] in attached)
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: AssociatedAddress | None) -> str:
         before, address = self.to_restore()[name], self.named(name)
         if value is None:
             return f"{address} was released: it is no longer yours to give back"
@@ -305,12 +324,12 @@ class ReleaseAddress(Ec2Control):
         where = f"{before['interface']}, which is no longer attached to {self.target_context.id}"
         return f"{address} was on {where}"
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: AssociatedAddress) -> list[PolicyStatement]:
         interface = self.target_context.arn(f"network-interface/{before['interface']}")
         return [allow(("ec2:AssociateAddress",), [self.arn_of(name), interface, self.arn])]
 
 
-class Tag(Tags[InstanceContext, InstanceState], Ec2Control):
+class Tag(Tags[InstanceContext, InstanceState], Ec2Control[dict[str, str | None], str | None]):
     name = "tag_instance"
     contains = (Grant(("ec2:CreateTags",), (INSTANCES, INTERFACES, VOLUMES), OWN_TAGS),)
     restores = (Grant(("ec2:CreateTags", "ec2:DeleteTags"), INSTANCES, OWN_TAGS),)
@@ -326,6 +345,6 @@ class Tag(Tags[InstanceContext, InstanceState], Ec2Control):
         resources = [self.target_context.id]
         return dict(self.writer("").delete_tags(Resources=resources, Tags=[{"Key": key}]))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str | None) -> str:
         about = f"-tags --resources {self.target_context.id} --tags Key={name}"
         return f"ec2 delete{about}" if value is None else f"ec2 create{about},Value={value}"

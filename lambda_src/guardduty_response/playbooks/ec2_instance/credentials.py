@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.control import Grant, Values, actions_of
+from guardduty_response.containment.control import Grant, actions_of
 from guardduty_response.containment.role_policies import (
     OLDER,
     deny,
@@ -22,14 +22,11 @@ from guardduty_response.containment.role_policies import (
     revoked_before,
     role_policy,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies, RoleSessions
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
     FAILED,
-    AwsClient,
-    Json,
-    Sessions,
     allow,
     describe_error,
     name_of,
@@ -44,6 +41,16 @@ from guardduty_response.playbooks.ec2_instance.state import (
     reaches_endpoints,
 )
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import (
+        AwsAnswer,
+        AwsClient,
+        PolicyDocument,
+        PolicyStatement,
+    )
+    from guardduty_response.containment.control import Values
+    from guardduty_response.containment.target_context import Sessions
+
 PROFILE_CALLS = (
     "ec2:ReplaceIamInstanceProfileAssociation",
     "ec2:AssociateIamInstanceProfile",
@@ -55,7 +62,18 @@ PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
-class ReplaceProfile(Ec2Control):
+class InstanceProfile(TypedDict, total=False):
+    """An instance profile: its association, its name, and the ARN of its role, which is empty where
+    it could not be read, as ``error`` says. Empty without a live profile.
+    """
+
+    association: str
+    name: str
+    role: str
+    error: str
+
+
+class ReplaceProfile(Ec2Control[InstanceProfile, str]):
     """The instance profile: one value, its name."""
 
     name = option = "replace_instance_profile"
@@ -71,13 +89,13 @@ class ReplaceProfile(Ec2Control):
     restores = (Grant(PROFILE_CALLS, INSTANCES), Grant(("iam:PassRole",), ROLES, TO_EC2))
     undone_by = tuple(call.removeprefix("ec2:") for call in PROFILE_CALLS)
 
-    def read(self) -> Any:
+    def read(self) -> InstanceProfile:
         return profile(self.sessions, self.target_context, self.state)
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: InstanceProfile | None) -> Values[str]:
         return {"": stored["name"]} if stored else {}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: str | None) -> str:
         """Returns the profile to give: that for SSM only if the quarantine groups allow SSM."""
         profiles = self.target_context.quarantine_profiles
         if value in profiles:
@@ -92,17 +110,17 @@ class ReplaceProfile(Ec2Control):
         return str((self.values(self.current) or self.to_restore()).get("", ""))
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[str]:
         had, wanted = self._had, self.wanted("", self._had)
         return {"": wanted} if had and wanted != had else {}
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[str]) -> str:
         may = "nothing"
         if pending[""] != self.target_context.profile_name:
             may = "nothing but what the SSM agent calls"
         return f"instance profile {self._had} replaced by {pending['']}, whose role may do {may}"
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: str) -> AwsAnswer:
         association = (self.current or {}).get("association")
         instance = self.target_context.id
         return give_profile(
@@ -113,7 +131,7 @@ class ReplaceProfile(Ec2Control):
             value,
         )
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         try:
             return super().change()
         except ClientError as error:
@@ -122,14 +140,14 @@ class ReplaceProfile(Ec2Control):
                 raise
             return []  # replaced by an earlier attempt, and AWS still shows the old association
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str) -> str:
         how = f"associate-iam-instance-profile --instance-id {self.target_context.id}"
         if self.current != {}:
             association = (self.current or {}).get("association", "ID")
             how = f"replace-iam-instance-profile-association --association-id {association}"
         return f"ec2 {how} --iam-instance-profile Name={value}"
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: str, now: str | None) -> bool:
         # A stopped instance's profile is taken and given in two calls: between them it has none.
         halfway = (
             self.target_context.logged_action(self.name).get("status") != DONE
@@ -137,7 +155,7 @@ class ReplaceProfile(Ec2Control):
         )
         return now in self.target_context.quarantine_profiles or (not now and halfway)
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: str, now: str | None) -> str:
         """Says why the recorded profile would not hand out what it did, or ''."""
         role = self._role_before()
         not_given = f"instance profile {before} not given back"
@@ -159,14 +177,14 @@ class ReplaceProfile(Ec2Control):
     def _role_before(self) -> str:
         return str((self.target_context.before_state(self.item) or {}).get("role") or "")
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         return f"its instance profile is {value}" if value else "it has no instance profile now"
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: str) -> list[PolicyStatement]:
         return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
 
 
-class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
+class RevokeSessions(RolePolicies[InstanceContext, InstanceState, RoleSessions]):
     """Denies the sessions of the role that the instance had: its own, or all that are older."""
 
     name = option = "revoke_sessions"
@@ -215,8 +233,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
             found = profile(self.sessions, self.target_context, self.state)
             self.state.settings["profile"] = found
 
-    def read(self) -> Any:
-        """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
+    def read(self) -> RoleSessions:
         self._read_profile()
         role = self._role()
         if not role and (error := (self.state.settings["profile"] or {}).get("error")):
@@ -228,15 +245,15 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
         names = [self.placeholder, *[OLDER] * self.target_context.role_wide]
         return self._read_policies(role, names)
 
-    def read_recorded(self) -> Any:
+    def read_recorded(self) -> RoleSessions:
         role = str(self.target_context.before_state(self.item)["role"])
         return self._read_policies(role, list(self.to_restore()))
 
-    def _read_policies(self, role: str, names: list[str]) -> Any:
+    def _read_policies(self, role: str, names: list[str]) -> RoleSessions:
         before = self.target_context.before_state(self.item) or {}
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        calls: dict[str, Callable[[], Any]] = {
+        calls: dict[str, Callable[[], PolicyDocument | None]] = {
             name: partial(
                 role_policy,
                 self.client,
@@ -251,13 +268,15 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
         revoked = before.get("revoked_before") or now
         return {"role": role, "policies": policies, "revoked_before": revoked}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument:
         if name != OLDER:
             return deny_document(self.target_context.id)
-        revoked = str(self.current["revoked_before"])
-        return value if revoked_before(value) >= revoked else revoke_document(value, revoked)
+        revoked = str(self.present["revoked_before"])
+        if value is not None and revoked_before(value) >= revoked:
+            return value
+        return revoke_document(value, revoked)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[PolicyDocument | None]) -> str:
         text = (
             f"sessions of {self.target_context.id} denied on role {self.role_name} by policy"
             f" {self.placeholder}"
@@ -269,38 +288,39 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState]):
             " new credentials"
         )
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
         return bool(now == deny_document(self.target_context.id))
 
 
-def profile(sessions: Sessions, instance: InstanceContext, current: InstanceState) -> Json:
-    """Returns {association, name, role}, or {} without a live profile.
-
-    If the role cannot be read, it is '' and ``error`` says why. The profile that DescribeInstances
-    names is asked for its role in the same round trip.
+def profile(
+    sessions: Sessions, instance: InstanceContext, current: InstanceState
+) -> InstanceProfile:
+    """Returns the live profile. The one that DescribeInstances names is asked for its role in the
+    same round trip.
     """
     expected = name_of(str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or ""))
     associations = partial(
         sessions.client("ec2").describe_iam_instance_profile_associations,
         Filters=filters(**{"instance-id": instance.id}),
     )
-    calls: dict[str, Callable[[], Any]] = {"": associations}
+    calls: dict[str, Callable[[], AwsAnswer | str]] = {"": associations}
     if expected and not instance.scope("role"):
         calls[expected] = partial(_roles, sessions, expected)
     results = run_all(calls)
+    described = cast("AwsAnswer", result_or_raise(results[""]))
     live = [
         association
-        for association in result_or_raise(results[""])["IamInstanceProfileAssociations"]
+        for association in described["IamInstanceProfileAssociations"]
         if association["State"] in ("associating", "associated")
     ]
     if not live:
         return {}
     name = name_of(live[0]["IamInstanceProfile"]["Arn"])
-    found = {"association": live[0]["AssociationId"], "name": name}
+    found: InstanceProfile = {"association": live[0]["AssociationId"], "name": name}
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
-        role = result_or_raise(results[name]) if name in results else _roles(sessions, name)
+        role = str(result_or_raise(results[name])) if name in results else _roles(sessions, name)
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
     return {**found, "role": role}
@@ -314,7 +334,7 @@ def _roles(sessions: Sessions, profile_name: str) -> str:
 
 def give_profile(
     ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
-) -> Json:
+) -> AwsAnswer:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
     has none). Returns the answer, which may have the IDs of two requests.
     """
@@ -334,7 +354,7 @@ def give_profile(
     return {"ResponseMetadata": {"RequestId": ",".join(requests)}}
 
 
-def deny_document(instance_id: str) -> Json:
+def deny_document(instance_id: str) -> PolicyDocument:
     """Returns the policy that denies everything to this instance's sessions of a role.
 
     EC2 names these sessions by the instance's id.

@@ -5,21 +5,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from guardduty_response.containment.contract import Context, Target
-from guardduty_response.containment.control import Control
 from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.playbooks.ec2_instance.actions import (
+    AssociatedAddress,
     DisableMetadata,
+    MetadataOptions,
     Protect,
+    Protection,
     ReleaseAddress,
     Tag,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules, Network
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, rules
 from guardduty_response.playbooks.ec2_instance.traffic import Deregister, Detach, StandBy
@@ -44,7 +46,7 @@ GROUP = {
 class _KeptProfile(ReplaceProfile):
     """Is given back as it was: its role is asked of AWS, which an example cannot."""
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: str, now: str | None) -> str:
         return ""
 
 
@@ -96,15 +98,15 @@ def _of_sessions(context: Context) -> list[Example]:
     ]
 
 
-def _attributes() -> dict[str, Any]:
+def _attributes() -> Protection:
     return {
         "DisableApiTermination": False,
         "InstanceInitiatedShutdownBehavior": "terminate",
-        Protect.ON_TERMINATION: {"/dev/xvda": True},
+        "DeleteOnTermination": {"/dev/xvda": True},
     }
 
 
-def _metadata_options() -> dict[str, Any]:
+def _metadata_options() -> MetadataOptions:
     return {
         "HttpEndpoint": "enabled",
         "HttpTokens": "OLD_TOKENS",
@@ -112,12 +114,12 @@ def _metadata_options() -> dict[str, Any]:
     }
 
 
-def _registration() -> dict[str, Any]:
+def _registration() -> dict[str, object]:
     arn = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/TARGET_GROUP/ID"
     return {"arn": arn, "id": INSTANCE, "port": "PORT", "zone": None}
 
 
-def _address() -> dict[str, Any]:
+def _address() -> AssociatedAddress:
     return {
         "association": "ASSOCIATION",
         "allocation": "ALLOCATION",
@@ -133,9 +135,11 @@ def _with_option(context: Context, option: str, value: str) -> Context:
 
 def _example(
     context: Context,
-    control: type[Control[InstanceContext, InstanceState]],
-    before: Any,
-    **more: Any,
+    control: type[InstanceControl],
+    before: object,
+    after: object = None,
+    text: str = "",
+    restored: str = "",
 ) -> Example:
     """Returns an example of a running instance with one interface."""
     arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
@@ -148,4 +152,4 @@ def _example(
         settings={control.item: before},
     )
     made = control(instance, Sessions(instance, [], {}), state)
-    return Example("instance", made, **more)
+    return Example("instance", made, after=after, text=text, restored=restored)

@@ -4,6 +4,8 @@ before containment what stopping would lose.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
@@ -13,8 +15,6 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    AwsClient,
-    Json,
     allow,
     describe_error,
 )
@@ -23,6 +23,9 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe
 from guardduty_response.playbooks.ec2_instance.traffic import scaling
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 STOP = "stop_instance"
 READ = (
@@ -34,7 +37,11 @@ ATTEMPTS = 40  # at 15 s: ten minutes for an instance to stop or to terminate
 
 
 def end(
-    instance: InstanceContext, name: str, status: str, detail: str, answers: tuple[Json, ...] = ()
+    instance: InstanceContext,
+    name: str,
+    status: str,
+    detail: str,
+    answers: tuple[AwsAnswer, ...] = (),
 ) -> StepResult:
     """Logs the action and ends the step."""
     instance.log_action(name, status, detail, answers)
@@ -95,7 +102,7 @@ def not_yet(instance: InstanceContext) -> str:
     return ""
 
 
-def loses(session: clients.Session, id: str, described: Json, how: str) -> str:
+def loses(session: clients.Session, id: str, described: AwsAnswer, how: str) -> str:
     """Returns why ``how`` (stop, terminate) would destroy something, or ''."""
     kind, group = described["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]

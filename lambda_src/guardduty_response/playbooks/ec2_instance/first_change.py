@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import NOTHING
@@ -27,6 +27,9 @@ from guardduty_response.playbooks.ec2_instance.network_controls import (
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+
 GONE = "InvalidNetworkInterfaceID.NotFound"
 
 
@@ -36,7 +39,7 @@ class Closed(NamedTuple):
     """
 
     before: Mapping[str, InterfaceBefore] = NOTHING
-    answers: Mapping[str, Any] = NOTHING
+    answers: Mapping[str, AwsAnswer | Exception] = NOTHING
 
 
 def close_planned(instance: InstanceContext, allowed: Sessions) -> Closed:
@@ -90,7 +93,7 @@ def settle(
     return "".join(_put_back_text(id, answer) for id, answer in run_all(put_back).items())
 
 
-def _put_back_text(id: str, answer: Any) -> str:
+def _put_back_text(id: str, answer: object) -> str:
     if not isinstance(answer, Exception):
         return f"; {id} is not the instance's any more, and is back in its groups"
     if isinstance(answer, AWS_ERRORS) and error_code(answer) == GONE:

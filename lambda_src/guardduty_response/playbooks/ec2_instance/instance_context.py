@@ -4,9 +4,14 @@ ask for.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 
 class InstanceContext(target_context.TargetContext):
@@ -24,7 +29,7 @@ class InstanceContext(target_context.TargetContext):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
 
-    def owns(self, group: target_context.Json) -> bool:
+    def owns(self, group: AwsAnswer) -> bool:
         """Says whether a security group is of this account: the owner of a shared VPC sees those of
         its participants too, under the same name, and cannot use them.
         """

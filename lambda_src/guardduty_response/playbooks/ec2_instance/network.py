@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
@@ -23,7 +23,6 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.ec2_instance import first_change
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.instance_control import AwsAnswer
 from guardduty_response.playbooks.ec2_instance.network_controls import (
     CREATE,
     MODIFY,
@@ -34,6 +33,10 @@ from guardduty_response.playbooks.ec2_instance.network_controls import (
 )
 from guardduty_response.playbooks.ec2_instance.quarantine_groups import create, flush_group
 from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.playbooks.ec2_instance.network_controls import InterfaceBefore
 
 
 def sessions(
@@ -126,18 +129,20 @@ def close(
             ready.get(("untrack", vpc)),
         )
     for rule in group_rules.pending:
-        if group_rules.current[rule]:  # else its group could not be made
+        if group_rules.present[rule]:  # else its group could not be made
             changes[group_rules.name, rule] = partial(group_rules.write, rule, None)
     _log(instance, said, run_all(changes, then=started))
 
 
-def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], Any]:
+def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], AwsAnswer | Exception]:
     """Records the state before, and makes the groups that are missing.
 
     Returns (kind of group, VPC) -> the group, or the error. Raises the error of the record.
     """
     instance, current, ec2 = network.target_context, network.state, network.client
-    calls: dict[tuple[str, str], Callable[[], object]] = {("before", ""): network.record_before}
+    calls: dict[tuple[str, str], Callable[[], AwsAnswer | None]] = {
+        ("before", ""): network.record_before
+    }
     for vpc in vpcs - current.groups.keys():
         calls["quarantine", vpc] = partial(create, instance, ec2, vpc)
     if instance.options["untrack_connections"]:
@@ -151,14 +156,20 @@ def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], Any]:
             )
     ready = run_all(calls)
     result_or_raise(ready.pop(("before", "")))
-    return ready
+    return {key: group for key, group in ready.items() if group is not None}
 
 
-def _swap(network: Network, id: str, group: Any, flush_group: Any) -> AwsAnswer:
+def _swap(
+    network: Network,
+    id: str,
+    group: AwsAnswer | Exception,
+    flush_group: AwsAnswer | Exception | None,
+) -> AwsAnswer:
     """Gives an interface the quarantine group alone, by way of the flush group if there is one: at
     once then, because a gate that closed in between would leave all open.
     """
-    quarantined, note = {"groups": [result_or_raise(group)["GroupId"]]}, ""
+    quarantined: InterfaceBefore = {"groups": [result_or_raise(group)["GroupId"]]}
+    note = ""
     gate = network.target_context.context.gate
     with gate.batch() if gate and flush_group is not None else nullcontext():
         if flush_group is not None:

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
     ALREADY,
     FAILED,
     PLANNED,
-    AwsClient,
-    Json,
     allow,
 )
 from guardduty_response.playbooks.ec2_instance.instance_control import (
@@ -26,7 +24,6 @@ from guardduty_response.playbooks.ec2_instance.instance_control import (
     INSTANCES,
     INTERFACES,
     VPCS,
-    AwsAnswer,
     Ec2Control,
 )
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -36,6 +33,10 @@ from guardduty_response.playbooks.ec2_instance.state import (
     open_rules,
     rules,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, IpPermission, PolicyStatement
+    from guardduty_response.containment.control import Values
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 CREATE = ("ec2:CreateSecurityGroup",)
@@ -47,9 +48,9 @@ KINDS = "${group_kinds}"
 CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
 
 
-class InterfaceBefore(TypedDict):
-    """An interface before it was contained: its VPC, its security groups, and which AWS service
-    owns it (else empty).
+class InterfaceBefore(TypedDict, total=False):
+    """An interface: its VPC, its security groups, and which AWS service owns it (else empty). What
+    is written of it, are the groups.
     """
 
     vpc: str
@@ -58,13 +59,13 @@ class InterfaceBefore(TypedDict):
 
 
 class NetworkBefore(TypedDict):
-    """The instance's state and interfaces before it was contained."""
+    """The instance's state and interfaces."""
 
     state: str
     interfaces: dict[str, InterfaceBefore]
 
 
-class Network(Ec2Control):
+class Network(Ec2Control[NetworkBefore, InterfaceBefore]):
     """The security groups of every interface: interface -> how it is (InterfaceBefore).
 
     ``network.close`` writes them, by way of the flush group where that is switched on.
@@ -122,20 +123,20 @@ class Network(Ec2Control):
         interface = self.interfaces.get(id)
         return interface is not None and closed(self.target_context, self.state, interface)
 
-    def values(self, stored: Any) -> Values:
-        return dict((stored or {}).get("interfaces") or {})
+    def values(self, stored: NetworkBefore | None) -> Values[InterfaceBefore]:
+        return dict(stored["interfaces"] or {}) if stored else {}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: InterfaceBefore | None) -> InterfaceBefore:
         """Returns the interface in its VPC's quarantine group alone, which may have to be made."""
-        if self.closed(name):
-            return value
         if not value:
             return {"groups": ["GROUP"]}
+        if self.closed(name):
+            return value
         group = self.state.groups.get(value["vpc"], {}).get("GroupId")
         return {**value, "groups": [group or f"a new {self.target_context.group_name}"]}
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[InterfaceBefore]:
         """What AWS alone may change stays as it is."""
         return {id: value for id, value in super().pending.items() if not value["managed"]}
 
@@ -149,7 +150,7 @@ class Network(Ec2Control):
             return PLANNED, "; ".join([self.contained_text(pending), *managed])
         return (FAILED, "; ".join(managed)) if managed else (ALREADY, self.done_text)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[InterfaceBefore]) -> str:
         swaps = [
             f"{id} ({', '.join(self.interfaces[id].groups)} -> {new['groups'][0]})"
             for id, new in pending.items()
@@ -169,12 +170,12 @@ class Network(Ec2Control):
         if "interfaces" not in self.state.read_errors:  # else some may not be seen
             super().correct_log()
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: InterfaceBefore) -> AwsAnswer:
         modify = self.writer(name).modify_network_interface_attribute
         return dict(modify(NetworkInterfaceId=name, Groups=value["groups"]))
 
-    def command(self, name: str, value: Any) -> str:
-        groups = [group for group in (value or {}).get("groups", []) if group not in self.deleted]
+    def command(self, name: str, value: InterfaceBefore) -> str:
+        groups = [group for group in value.get("groups", []) if group not in self.deleted]
         if not value or len(groups) < len(value["groups"]):
             groups.append("GROUP")
         modify = "ec2 modify-network-interface-attribute --network-interface-id"
@@ -227,23 +228,22 @@ class Network(Ec2Control):
             self.deleted = groups - {group["GroupId"] for group in found}
         return self.read()
 
-    def to_restore(self) -> Values:
-        """``None``: what is in quarantine, and the record does not say how it was."""
+    def to_restore(self) -> Values[InterfaceBefore]:
+        """Empty: what is in quarantine, and the record does not say how it was."""
         recorded = self.recorded or {}
-        unknown = {id: None for id in self.interfaces.keys() - recorded if self.closed(id)}
         own = {id: was for id, was in recorded.items() if not was.get("managed")}
-        return {**own, **unknown}
+        return own | {id: {} for id in self.interfaces.keys() - recorded if self.closed(id)}
 
     def key_of(self, name: str) -> str:
         return f"{self.item}/{name}"
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
-        return bool(before and now) and set(now["groups"]) == set(before["groups"])
+    def as_before(self, name: str, before: InterfaceBefore, now: InterfaceBefore | None) -> bool:
+        return bool(before and now and set(now["groups"]) == set(before["groups"]))
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: InterfaceBefore, now: InterfaceBefore | None) -> bool:
         return self.closed(name)
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: InterfaceBefore, now: InterfaceBefore | None) -> str:
         if not before:
             return (
                 f"{name} is in quarantine, and the record does not say in which groups it was;"
@@ -257,7 +257,7 @@ class Network(Ec2Control):
             " groups"
         )
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: InterfaceBefore | None) -> str:
         if value is None:
             command = self.full_command(name, self.to_restore()[name])
             return (
@@ -267,15 +267,15 @@ class Network(Ec2Control):
         text = f"{name} is in {', '.join(value['groups'])}"
         return f"{text}; that is quarantine, for another incident" if self.closed(name) else text
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: InterfaceBefore) -> str:
         return f"{name} out of quarantine, back in {', '.join(before['groups'])}"
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: InterfaceBefore) -> list[PolicyStatement]:
         groups = [self.target_context.arn(f"security-group/{group}") for group in before["groups"]]
         return [allow(MODIFY, [self.arn_of(name), *groups])]
 
 
-class GroupRules(Ec2Control):
+class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
     """The rules of the quarantine groups: a group's ID and a rule in words -> the rule, as the
     calls of EC2 take it; empty where the group has to be made. A configured group is never edited.
     """
@@ -295,9 +295,9 @@ class GroupRules(Ec2Control):
         "ModifySecurityGroupRules",
     )
 
-    def read(self) -> dict[str, Json]:
+    def read(self) -> dict[str, IpPermission]:
         """Returns what the step has read already (state.look)."""
-        found: dict[str, Json] = {
+        found: dict[str, IpPermission] = {
             f"{group['GroupId']} {words}": rule
             for group in self._groups()
             for words, rule in open_rules(self.target_context, group).items()
@@ -306,15 +306,15 @@ class GroupRules(Ec2Control):
             found[f"of the new group of {vpc}, default egress to 0.0.0.0/0 and ::/0"] = {}
         return found
 
-    def _groups(self) -> list[Json]:
+    def _groups(self) -> list[AwsAnswer]:
         groups = self.state.groups
         return [groups[vpc] for vpc in self.state.vpcs if vpc in groups]
 
-    def wanted(self, name: str, value: Any) -> None:
+    def wanted(self, name: str, value: IpPermission | None) -> None:
         """No rule."""
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[IpPermission | None]:
         own = set(self.target_context.own_groups.values())
         return {name: None for name in super().pending if name.split(" ", 1)[0] not in own}
 
@@ -326,14 +326,14 @@ class GroupRules(Ec2Control):
         never = f"{own}: a group of yours is never edited, remove its rules yourself"
         return FAILED, f"{never}; {text}" if status == PLANNED else never
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: IpPermission | None) -> AwsAnswer:
         group, direction = name.split(" ")[:2]
         revoke = self.client.revoke_security_group_egress
         if direction == "ingress":
             revoke = self.client.revoke_security_group_ingress
-        return edit_rule(revoke, group, self.current[name])
+        return edit_rule(revoke, group, self.present[name])
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: IpPermission | None) -> str:
         group, direction = name.split(" ")[:2]
         rule = (self.current or {}).get(name)
         what = f"'{json.dumps([rule])}'" if rule else "RULE"
@@ -342,7 +342,7 @@ class GroupRules(Ec2Control):
     def checks(self) -> list[Check]:
         return [] if self.item in self.state.read_errors else [*map(self._check, self._groups())]
 
-    def _check(self, group: Json) -> Check:
+    def _check(self, group: AwsAnswer) -> Check:
         id = group["GroupId"]
         name = f"{self.check_name} {id}"
         if wrong := ", ".join(open_rules(self.target_context, group)):
@@ -351,7 +351,7 @@ class GroupRules(Ec2Control):
         return Check(name, True, f"{id} has no rules{but}")
 
 
-def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: Json) -> AwsAnswer:
+def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: IpPermission) -> AwsAnswer:
     """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
     try:
         return dict(call(GroupId=group, IpPermissions=[permission]))

@@ -4,6 +4,7 @@ each action.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     FAILED,
     SKIPPED,
-    Json,
     describe_error,
 )
 from guardduty_response.decision import policy
@@ -116,7 +116,7 @@ def _planned_actions(
     return planned
 
 
-def _scope(current: InstanceState) -> Json:
+def _scope(current: InstanceState) -> dict[str, object]:
     """Returns what later steps' sessions are narrowed to.
 
     What is absent could not be read: contain looks again.
@@ -124,7 +124,7 @@ def _scope(current: InstanceState) -> Json:
     profile = current.settings.get("profile") or {}
     scaling = current.settings.get("auto_scaling") or {}
     addresses = current.settings.get("addresses") or []
-    scope = {
+    scope: dict[str, object] = {
         "interfaces": [interface.id for interface in current.interfaces if not interface.managed],
         "vpcs": current.vpcs,
         "groups": {
@@ -141,7 +141,7 @@ def _scope(current: InstanceState) -> Json:
     return scope
 
 
-def _sample(detail: Json) -> InstanceState:
+def _sample(detail: Mapping[str, object]) -> InstanceState:
     """Returns what the finding itself tells of an instance that exists nowhere."""
     named = get(detail, "resource", "instanceDetails", "networkInterfaces")
     interfaces = []

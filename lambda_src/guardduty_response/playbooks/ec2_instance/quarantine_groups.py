@@ -5,18 +5,20 @@ moment.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AwsClient, Json
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.instance_control import AwsAnswer
 from guardduty_response.playbooks.ec2_instance.network_controls import edit_rule
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
-EVERYTHING: list[Json] = [
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, IpPermission
+
+EVERYTHING: list[IpPermission] = [
     {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
     {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
 ]

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
-    AwsClient,
-    Json,
     describe_error,
     result_or_raise,
     run_all,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
+    from guardduty_response.containment.target_context import Settings
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 # Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
@@ -38,7 +40,7 @@ class Interface(NamedTuple):
     addresses: tuple[str, ...] = ()
 
     @staticmethod
-    def read(node: Json) -> Interface:
+    def read(node: AwsAnswer) -> Interface:
         operator, groups = node.get("Operator") or {}, node.get("Groups") or []
         by = operator.get("Principal") or node.get("RequesterId") or "an AWS service"
         private = [*(node.get("PrivateIpAddresses") or []), *(node.get("Ipv6Addresses") or [])]
@@ -62,15 +64,15 @@ class InstanceState:
     what could not be read, and why.
     """
 
-    instance: Json
+    instance: AwsAnswer
     interfaces: list[Interface] = field(default_factory=list)
-    groups: dict[str, Json] = field(default_factory=dict)
-    flush_groups: dict[str, Json] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, AwsAnswer] = field(default_factory=dict)
+    flush_groups: dict[str, AwsAnswer] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
 
     @property
-    def disks(self) -> dict[str, Json]:
+    def disks(self) -> dict[str, AwsAnswer]:
         """Returns device name -> EBS mapping."""
         return {
             mapping["DeviceName"]: mapping["Ebs"]
@@ -91,7 +93,7 @@ class InstanceState:
         return tags(self.instance)
 
 
-def tags(node: Json) -> dict[str, str]:
+def tags(node: AwsAnswer) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
@@ -105,36 +107,39 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     current = InstanceState(only_instance(instance, results["instance"]))
     if stored:
         instance.stored = result_or_raise(results["stored"])
+    found: dict[str, AwsAnswer] = {}
     for name, item in (
         ("interfaces", "interfaces"),
         ("groups", "groups"),
         ("own_groups", "groups"),
     ):
-        if isinstance(results.get(name), Exception):
-            current.read_errors[item] = describe_error(results[name])
-            results[name] = {}
+        answer = results.get(name, {})
+        if isinstance(answer, Exception):
+            current.read_errors[item] = describe_error(answer)
+        else:
+            found[name] = answer
     described = [
         *(current.instance.get("NetworkInterfaces") or []),
-        *results["interfaces"].get("NetworkInterfaces", []),
+        *found.get("interfaces", {}).get("NetworkInterfaces", []),
     ]
     described += _branches(ec2, current, described)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [Interface.read(interface) for interface in by_id.values()]
     for name in ("groups", "own_groups"):
-        for group in results.get(name, {}).get("SecurityGroups", []):
+        for group in found.get(name, {}).get("SecurityGroups", []):
             _sort_group(instance, current, group)
     return current
 
 
 def _look_calls(
     instance: InstanceContext, ec2: AwsClient, stored: bool
-) -> dict[str, Callable[[], Any]]:
+) -> dict[str, Callable[[], AwsAnswer]]:
     names = [instance.group_name]
     if instance.options["untrack_connections"]:
         names.append(instance.flush_group_name)
     attached = filters(**{"attachment.instance-id": instance.id})
     named = [{"Name": "group-name", "Values": names}]
-    calls: dict[str, Callable[[], Any]] = {
+    calls: dict[str, Callable[[], AwsAnswer]] = {
         "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
         "interfaces": partial(ec2.describe_network_interfaces, Filters=attached),
         "groups": partial(ec2.describe_security_groups, Filters=named),
@@ -147,7 +152,9 @@ def _look_calls(
     return calls
 
 
-def _branches(ec2: AwsClient, current: InstanceState, described: list[Json]) -> list[Json]:
+def _branches(
+    ec2: AwsClient, current: InstanceState, described: list[AwsAnswer]
+) -> list[AwsAnswer]:
     """Returns the branch interfaces of trunk interfaces: their traffic passes the groups of the
     branch, and not those of the trunk.
     """
@@ -171,7 +178,7 @@ def _branches(ec2: AwsClient, current: InstanceState, described: list[Json]) -> 
     return list(got["NetworkInterfaces"])
 
 
-def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) -> None:
+def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:
     vpc = group["VpcId"]
     if instance.own_groups.get(vpc) == group["GroupId"]:
         current.groups[vpc] = group
@@ -183,7 +190,7 @@ def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) 
         current.groups.setdefault(vpc, group)
 
 
-def only_instance(instance: InstanceContext, got: Any) -> Json:
+def only_instance(instance: InstanceContext, got: AwsAnswer | Exception) -> AwsAnswer:
     """Returns the instance of a DescribeInstances answer. Raises TargetGone when it is gone."""
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
@@ -201,14 +208,14 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     return dict(found[0])
 
 
-def describe(instance: InstanceContext, ec2: AwsClient) -> Json:
+def describe(instance: InstanceContext, ec2: AwsClient) -> AwsAnswer:
     """Returns the instance as it is now. Raises TargetGone, ClientError."""
     return only_instance(
         instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )
 
 
-def filters(**equals: str) -> list[Json]:
+def filters(**equals: str) -> list[Filter]:
     return [{"Name": name, "Values": [text]} for name, text in equals.items()]
 
 
@@ -224,7 +231,7 @@ def closed(instance: InstanceContext, current: InstanceState, interface: Interfa
     return interface.names == (instance.group_name,) or interface.groups == (own_group,)
 
 
-def to_endpoints(direction: str, rule: Json) -> bool:
+def to_endpoints(direction: str, rule: AwsAnswer) -> bool:
     """Says whether a rule lets out HTTPS to security groups or prefix lists, not to addresses."""
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
     addresses = rule.get("IpRanges") or rule.get("Ipv6Ranges")
@@ -247,7 +254,7 @@ def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool
     return True
 
 
-def open_rules(instance: InstanceContext, group: Json) -> dict[str, Json]:
+def open_rules(instance: InstanceContext, group: AwsAnswer) -> dict[str, IpPermission]:
     """Returns the rules that containment does not allow: all but the endpoint rules of a group
     configured for forensics.
     """
@@ -265,7 +272,9 @@ PEERS = {
 }
 
 
-def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> dict[str, Json]:
+def rules(
+    group: AwsAnswer, but: Callable[[str, AwsAnswer], bool] | None = None
+) -> dict[str, IpPermission]:
     """Returns every rule of a security group, IPv4 and IPv6, both directions: in words, and with
     its single peer as the calls of EC2 take it.
 

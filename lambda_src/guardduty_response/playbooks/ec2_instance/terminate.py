@@ -4,6 +4,8 @@ nothing is lost by it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.answer import envelope_of
@@ -14,8 +16,6 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    AwsClient,
-    Json,
     allow,
     describe_error,
 )
@@ -24,6 +24,9 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 NAME = "terminate_instance"
 READ = (
@@ -49,7 +52,7 @@ def terminate(context: Context, target: Target) -> StepResult:
     if instance.options["finish"] != "terminate":
         return end(instance, NAME, SKIPPED, "switched off (finish)")
     instance.stored = instance.read_stored()
-    requested: Json = instance.stored["evidence"].get("terminate") or {}
+    requested: dict[str, str] = instance.stored["evidence"].get("terminate") or {}
     command = f"aws ec2 terminate-instances --instance-ids {instance.id} --region {target.region}"
     manual_command = f"By hand: {command}"
     snapshots = _snapshots(instance)
@@ -99,7 +102,10 @@ def _snapshots(instance: InstanceContext) -> list[str]:
 
 
 def _require_nothing_lost(
-    instance: InstanceContext, session: clients.Session, described: Json, snapshots: list[str]
+    instance: InstanceContext,
+    session: clients.Session,
+    described: AwsAnswer,
+    snapshots: list[str],
 ) -> None:
     """Raises NeedsHumanDecision where a person must decide."""
     if reason := not_yet(instance) or loses(session, instance.id, described, "terminate"):
@@ -154,7 +160,7 @@ def _require_readable(session: clients.Session, ids: list[str]) -> None:
             ) from error
 
 
-def _request(instance: InstanceContext, ec2: AwsClient) -> Json:
+def _request(instance: InstanceContext, ec2: AwsClient) -> dict[str, str]:
     """Takes back the termination protection that containment set, and terminates.
 
     Volumes stay, unless ``terminate_keeps_volumes`` is off. Returns what is recorded of it.
@@ -188,7 +194,7 @@ def _request(instance: InstanceContext, ec2: AwsClient) -> Json:
     return requested
 
 
-def _terminated(instance: InstanceContext, requested: Json, text: str) -> StepResult:
+def _terminated(instance: InstanceContext, requested: dict[str, str], text: str) -> StepResult:
     """Ends with an instance that is gone; the record says by whom."""
     if not requested:
         return end(instance, NAME, ALREADY, text)

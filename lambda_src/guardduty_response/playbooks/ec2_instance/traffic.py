@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
-    AwsClient,
-    Json,
     result_or_raise,
     run_all,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.instance_control import AwsAnswer, Ec2Control
+from guardduty_response.playbooks.ec2_instance.instance_control import Ec2Control
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.containment.control import Values
 
 SCALING_GROUPS = "arn:${partition}:autoscaling:*:${account_id}:autoScalingGroup:*"
 TARGET_GROUPS = "arn:${partition}:elasticloadbalancing:*:${account_id}:targetgroup/*"
@@ -38,7 +40,7 @@ class RegisteredTarget(TypedDict):
     zone: str | None
 
 
-class Scaling(Ec2Control):
+class Scaling(Ec2Control[ScalingState, str]):
     """The instance's place in its Auto Scaling group: the group's name -> its lifecycle state.
 
     ``LEAVING``: the states of an instance that ``COMMAND`` lets leave, the last for good.
@@ -64,43 +66,43 @@ class Scaling(Ec2Control):
     def read(self) -> ScalingState:
         return scaling(self.client, self.target_context.id)
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: ScalingState | None) -> Values[str]:
         return {stored["group"]: stored["state"]} if stored else {}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: str | None) -> str:
         return value if value in self.LEAVING else self.LEAVING[-1]
 
     def manual_text(self) -> str:
         return f"{super().manual_text()} (it must be InService, and MaxSize must leave room)"
 
-    def _command(self, value: Any) -> str:
+    def _command(self, value: str) -> str:
         """Returns the command that leads to a lifecycle state."""
         if value != self.IN_SERVICE:
             return self.COMMAND
         state = (self.current or {}).get("state")
         return "exit-standby" if state in StandBy.LEAVING else "attach-instances"
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: str) -> AwsAnswer:
         call = getattr(self.writer(name), self._command(value).replace("-", "_"))
         capacity = {} if value == self.IN_SERVICE else {"ShouldDecrementDesiredCapacity": False}
         ids = [self.target_context.id]
         return dict(call(InstanceIds=ids, AutoScalingGroupName=name, **capacity))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str) -> str:
         about = f"--instance-ids {self.target_context.id} --auto-scaling-group-name {name}"
         capacity = " --no-should-decrement-desired-capacity" * (value != self.IN_SERVICE)
         return f"autoscaling {self._command(value)} {about}{capacity}"
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[str]:
         return dict.fromkeys(super().to_restore(), self.IN_SERVICE)
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: str, now: str | None) -> bool:
         return now not in (None, *Detach.LEAVING, *StandBy.LEAVING)  # the option may have changed
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: str, now: str | None) -> bool:
         return not self.current or bool(now)
 
-    def retained(self, name: str, before: Any, now: Any) -> str:
+    def retained(self, name: str, before: str, now: str | None) -> str:
         reattach = self.target_context.options.get("reattach_auto_scaling")
         if reattach or not self.left(name, before, now):
             return ""
@@ -109,10 +111,10 @@ class Scaling(Ec2Control):
             " (reattach_auto_scaling is off)"
         )
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         if value:
             return f"it is in {self.named(name)} ({value})"
-        return f"it is in {self.named(self.current['group'])} now, and was in {name}"
+        return f"it is in {self.named(self.present['group'])} now, and was in {name}"
 
 
 class Detach(Scaling):
@@ -133,7 +135,7 @@ class StandBy(Scaling):
     LEAVING = ("EnteringStandby", "Standby")
 
 
-class Deregister(Ec2Control):
+class Deregister(Ec2Control[list[RegisteredTarget], RegisteredTarget | None]):
     """Registrations of the instance or its addresses in target groups that are not draining: the
     target group's ARN, with the target's id and port -> the registration. None: there is none.
     """
@@ -169,7 +171,7 @@ class Deregister(Ec2Control):
         return self._registered(arns, self._own_ids())
 
     def read_recorded(self) -> list[RegisteredTarget]:
-        recorded: Collection[RegisteredTarget] = self.to_restore().values()
+        recorded = [target for target in self.to_restore().values() if target]
         arns, ids = ({target[key] for target in recorded} for key in ("arn", "id"))
         return self._registered(arns, ids)
 
@@ -207,36 +209,42 @@ class Deregister(Ec2Control):
             for arn, at in found
         ]
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: list[RegisteredTarget] | None) -> Values[RegisteredTarget]:
         return {
             f"{target['arn']} {target['id']}:{target['port']}": target for target in stored or []
         }
 
-    def wanted(self, name: str, value: Any) -> None:
+    def wanted(self, name: str, value: RegisteredTarget | None) -> None:
         """No registration."""
 
     def named(self, name: str) -> str:
         return f"target group {name.split('/')[1]} ({name.split(' ')[1]})"
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: RegisteredTarget | None) -> AwsAnswer:
         elb = self.writer(name)
         call = elb.register_targets if value else elb.deregister_targets
         target = _target(value or self.values(self.current)[name])
         return dict(call(TargetGroupArn=self.arn_of(name), Targets=[target]))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: RegisteredTarget | None) -> str:
         known = value or self.values(self.current).get(name) or {"id": self.target_context.id}
         where = ",".join(f"{key}={part}" for key, part in _target(known).items())
         call = "register" if value else "deregister"
         return f"elbv2 {call}-targets --target-group-arn {self.arn_of(name)} --targets {where}"
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(
+        self, name: str, before: RegisteredTarget | None, now: RegisteredTarget | None
+    ) -> bool:
         return now is not None
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
-        return before["arn"] not in self.deleted and before["id"] in self._own_ids()
+    def left(
+        self, name: str, before: RegisteredTarget | None, now: RegisteredTarget | None
+    ) -> bool:
+        return bool(
+            before and before["arn"] not in self.deleted and before["id"] in self._own_ids()
+        )
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: RegisteredTarget | None) -> str:
         if value:
             return f"registered in {self.named(name)}"
         if self.arn_of(name) in self.deleted:
@@ -244,7 +252,7 @@ class Deregister(Ec2Control):
         return f"not registered in {self.named(name)}: no address of {self.target_context.id} now"
 
 
-def _target(registered: Mapping[str, Any]) -> Json:
+def _target(registered: Mapping[str, object]) -> dict[str, object]:
     """Returns the target as the calls of Elastic Load Balancing take it."""
     names = {"Id": "id", "Port": "port", "AvailabilityZone": "zone"}
     return {key: registered[name] for key, name in names.items() if registered.get(name)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import Sessions, allow
@@ -15,10 +15,14 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 from guardduty_response.playbooks.iam_principal.records import DeniedSessionsBefore
 from guardduty_response.playbooks.iam_principal.role import denies_named_sessions
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument
+    from guardduty_response.containment.control import Values
+
 NAME = "held_sessions"
 
 
-class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState]):
+class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, DeniedSessionsBefore]):
     """The policy on another role that denies sessions which the principal held there."""
 
     name = NAME
@@ -39,8 +43,8 @@ class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState]):
         document = role_policy(self.client, self.role, self.policy)
         return {"role": self.role, "policy": self.policy, "document": document}
 
-    def values(self, stored: Any) -> Values:
-        return {stored["policy"]: stored["document"]}
+    def values(self, stored: DeniedSessionsBefore | None) -> Values[PolicyDocument | None]:
+        return {stored["policy"]: stored["document"]} if stored else {}
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
         return denies_named_sessions(now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import Check
@@ -41,6 +41,9 @@ from guardduty_response.playbooks.iam_principal.session_search import (
     find,
     manual_command,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry
 
 NAME = chained_denial.NAME
 MOST_RECORDED = 50  # sessions that the record lists
@@ -117,7 +120,7 @@ def _write(
     if counts:
         detail = f"sessions denied in {', '.join(counts)}"
     recorded = [asdict(session) for session in found][-MOST_RECORDED:]
-    entry: dict[str, Any] = {
+    entry: EvidenceEntry = {
         "outcome": "PARTIAL" if remarks else "COMPLETE",
         "detail": detail,
         "objects": [],
@@ -206,7 +209,7 @@ def checks(principal: PrincipalContext) -> list[Check]:
     return [_check(role, denied, answers[role]) for role, denied in roles.items()]
 
 
-def _check(role: str, denied: DeniedSessions, found: Any) -> Check:
+def _check(role: str, denied: DeniedSessions, found: object) -> Check:
     """``found``: the policy that is there, None, or the error of reading it."""
     name = f"{NAME} {name_of(role)}"
     where = f"policy {denied['policy']} of role {name_of(role)}"

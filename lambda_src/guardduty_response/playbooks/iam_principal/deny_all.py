@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.planned_state import fresh_state
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -21,13 +21,20 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.principal_context import list_all
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, DenyAllState
+from guardduty_response.playbooks.iam_principal.records import DenyAllState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.control import Values
 
 POLICY = "arn:${partition}:iam::aws:policy/AWSDenyAll"  # as the policies of playbooks/ name it
 
 
-class DenyAll(UserControl):
+Denial = bool | str | None  # whether AWSDenyAll is attached, or the ARN of a boundary
+
+
+class DenyAll(UserControl[DenyAllState, Denial]):
     """The denial also ends what no key or password can: sessions from GetSessionToken and
     GetFederationToken live on after their key is deactivated, with the user's permissions of the
     moment (AWS IAM User Guide, "Disabling permissions for temporary credentials").
@@ -74,32 +81,33 @@ class DenyAll(UserControl):
             "id": user["UserId"],
         }
 
-    def values(self, stored: Any) -> Values:
-        return {name: stored[name] for name in ("attached", "boundary") if name in (stored or {})}
+    def values(self, stored: DenyAllState | None) -> Values[Denial]:
+        known = cast("Values[Denial]", stored or {})
+        return {name: known[name] for name in ("attached", "boundary") if name in known}
 
     @property
-    def recorded(self) -> Values | None:
+    def recorded(self) -> Values[Denial] | None:
         """The boundary is the one that AWSDenyAll replaced, which may be newer than the plan."""
         replaced = self.target_context.before_state("boundary") or {}
         recorded = super().recorded
         return None if recorded is None else {**recorded, **replaced}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: Denial) -> Denial:
         """The boundary stays, unless the quota of attached policies is full (``_attach``)."""
         return True if name == "attached" else value
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[Denial]:
         return {} if self._denies(self._state) else {"attached": True}
 
     @property
     def _state(self) -> DenyAllState:
-        return cast("DenyAllState", self.current or {})
+        return self.current or {}
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[Denial]) -> str:
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: Denial) -> AwsAnswer:
         iam, user, deny_all = self.iam, self.user, self.target_context.deny_all
         if name == "attached":
             if value:
@@ -112,7 +120,7 @@ class DenyAll(UserControl):
             call = partial(iam.delete_user_permissions_boundary, UserName=user)
         return dict(retry_on_conflict(call))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: Denial) -> str:
         user = f"--user-name {self.user}"
         if name == "attached":
             call = "attach" if value else "detach"
@@ -121,15 +129,15 @@ class DenyAll(UserControl):
             return f"iam put-user-permissions-boundary {user} --permissions-boundary {value}"
         return f"iam delete-user-permissions-boundary {user}"
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: Denial, now: Denial) -> bool:
         return bool(now) if name == "attached" else now == self.target_context.deny_all
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: Denial) -> str:
         if name == "attached":
             return f"AWSDenyAll is {'attached' if value else 'not attached'} to {self.user}"
         return f"the permissions boundary of {self.user} is {value or 'none'}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: Denial) -> str:
         if name == "attached":
             return f"AWSDenyAll detached from {self.user}"
         boundary = f"permissions boundary of {self.user}"

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.contract import NOTHING, Context, Target
 from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import Sessions
@@ -48,8 +48,15 @@ def examples(context: Context) -> list[Example]:
 
 
 def _of_user(context: Context) -> list[Example]:
-    def shown(control: type[PrincipalControl], before: Any, **more: Any) -> Example:
-        return _example(USER, _user(context), control, before, **more)
+    def shown(
+        control: type[PrincipalControl],
+        before: object,
+        after: object = None,
+        contained: Mapping[str, object] = NOTHING,
+        text: str = "",
+    ) -> Example:
+        example = _example(USER, _user(context), control, before, after)
+        return example._replace(contained=contained, text=text)
 
     password = {"created": LATER, "reset_required": False}
     resetting = replace(context, options={**context.options, "console_password": "reset"})
@@ -108,11 +115,13 @@ def _example(
     resource: str,
     principal: PrincipalContext,
     control: type[PrincipalControl],
-    before: Any,
-    **more: Any,
+    before: object,
+    after: object = None,
+    option: str = "",
 ) -> Example:
     state = PrincipalState({control.item: before})
-    return Example(resource, control(principal, Sessions(principal, [], {}), state), **more)
+    made = control(principal, Sessions(principal, [], {}), state)
+    return Example(resource, made, after=after, option=option)
 
 
 def _user(context: Context) -> PrincipalContext:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import TYPE_CHECKING
 
 from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 # The Region in an Availability Zone's name: us-west-2a, us-west-2-lax-1a.
 REGION_OF_ZONE = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}")

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.role_policy_control import RoleSessions
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
@@ -24,7 +25,6 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 )
 from guardduty_response.playbooks.iam_principal.records import (
     CloudTrailRecord,
-    RoleSessionsState,
     SeenSession,
 )
 
@@ -73,7 +73,7 @@ def _report_new_session(principal: PrincipalContext) -> None:
     """Reports a session of the same name with a token newer than the denial: whoever may assume
     the role got another session.
     """
-    before: RoleSessionsState | None = principal.before_state("sessions")
+    before: RoleSessions | None = principal.before_state("sessions")
     revoked_before = str(before.get("revoked_before") or "") if before else ""
     if not revoked_before:
         return

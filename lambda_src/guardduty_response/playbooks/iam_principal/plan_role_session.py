@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -31,12 +32,14 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.role_users import (
     describe_role_users,
     trusted_principals,
 )
 from guardduty_response.playbooks.iam_principal.tags import tags_of
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 # Paths that IAM keeps for AWS; a name alone may be anybody's.
 SERVICE_LINKED_PATH = ":role/aws-service-role/"
@@ -75,7 +78,9 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
     sessions = role.reading_sessions(principal, found["Arn"])
     state = PrincipalState()
     controls = role.controls(principal, sessions, state)
-    calls: dict[str, Any] = {control.name: control.read_current for control in controls}
+    calls: dict[str, Callable[[], str | None]] = {
+        control.name: control.read_current for control in controls
+    }
     calls["users"] = partial(describe_role_users, principal, sessions, found)
     role_users = run_all(calls, BRANCHES)["users"]
     consequences = [_describe_credentials(identity, found)]

@@ -4,8 +4,6 @@ containable.
 
 from __future__ import annotations
 
-from typing import Any
-
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, Planned, Target
@@ -24,7 +22,7 @@ IDENTIFY = (
 )
 
 
-def make_target(context: Context, identity: Principal, arn: str, **scope: Any) -> Target:
+def make_target(context: Context, identity: Principal, arn: str, **scope: object) -> Target:
     """Returns the target of a principal. ``scope``: more for the following steps, as JSON."""
     fields = {
         "user": identity.user,
@@ -107,7 +105,7 @@ def plan_external(context: Context, identity: Principal) -> Planned | None:
 
 
 def plan_not_containable(
-    context: Context, identity: Principal, role_arn: str = "", **scope: Any
+    context: Context, identity: Principal, role_arn: str = "", **scope: object
 ) -> Planned:
     """Plans what a person does instead. ``scope``: ``trouble``, why what could have contained the
     principal cannot, and ``no_user``, that the identity store does not know it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -29,12 +30,11 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    AwsClient,
-    CloudTrailRecord,
-)
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from guardduty_response.playbooks.iam_principal.tags import tags_of
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 # What IAM answers about a key that does not exist, or is another account's.
 UNKNOWN_KEY = ("NoSuchEntity", "AccessDenied", "ValidationError", "ParamValidationError")

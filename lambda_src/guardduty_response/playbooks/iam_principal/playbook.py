@@ -4,9 +4,10 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import wait
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
@@ -89,7 +90,7 @@ def _contain_user(principal: PrincipalContext) -> StepResult:
         record_read.result()
         action(principal, sessions, state).run()
 
-    calls: dict[str, Any] = {deny_all.name: log_denial}
+    calls: dict[str, Callable[[], object]] = {deny_all.name: log_denial}
     for action in user.TABLE:
         calls[action.name] = partial(end_credentials, action)
     _run_branches(calls)
@@ -122,7 +123,7 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
     )
 
 
-def _run_branches(calls: dict[str, Any]) -> None:
+def _run_branches(calls: dict[str, Callable[[], object]]) -> None:
     """Each action logs its own failures: an error raised here is the record's, and raised again."""
     for answer in run_all(calls, BRANCHES).values():
         result_or_raise(answer)

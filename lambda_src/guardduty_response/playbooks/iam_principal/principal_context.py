@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.target_context import Settings
+    from guardduty_response.incident.model import StoredState
 
 
 class PrincipalContext(target_context.TargetContext):
@@ -65,21 +69,21 @@ class PrincipalContext(target_context.TargetContext):
         minutes = float(self.context.config.evidence.get("log_window_minutes") or 60)
         return began - timedelta(minutes=minutes)
 
-    def evidence_state(self, item: str) -> Any:
+    def evidence_state(self, item: str) -> StoredState:
         """What an evidence item keeps between calls, or an empty dict."""
         stored = (self.stored.get("evidence") or {}).get(item) or {}
-        return stored.get("state") or {}
+        return dict(stored.get("state") or {})
 
 
 @dataclass
 class PrincipalState:
     """What was read, by item, and why an item could not be read."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
 
 
-def list_all(call: Callable[..., AwsAnswer], key: str, **request: Any) -> list[AwsAnswer]:
+def list_all(call: Callable[..., AwsAnswer], key: str, **request: object) -> list[AwsAnswer]:
     """Returns the entries of every page of an IAM list."""
     entries: list[AwsAnswer] = []
     while True:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-# botocore makes its clients at run time: there is no class to name.
-AwsClient = Any
-# The parsed answer of an AWS call.
-AwsAnswer = dict[str, Any]
-# A policy or a statement of it, as IAM's JSON has it. Somebody else's may be of any shape.
-PolicyDocument = dict[str, Any]
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument, PolicyStatement
+
 # A CloudTrail record, as AWS delivers it (CloudTrail User Guide, "Record contents").
 CloudTrailRecord = dict[str, Any]
 
@@ -32,17 +29,6 @@ class LoginProfileState(TypedDict, total=False):
 
     reset_required: bool
     created: str
-
-
-class RoleSessionsState(TypedDict):
-    """The denials on a role: its ARN, its unique ID (AROA…), the policies that deny (absent:
-    None), and the moment until which issued tokens are denied, or are to be (ISO 8601).
-    """
-
-    role: str
-    id: str
-    policies: dict[str, PolicyDocument | None]
-    revoked_before: str
 
 
 class DeniedSessions(TypedDict):
@@ -96,7 +82,7 @@ class PermissionSetBefore(TypedDict):
 
     arn: str
     policy: str
-    statement: PolicyDocument
+    statement: PolicyStatement
     role: str
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from concurrent.futures import Future, as_completed
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -22,7 +23,9 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
 ACTION = "account:ListRegions"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, IpPermission, PolicyDocument
 
 T = TypeVar("T")
 # Error codes by which the services say that a resource does not exist.
@@ -46,8 +48,6 @@ BLOCKED = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-
-IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
 
 
 class Identity(TypedDict):
@@ -156,7 +156,7 @@ def outsiders(document: PolicyDocument, account: str) -> set[str]:
     for statement in statements(document):
         if statement.get("Effect") != "Allow":
             continue
-        principal: Any = statement.get("Principal", "*" if "NotPrincipal" in statement else {})
+        principal = statement.get("Principal", "*" if "NotPrincipal" in statement else {})
         names = principal.get("AWS", []) if isinstance(principal, dict) else principal
         for name in [names] if isinstance(names, str) else names:
             if not _is_inside(name, account):

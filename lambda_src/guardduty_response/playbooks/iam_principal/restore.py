@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -28,8 +29,10 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 
 def restore(context: Context, target: Target) -> RestoreResult:

@@ -10,9 +10,13 @@ from functools import partial
 
 from guardduty_response.containment.control_restore import read_all, restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
-from guardduty_response.containment.target_context import Json, TargetContext
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.playbooks.iam_principal.reversals import KINDS, Reversals
-from guardduty_response.playbooks.iam_principal.reversals.reversal import NotReversed, Reversal
+from guardduty_response.playbooks.iam_principal.reversals.reversal import (
+    AnyReversal,
+    NotReversed,
+    ReversalRecord,
+)
 
 ROTATION = "rotation"  # the name of the evidence entry that eradicate/rotate.py writes
 BY_RECORD = {kind.what: kind for kind in KINDS}
@@ -23,7 +27,7 @@ def parts(principal: TargetContext) -> list[RestoreItem]:
 
     ``principal.stored`` is the target's record.
     """
-    before: dict[str, Json] = principal.stored.get("before") or {}
+    before: dict[str, ReversalRecord] = principal.stored.get("before") or {}
     reversals = Reversals(principal)
     calls = {
         name: partial(_items, reversals.of(BY_RECORD[record["what"]], name, record))
@@ -33,7 +37,7 @@ def parts(principal: TargetContext) -> list[RestoreItem]:
     return [*read_all(calls), *_new_key(principal)]
 
 
-def _items(reversal: Reversal) -> list[RestoreItem]:
+def _items(reversal: AnyReversal) -> list[RestoreItem]:
     try:
         items = restore_items(reversal)
     except NotReversed as gone:

@@ -8,10 +8,11 @@ reported (``late_events.py``), not prevented.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
-from guardduty_response.containment.control import Grant, Values, actions_of
+from guardduty_response.containment.control import Grant, actions_of
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
@@ -19,7 +20,7 @@ from guardduty_response.containment.role_policies import (
     role_policy,
     statements,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies, RoleSessions
 from guardduty_response.containment.target_context import (
     Sessions,
     allow,
@@ -31,14 +32,17 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalState,
     now_rounded_up,
 )
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument, RoleSessionsState
 from guardduty_response.playbooks.iam_principal.tags import TagRole
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, PolicyDocument
+    from guardduty_response.containment.control import Values
 
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
+class DenySession(RolePolicies[PrincipalContext, PrincipalState, RoleSessions]):
     """Denies the session that the finding names, or all sessions of the role."""
 
     name = "revoke_sessions"
@@ -62,7 +66,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
         return policy_name(self.target_context.prefix, self.target_context.id)
 
     def manual_text(self) -> str:
-        current: RoleSessionsState | dict[str, str] = self.current or {}
+        current: RoleSessions = self.current or {}
         documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
         name, document = next(iter(documents.items()))
         full = "(role full: another managed policy, or a service control policy)"
@@ -73,15 +77,17 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
             return None
         return str(self.target_context.scope("role_arn")), OLDER
 
-    def read(self) -> RoleSessionsState:
+    def read(self) -> RoleSessions:
         """``revoked_before``: tokens issued until then are denied, or are to be."""
-        calls: dict[str, Any] = {ROLE: partial(self.client.get_role, RoleName=self.role)}
+        calls: dict[str, Callable[[], AwsAnswer | PolicyDocument | None]] = {
+            ROLE: partial(self.client.get_role, RoleName=self.role)
+        }
         for name in self._documents(""):
             calls[name] = partial(role_policy, self.client, self.role, name)
         if self.held:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
         answers = run_all(calls)
-        found = result_or_raise(answers.pop(ROLE))["Role"]
+        found = cast("AwsAnswer", result_or_raise(answers.pop(ROLE)))["Role"]
         policies = {name: result_or_raise(document) for name, document in answers.items()}
         return {
             "role": found["Arn"],
@@ -91,11 +97,11 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
         }
 
     @property
-    def pending(self) -> Values:
+    def pending(self) -> Values[PolicyDocument | None]:
         return self._missing() if self.current else {}
 
-    def contained_text(self, pending: Values) -> str:
-        policies = self.current["policies"]
+    def contained_text(self, pending: Values[PolicyDocument | None]) -> str:
+        policies = self.present["policies"]
         sentences = []
         if self.policy in policies:
             sentences.append(
@@ -111,13 +117,13 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
             sentences.append("other sessions of the role go on")
         return "; ".join(sentences)
 
-    def read_recorded(self) -> Any:
+    def read_recorded(self) -> RoleSessions:
         names = self.to_restore()
         calls = {name: partial(role_policy, self.client, self.role, name) for name in names}
         found = {name: result_or_raise(document) for name, document in run_all(calls).items()}
         return {"policies": found}
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
         return denies_named_sessions(now)
 
     def _documents(
@@ -142,7 +148,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
         principal that is contained again may have signed in again meanwhile). A check only asks
         for the first containment's date.
         """
-        before: RoleSessionsState | None = self.target_context.before_state(self.item)
+        before: RoleSessions | None = self.target_context.before_state(self.item)
         least = str(before["revoked_before"] or "") if before else ""
         if self.target_context.acts:
             least = max(least, str(self.target_context.scope("planned") or ""))
@@ -151,9 +157,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState]):
 
     def _missing(self) -> dict[str, PolicyDocument]:
         """Returns the policies that are to be written. A later date than ours denies ours too."""
-        current: RoleSessionsState = self.current
-        policies = current["policies"]
-        revoked = current["revoked_before"]
+        policies, revoked = self.present["policies"], self.present["revoked_before"]
         documents = self._documents(revoked, policies.get(OLDER))
         if OLDER in documents and revoked_before(policies[OLDER]) >= revoked:
             del documents[OLDER]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import Sessions, name_of, run_all
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 SHOWN = 10  # names; the rest is counted
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.conflicts import retry_on_conflict
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
 from guardduty_response.incident.target_repository import Place
@@ -18,8 +18,11 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.user_action import USERS, role_arn
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.control import Values
 
 SETTING = "tags"  # of a role, as a shared setting
 
@@ -46,7 +49,7 @@ class Tag(Tags[PrincipalContext, PrincipalState]):
     def _named(self) -> dict[str, str]:
         return {f"{self.WHAT}Name": self.target_context.iam_name}
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str | None) -> str:
         kind = self.WHAT.lower()
         about = f"-{kind} --{kind}-name {self.target_context.iam_name}"
         if value is None:
@@ -71,7 +74,7 @@ class TagRole(Tag):
     contains = (Grant(("iam:TagRole",), ROLES, OWN_TAGS),)
     restores = (Grant(("iam:TagRole", "iam:UntagRole"), ROLES, OWN_TAGS),)
     # Who needs the tags too, and which: read by to_restore.
-    others: Mapping[Place, Any] = MappingProxyType({})
+    others: Mapping[Place, Mapping[str, str]] = MappingProxyType({})
 
     @property
     def arn(self) -> str:
@@ -88,7 +91,7 @@ class TagRole(Tag):
 
     # -- restoring: a tag stays when another containment of the role needs it ----------------------
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[str | None]:
         """A containment's own record may be what another containment made of the tags."""
         place = self.target_context.target.place
         recorded = super().to_restore()
@@ -99,29 +102,29 @@ class TagRole(Tag):
         known = place in shared.known and not self.others
         return dict(shared.before) if known else recorded
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: str | None, now: str | None) -> bool:
         if self.others:
             return now in {tags.get(name) for tags in self.others.values()}
         return super().as_before(name, before, now)
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: str | None, now: str | None) -> bool:
         return bool(self.others) or super().left(name, before, now)
 
-    def full_command(self, name: str, value: Any) -> str:
+    def full_command(self, name: str, value: str | None) -> str:
         return super().full_command(name, self._needed(name, value))
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         return self._stays(name) or super().state_text(name, value)
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: str | None) -> str:
         return self._stays(name) or super().restored_text(name, before)
 
-    def restore_value(self, name: str, before: Any) -> list[AwsAnswer]:
+    def restore_value(self, name: str, before: str | None) -> list[AwsAnswer]:
         with self.target_context.hold(self.arn, SETTING, name):
             self.to_restore()  # another containment may have entered meanwhile
             return super().restore_value(name, self._needed(name, before))
 
-    def _needed(self, name: str, before: Any) -> Any:
+    def _needed(self, name: str, before: str | None) -> str | None:
         """Returns the tag that another containment needs, else ``before``."""
         return next((tags[name] for tags in self.others.values()), before)
 

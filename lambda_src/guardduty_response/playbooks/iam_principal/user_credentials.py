@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.principal_context import list_all, parse_time
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, LoginProfileState
+from guardduty_response.playbooks.iam_principal.records import LoginProfileState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.control import Values
 
-class SwitchedCredentials(UserControl):
+REPLACED: LoginProfileState = {"reset_required": True}  # the password, by a random one
+
+
+class SwitchedCredentials(UserControl[dict[str, str], str]):
     """Credentials that IAM lists with a status, Active or Inactive, and switches off and on.
 
     ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer, and
@@ -37,22 +43,22 @@ class SwitchedCredentials(UserControl):
         listed = list_all(getattr(self.iam, self.LIST), self.KEY, UserName=self.user)
         return {credential[self.ID]: credential["Status"] for credential in listed}
 
-    def wanted(self, name: str, value: Any) -> str:
+    def wanted(self, name: str, value: str | None) -> str:
         return "Inactive"
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: str) -> AwsAnswer:
         call = getattr(self.iam, self.UPDATE)
         named = {"UserName": self.user, self.ID: name, "Status": value}
         return dict(retry_on_conflict(partial(call, **named)))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str) -> str:
         call = self.UPDATE.replace("_", "-")
         return f"iam {call} --user-name {self.user} --{self.NOUN}-id {name} --status {value}"
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[str]) -> str:
         return f"{self.THING} {', '.join(pending)} made inactive"
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         thing = self.named(name)
         return f"{thing} is {value}" if value else f"{thing} no longer exists"
 
@@ -124,7 +130,7 @@ class Certificates(SwitchedCredentials):
     undone_by = ("UpdateSigningCertificate", "UploadSigningCertificate")
 
 
-class Password(UserControl):
+class Password(UserControl[LoginProfileState, LoginProfileState | None]):
     """The console password, by option ``remove``, ``reset`` or ``keep``. It is never readable:
     its value is when it was set, and whether the next sign-in must replace it.
     """
@@ -162,20 +168,20 @@ class Password(UserControl):
             "created": found["CreateDate"].isoformat(),
         }
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: LoginProfileState | None) -> Values[LoginProfileState | None]:
         return {"": stored} if stored else {}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: LoginProfileState | None) -> LoginProfileState | None:
         """A password that this containment has replaced is as wanted."""
         if self.removes or not value:
             return None
-        return value if self._replaced and value["reset_required"] else "replaced"
+        return value if self._replaced and value["reset_required"] else REPLACED
 
     @property
     def _replaced(self) -> bool:
         return bool(self.target_context.logged_action(self.name).get("status") == DONE)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[LoginProfileState | None]) -> str:
         if self.removes:
             return "console password removed: it cannot come back, a person sets a new one"
         return (
@@ -183,7 +189,7 @@ class Password(UserControl):
             " sign-in"
         )
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: LoginProfileState | None) -> AwsAnswer:
         if value is None:
             call = partial(self.iam.delete_login_profile, UserName=self.user)
         else:
@@ -200,28 +206,34 @@ class Password(UserControl):
                 raise
             return {}  # an earlier attempt removed it, and IAM still shows it
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: LoginProfileState | None) -> str:
         if value is None:
             return f"iam delete-login-profile --user-name {self.user}"
         call = "update" if self.current or not self.removes else "create"
         new = f"--user-name {self.user} --password NEW --password-reset-required"
         return f"iam {call}-login-profile {new}"
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
-        return bool(now) and (not self._replaced or self._set_since(before, now))
+    def as_before(
+        self, name: str, before: LoginProfileState | None, now: LoginProfileState | None
+    ) -> bool:
+        return bool(now and (not self._replaced or self._set_since(before, now)))
 
-    def _set_since(self, before: Any, now: Any) -> bool:
-        created = str(before.get("created") or "")
+    def _set_since(self, before: LoginProfileState | None, now: LoginProfileState) -> bool:
+        created = str((before or {}).get("created") or "")
         return bool(now["created"] > created or not now["reset_required"])
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(
+        self, name: str, before: LoginProfileState | None, now: LoginProfileState | None
+    ) -> bool:
         return True
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: LoginProfileState | None) -> str:
         since = " that was set since" if self._replaced else ""
         return f"{self.user} has {'a' if since else 'its'} console password{since}"
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(
+        self, name: str, before: LoginProfileState | None, now: LoginProfileState | None
+    ) -> str:
         if now:
             return (
                 f"the console password of {self.user} was replaced by a random one that nobody"
@@ -233,7 +245,7 @@ class Password(UserControl):
         )
 
 
-class Mfa(UserControl):
+class Mfa(UserControl[dict[str, str], str | None]):
     """MFA devices, by serial number, with the ISO time when each was enabled. What was added since
     the finding's time range began is deactivated.
     """
@@ -253,35 +265,35 @@ class Mfa(UserControl):
         listed = list_all(self.iam.list_mfa_devices, "MFADevices", UserName=self.user)
         return {device["SerialNumber"]: device["EnableDate"].isoformat() for device in listed}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: str | None) -> str | None:
         added = value is None or parse_time(value) >= self.target_context.since
         return None if added else value
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[str | None]) -> str:
         return (
             f"MFA device {', '.join(pending)} deactivated: it was added since the finding's time"
             " range began, and cannot be switched on again"
         )
 
-    def write(self, name: str, value: Any) -> AwsAnswer:
+    def write(self, name: str, value: str | None) -> AwsAnswer:
         call = self.iam.deactivate_mfa_device
         return dict(retry_on_conflict(partial(call, UserName=self.user, SerialNumber=name)))
 
-    def command(self, name: str, value: Any) -> str:
+    def command(self, name: str, value: str | None) -> str:
         named = f"--user-name {self.user} --serial-number {name}"
         if value is None:
             return f"iam deactivate-mfa-device {named}"
         codes = "--authentication-code1 CODE --authentication-code2 NEXT_CODE"
         return f"iam enable-mfa-device {named} {codes}"
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: str | None, now: str | None) -> bool:
         return now is not None
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: str | None, now: str | None) -> bool:
         return True
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: str | None) -> str:
         return f"{self.named(name)} is active"
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: str | None, now: str | None) -> str:
         return f"{self.named(name)} was deactivated: only who holds it can enable it again"

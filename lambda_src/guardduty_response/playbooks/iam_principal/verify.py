@@ -8,7 +8,7 @@ So it counts only when seen again SETTLE_SECONDS later.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
@@ -77,7 +77,9 @@ def _checks(principal: PrincipalContext) -> list[Check]:
     """Raises Gone."""
     current = PrincipalState()
     controls = _controls(principal, current)
-    calls: dict[str, Any] = {control.name: control.read_current for control in controls}
+    calls: dict[str, Callable[[], list[Check] | None]] = {
+        control.name: control.read_current for control in controls
+    }
     calls[chained_sessions.NAME] = lambda: chained_sessions.checks(principal)
     answers = run_all(calls, BRANCHES)
     _raise_if_replaced(principal, current)
@@ -85,7 +87,8 @@ def _checks(principal: PrincipalContext) -> list[Check]:
     if principal.target.kind == identify.USER and no_user:
         return _checks_without_user(principal)
     checks = check_controls(controls, principal.acts)
-    checks += result_or_raise(answers[chained_sessions.NAME])
+    denied = result_or_raise(answers[chained_sessions.NAME])
+    checks += denied or []
     return checks + _hand_over_check(principal)
 
 

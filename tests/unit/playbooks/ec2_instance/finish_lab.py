@@ -48,7 +48,7 @@ def contained(lab: Lab, evidence: bool = True, **items: Any) -> Target:
     if evidence:
         keep_snapshots(lab, **items)
     # The machine hands finish a target without its scope.
-    return Target(**{**target.payload(), "scope": {}})
+    return target._replace(scope={})
 
 
 def read_events(lab: Lab) -> tuple[IncidentRecord, list[TargetRecord], list[TimelineEvent]]:

@@ -48,7 +48,7 @@ def collected(lab: EvidenceLab, target: Target, most: int = 12) -> list[StepResu
     from the machine.
     """
     steps = [collector.evidence(lab.context(), target)]
-    bare = Target(**{**target.payload(), "scope": {}})
+    bare = target._replace(scope={})
     for attempt in range(1, most):
         steps.append(collector.collect(lab.context(attempt), bare))
         if steps[-1].done:

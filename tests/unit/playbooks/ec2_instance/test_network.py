@@ -367,7 +367,7 @@ def test_without_a_record_nothing_is_changed(lab: Lab) -> None:
 def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
-    linked = type(target)(**{**target.payload(), "attach": INCIDENT})
+    linked = target._replace(attach=INCIDENT)
     meta: IncidentRecord = {
         "incident_id": INCIDENT,
         "execution": "e",
@@ -391,7 +391,7 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
 def test_verify_only_reads_back_and_changes_nothing(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
-    again = type(target)(**{**target.payload(), "verify_only": True})
+    again = target._replace(verify_only=True)
     ec2_instance.contain(lab.context(), again)
     step, _ = ec2_instance.verify(lab.context(), again)
     assert (step.done, step.again, step.status) == (True, "", Status.FAILED)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.evidence import snapshots
 from moto.ec2.models import ec2_backends
@@ -220,7 +219,7 @@ def test_a_volume_attached_since_the_plan_is_in_the_set(evidence: EvidenceLab) -
 
 def test_a_target_without_its_scope_has_its_volumes_too(evidence: EvidenceLab) -> None:
     evidence.build()
-    target = Target(**{**evidence.plan().payload(), "scope": {}})
+    target = evidence.plan()._replace(scope={})
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert len(evidence.snapshots()) == 2
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
 from guardduty_response.playbooks.iam_principal.identity_center.center import INLINE
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 from moto.core.exceptions import JsonRESTError
 from moto.ssoadmin.models import PermissionSet, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.responses import SSOAdminResponse

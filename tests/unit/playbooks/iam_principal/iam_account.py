@@ -14,12 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypedDict, Unpack
 
 from botocore.exceptions import ClientError
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    AwsClient,
-    CloudTrailRecord,
-    PolicyDocument,
-)
+from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from moto.iam.models import iam_backends
 
 from tests.unit.deployment import onlooker

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.model import OperationModel
 from guardduty_response.aws import clients
+from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
 from guardduty_response.containment.contract import (
     Check,
     Context,
@@ -34,7 +35,6 @@ from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import IncidentRecord, StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import playbook
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
 from sandbox.emulator.stale_reads import StaleReads
 from tests.unit.deployment import CONFIG

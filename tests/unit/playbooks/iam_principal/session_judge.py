@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
+from guardduty_response.aws.api import PolicyDocument
 
 from tests.support.policy_oracle import decide
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab

@@ -11,11 +11,11 @@ import json
 
 import pytest
 from guardduty_response.aws import clients
+from guardduty_response.aws.api import PolicyDocument
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.identity_center import verify
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
 
 from tests.support.policy_oracle import decide
 from tests.unit.playbooks.iam_principal.center_lab import INSTANCE, POLICY, WORK, CenterLab

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Check, StepResult, Target, member_session
+from guardduty_response.containment.contract import Check, StepResult, member_session
 from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
@@ -27,7 +27,7 @@ def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResul
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     [planned] = playbook.plan(center.iam.context())
-    target = Target(**{**planned.target.payload(), "verify_only": True})
+    target = planned.target._replace(verify_only=True)
     for attempt in (1, 2):
         context = center.iam.context(attempt)
         result, checks = playbook.verify(context, target)

@@ -8,10 +8,10 @@ import shlex
 
 import botocore.session
 import pytest
+from guardduty_response.aws.api import PolicyDocument
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
 from moto.iam.models import iam_backends
 
 from tests.support.policy_oracle import decide

@@ -192,7 +192,7 @@ def test_a_check_of_what_stands_finds_nothing_undone(
     iam.respond(target)
     iam.clock_offset += 3600
     [planned] = playbook.plan(iam.context())
-    check = planned.target.__class__(**{**planned.target.payload(), "verify_only": True})
+    check = planned.target._replace(verify_only=True)
     result, checks = playbook.verify(iam.context(), check)
     assert (
         drift.assess(

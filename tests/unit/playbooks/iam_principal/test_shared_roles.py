@@ -8,12 +8,12 @@ from functools import partial
 from threading import Event, Thread
 
 import pytest
+from guardduty_response.aws.api import AwsClient, PolicyDocument
 from guardduty_response.containment.contract import Target
 from guardduty_response.containment.role_policies import OLDER, deny, revoked_before, role_policy
 from guardduty_response.incident import leases, shared_settings
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook, role
-from guardduty_response.playbooks.iam_principal.records import AwsClient, PolicyDocument
 from guardduty_response.playbooks.iam_principal.tags import SETTING
 
 from tests.unit.playbooks.iam_principal.center_lab import CenterLab

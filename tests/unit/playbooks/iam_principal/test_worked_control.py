@@ -15,7 +15,7 @@ import generate
 import pytest
 import yaml
 from generator import policies, runbook, stand_in, undoing
-from guardduty_response.containment.control import Control, actions_of
+from guardduty_response.containment.control import AnyControl, actions_of
 from guardduty_response.containment.target_context import FAILED
 from guardduty_response.playbooks.iam_principal import examples, permissions, user
 
@@ -49,9 +49,9 @@ def _module(directory: Path, name: str, text: str) -> ModuleType:
 
 
 @pytest.fixture
-def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Control[Any, Any]]:
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[AnyControl]:
     """The control of the page, among those of a user, with the roles' policies that follow."""
-    made: type[Control[Any, Any]] = _module(
+    made: type[AnyControl] = _module(
         tmp_path, "inline_policies", _block('"""Takes away', "python")
     ).InlinePolicies
     monkeypatch.setattr(user, "TABLE", (*user.TABLE, made))
@@ -68,7 +68,7 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Control[Any
 
 
 @pytest.fixture
-def options(control: type[Control[Any, Any]]) -> dict[str, Any]:
+def options(control: type[AnyControl]) -> dict[str, Any]:
     """The options of the manifest with the page's."""
     added = yaml.safe_load(_block("inline_policies:", "yaml"))
     return {**generate.options("iam_principal"), **added}
@@ -135,7 +135,7 @@ def put_policy(iam: IamLab, name: str) -> None:
 # -- what is made of it ----------------------------------------------------------------------------
 
 
-def _added(control: type[Control[Any, Any]]) -> dict[str, str]:
+def _added(control: type[AnyControl]) -> dict[str, str]:
     """Returns what each file gains by the control, as the page writes it."""
     controls = permissions.CONTROLS
     found = {}
@@ -161,14 +161,12 @@ def _gains(gains: dict[str, set[str]]) -> str:
     )
 
 
-def test_the_files_gain_what_the_page_says(control: type[Control[Any, Any]]) -> None:
+def test_the_files_gain_what_the_page_says(control: type[AnyControl]) -> None:
     rows = re.findall(r"^\| (`[\w-]+\.json`) \| (.+) \|$", TEXT, flags=re.MULTILINE)
     assert dict(rows) == _added(control)
 
 
-def test_the_row_is_the_one_of_the_page(
-    control: type[Control[Any, Any]], options: dict[str, Any]
-) -> None:
+def test_the_row_is_the_one_of_the_page(control: type[AnyControl], options: dict[str, Any]) -> None:
     line = _block("shown(", "python")
     before = re.fullmatch(r"shown\(InlinePolicies, (.+)\)\n", line)
     assert before

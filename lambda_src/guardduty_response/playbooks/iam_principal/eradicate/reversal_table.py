@@ -7,7 +7,7 @@ import re
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands
 from guardduty_response.playbooks.iam_principal.reversals import KINDS
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
-from guardduty_response.playbooks.iam_principal.reversals.reversal import Reversal
+from guardduty_response.playbooks.iam_principal.reversals.reversal import AnyReversal
 
 REVERSALS = {event: kind for kind in KINDS for event in kind.undoes}
 
@@ -24,7 +24,7 @@ NOTEWORTHY = re.compile(
 )
 
 
-def reversal_for(change: Change) -> type[Reversal] | None:
+def reversal_for(change: Change) -> type[AnyReversal] | None:
     """Returns what undoes the change; None when people are told of it instead."""
     reversal_class = REVERSALS.get(change.key)
     if reversal_class and reversal_class.applies(change):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -13,7 +14,6 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    Json,
     describe_error,
 )
 from guardduty_response.errors import RoleUnavailable
@@ -23,9 +23,12 @@ from guardduty_response.playbooks.iam_principal.eradicate.eradication_context im
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, sentence
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
+    AnyReversal,
     NotReversed,
-    Reversal,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 INFO = "NOTED"  # a status beside those of the action log: worth knowing, not undoable
 VERIFICATIONS, PAUSE_SECONDS = 3, 1
@@ -71,7 +74,7 @@ class Revert:
     """The revert of one change by the reversal of its kind."""
 
     def __init__(
-        self, eradication: EradicationContext, change: Change, kind: type[Reversal]
+        self, eradication: EradicationContext, change: Change, kind: type[AnyReversal]
     ) -> None:
         self.eradication, self.change = eradication, change
         self.target_context = eradication.target_context
@@ -86,7 +89,7 @@ class Revert:
 
         Raises RetryLater when trying again may help; any other failure concerns this change alone.
         """
-        answers: list[Json] = []
+        answers: list[AwsAnswer] = []
         try:
             result, answers = self._run()
         except NotReversed as reason:
@@ -105,7 +108,7 @@ class Revert:
         self._log(result, answers)
         return result
 
-    def _run(self) -> tuple[Result, list[Json]]:
+    def _run(self) -> tuple[Result, list[AwsAnswer]]:
         if self.eradication.unavailable:
             raise RoleUnavailable(self.eradication.unavailable)
         reversal = self.reversal
@@ -175,7 +178,7 @@ class Revert:
         self._log(result, [])
         return result
 
-    def _log(self, result: Result, answers: list[Json]) -> None:
+    def _log(self, result: Result, answers: list[AwsAnswer]) -> None:
         """Writes the action log; beyond its bound the evidence object alone holds the result."""
         if result.status != DONE and not self.eradication.has_log_room(self.action_name):
             return

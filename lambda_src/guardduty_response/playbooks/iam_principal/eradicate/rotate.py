@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -33,10 +33,10 @@ from guardduty_response.playbooks.iam_principal.eradicate.records import (
     RotateKeyOption,
     RotationState,
 )
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 from guardduty_response.playbooks.iam_principal.reversals.changes import command
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
     from guardduty_response.incident.model import EvidenceEntry
 
 NAME, ACTION_NAME = "rotation", "rotate_access_key"
@@ -103,7 +103,7 @@ class Rotation:
     ) -> None:
         self.target_context = principal
         self.reader_arns = options["reader_arns"]
-        self.entry: Mapping[str, Any] = stored
+        self.entry: Mapping[str, object] = stored
         self.state = cast("RotationState", dict(stored.get("state") or {}))
         self.user = principal.id
         self.kms_key = str(options.get("kms_key_id") or "")

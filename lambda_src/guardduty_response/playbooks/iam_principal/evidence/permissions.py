@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -27,7 +27,9 @@ from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import StepResult
@@ -33,13 +33,14 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    AwsClient,
     PermissionSet,
     PermissionSetBefore,
-    PolicyDocument,
     ProvisioningState,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
+    from guardduty_response.incident.model import EvidenceEntry
 
 CHANGE = (
     "GetInlinePolicyForPermissionSet",
@@ -178,7 +179,7 @@ def attempts_made(principal: PrincipalContext, state: ProvisioningState) -> int:
 def store_state(principal: PrincipalContext, name: str, state: ProvisioningState) -> None:
     states = {**provisioning_states(principal), name: state}
     failed = any(known["status"] == "FAILED" for known in states.values())
-    entry: dict[str, Any] = {
+    entry: EvidenceEntry = {
         "outcome": "PARTIAL" if failed else "COMPLETE",
         "detail": f"{len(states)} permission sets provisioned again",
         "objects": [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
@@ -27,12 +27,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     with_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsClient,
-    HeldPermissionSets,
-    PermissionSet,
-    PolicyDocument,
-)
+from guardduty_response.playbooks.iam_principal.records import HeldPermissionSets, PermissionSet
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient, PolicyDocument
 
 READ = (
     "sso:DescribePermissionSet",
@@ -190,7 +188,8 @@ def _assigned_sets(reading: _Reading, user_id: str) -> tuple[list[str], str]:
     answers = list(run_all(calls, BRANCHES).values())
     errors = [answer for answer in answers if isinstance(answer, Exception)]
     if not errors:
-        return list(dict.fromkeys(arn for arns in answers for arn in arns)), ""
+        arns = (arn for found in answers if isinstance(found, list) for arn in found)
+        return list(dict.fromkeys(arns)), ""
     if error_code(errors[0]) != "AccessDeniedException":
         raise errors[0]
     # Answered in the management account alone: from a delegated administrator, this account's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -25,10 +26,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     without_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsAnswer,
-    PermissionSetBefore,
-)
+from guardduty_response.playbooks.iam_principal.records import PermissionSetBefore
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
 
 READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
 CHANGE = (

@@ -4,8 +4,9 @@ the finding is about.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -49,11 +50,10 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    AwsClient,
-    DeniedPermissionSet,
-    PermissionSet,
-)
+from guardduty_response.playbooks.iam_principal.records import DeniedPermissionSet, PermissionSet
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
 
 READ = (
     "GetInlinePolicyForPermissionSet",
@@ -147,7 +147,7 @@ def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissi
 def _checks(
     principal: PrincipalContext, center: Center, sets: list[DeniedPermissionSet]
 ) -> list[Check]:
-    calls: dict[str, Any] = {}
+    calls: dict[str, Callable[[], list[Check]]] = {}
     for permission_set in sets:
         is_first = permission_set == sets[0]
         calls[permission_set["name"]] = partial(

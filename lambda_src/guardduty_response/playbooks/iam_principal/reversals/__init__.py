@@ -5,7 +5,7 @@ takes back: each kind of change is declared once. ``reversal.py`` has what they 
 from __future__ import annotations
 
 from guardduty_response.containment.control import actions_of
-from guardduty_response.containment.target_context import Json, TargetContext, allow
+from guardduty_response.containment.target_context import TargetContext, allow
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.compute import Function, Instances
 from guardduty_response.playbooks.iam_principal.reversals.exposure import Bucket, Rules, Sharing
@@ -21,10 +21,14 @@ from guardduty_response.playbooks.iam_principal.reversals.identities import (
     Role,
     User,
 )
-from guardduty_response.playbooks.iam_principal.reversals.reversal import RegionSessions, Reversal
+from guardduty_response.playbooks.iam_principal.reversals.reversal import (
+    AnyReversal,
+    RegionSessions,
+    ReversalRecord,
+)
 from guardduty_response.playbooks.iam_principal.reversals.visibility import Detector, Trail
 
-KINDS: tuple[type[Reversal], ...] = (
+KINDS: tuple[type[AnyReversal], ...] = (
     AccessKey,
     User,
     LoginProfile,
@@ -51,7 +55,9 @@ class Reversals:
         self.principal = principal
         self.readers: dict[str, RegionSessions] = {}
 
-    def of(self, kind: type[Reversal], item: str, source: Json | Change) -> Reversal:
+    def of(
+        self, kind: type[AnyReversal], item: str, source: ReversalRecord | Change
+    ) -> AnyReversal:
         """Returns the reversal of a change, or of a record; ``item`` is the record's key."""
         region = source.get("region") if isinstance(source, dict) else source.region
         name = str(region or self.principal.target.region)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.aws_call import AwsCall
-from guardduty_response.containment.control import Values
-from guardduty_response.containment.target_context import Json
 from guardduty_response.decision.finding import text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, items
@@ -18,8 +16,13 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
     NotReversed,
     Reversal,
+    ReversalRecord,
     on,
 )
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.control import Values
 
 MOST_LISTED = 200  # as many members of a list as the collector keeps
 AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
@@ -28,7 +31,7 @@ INSTANCES = "arn:${partition}:ec2:*:${account_id}:instance/*"
 FUNCTIONS = "arn:${partition}:lambda:*:${account_id}:function:*"
 
 
-class Instances(Reversal):
+class Instances(Reversal[dict[str, resource_state.Instance], str]):
     """Instances that still run are stopped. The record has ``instances``, the IDs of those that
     were.
 
@@ -45,7 +48,7 @@ class Instances(Reversal):
     restores = on(INSTANCES, "ec2:StartInstances")
     reservation = ""
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         started = items(change.response, "instancesSet")
         ids = sorted({text(instance.get("instanceId"), 30) for instance in started} - {""})
         if len(ids) in (0, MOST_LISTED):
@@ -76,34 +79,36 @@ class Instances(Reversal):
         command = self.shown("terminate_instances", InstanceIds=[id])
         self.remaining[id] = f"{id} runs on: {why}", command
 
-    def values(self, stored: Any) -> Values:
+    def values(self, stored: dict[str, resource_state.Instance] | None) -> Values[str]:
         return {
             id: instance["state"]
-            for id, instance in stored.items()
+            for id, instance in (stored or {}).items()
             if instance["state"] not in ("terminated", "shutting-down")
         }
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[str]:
         return dict.fromkeys(self.record["instances"], "running")
 
-    def wanted(self, name: str, value: Any) -> Any:
-        return self.wants if value in RUNS and name not in self.remaining else value
+    def wanted(self, name: str, value: str | None) -> str:
+        if value is not None and (value not in RUNS or name in self.remaining):
+            return value
+        return self.wants
 
-    def before(self) -> Json:
+    def before(self) -> ReversalRecord:
         return {**self.record, "instances": list(self.pending)}
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[str]) -> str:
         return f"stopped: {', '.join(pending)}"
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: str) -> AwsCall:
         return self._call([name], value)
 
     def _call(self, ids: list[str], value: str) -> AwsCall:
         operation = "start_instances" if value == "running" else "stop_instances"
         return AwsCall("ec2", operation, {"InstanceIds": ids})
 
-    def change(self) -> list[Json]:
-        spot = [id for id in self.pending if self.current[id]["spot"]]
+    def change(self) -> list[AwsAnswer]:
+        spot = [id for id in self.pending if self.present[id]["spot"]]
         on_demand = [id for id in self.pending if id not in spot]
         batches = [on_demand[at : at + AT_ONCE] for at in range(0, len(on_demand), AT_ONCE)]
         answers = [self._stop(ids) for ids in batches]
@@ -119,7 +124,7 @@ class Instances(Reversal):
             raise NotReversed(MANUAL, "; ".join(reason for reason, _ in self.remaining.values()))
         return answers
 
-    def _stop(self, ids: list[str]) -> Json:
+    def _stop(self, ids: list[str]) -> AwsAnswer:
         opened = self.containing([self.arn_of(id) for id in ids])
         return self._call(ids, self.wants).make(opened.client)
 
@@ -129,19 +134,19 @@ class Instances(Reversal):
             return self.shown("describe_instances", Filters=filters)
         return self._call(self.record["instances"], self.wants).command(self.record["region"])
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: str, now: str | None) -> bool:
         return now in RUNS
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: str, now: str | None) -> bool:
         return now is not None
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: str, now: str | None) -> str:
         if now != "stopping":
             return ""
         return f"{name} is still stopping: run restore again when it has stopped"
 
 
-class Function(Reversal):
+class Function(Reversal[dict[str, int | None], int | None]):
     """The function gets a reserved concurrency of 0: it stays, and nobody can invoke it. The
     record has ``function`` and ``reserved``.
     """
@@ -161,19 +166,19 @@ class Function(Reversal):
     contains = on(FUNCTIONS, "lambda:PutFunctionConcurrency")
     restores = (*contains, *on(FUNCTIONS, "lambda:DeleteFunctionConcurrency"))
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         requested = change.request_text("functionName").rsplit(":", 1)[-1]
         return {"function": change.response_text("functionName") or requested}
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, int | None]:
         function = self.record["function"]
         self.touched = [self.arn, function]
         found = self.there(partial(self.client.get_function_concurrency, FunctionName=function))
         return {"reserved": found.get("ReservedConcurrentExecutions")}
 
-    def call(self, name: str, value: Any) -> AwsCall:
-        request: Json = {"FunctionName": self.record["function"]}
+    def call(self, name: str, value: int | None) -> AwsCall:
+        request: dict[str, object] = {"FunctionName": self.record["function"]}
         if value is None:
             return AwsCall("lambda", "delete_function_concurrency", request)
-        request["ReservedConcurrentExecutions"] = int(value)
+        request["ReservedConcurrentExecutions"] = value
         return AwsCall("lambda", "put_function_concurrency", request)

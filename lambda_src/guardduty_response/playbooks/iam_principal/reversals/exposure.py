@@ -5,25 +5,29 @@ public buckets.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.containment.aws_call import AwsCall
-from guardduty_response.containment.control import Values
-from guardduty_response.containment.target_context import Json
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.resource_state import IpPermission
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, items
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
     NotReversed,
     Reversal,
+    ReversalRecord,
     fixed,
     on,
 )
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, IpPermission
+    from guardduty_response.containment.control import Values
+
+Entries = list[dict[str, str]]  # of the list of who may use a snapshot or an image
+PublicAccessBlock = dict[str, bool]
 SECURITY_GROUPS = "arn:${partition}:ec2:*:${account_id}:security-group/*"
 IMAGES, SNAPSHOTS = "arn:${partition}:ec2:*::image/*", "arn:${partition}:ec2:*::snapshot/*"
 BUCKETS = "arn:${partition}:s3:::*"
@@ -37,7 +41,7 @@ _RECIPIENTS = {
 EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 
 
-class Rules(Reversal):
+class Rules(Reversal["dict[str, IpPermission]", "IpPermission | None"]):
     """Exactly the rules that the call added are revoked. The record has ``group``, ``egress`` and
     ``rules``, those that were.
 
@@ -48,6 +52,7 @@ class Rules(Reversal):
     undoes = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
     thing = "security group {group}"
     resource = "ec2:{region}:{account}:security-group/{group}"
+    wants = None
     done_text = "security group {group} has none of the rules that were added"
     unnamed = "which rules were added to which security group"
     reads = on("*", "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules")
@@ -58,7 +63,7 @@ class Rules(Reversal):
         SECURITY_GROUPS, "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"
     )
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         rules = items(change.response, "securityGroupRuleSet")
         self.added = {
             text(rule["securityGroupRuleId"], 40): rule
@@ -94,7 +99,7 @@ class Rules(Reversal):
         """
         changed = [
             id
-            for id, rule in self.current.items()
+            for id, rule in self.present.items()
             if id in self.added and not _is_same(self.added[id], rule)
         ]
         if changed:
@@ -106,32 +111,32 @@ class Rules(Reversal):
         wanted = wanted if len(self.added) < len(wanted) else set()
         self.state.settings[self.item] = {
             id: rule
-            for id, rule in self.current.items()
+            for id, rule in self.present.items()
             if id in self.added or resource_state.rule_key(rule) in wanted
         }
 
-    def values(self, stored: Any) -> Values:
-        return {resource_state.describe_rule(rule): rule for rule in stored.values()}
+    def values(self, stored: dict[str, IpPermission] | None) -> Values[IpPermission | None]:
+        return {resource_state.describe_rule(rule): rule for rule in (stored or {}).values()}
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[IpPermission | None]:
         return {resource_state.describe_rule(rule): rule for rule in self.record["rules"]}
 
-    def before(self) -> Json:
-        return {**self.record, "rules": list(self.current.values())}
+    def before(self) -> ReversalRecord:
+        return {**self.record, "rules": list(self.present.values())}
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[IpPermission | None]) -> str:
         rules = ", ".join(pending)[:250]
         return f"closed in security group {self.record['group']} ({self.direction}): {rules}"
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: IpPermission | None) -> AwsCall:
         request = {"GroupId": self.record["group"], "IpPermissions": [value]}
         return AwsCall("ec2", f"authorize_security_group_{self.direction}", request)
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         opened = self.containing(self.arn)
-        return [self._revoking(SecurityGroupRuleIds=sorted(self.current)).make(opened.client)]
+        return [self._revoking(SecurityGroupRuleIds=sorted(self.present)).make(opened.client)]
 
-    def _revoking(self, **which: Any) -> AwsCall:
+    def _revoking(self, **which: object) -> AwsCall:
         request = {"GroupId": self.record["group"], **which}
         return AwsCall("ec2", f"revoke_security_group_{self.direction}", request)
 
@@ -142,13 +147,13 @@ class Rules(Reversal):
             call = self._revoking(IpPermissions=self.requested)
         return call.command(self.record["region"])
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: IpPermission | None, now: IpPermission | None) -> bool:
         return now is not None
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: IpPermission | None) -> str:
         return f"{self.named(name)} is allowed, as before"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: IpPermission | None) -> str:
         return f"{self.named(name)} allowed again"
 
 
@@ -194,7 +199,7 @@ def _old_style(parameters: CallFields) -> CallFields:
     return {**parameters, "ipRanges": {"items": [{"cidrIp": get(parameters, "cidrIp")}]}}
 
 
-class Sharing(Reversal):
+class Sharing(Reversal[dict[str, Entries], Entries]):
     """The entries that the call added are removed from the list of a snapshot or an image, and no
     others. The record has ``of`` (``snapshot`` or ``image``), ``id``, and ``entries``
     ([{UserId | Group | …: value}]).
@@ -217,7 +222,7 @@ class Sharing(Reversal):
     def applies(cls, change: Change) -> bool:
         return bool(_added(change))
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         of = "image" if "Image" in change.name else "snapshot"
         return {"of": of, "id": change.request_text(f"{of}Id"), "entries": _added(change)}
 
@@ -225,7 +230,7 @@ class Sharing(Reversal):
         of, id, entries = (self.record[key] for key in ("of", "id", "entries"))
         return f"{of} {id} shared with {_recipients(entries)}"
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, Entries]:
         of, id = self.record["of"], self.record["id"]
         self.touched = [self.arn, id]
         found = self.there(
@@ -238,16 +243,16 @@ class Sharing(Reversal):
         )
         return {"entries": [entry for entry in self.record["entries"] if entry in found]}
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: Entries | None) -> Entries:
         return []
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[Entries]) -> str:
         return (
             f"{self.record['of']} {self.record['id']} no longer shared with"
-            f" {_recipients(self.current['entries'])}; copies made meanwhile stay where they are"
+            f" {_recipients(self.present['entries'])}; copies made meanwhile stay where they are"
         )
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: Entries) -> AwsCall:
         """Returns the call that adds what ``value`` has and is not there, or else removes what is
         there. A snapshot is shared with accounts and with everybody, an image with organizations
         too.
@@ -258,7 +263,7 @@ class Sharing(Reversal):
             how, entries = "Add", [entry for entry in value if entry not in now]
         of, id = self.record["of"], self.record["id"]
         attribute, _, parameter = resource_state.SHARED[of]
-        request: Json = {parameter: id, "Attribute": attribute}
+        request: dict[str, object] = {parameter: id, "Attribute": attribute}
         if of == "image":
             request["LaunchPermission"] = {how: entries}
             return AwsCall("ec2", "modify_image_attribute", request)
@@ -268,18 +273,21 @@ class Sharing(Reversal):
                 request[parameter] = named
         return AwsCall("ec2", "modify_snapshot_attribute", request)
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def instead(self) -> str:
+        return self.full_command("entries", [])
+
+    def left(self, name: str, before: Entries, now: Entries | None) -> bool:
         return True
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: Entries) -> str:
         return f"{self.named(name)} again"
 
 
-def _recipients(entries: list[dict[str, str]]) -> str:
+def _recipients(entries: Entries) -> str:
     return ", ".join(value for entry in entries for value in entry.values())[:200]
 
 
-def _added(change: Change) -> list[dict[str, str]]:
+def _added(change: Change) -> Entries:
     """Returns the entries that the call added."""
     attribute = "launchPermission" if "Image" in change.name else "createVolumePermission"
     return [
@@ -290,7 +298,7 @@ def _added(change: Change) -> list[dict[str, str]]:
     ]
 
 
-class Bucket(Reversal):
+class Bucket(Reversal[dict[str, PublicAccessBlock], PublicAccessBlock]):
     """All four settings of the bucket's public access block are switched on. The record has
     ``bucket`` and ``block`` ({} when there was none).
 
@@ -327,14 +335,14 @@ class Bucket(Reversal):
             or not resource_state.all_blocked(asked)
         )
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, PublicAccessBlock]:
         bucket = self.record["bucket"]
         self.touched = [self.arn, bucket]
         call = partial(resource_state.public_access_block, self.client, bucket)
         return {"block": self.there(call)}
 
     def refuse(self) -> None:
-        if resource_state.all_blocked(self.current["block"]) or self._public():
+        if resource_state.all_blocked(self.present["block"]) or self._public():
             return
         what = "ACL" if self.event.name == "PutBucketAcl" else "policy"
         text = (
@@ -358,10 +366,10 @@ class Bucket(Reversal):
                 raise
         return True
 
-    def wanted(self, name: str, value: Any) -> Any:
-        return value if resource_state.all_blocked(value) else self.wants
+    def wanted(self, name: str, value: PublicAccessBlock | None) -> PublicAccessBlock:
+        return value if value and resource_state.all_blocked(value) else self.wants
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: PublicAccessBlock) -> AwsCall:
         request = {"Bucket": self.record["bucket"]}
         if not value:
             return AwsCall("s3", "delete_public_access_block", request)
@@ -374,5 +382,5 @@ class Bucket(Reversal):
             return self.shown(operation, Bucket=self.record["bucket"])
         return super().instead()
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: PublicAccessBlock, now: PublicAccessBlock | None) -> bool:
         return resource_state.all_blocked(now)

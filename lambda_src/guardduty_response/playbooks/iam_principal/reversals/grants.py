@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from guardduty_response.containment.aws_call import AwsCall
-from guardduty_response.containment.control import Grant, Values
+from guardduty_response.containment.control import Grant, ValueType
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.role_policy_control import ROLES
-from guardduty_response.containment.target_context import Json
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.identities import (
     attachment_call,
@@ -24,12 +22,18 @@ from guardduty_response.playbooks.iam_principal.reversals.identities import (
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     GROUPS,
     MANUAL,
+    FieldsType,
     NotReversed,
     Reversal,
+    ReversalRecord,
     fixed,
     on,
 )
 from guardduty_response.playbooks.iam_principal.user_action import USERS
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument
+    from guardduty_response.containment.control import Values
 
 _POLICY_CALL = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
 ENTITIES = {"User": USERS, "Role": ROLES, "Group": GROUPS}
@@ -40,7 +44,7 @@ def each(action: str) -> tuple[Grant, ...]:
     return tuple(Grant((action.format(title),), on) for title, on in ENTITIES.items())
 
 
-class Granted(Reversal):
+class Granted(Reversal[FieldsType, ValueType]):
     """A policy of an entity. The record has ``of`` (``user``, ``role`` or ``group``), ``name`` (the
     entity's) and ``policy``.
     """
@@ -48,7 +52,7 @@ class Granted(Reversal):
     category = "policies"
     parameter = ""  # the name of the policy in the request
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         match = _POLICY_CALL.fullmatch(change.name)
         of = match[1].lower() if match else ""
         name, policy = change.request_text(f"{of}Name"), change.request_text(self.parameter)
@@ -59,7 +63,7 @@ class Granted(Reversal):
         return self.record["of"], self.record["name"], self.record["policy"]
 
 
-class Attached(Granted):
+class Attached(Granted[dict[str, bool], bool]):
     """``policy`` is the ARN of the managed policy."""
 
     what, parameter = "attached", "policyArn"
@@ -74,7 +78,7 @@ class Attached(Granted):
     contains = each("iam:Detach{}Policy")
     restores = each("iam:Attach{}Policy")
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, bool]:
         of, name, policy = self.subject
         self.identity(of, name)
         return {"attached": policy in (resource_state.attached(self.client, of, name) or [])}
@@ -89,16 +93,17 @@ class Attached(Granted):
             operation, named = f"list_attached_{of}_policies", {f"{of.title()}Name": name}
             raise NotReversed(MANUAL, text, self.shown(operation, **named))
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: bool) -> AwsCall:
         return attachment_call(*self.subject, value)
 
 
-class Inline(Granted):
+class Inline(Granted["dict[str, PolicyDocument | None]", "PolicyDocument | None"]):
     """``policy`` is the name of the inline policy. The record has ``document``, too."""
 
     what, parameter = "inline", "policyName"
     undoes = ("iam:PutUserPolicy", "iam:PutRolePolicy", "iam:PutGroupPolicy")
     fields = ("document",)
+    wants = None
     title = "inline policy {policy} of {of} {name}"
     done_text = "{of} {name} has no inline policy {policy}"
     contained_as = (
@@ -109,7 +114,7 @@ class Inline(Granted):
     contains = each("iam:Delete{}Policy")
     restores = each("iam:Put{}Policy")
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, PolicyDocument | None]:
         of, name, policy = self.subject
         self.identity(of, name)
         return {"document": resource_state.inline(self.client, of, name, policy)}
@@ -120,13 +125,13 @@ class Inline(Granted):
             text = f"policy {policy} of {of} {name} is the denial of its sessions"
             named = {f"{of.title()}Name": name, "PolicyName": policy}
             raise NotReversed(MANUAL, text, self.shown(f"get_{of}_policy", **named))
-        document = self.current["document"]
+        document = self.present["document"]
         put = _document(get(self.event.parameters, "policyDocument"))
         if document is not None and put is not None and document != put:
             text = f"policy {policy} of {of} {name} was changed since: it is left as it is"
             raise NotReversed(MANUAL, text)
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: PolicyDocument | None) -> AwsCall:
         return inline_call(*self.subject, value)
 
 
@@ -147,7 +152,7 @@ def _document(text: object) -> PolicyDocument | None:
     return None
 
 
-class Member(Reversal):
+class Member(Reversal[dict[str, bool], bool]):
     """The record has ``user`` and ``group``; ``arn`` is the group's."""
 
     category, what = "policies", "member"
@@ -162,23 +167,23 @@ class Member(Reversal):
     contains = on(GROUPS, "iam:RemoveUserFromGroup")
     restores = on(GROUPS, "iam:AddUserToGroup")
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, bool]:
         user, group = self.record["user"], self.record["group"]
         self.identity("user", user)
         self.identity("group", group)
         groups = resource_state.pages(self.client, "list_groups_for_user", "Groups", UserName=user)
         return {"member": group in [entry["GroupName"] for entry in groups]}
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: bool) -> AwsCall:
         operation = "add_user_to_group" if value else "remove_user_from_group"
         request = {"UserName": self.record["user"], "GroupName": self.record["group"]}
         return AwsCall("iam", operation, request)
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: bool) -> str:
         return f"{self.named(name)} again"
 
 
-class Trust(Reversal):
+class Trust(Reversal["dict[str, PolicyDocument]", "PolicyDocument"]):
     """The trust policy gets a denial of principals of other accounts; its other statements stay.
     The record has ``role`` and ``document``.
 
@@ -208,11 +213,11 @@ class Trust(Reversal):
     def done_text(self) -> str:  # type: ignore[override]
         return f"role {{role}} cannot be assumed from other accounts ({self.sid})"
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, PolicyDocument]:
         return {"document": self.identity("role", self.record["role"])["trust"] or {}}
 
     def refuse(self) -> None:
-        document = self.current["document"]
+        document = self.present["document"]
         outsiders = resource_state.outsiders(document, self.account_id)
         if not outsiders and not resource_state.has_denial(document, self.sid):
             text = self.text(
@@ -221,20 +226,20 @@ class Trust(Reversal):
             )
             raise NotReversed(MANUAL, text, self.shown("get_role", RoleName=self.record["role"]))
 
-    def wanted(self, name: str, value: Any) -> Any:
-        if resource_state.has_denial(value, self.sid):
+    def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument:
+        if value is not None and resource_state.has_denial(value, self.sid):
             return value
-        return resource_state.with_denial(value, self.sid, self.account_id)
+        return resource_state.with_denial(value or {}, self.sid, self.account_id)
 
-    def contained_text(self, pending: Values) -> str:
-        outsiders = sorted(resource_state.outsiders(self.current["document"], self.account_id))
+    def contained_text(self, pending: Values[PolicyDocument]) -> str:
+        outsiders = sorted(resource_state.outsiders(self.present["document"], self.account_id))
         return (
             f"role {self.record['role']} can no longer be assumed from other accounts"
             f" ({', '.join(outsiders)[:120]}): {self.sid} added to its trust policy; sessions it"
             " has issued stay valid"
         )
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: PolicyDocument) -> AwsCall:
         request = {"RoleName": self.record["role"], "PolicyDocument": compact(value)}
         return AwsCall("iam", "update_assume_role_policy", request)
 
@@ -245,5 +250,5 @@ class Trust(Reversal):
             PolicyDocument="file://trust.json",
         )
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
-        return resource_state.is_denied(now, before, self.sid)
+    def left(self, name: str, before: PolicyDocument, now: PolicyDocument | None) -> bool:
+        return now is not None and resource_state.is_denied(now, before, self.sid)

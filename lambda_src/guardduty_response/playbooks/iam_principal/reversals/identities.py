@@ -4,32 +4,66 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.aws_call import AwsCall
-from guardduty_response.containment.control import Values
 from guardduty_response.containment.role_policy_control import ROLES
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.playbooks.iam_principal import passwords, resource_state
-from guardduty_response.playbooks.iam_principal.records import PolicyDocument
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
     NotReversed,
     Reversal,
+    ReversalRecord,
     fixed,
     on,
 )
 from guardduty_response.playbooks.iam_principal.user_action import USERS
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, PolicyDocument
+    from guardduty_response.containment.control import Values
+
+    # Of a new user or role: a policy or a boundary, by its ARN, its document, or whether it is
+    # attached; or the status of a key.
+    Denial = bool | str | PolicyDocument | None
 
 DENY_DOCUMENT: PolicyDocument = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
 }
 BOUNDARY = "boundary"  # the field of a permissions boundary
+
+
+# A console password: whether the next sign-in must reset it, or the new one; None: not known.
+Password = dict[str, bool] | str | None
+
+
+class Entity(TypedDict):
+    """A new user or role: its unique ID, and the ARN of its permissions boundary."""
+
+    id: str
+    boundary: str | None
+
+
+class CreatedUser(Entity):
+    """``attached``: whether AWSDenyAll is. ``keys``: access key ID -> status."""
+
+    attached: bool
+    keys: dict[str, str]
+
+
+class CreatedRole(Entity):
+    """``policy``: the inline policy that denies everything; None where it is absent."""
+
+    policy: PolicyDocument | None
+
+
+EntityType = TypeVar("EntityType", bound=Entity)
 
 
 def key_call(user: str, key: str, status: str) -> AwsCall:
@@ -53,7 +87,7 @@ def compact(document: PolicyDocument) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-class AccessKey(Reversal):
+class AccessKey(Reversal[dict[str, str], str]):
     """The record has ``user`` and ``key``."""
 
     category, what = "access_keys", "access_key"
@@ -74,7 +108,7 @@ class AccessKey(Reversal):
     def applies(cls, change: Change) -> bool:
         return change.name == "CreateAccessKey" or change.request_text("status") == "Active"
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, str]:
         user, key = self.record["user"], self.record["key"]
         self.identity("user", user)
         keys = resource_state.keys(self.client, user) or {}
@@ -82,11 +116,11 @@ class AccessKey(Reversal):
             raise NotReversed(ALREADY, f"{self.named('status')} no longer exists")
         return {"status": keys[key]}
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: str) -> AwsCall:
         return key_call(self.record["user"], self.record["key"], value)
 
 
-class LoginProfile(Reversal):
+class LoginProfile(Reversal[dict[str, Password], Password]):
     """The record has ``user``. Whoever set the password knows it: a random password that is kept
     nowhere replaces it, and nothing brings the old one back.
     """
@@ -106,7 +140,7 @@ class LoginProfile(Reversal):
     reads = on(USERS, "iam:GetUser", "iam:GetLoginProfile")
     contains = on(USERS, "iam:UpdateLoginProfile")
 
-    def read(self) -> Json:
+    def read(self) -> dict[str, Password]:
         user = self.record["user"]
         self.identity("user", user)
         call = partial(self.client.get_login_profile, UserName=user)
@@ -121,11 +155,12 @@ class LoginProfile(Reversal):
             text = "it is its own console password: containment handles it (console_password)"
             raise NotReversed(ALREADY, text)
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: Password | None) -> Password:
         """A password cannot be read: the record alone tells whether it is the random password."""
-        return value if self.was_recorded and value["reset"] else self.wants
+        random = isinstance(value, dict) and value["reset"]
+        return value if self.was_recorded and random else self.wants
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: Password) -> AwsCall:
         password = value or self.wants
         request = {
             "UserName": self.record["user"],
@@ -134,26 +169,26 @@ class LoginProfile(Reversal):
         }
         return AwsCall("iam", "update_login_profile", request)
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: Password) -> AwsAnswer:
         return super().write(name, passwords.random_password())
 
     def instead(self) -> str:
         return self.shown("delete_login_profile", UserName=self.record["user"])
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: Password, now: Password | None) -> bool:
         return False
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: Password, now: Password | None) -> bool:
         return True
 
-    def irreversible(self, name: str, before: Any, now: Any) -> str:
+    def irreversible(self, name: str, before: Password, now: Password | None) -> str:
         return (
             f"the {self.named(name)} was replaced by a random password kept nowhere: a person sets"
             " a new password"
         )
 
 
-class Created(Reversal):
+class Created(Reversal[EntityType, "Denial"]):
     """A new user or role: everything is denied to it by a policy, or by a permissions boundary,
     which has no quota: an intruder can fill the quotas of policies.
 
@@ -167,32 +202,32 @@ class Created(Reversal):
     def name_of_it(self) -> str:
         return str(self.record[self.entity])
 
-    def found(self) -> Json:
+    def found(self) -> Entity:
         found = self.identity(self.entity, self.name_of_it)
-        return {"id": found["id"], BOUNDARY: found["boundary"]}
+        return {"id": found["id"], "boundary": found["boundary"]}
 
     def refuse(self) -> None:
         made = self.event.response_text(self.entity, f"{self.entity}Id")
-        if made and made != self.current["id"]:
+        if made and made != self.present["id"]:
             text = (
                 f"{self.entity} {self.name_of_it} was deleted and created again since: the ID"
                 " differs"
             )
             raise NotReversed(MANUAL, text)
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: Denial) -> AwsCall:
         """Returns the call for the permissions boundary, which users and roles have alike."""
-        request = {f"{self.entity.title()}Name": self.name_of_it}
+        request: dict[str, object] = {f"{self.entity.title()}Name": self.name_of_it}
         if not value:
             return AwsCall("iam", f"delete_{self.entity}_permissions_boundary", request)
         request["PermissionsBoundary"] = value
         return AwsCall("iam", f"put_{self.entity}_permissions_boundary", request)
 
-    def wanted(self, name: str, value: Any) -> Any:
-        denied = self.current[BOUNDARY] == self.deny_all
+    def wanted(self, name: str, value: Denial | None) -> Denial:
+        denied = self.present["boundary"] == self.deny_all
         return self.wants if name == self.denial and not denied else value
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: Denial) -> AwsAnswer:
         try:
             return super().write(name, value)
         except ClientError as error:
@@ -203,11 +238,11 @@ class Created(Reversal):
     def instead(self) -> str:
         return self.full_command(self.denial, self.wants)
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: Denial, now: Denial | None) -> bool:
         return bool(now == (self.deny_all if name == BOUNDARY else self.wants))
 
 
-class User(Created):
+class User(Created[CreatedUser]):
     """The record has ``user``, ``attached`` (whether AWSDenyAll was), ``boundary``, and ``keys``
     (access key ID -> status).
     """
@@ -240,16 +275,22 @@ class User(Created):
         "iam:UpdateAccessKey",
     )
 
-    def read(self) -> Json:
+    def read(self) -> CreatedUser:
         user = self.name_of_it
         policies = resource_state.attached(self.client, "user", user) or []
         keys = resource_state.keys(self.client, user) or {}
         return {**self.found(), "attached": self.deny_all in policies, "keys": keys}
 
-    def values(self, stored: Any) -> Values:
-        return {**{name: stored[name] for name in self.titles}, **stored["keys"]}
+    def values(self, stored: CreatedUser | None) -> Values[Denial]:
+        if not stored:
+            return {}
+        return {
+            "attached": stored["attached"],
+            "boundary": stored["boundary"],
+            **stored["keys"],
+        }
 
-    def to_restore(self) -> Values:
+    def to_restore(self) -> Values[Denial]:
         """Leaves out the keys that were not active."""
         values = super().to_restore()
         return {
@@ -258,30 +299,30 @@ class User(Created):
             if name in self.titles or value == "Active"
         }
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: Denial | None) -> Denial:
         return super().wanted(name, value) if name in self.titles else "Inactive"
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[Denial]) -> str:
         sentences = [f"its key {key} made inactive" for key in pending if key not in self.titles]
         if self.denial in pending:
             sentences.insert(0, self.text("everything denied to user {user} by AWSDenyAll"))
         return ", ".join(sentences)
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: Denial) -> AwsCall:
         if name == BOUNDARY:
             return super().call(name, value)
         if name == self.denial:
-            return attachment_call("user", self.name_of_it, self.deny_all, value)
-        return key_call(self.name_of_it, name, value)
+            return attachment_call("user", self.name_of_it, self.deny_all, bool(value))
+        return key_call(self.name_of_it, name, str(value))
 
-    def as_before(self, name: str, before: Any, now: Any) -> bool:
+    def as_before(self, name: str, before: Denial, now: Denial | None) -> bool:
         return bool(now == before or (name == self.denial and not now))
 
-    def left(self, name: str, before: Any, now: Any) -> bool:
+    def left(self, name: str, before: Denial, now: Denial | None) -> bool:
         return super().left(name, before, now) if name in self.titles else now == "Inactive"
 
 
-class Role(Created):
+class Role(Created[CreatedRole]):
     """The record has ``role``, ``name`` (of the inline policy that denies everything), ``policy``
     (what it was before), and ``boundary``.
     """
@@ -307,10 +348,10 @@ class Role(Created):
         *on(ROLES, "iam:DeleteRolePolicy", "iam:DeleteRolePermissionsBoundary"),
     )
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         return {**super().names(change), "name": f"{self.target_context.prefix}-deny-all"}
 
-    def read(self) -> Json:
+    def read(self) -> CreatedRole:
         found = self.found()
         policy = resource_state.inline(
             self.client,
@@ -320,12 +361,8 @@ class Role(Created):
         )
         return {**found, "policy": policy}
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: Denial) -> AwsCall:
         if name == BOUNDARY:
             return super().call(name, value)
-        return inline_call(
-            "role",
-            self.name_of_it,
-            self.record["name"],
-            value,
-        )
+        document = cast("PolicyDocument | None", value)
+        return inline_call("role", self.name_of_it, self.record["name"], document)

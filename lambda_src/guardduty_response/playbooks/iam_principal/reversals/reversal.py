@@ -13,17 +13,15 @@ from copy import copy
 from fnmatch import fnmatchcase
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.contract import NOTHING
-from guardduty_response.containment.control import Control, Grant, Values, actions_of
+from guardduty_response.containment.control import Control, Grant, ValueType, actions_of
 from guardduty_response.containment.target_context import (
     ALREADY,
-    AwsClient,
-    Json,
     Sessions,
     TargetContext,
     allow,
@@ -36,7 +34,14 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 from guardduty_response.playbooks.iam_principal.resource_state import Identity
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyStatement
+    from guardduty_response.containment.control import Values
+
 T = TypeVar("T")
+FieldsType = TypeVar("FieldsType", bound=Mapping[str, object])  # values by field, or by resource
+# What eradication records of a change: texts that name the resource, and its fields before.
+ReversalRecord = dict[str, Any]
 _PLACEHOLDER = re.compile(r"\$\{\w+\}")
 MANUAL = "LEFT"  # a status beside those of the action log: a person has to undo it
 # Groups, as the policies of playbooks/iam_principal name them
@@ -59,7 +64,7 @@ class NotReversed(Exception):
 class RegionSessions(Sessions):
     """A session in the Region of a change, opened when a client is first asked of it."""
 
-    def __init__(self, principal: TargetContext, region: str, *statements: Json) -> None:
+    def __init__(self, principal: TargetContext, region: str, *statements: PolicyStatement) -> None:
         self.target_context, self.base = principal, list(statements)
         self.region = region
         self.session: clients.Session | None = None
@@ -72,7 +77,7 @@ class RegionSessions(Sessions):
         return self.session.client(service)
 
 
-class Reversal(Control[TargetContext, PrincipalState]):
+class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
     """The reversal of one kind of change.
 
     ``record``: its state before, as eradication records it and restore reads it: ``what`` (the kind
@@ -94,14 +99,18 @@ class Reversal(Control[TargetContext, PrincipalState]):
     undoes: ClassVar[tuple[str, ...]] = ()
     named_by: ClassVar[Mapping[str, str]] = NOTHING
     fields: ClassVar[tuple[str, ...]] = ()
-    implied: ClassVar[Mapping[str, Any]] = NOTHING
+    implied: ClassVar[Mapping[str, object]] = NOTHING
     titles: ClassVar[Mapping[str, str]] = NOTHING
     words: ClassVar[tuple[str, str]] = ("off", "on")
-    wants: Any = None
+    wants: ValueType
     was_recorded = False  # by this call or an earlier one
 
     def __init__(
-        self, principal: TargetContext, sessions: Sessions, item: str, source: Json | Change
+        self,
+        principal: TargetContext,
+        sessions: Sessions,
+        item: str,
+        source: ReversalRecord | Change,
     ) -> None:
         super().__init__(principal, sessions, PrincipalState())
         self.item = item
@@ -121,14 +130,14 @@ class Reversal(Control[TargetContext, PrincipalState]):
         """Tells whether the call did what this undoes; people are told of it otherwise."""
         return True
 
-    def names(self, change: Change) -> Json:
+    def names(self, change: Change) -> ReversalRecord:
         """Returns what names the resource in the record."""
         return {
             name: next(filter(None, map(change.value, paths.split())), "")
             for name, paths in self.named_by.items()
         }
 
-    def call(self, name: str, value: Any) -> AwsCall:
+    def call(self, name: str, value: ValueType) -> AwsCall:
         """Returns the call that gives ``value`` to the one that ``name`` names."""
         raise NotImplementedError
 
@@ -189,52 +198,53 @@ class Reversal(Control[TargetContext, PrincipalState]):
         """Returns the reversal with a session that may revert the change of this resource."""
         return self._with(statement(self.contains, resource))
 
-    def restore_statements(self, name: str, before: Any) -> list[Json]:
+    def restore_statements(self, name: str, before: ValueType) -> list[PolicyStatement]:
         return [statement(self.restores, self.arn_of(name))]
 
-    def restoring(self, name: str, before: Any) -> Self:
+    def restoring(self, name: str, before: ValueType) -> Self:
         return self._with(*self.restore_statements(name, before))
 
-    def _with(self, *statements: Json) -> Self:
+    def _with(self, *statements: PolicyStatement) -> Self:
         """Returns the reversal with a session that may do this and nothing else."""
         control = copy(self)
         control.sessions = RegionSessions(self.target_context, self.record["region"], *statements)
         return control
 
-    def wanted(self, name: str, value: Any) -> Any:
+    def wanted(self, name: str, value: ValueType | None) -> ValueType:
         return self.wants
 
-    def values(self, stored: Any) -> Values:
-        return {name: stored[name] for name in (*self.fields, *self.implied)}
+    def values(self, stored: FieldsType | None) -> Values[ValueType]:
+        fields = cast("Values[ValueType]", stored or {})
+        return {name: fields[name] for name in (*self.fields, *self.implied)}
 
-    def to_restore(self) -> Values:
-        return self.values({**self.implied, **self.record})
+    def to_restore(self) -> Values[ValueType]:
+        return self.values(cast("FieldsType", {**self.implied, **self.record}))
 
-    def before(self) -> Json:
+    def before(self) -> ReversalRecord:
         """Returns the record: what restoring needs to know of the present state."""
         arn = {"arn": self.arn} if self.arn else {}
-        return {**self.record, **arn, **{field: self.current[field] for field in self.fields}}
+        return {**self.record, **arn, **{field: self.present[field] for field in self.fields}}
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         return Control.change(self.containing(self.arn))
 
-    def write(self, name: str, value: Any) -> Json:
+    def write(self, name: str, value: ValueType) -> AwsAnswer:
         return dict(retry_on_conflict(partial(self.call(name, value).make, self.client)))
 
-    def full_command(self, name: str, value: Any) -> str:
+    def full_command(self, name: str, value: ValueType) -> str:
         return self.call(name, value).command(self.record["region"])
 
-    def shown(self, operation: str, **request: Any) -> str:
+    def shown(self, operation: str, **request: object) -> str:
         """Returns a command that a person runs."""
         return AwsCall(self.service, operation, request).command(self.record["region"])
 
     def named(self, name: str) -> str:
         return self.text(self.titles.get(name, self.title), name)
 
-    def contained_text(self, pending: Values) -> str:
+    def contained_text(self, pending: Values[ValueType]) -> str:
         return self.text(self.contained_as)
 
-    def state_text(self, name: str, value: Any) -> str:
+    def state_text(self, name: str, value: ValueType | None) -> str:
         thing = self.named(name)
         if value == self.to_restore().get(name):
             return f"{thing} is as before"
@@ -244,7 +254,7 @@ class Reversal(Control[TargetContext, PrincipalState]):
             return f"{thing} is {self.words[value]}"
         return f"{thing} is {'another one' if isinstance(value, dict) else value}"
 
-    def restored_text(self, name: str, before: Any) -> str:
+    def restored_text(self, name: str, before: ValueType) -> str:
         thing = self.named(name)
         if before in (None, {}):
             return f"{thing} removed{self.then}"
@@ -254,7 +264,10 @@ class Reversal(Control[TargetContext, PrincipalState]):
         return f"{thing} is {said} again{self.then}"
 
 
-def statement(grants: tuple[Grant, ...], resource: list[str] | str) -> Json:
+AnyReversal = Reversal[Any, Any]  # whatever its fields and values are
+
+
+def statement(grants: tuple[Grant, ...], resource: list[str] | str) -> PolicyStatement:
     """Returns the statement of a session: those of the grants that are on such a resource."""
     arn = resource if isinstance(resource, str) else resource[0]
     return allow(actions_of(grant for grant in grants if _is_on(grant, arn)), resource)
@@ -265,7 +278,7 @@ def _is_on(grant: Grant, arn: str) -> bool:
     return any(fnmatchcase(arn, _PLACEHOLDER.sub("*", pattern)) for pattern in patterns)
 
 
-def fixed(**values: Any) -> Mapping[str, Any]:
+def fixed(**values: T) -> Mapping[str, T]:
     """Returns a mapping that nobody can change, for a class."""
     return MappingProxyType(values)
 
