@@ -13,6 +13,7 @@ from .measure import ROOT, Figure, paired
 ZIP = ROOT / "lambda_src" / "dist" / "playbook_ec2_instance.zip"
 OURS = """
 import guardduty_response.functions.respond
+from guardduty_response.functions import contain_step, plan_step
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import load
 load("ec2_instance")

@@ -128,6 +128,10 @@ FUNCTIONS = {
     },
     "playbook": {
         "functions/respond.py",
+        "functions/contain_step.py",
+        "functions/finish_step.py",
+        "functions/plan_step.py",
+        "functions/verify_step.py",
         "functions/old_executions.py",
         "functions/planning.py",
         "functions/rejoining.py",
