@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 

@@ -44,7 +44,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
             target["status"], target["verdict"] = Status.FAILED, why
-            record.end_target(incident_id, {**target}, Status.FAILED, why)
+            record.end_target(incident_id, target, Status.FAILED, why)
     name = "execution failed" if in_progress else "execution failed after the verdict"
     shown = Status.FAILED if in_progress else Status(meta["status"])
     message = shown if in_progress else "problem"

@@ -6,15 +6,17 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from guardduty_response.aws.dynamodb_types import Item
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store
-from guardduty_response.incident.table import Item
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import (
         ActionLogEntry,
+        BeforeStates,
         CheckRecord,
         ContainmentLink,
+        ContainmentLoss,
         ContainmentRecord,
         EvidenceEntry,
     )
@@ -26,13 +28,13 @@ class Containment(NamedTuple):
     """Holds everything that is stored of one generation of a containment."""
 
     state: ContainmentRecord
-    before: dict[str, Any]
+    before: BeforeStates
     actions: dict[str, ActionLogEntry]
     checks: list[CheckRecord]
     evidence: dict[str, EvidenceEntry]
     watched: list[str]
     links: list[ContainmentLink]
-    drift: list[dict[str, Any]]
+    drift: list[ContainmentLoss]
 
     @property
     def open_links(self) -> list[ContainmentLink]:
@@ -79,7 +81,7 @@ def _check(stored: Item) -> CheckRecord:
     return cast("CheckRecord", {name: stored[name] for name in names if name in stored})
 
 
-def wrapped(arn: str, value: Any) -> Item:
+def wrapped(arn: str, value: object) -> Item:
     """Returns what is stored for a value: itself, or where in S3 it is and its hash."""
     content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     if len(content) <= INLINE_BYTES:
