@@ -139,7 +139,7 @@ def parse(document: str, expected_sha256: str) -> Config:
             " nothing acts until then."
         )
     try:
-        raw: dict[str, Any] = json.loads(document)
+        raw = json.loads(document)
         return Config(
             sha256=sha256,
             name_prefix=raw["name_prefix"],

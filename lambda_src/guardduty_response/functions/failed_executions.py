@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -55,7 +55,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
         record.transition(incident_id, Event.EXECUTION_FAILED, reasons=reasons)
 
 
-def report_lost(record: IncidentRepository, event: Any, execution: str, why: str) -> None:
+def report_lost(record: IncidentRepository, event: object, execution: str, why: str) -> None:
     """Reports an event that no execution works on: stores it and opens its incident, if needed."""
     meta = opening.from_event(event, execution, why)
     incident_id = meta["incident_id"]
@@ -115,7 +115,7 @@ def handle(record: IncidentRepository, detail: Payload) -> Handled:
     return {"incident_id": incident_id}
 
 
-def _is_unanswered(record: IncidentRepository, event: Any, machine: str) -> bool:
+def _is_unanswered(record: IncidentRepository, event: object, machine: str) -> bool:
     """Tells whether the notice machine died before it could start what rule ``act`` did not.
 
     ``event``: a finding that the incident machine has to answer.
@@ -145,7 +145,7 @@ def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:
     return text or described.get("input"), cause or described.get("cause")
 
 
-def _finding_event(event: Any, execution: str) -> Any:
+def _finding_event(event: object, execution: str) -> object:
     """Returns the event, or the stored one that a pointer names, where it can be read."""
     key = finding.get(event, "finding_key")
     if not isinstance(key, str):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -189,7 +189,7 @@ def _take_up(message: Payload) -> None:
         redelivery.redeliver(_record(), message, event)
 
 
-def _batch(messages: list[Any]) -> BatchAnswer:
+def _batch(messages: list[Payload]) -> BatchAnswer:
     failures: list[FailedMessage] = []
     for message in messages:
         try:

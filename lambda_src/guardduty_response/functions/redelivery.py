@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +19,7 @@ from guardduty_response.incident import opening
 from guardduty_response.incident.repository import IncidentRepository
 
 
-def redeliver(record: IncidentRepository, message: Payload, event: Any) -> None:
+def redeliver(record: IncidentRepository, message: Payload, event: object) -> None:
     """Starts the response again for a message of the ``undelivered`` queue.
 
     ``event`` is the message's body. What cannot be started is reported, escalated and kept in
@@ -44,7 +43,7 @@ def _reason(message: Payload) -> str:
     return f"EventBridge could not deliver it: {code} {text}".strip()
 
 
-def _start(event: Any, why: str) -> None:
+def _start(event: object, why: str) -> None:
     """Stores the event and starts the right machine with a pointer to it.
 
     The pointer also serves an event that is larger than an execution's input may be.
@@ -63,7 +62,7 @@ def _start(event: Any, why: str) -> None:
             raise
 
 
-def _keep(text: str, event: Any, reason: str) -> None:
+def _keep(text: str, event: object, reason: str) -> None:
     """Sends the event to ``dead-letters``; one too large for a message goes as a pointer."""
     try:
         _send_to_dead_letters(text, reason)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from guardduty_response.containment.protocols import Playbook
     from guardduty_response.incident.model import (
         ContainmentLoss,
+        ContainmentRecord,
         IncidentRecord,
         Lease,
         ResultEnvelope,
@@ -290,7 +291,14 @@ def _begin_monitoring(
     # After the last change: nothing waits for its import (``_warm`` does it ahead).
     from guardduty_response.monitoring import upkeep
 
-    state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
+    state: ContainmentRecord = {
+        "arn": target.arn,
+        "id": target.id,
+        "account_id": target.account_id,
+        "region": target.region,
+        "generation": target.generation,
+        "playbook": os.environ["GDR_PLAYBOOK"],
+    }
     return upkeep.PLACES.submit(
         upkeep.begin, context.record, state, context.incident_id, answer["watched"]
     )

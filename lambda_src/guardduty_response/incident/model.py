@@ -7,15 +7,14 @@ of an older version may lack keys, hence ``total=False``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from guardduty_response.decision.configuration import PlaybookOptions
 
 # What an action or an evidence item stores about itself: only its own code knows the shape.
-StoredState = dict[str, Any]
+StoredState = Mapping[str, Any]
 # States before containment, by item: the value of each is one that its control has read.
 BeforeStates = dict[str, Any]
 
