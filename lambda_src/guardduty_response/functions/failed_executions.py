@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -13,7 +13,6 @@ from guardduty_response.aws.log import log
 from guardduty_response.decision import finding, routing
 from guardduty_response.errors import MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import reason_failed
@@ -22,6 +21,19 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
 from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import schedule
+
+
+class EndedExecution(TypedDict):
+    """Declares what is read of an event's ``detail`` (AWS Step Functions, "Step Functions
+    Execution Status Change").
+
+    ``input`` and ``cause`` are left out where they are large.
+    """
+
+    executionArn: str
+    status: str
+    input: NotRequired[str | None]
+    cause: NotRequired[str | None]
 
 
 class Handled(TypedDict):
@@ -83,7 +95,7 @@ def report_lost(record: IncidentRepository, event: object, execution: str, why: 
     notifications.notify(record, stored, targets, draft)
 
 
-def handle(record: IncidentRepository, detail: Payload) -> Handled:
+def handle(record: IncidentRepository, detail: EndedExecution) -> Handled:
     """Handles the event of an execution that failed (``detail`` as Step Functions sends it)."""
     arn = detail["executionArn"]
     text, cause = _input_and_cause(detail)
@@ -132,7 +144,7 @@ def _is_unanswered(record: IncidentRepository, event: object, machine: str) -> b
         return True
 
 
-def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:
+def _input_and_cause(detail: EndedExecution) -> tuple[str | None, str | None]:
     """Returns the execution's input and cause; large ones are not in the event."""
     arn, text, cause = detail["executionArn"], detail.get("input"), detail.get("cause")
     if text and cause:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import Item
 from guardduty_response.errors import ResponseError
@@ -63,7 +63,10 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         },
         {stored["name"]: _action(stored) for stored in by_kind.get("ACTION", [])},
         [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
-        {stored["name"]: unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
+        {
+            stored["name"]: cast("EvidenceEntry", unwrapped(stored))
+            for stored in by_kind.get("EVIDENCE", [])
+        },
         [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
         [cast("ContainmentLink", stored) for stored in by_kind.get("LINK", [])],
         [stored["loss"] for stored in by_kind.get("DRIFT", [])],
@@ -91,6 +94,7 @@ def wrapped(arn: str, value: object) -> Item:
     return {"value": {"stored": dict(store.put(f"containment-{place}", name, content))}}
 
 
-def unwrapped(stored: Item) -> Any:
+def unwrapped(stored: Item) -> object:
+    """Returns the value that ``wrapped`` has stored."""
     value = stored["value"]
     return store.get_verified(value["stored"]) if "stored" in value else value["inline"]

@@ -27,6 +27,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.decision.configuration import MemoryTool
     from guardduty_response.incident.model import StoredObject
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
@@ -190,7 +191,8 @@ def plan(
         )
     if uploads.memory:
         lines.append(f"@part_bytes\t0\t{uploads.part_bytes}")
-        location = str(settings["memory"][platform.lower()]["location"])
+        tools = cast("dict[str, MemoryTool]", settings["memory"])
+        location = str(tools[platform.lower()]["location"])
         if location.startswith("s3://"):
             lines.append(f"@tool\t0\t{sign('get_object', Key=location.split('/', 3)[3])}")
         key = uploads.key(instance, uploads.memory)

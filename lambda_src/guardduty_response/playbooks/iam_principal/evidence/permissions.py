@@ -27,9 +27,9 @@ from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
     from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "principal"
