@@ -136,7 +136,7 @@ def credential(runs: int) -> list[Figure]:
             "round trips until every credential is dead",
             max(run.dead_round_trips for run in measured),
             "",
-            5,
+            4,
             f"after AssumeRole; worst of {runs}",
         ),
     ]

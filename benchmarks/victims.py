@@ -49,7 +49,7 @@ class Victims:
         # As in every deployment that runs for some minutes: nothing of releases before 0.2 is left.
         IncidentRepository(TABLE, deployment.dynamodb).take_over_ended()
         lab = Lab(region=REGION).build(interfaces=2, ipv6=True, asg=True, targets=True)
-        return cls(deployment, lab, _quarantine_group(lab))
+        return cls(deployment, lab, quarantine_group(lab))
 
     def another(self) -> str:
         """Return an instance that is not contained: the first, then new ones beside it."""
@@ -80,7 +80,7 @@ class Victims:
             raise RuntimeError(f"The instance is not isolated: {groups}")
 
 
-def _quarantine_group(lab: Lab) -> str:
+def quarantine_group(lab: Lab) -> str:
     """Make the group as containment leaves it: tagged, and without rules."""
     ec2 = lab.see("ec2")
     tags = [{"Key": "guardduty-response", "Value": "quarantine"}]

@@ -42,6 +42,7 @@ JOBS = {
 }
 # A playbook without a module of its own for these jobs does them with this one.
 INSTEAD = {"monitor": "playbook.py"}
+ENDPOINTS = "aws/models/endpoints.json.gz"  # in every zip (trim_models.py)
 # For jobs whose manifest names no models; the others call more of S3 than the trimmed model has
 SMALL = ("dynamodb", "s3")
 
@@ -156,7 +157,7 @@ def contents() -> dict[str, list[str]]:
     """Returns for each zip its source files, sorted: what the function can run, nothing else."""
     models = _models()
     small = {models[service] for service in SMALL}
-    every = set(for_functions())
+    every = {*for_functions(), ENDPOINTS}
     result = {
         f"{name}.zip": sorted(closure(handler) | small | every)
         for name, handler in NOTIFYING.items()

@@ -128,6 +128,10 @@ FUNCTIONS = {
     },
     "playbook": {
         "functions/respond.py",
+        "functions/contain_step.py",
+        "functions/finish_step.py",
+        "functions/plan_step.py",
+        "functions/verify_step.py",
         "functions/old_executions.py",
         "functions/planning.py",
         "functions/rejoining.py",
@@ -263,7 +267,7 @@ def test_a_manifest_and_code_that_disagree_are_refused(
 def test_a_job_has_the_models_that_its_manifest_names(monkeypatch: pytest.MonkeyPatch) -> None:
     _with_jobs(monkeypatch, collect={"models": ["iam"]}, terminate={})
     found = {
-        name: {Path(file).parts[2] for file in files if file.startswith("aws/models/")}
+        name: {Path(file).parts[2] for file in files if file.endswith("service-2.json.gz")}
         for name, files in build.contents().items()
     }
     assert found["collect_ec2_instance.zip"] == {"iam"}

@@ -25,6 +25,9 @@ class Playbook(Protocol):
     (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
     ``plan`` read it, before its first call.
 
+    ``LATER``: names of modules that ``verify`` or ``finish`` import when they are called, for
+    ``respond._warm``, which imports them while the incident is opened.
+
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
     ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.

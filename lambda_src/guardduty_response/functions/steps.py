@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -20,6 +20,9 @@ from guardduty_response.incident import statuses
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import generation_of
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import Lease
 
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
@@ -128,6 +131,13 @@ def linked(context: Context, target: Target) -> Target:
         opened_by=(state or {}).get("opened_by", ""),
         plan_digest=str(link.get("plan_digest") or ""),
         principals=list(link.get("principals") or []) or target.principals,
+    )
+
+
+def take_lease(context: Context, target: Target) -> Lease | None:
+    """Takes the lease. Returns that of the execution which still works on the resource."""
+    return context.record.leases.claim(
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS
     )
 
 

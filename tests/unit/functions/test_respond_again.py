@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import StepResult
 from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
-from guardduty_response.functions import respond
+from guardduty_response.functions import contain_step
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -223,7 +223,7 @@ def test_the_second_only_verifies_when_the_first_never_ends(
         "contain",
         second,
         target,
-        attempt=respond.BUSY_ATTEMPTS,
+        attempt=contain_step.BUSY_ATTEMPTS,
     )
     assert (answer["done"], [name for name, _ in fake.calls]) == (True, ["verify"])
     assert "not contained" in deployment.timeline(second)

@@ -94,7 +94,7 @@ def test_a_restore_of_long_ago_delays_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(world.contain("first"))
-    monkeypatch.setattr("guardduty_response.functions.respond.SPREAD_SECONDS", 0)
+    monkeypatch.setattr("guardduty_response.functions.contain_step.SPREAD_SECONDS", 0)
     incident_id, targets = world.open("second")
     event: Json = {"execution": world.execution("second"), "targets": targets}
     assert run_step(

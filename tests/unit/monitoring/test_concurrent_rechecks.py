@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guardduty_response.functions import respond
+from guardduty_response.functions import contain_step, finish_step, respond
 from guardduty_response.incident import outcome
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -205,7 +205,7 @@ def found_beside_the_schedules_recheck(
     often it has asked.
     """
     hold_lease(record, monkeypatch, SCHEDULES, case.incident_id)
-    done, contain_again = list[bool](), respond._contain_again
+    done, contain_again = list[bool](), finish_step._contain_again
 
     def asked(*of_the_loss: Any) -> Any:
         result = contain_again(*of_the_loss)
@@ -213,7 +213,7 @@ def found_beside_the_schedules_recheck(
         after_asking(len(done))
         return result
 
-    monkeypatch.setattr(respond, "_contain_again", asked)
+    monkeypatch.setattr(finish_step, "_contain_again", asked)
     case.see(OPEN, TAGGED)
     case.check(BOB)
     return done
@@ -261,7 +261,7 @@ def test_a_recheck_does_not_wait_for_ever(
     hold_lease(record, monkeypatch, SCHEDULES, case.incident_id)
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
-    assert walk.entered.count("Finish") == respond.BUSY_ATTEMPTS
+    assert walk.entered.count("Finish") == contain_step.BUSY_ATTEMPTS
     assert (case.meta["status"], case.contained()) == ("BREACHED", 1), "the next recheck answers"
 
 

@@ -25,7 +25,6 @@ from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
-from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 COLLECTS_FIRST = True
+LATER = ("guardduty_response.playbooks.ec2_instance.verify",)
 KNOWS_STATE_BEFORE = True  # first_change.close_planned
 
 
@@ -211,6 +211,8 @@ def contain(context: Context, target: Target) -> StepResult:
 
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     """Verifies the containment: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain again."""
+    from guardduty_response.playbooks.ec2_instance import verify as _verify
+
     return _verify.verify(context, target)
 
 

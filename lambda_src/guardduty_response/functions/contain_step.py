@@ -1,0 +1,139 @@
+"""Contains, for the playbook function, an incident's targets, and reads each back at once."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.log import log
+from guardduty_response.containment.contract import (
+    Context,
+    StepResult,
+    Target,
+    knows_state_before,
+    load,
+)
+from guardduty_response.errors import GateClosed, ResponseError
+from guardduty_response.functions import rejoining, runtime, steps
+from guardduty_response.functions.runtime import is_of_old_execution
+from guardduty_response.incident.containments import ENDED
+from guardduty_response.incident.moments import seconds_left
+from guardduty_response.incident.shared_settings import SPREAD_SECONDS
+from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.protocols import Playbook
+
+BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
+BUSY_ATTEMPTS = 24
+
+
+def contain(event: runtime.Payload) -> rejoining.ContainPayload:
+    """Contains the targets, and reads each back at once."""
+    context, playbook = steps.make_context(event), load(os.environ["GDR_PLAYBOOK"])
+    targets = steps.targets_of(context, event)
+    if is_of_old_execution(event):
+        contain_old = partial(_contain_for_old_execution, context, playbook)
+        return rejoining.payload(context, steps.run_for_each(targets, contain_old), targets, {})
+    rejoined: rejoining.Rejoined = {}
+    contain = partial(_contain_target, context, playbook, rejoined)
+    result = steps.run_for_each(targets, contain)
+    return rejoining.payload(context, result, targets, rejoined)
+
+
+def _contain_for_old_execution(context: Context, playbook: Playbook, target: Target) -> StepResult:
+    """Contains a target for a definition that always verifies next, whatever is answered here.
+
+    Only what is raised comes into the verdict.
+    """
+    if target.verify_only or (target.attach and steps.take_lease(context, target)):
+        return StepResult()
+    from guardduty_response.functions import old_executions
+
+    target = old_executions.adopt(context, target._replace(attach=""))
+    if target.attach:
+        return StepResult()
+    if error := _change(steps.guarded(context, target), playbook, target):
+        raise ResponseError(error)
+    return StepResult()
+
+
+def _contain_target(
+    context: Context, playbook: Playbook, rejoined: rejoining.Rejoined, target: Target
+) -> StepResult:
+    if target.verify_only:
+        return _verify_target(context, target, "")
+    lease = steps.take_lease(context, target) if target.attach else None
+    if lease and context.attempt < BUSY_ATTEMPTS:
+        detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
+        return StepResult(done=False, wait_seconds=BUSY_SECONDS, again="contain", detail=detail)
+    if lease:
+        detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
+        context.record.event(context.incident_id, "not contained", detail, target.id)
+        return _verify_target(context, target, "")
+    if context.attempt == 1 and (seconds := _until_restore_is_seen(context, target)):
+        detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
+        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
+    target = target._replace(attach="")
+    guarded = steps.guarded(context, target)
+    error = _change(guarded, playbook, target)
+    is_over = guarded.gate is not None and guarded.gate.is_over
+    if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
+        rejoined[target.arn] = target = rejoining.rejoin(context, target)
+        seconds = max(1, _until_restore_is_seen(context, target))
+        detail = f"{target.id} was restored meanwhile: contained anew"
+        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
+    return _verify_target(context, target, error)
+
+
+def _until_restore_is_seen(context: Context, target: Target) -> int:
+    """Returns the seconds until what the last restore gave back is seen, 0 in most cases.
+
+    AWS shows a change late: our own denial would be recorded as the state before.
+    """
+    if target.generation < 2:
+        return 0
+    before = context.record.containments.state(target.arn, target.generation - 1)
+    if before is None or Status(before["status"]) not in ENDED:
+        return 0
+    return seconds_left(before["updated_at"], SPREAD_SECONDS)
+
+
+def _change(context: Context, playbook: Playbook, target: Target) -> str:
+    """Contains a target behind a gate. Returns why it failed, or an empty string: what is true
+    now is read all the same, and the verdict says both.
+    """
+    assert context.gate is not None
+    # Beside the first calls; it renews the lease.
+    context.gate.open(awaits_write=knows_state_before(playbook))
+    try:
+        detail = playbook.contain(context, target).detail
+    except GateClosed as closed:
+        detail = str(closed)
+    except Exception as raised:
+        if is_transient(raised):
+            raise
+        error = f"contain failed: {type(raised).__name__}: {raised}"
+        fields = {"incident_id": context.incident_id, "target": target.id}
+        log("containing failed", **fields, detail=error[:500])
+        return error
+    if not context.gate.refusal:
+        context.record.event(context.incident_id, "changes made", detail, target.id)
+        return ""
+    context.log_action(target, "gate", "FAILED", context.gate.refusal)
+    context.record.event(
+        context.incident_id,
+        "not contained",
+        context.gate.refusal,
+        target.id,
+    )
+    return context.gate.refusal
+
+
+def _verify_target(context: Context, target: Target, error: str) -> StepResult:
+    # After the last change: nothing waits for its import (``respond._warm`` does it ahead).
+    from guardduty_response.functions import verify_step
+
+    return verify_step.verify_target(context, target, error)

@@ -1,0 +1,55 @@
+"""Plans, for the playbook function, the containment of what a finding names, and decides on it."""
+
+from __future__ import annotations
+
+import os
+
+from guardduty_response.containment.contract import Context, Planned, Target, load
+from guardduty_response.containment.gate import LEASE_SECONDS
+from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
+from guardduty_response.functions import planning, runtime, steps
+from guardduty_response.incident import statuses
+from guardduty_response.incident.statuses import Status
+
+
+def plan(event: runtime.Payload) -> planning.PlanAnswer:
+    """Plans, or for a recheck finds the targets to verify. What stands against it is answered."""
+    context, playbook = steps.make_context(event), os.environ["GDR_PLAYBOOK"]
+    record, incident_id = context.record, context.incident_id
+    seen = context.finding
+    try:
+        planned = load(playbook).plan(context)
+        if not planned:
+            raise NoTarget(
+                f"playbook {playbook} found no resource in finding {seen.id} to act on: look at the"
+                " finding itself"
+            )
+    except (TargetGone, NoTarget, RoleUnavailable) as error:
+        decision = "gone" if isinstance(error, TargetGone) else "failed"
+        reason = str(error)
+        if seen.sample:  # its resource need not exist, nor its account have the role
+            decision, reason = "skip", f"a sample finding cannot be rehearsed here: {reason}"
+        if not event.get("verify_only"):
+            record.note(incident_id, decision=decision, reasons=[reason])
+        return planning.answer(decision, error="" if decision == "skip" else reason)
+    if not event.get("verify_only"):
+        approved = event.get("approved") is True
+        return planning.decide(context, planned, seen, approved)
+    from guardduty_response.monitoring import drift  # for a recheck alone
+
+    targets = [
+        target
+        for plan in planned
+        if drift.may_verify(context, target := _to_verify(context, plan), LEASE_SECONDS)
+    ]
+    # A restore may just have ended.
+    watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED
+    if targets and watched:
+        return planning.answer("act", targets)
+    return planning.answer("none")
+
+
+def _to_verify(context: Context, plan: Planned) -> Target:
+    """Returns a planned target as the incident is linked to it, to be verified only."""
+    target = plan.target._replace(verify_only=True, principals=plan.principals)
+    return planning.as_linked(context, target)
