@@ -26,7 +26,6 @@ from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.errors import RoleUnavailable
 
 if TYPE_CHECKING:
-    from botocore.loaders import Loader
     from botocore.session import Session as BotocoreSession
 
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument

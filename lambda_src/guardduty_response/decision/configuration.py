@@ -79,6 +79,13 @@ class Responder(TypedDict):
     own_roles: list[str]  # "<account or *>:role/<path>/<name>"
 
 
+class MemoryTool(TypedDict):
+    """The tool that copies an instance's memory: where it lies (URL), and its SHA-256."""
+
+    location: str
+    sha256: str
+
+
 class Forensics(TypedDict):
     """Commands run on an instance, and how long containment waits for them (``forensics``)."""
 
@@ -87,7 +94,7 @@ class Forensics(TypedDict):
     deadlines: dict[str, int]  # finding type or glob -> seconds
     timeout_minutes: int
     packet_capture_seconds: int
-    memory: dict[str, Any]  # platform -> the tool's settings, or None
+    memory: dict[str, MemoryTool | None]  # by platform
     commands: dict[str, int]  # platform -> number of commands
 
 
@@ -139,7 +146,7 @@ def parse(document: str, expected_sha256: str) -> Config:
             " nothing acts until then."
         )
     try:
-        raw: dict[str, Any] = json.loads(document)
+        raw = json.loads(document)
         return Config(
             sha256=sha256,
             name_prefix=raw["name_prefix"],

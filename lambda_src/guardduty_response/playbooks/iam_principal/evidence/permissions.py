@@ -23,13 +23,14 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
@@ -73,7 +74,7 @@ class EntityPolicies(TypedDict):
     inline: dict[str, PolicyDocument]
 
 
-def run(principal: TargetContext, _before: Json) -> EvidenceItem:
+def run(principal: TargetContext, _before: EvidenceEntry) -> EvidenceItem:
     """Write ``principal.json`` in a single call; PARTIAL names what could not be read."""
     identity = identify.principal_of(principal)
     user = ""
@@ -93,7 +94,7 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
     }
     content = json.dumps(document, indent=1, default=str).encode()
     stored = principal.context.put_evidence(f"{principal.id}/principal.json", content)
-    objects = [{**stored, "what": WHAT}]
+    objects: list[StoredObject] = [{**stored, "what": WHAT}]
     text = _text(results)
     if not missing:
         return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
