@@ -81,6 +81,12 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     restored (empty: it is), and ``later_value`` what a person would give it.
     """
 
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, types: object) -> type:
+            """Returns the class itself: types are for the type checker, and cost no start time."""
+            return cls
+
     held: Held | None = None  # ``shared_setting``, while ``run`` holds it
     name = option = item = done_text = absent_text = ""
     critical: ClassVar[bool] = False

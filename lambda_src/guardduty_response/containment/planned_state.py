@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from guardduty_response.incident.moments import now
 
 if TYPE_CHECKING:
     from guardduty_response.containment.control import AnyControl
+    from guardduty_response.containment.records import PlannedState
     from guardduty_response.containment.target_context import Settings, TargetContext
 
 FRESH_SECONDS = 30.0
-
-
-class PlannedState(TypedDict):
-    """Settings by item, as ``plan`` read them, and when (ISO 8601)."""
-
-    before: Settings
-    read_at: str
 
 
 def planned_state(controls: Iterable[AnyControl]) -> PlannedState:

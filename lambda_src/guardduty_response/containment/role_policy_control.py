@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.control import (
@@ -20,19 +20,9 @@ from guardduty_response.containment.target_context import allow, name_of
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
+    from guardduty_response.containment.records import RoleSessions
 
 ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
-
-
-class RoleSessions(TypedDict, total=False):
-    """The denials on a role: its ARN, its unique ID (AROA…), the policies that deny (absent: None),
-    and the moment until which issued tokens are denied, or are to be (ISO 8601). Empty: no role.
-    """
-
-    role: str
-    id: str
-    policies: dict[str, PolicyDocument | None]
-    revoked_before: str
 
 
 class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument | None"]):

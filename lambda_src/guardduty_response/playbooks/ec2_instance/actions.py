@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 from botocore import xform_name
 
@@ -28,35 +28,18 @@ from guardduty_response.playbooks.ec2_instance.state import InstanceState, filte
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, Filter, PolicyStatement
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.ec2_instance.records import (
+        AssociatedAddress,
+        Attribute,
+        MetadataOptions,
+        Protection,
+    )
 
 MODIFY = ("ec2:ModifyInstanceAttribute",)
 MODIFY_METADATA = ("ec2:ModifyInstanceMetadataOptions",)
 
 
-# Of the instance, or of a volume; None: of a sample finding's instance, which cannot be read.
-Attribute = bool | str | None
-MetadataOptions = dict[str, str | int]  # as DescribeInstances has them
-
-
-class Protection(TypedDict, total=False):
-    """Attributes of the instance, those that it has, and of each volume, by its device."""
-
-    DisableApiTermination: bool
-    InstanceInitiatedShutdownBehavior: str
-    DeleteOnTermination: dict[str, bool]
-
-
-class AssociatedAddress(TypedDict, total=False):
-    """An Elastic IP: IDs of its association and allocation, and where it was associated."""
-
-    association: str
-    allocation: str
-    ip: str
-    interface: str | None
-    private: str | None
-
-
-class Protect(Ec2Control[Protection, Attribute]):
+class Protect(Ec2Control["Protection", "Attribute"]):
     """Attributes of the instance, and of each volume whether it goes with the instance.
 
     A Spot instance cannot be protected; its volumes can be kept all the same.
@@ -149,7 +132,7 @@ def _mapping(name: str, value: Attribute) -> dict[str, object]:
     return {"DeviceName": name.rsplit(" ", 1)[-1], "Ebs": {"DeleteOnTermination": value}}
 
 
-class DisableMetadata(Ec2Control[MetadataOptions, MetadataOptions]):
+class DisableMetadata(Ec2Control["MetadataOptions", "MetadataOptions"]):
     """The instance metadata options: one value, without what is not readable of them.
 
     EC2 keeps the options that a call does not name, and takes the others only with an endpoint that
@@ -234,7 +217,7 @@ def _words(options: MetadataOptions) -> str:
     return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
-class ReleaseAddress(Ec2Control[list[AssociatedAddress], AssociatedAddress]):
+class ReleaseAddress(Ec2Control["list[AssociatedAddress]", "AssociatedAddress"]):
     """Elastic IPs: allocation -> where the address is associated, by an empty ID nowhere."""
 
     name = option = "disassociate_elastic_ip"

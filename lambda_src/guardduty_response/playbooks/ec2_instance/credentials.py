@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
@@ -22,7 +22,7 @@ from guardduty_response.containment.role_policies import (
     revoked_before,
     role_policy,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies, RoleSessions
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
@@ -49,7 +49,9 @@ if TYPE_CHECKING:
         PolicyStatement,
     )
     from guardduty_response.containment.control import Values
+    from guardduty_response.containment.records import RoleSessions
     from guardduty_response.containment.target_context import Sessions
+    from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
 PROFILE_CALLS = (
     "ec2:ReplaceIamInstanceProfileAssociation",
@@ -62,18 +64,7 @@ PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
-class InstanceProfile(TypedDict, total=False):
-    """An instance profile: its association, its name, and the ARN of its role, which is empty where
-    it could not be read, as ``error`` says. Empty without a live profile.
-    """
-
-    association: str
-    name: str
-    role: str
-    error: str
-
-
-class ReplaceProfile(Ec2Control[InstanceProfile, str]):
+class ReplaceProfile(Ec2Control["InstanceProfile", str]):
     """The instance profile: one value, its name."""
 
     name = option = "replace_instance_profile"
@@ -184,7 +175,7 @@ class ReplaceProfile(Ec2Control[InstanceProfile, str]):
         return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
 
 
-class RevokeSessions(RolePolicies[InstanceContext, InstanceState, RoleSessions]):
+class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"]):
     """Denies the sessions of the role that the instance had: its own, or all that are older."""
 
     name = option = "revoke_sessions"

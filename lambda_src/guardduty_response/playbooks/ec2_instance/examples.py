@@ -11,11 +11,8 @@ from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.playbooks.ec2_instance.actions import (
-    AssociatedAddress,
     DisableMetadata,
-    MetadataOptions,
     Protect,
-    Protection,
     ReleaseAddress,
     Tag,
 )
@@ -23,6 +20,11 @@ from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules, Network
+from guardduty_response.playbooks.ec2_instance.records import (
+    AssociatedAddress,
+    MetadataOptions,
+    Protection,
+)
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, rules
 from guardduty_response.playbooks.ec2_instance.traffic import Deregister, Detach, StandBy
 

@@ -21,14 +21,13 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import (
-    InterfaceBefore,
     Network,
-    NetworkBefore,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
 
 GONE = "InvalidNetworkInterfaceID.NotFound"
 

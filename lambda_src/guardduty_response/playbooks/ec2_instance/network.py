@@ -36,7 +36,7 @@ from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
-    from guardduty_response.playbooks.ec2_instance.network_controls import InterfaceBefore
+    from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore
 
 
 def sessions(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -37,6 +37,7 @@ from guardduty_response.playbooks.ec2_instance.state import (
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, IpPermission, PolicyStatement
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 CREATE = ("ec2:CreateSecurityGroup",)
@@ -48,24 +49,7 @@ KINDS = "${group_kinds}"
 CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
 
 
-class InterfaceBefore(TypedDict, total=False):
-    """An interface: its VPC, its security groups, and which AWS service owns it (else empty). What
-    is written of it, are the groups.
-    """
-
-    vpc: str
-    groups: list[str]
-    managed: str
-
-
-class NetworkBefore(TypedDict):
-    """The instance's state and interfaces."""
-
-    state: str
-    interfaces: dict[str, InterfaceBefore]
-
-
-class Network(Ec2Control[NetworkBefore, InterfaceBefore]):
+class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     """The security groups of every interface: interface -> how it is (InterfaceBefore).
 
     ``network.close`` writes them, by way of the flush group where that is switched on.

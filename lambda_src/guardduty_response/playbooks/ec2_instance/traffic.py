@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
@@ -18,29 +18,14 @@ from guardduty_response.playbooks.ec2_instance.instance_control import Ec2Contro
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.ec2_instance.records import RegisteredTarget, ScalingState
 
 SCALING_GROUPS = "arn:${partition}:autoscaling:*:${account_id}:autoScalingGroup:*"
 TARGET_GROUPS = "arn:${partition}:elasticloadbalancing:*:${account_id}:targetgroup/*"
 NOT_FOUND = "TargetGroupNotFound"
 
 
-class ScalingState(TypedDict, total=False):
-    """The instance's Auto Scaling group and its lifecycle state there; empty: it is in none."""
-
-    group: str
-    state: str
-
-
-class RegisteredTarget(TypedDict):
-    """A registration in a target group: its ARN, and the target's id, port and zone."""
-
-    arn: str
-    id: str
-    port: int | None
-    zone: str | None
-
-
-class Scaling(Ec2Control[ScalingState, str]):
+class Scaling(Ec2Control["ScalingState", str]):
     """The instance's place in its Auto Scaling group: the group's name -> its lifecycle state.
 
     ``LEAVING``: the states of an instance that ``COMMAND`` lets leave, the last for good.
@@ -135,7 +120,7 @@ class StandBy(Scaling):
     LEAVING = ("EnteringStandby", "Standby")
 
 
-class Deregister(Ec2Control[list[RegisteredTarget], RegisteredTarget | None]):
+class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]):
     """Registrations of the instance or its addresses in target groups that are not draining: the
     target group's ARN, with the target's id and port -> the registration. None: there is none.
     """

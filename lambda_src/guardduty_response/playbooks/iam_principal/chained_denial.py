@@ -12,17 +12,17 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.records import DeniedSessionsBefore
 from guardduty_response.playbooks.iam_principal.role import denies_named_sessions
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.iam_principal.records import DeniedSessionsBefore
 
 NAME = "held_sessions"
 
 
-class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, DeniedSessionsBefore]):
+class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, "DeniedSessionsBefore"]):
     """The policy on another role that denies sessions which the principal held there."""
 
     name = NAME

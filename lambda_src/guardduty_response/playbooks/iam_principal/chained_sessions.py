@@ -31,10 +31,6 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    DeniedSessions,
-    DeniedSessionsBefore,
-)
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
     ChainedSession,
@@ -44,6 +40,10 @@ from guardduty_response.playbooks.iam_principal.session_search import (
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.playbooks.iam_principal.records import (
+        DeniedSessions,
+        DeniedSessionsBefore,
+    )
 
 NAME = chained_denial.NAME
 MOST_RECORDED = 50  # sessions that the record lists

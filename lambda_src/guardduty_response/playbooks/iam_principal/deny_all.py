@@ -21,12 +21,12 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.principal_context import list_all
-from guardduty_response.playbooks.iam_principal.records import DenyAllState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.iam_principal.records import DenyAllState
 
 POLICY = "arn:${partition}:iam::aws:policy/AWSDenyAll"  # as the policies of playbooks/ name it
 
@@ -34,7 +34,7 @@ POLICY = "arn:${partition}:iam::aws:policy/AWSDenyAll"  # as the policies of pla
 Denial = bool | str | None  # whether AWSDenyAll is attached, or the ARN of a boundary
 
 
-class DenyAll(UserControl[DenyAllState, Denial]):
+class DenyAll(UserControl["DenyAllState", Denial]):
     """The denial also ends what no key or password can: sessions from GetSessionToken and
     GetFederationToken live on after their key is deactivated, with the user's permissions of the
     moment (AWS IAM User Guide, "Disabling permissions for temporary credentials").

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, StepResult, Target
-from guardduty_response.containment.role_policy_control import RoleSessions
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
@@ -23,10 +23,13 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.records import (
-    CloudTrailRecord,
-    SeenSession,
-)
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.playbooks.iam_principal.records import (
+        CloudTrailRecord,
+        SeenSession,
+    )
 
 NAME = "signed_in_again"
 

@@ -20,7 +20,7 @@ from guardduty_response.containment.role_policies import (
     role_policy,
     statements,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies, RoleSessions
+from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import (
     Sessions,
     allow,
@@ -38,11 +38,12 @@ from guardduty_response.playbooks.iam_principal.user_action import PrincipalCont
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.control import Values
+    from guardduty_response.containment.records import RoleSessions
 
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class DenySession(RolePolicies[PrincipalContext, PrincipalState, RoleSessions]):
+class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]):
     """Denies the session that the finding names, or all sessions of the role."""
 
     name = "revoke_sessions"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
@@ -19,7 +20,9 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
 CLOCK_SECONDS = 300  # what clocks may differ

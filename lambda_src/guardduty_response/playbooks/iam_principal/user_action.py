@@ -12,7 +12,7 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
-    from guardduty_response.containment.role_policy_control import RoleSessions
+    from guardduty_response.containment.records import RoleSessions
 
 # A control of a principal: a user's, a role's or a tag.
 PrincipalControl = Control[PrincipalContext, PrincipalState, Any, Any]

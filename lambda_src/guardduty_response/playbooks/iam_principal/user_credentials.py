@@ -13,12 +13,12 @@ from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.principal_context import list_all, parse_time
-from guardduty_response.playbooks.iam_principal.records import LoginProfileState
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.iam_principal.records import LoginProfileState
 
 REPLACED: LoginProfileState = {"reset_required": True}  # the password, by a random one
 
@@ -130,7 +130,7 @@ class Certificates(SwitchedCredentials):
     undone_by = ("UpdateSigningCertificate", "UploadSigningCertificate")
 
 
-class Password(UserControl[LoginProfileState, LoginProfileState | None]):
+class Password(UserControl["LoginProfileState", "LoginProfileState | None"]):
     """The console password, by option ``remove``, ``reset`` or ``keep``. It is never readable:
     its value is when it was set, and whether the next sign-in must replace it.
     """

@@ -26,10 +26,10 @@ from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import PermissionSetBefore
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
+    from guardduty_response.playbooks.iam_principal.records import PermissionSetBefore
 
 # of the before-state, PART/<permission set>, and of what is kept of the provisioning
 PART = "identity_center"

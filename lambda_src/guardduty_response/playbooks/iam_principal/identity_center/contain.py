@@ -32,15 +32,15 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 )
 from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import (
-    PermissionSet,
-    PermissionSetBefore,
-    ProvisioningState,
-)
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
     from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.playbooks.iam_principal.records import (
+        PermissionSet,
+        PermissionSetBefore,
+        ProvisioningState,
+    )
 
 CHANGE = (
     "GetInlinePolicyForPermissionSet",

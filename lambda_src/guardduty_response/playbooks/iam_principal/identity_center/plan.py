@@ -27,10 +27,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     with_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import HeldPermissionSets, PermissionSet
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient, PolicyDocument
+    from guardduty_response.playbooks.iam_principal.records import HeldPermissionSets, PermissionSet
 
 READ = (
     "sso:DescribePermissionSet",

@@ -26,10 +26,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     without_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.records import PermissionSetBefore
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.playbooks.iam_principal.records import PermissionSetBefore
 
 READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
 CHANGE = (

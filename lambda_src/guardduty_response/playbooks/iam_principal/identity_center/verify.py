@@ -50,10 +50,13 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
 )
-from guardduty_response.playbooks.iam_principal.records import DeniedPermissionSet, PermissionSet
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
+    from guardduty_response.playbooks.iam_principal.records import (
+        DeniedPermissionSet,
+        PermissionSet,
+    )
 
 READ = (
     "GetInlinePolicyForPermissionSet",

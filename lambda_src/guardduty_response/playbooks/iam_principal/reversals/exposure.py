@@ -25,9 +25,11 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import (
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, IpPermission
     from guardduty_response.containment.control import Values
+    from guardduty_response.playbooks.iam_principal.reversals.records import (
+        Entries,
+        PublicAccessBlock,
+    )
 
-Entries = list[dict[str, str]]  # of the list of who may use a snapshot or an image
-PublicAccessBlock = dict[str, bool]
 SECURITY_GROUPS = "arn:${partition}:ec2:*:${account_id}:security-group/*"
 IMAGES, SNAPSHOTS = "arn:${partition}:ec2:*::image/*", "arn:${partition}:ec2:*::snapshot/*"
 BUCKETS = "arn:${partition}:s3:::*"
@@ -199,7 +201,7 @@ def _old_style(parameters: CallFields) -> CallFields:
     return {**parameters, "ipRanges": {"items": [{"cidrIp": get(parameters, "cidrIp")}]}}
 
 
-class Sharing(Reversal[dict[str, Entries], Entries]):
+class Sharing(Reversal["dict[str, Entries]", "Entries"]):
     """The entries that the call added are removed from the list of a snapshot or an image, and no
     others. The record has ``of`` (``snapshot`` or ``image``), ``id``, and ``entries``
     ([{UserId | Group | …: value}]).
@@ -298,7 +300,7 @@ def _added(change: Change) -> Entries:
     ]
 
 
-class Bucket(Reversal[dict[str, PublicAccessBlock], PublicAccessBlock]):
+class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
     """All four settings of the bucket's public access block are switched on. The record has
     ``bucket`` and ``block`` ({} when there was none).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -27,10 +27,13 @@ from guardduty_response.playbooks.iam_principal.user_action import USERS
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.control import Values
-
-    # Of a new user or role: a policy or a boundary, by its ARN, its document, or whether it is
-    # attached; or the status of a key.
-    Denial = bool | str | PolicyDocument | None
+    from guardduty_response.playbooks.iam_principal.reversals.records import (
+        CreatedRole,
+        CreatedUser,
+        Denial,
+        Entity,
+        Password,
+    )
 
 DENY_DOCUMENT: PolicyDocument = {
     "Version": "2012-10-17",
@@ -39,31 +42,7 @@ DENY_DOCUMENT: PolicyDocument = {
 BOUNDARY = "boundary"  # the field of a permissions boundary
 
 
-# A console password: whether the next sign-in must reset it, or the new one; None: not known.
-Password = dict[str, bool] | str | None
-
-
-class Entity(TypedDict):
-    """A new user or role: its unique ID, and the ARN of its permissions boundary."""
-
-    id: str
-    boundary: str | None
-
-
-class CreatedUser(Entity):
-    """``attached``: whether AWSDenyAll is. ``keys``: access key ID -> status."""
-
-    attached: bool
-    keys: dict[str, str]
-
-
-class CreatedRole(Entity):
-    """``policy``: the inline policy that denies everything; None where it is absent."""
-
-    policy: PolicyDocument | None
-
-
-EntityType = TypeVar("EntityType", bound=Entity)
+EntityType = TypeVar("EntityType", bound="Entity")
 
 
 def key_call(user: str, key: str, status: str) -> AwsCall:
@@ -120,7 +99,7 @@ class AccessKey(Reversal[dict[str, str], str]):
         return key_call(self.record["user"], self.record["key"], value)
 
 
-class LoginProfile(Reversal[dict[str, Password], Password]):
+class LoginProfile(Reversal["dict[str, Password]", "Password"]):
     """The record has ``user``. Whoever set the password knows it: a random password that is kept
     nowhere replaces it, and nothing brings the old one back.
     """
@@ -242,7 +221,7 @@ class Created(Reversal[EntityType, "Denial"]):
         return bool(now == (self.deny_all if name == BOUNDARY else self.wants))
 
 
-class User(Created[CreatedUser]):
+class User(Created["CreatedUser"]):
     """The record has ``user``, ``attached`` (whether AWSDenyAll was), ``boundary``, and ``keys``
     (access key ID -> status).
     """
@@ -322,7 +301,7 @@ class User(Created[CreatedUser]):
         return super().left(name, before, now) if name in self.titles else now == "Inactive"
 
 
-class Role(Created[CreatedRole]):
+class Role(Created["CreatedRole"]):
     """The record has ``role``, ``name`` (of the inline policy that denies everything), ``policy``
     (what it was before), and ``boundary``.
     """
