@@ -26,15 +26,18 @@ class AwsCall(NamedTuple):
         """Makes the call and returns the answer."""
         return dict(getattr(client, self.operation)(**self.request))
 
-    def command(self, region: str) -> str:
-        """Returns the whole command, each value quoted for a shell. IAM has no Region."""
-        service = CLI_NAMES.get(self.service, self.service)
-        words = ["aws", service, self.operation.replace("_", "-")]
+    @property
+    def text(self) -> str:
+        """The command without ``aws`` and the Region, each value quoted for a shell."""
+        words = [CLI_NAMES.get(self.service, self.service), self.operation.replace("_", "-")]
         for name, value in self.request.items():
             words += _option(xform_name(name, "-"), value)
-        if self.service != "iam":
-            words += ["--region", shlex.quote(region)]
         return " ".join(words)
+
+    def command(self, region: str) -> str:
+        """Returns the whole command. IAM has no Region."""
+        where = "" if self.service == "iam" else f" --region {shlex.quote(region)}"
+        return f"aws {self.text}{where}"
 
 
 def _option(name: str, value: object) -> list[str]:

@@ -16,6 +16,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
+from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.contract import NOTHING, Check
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -32,6 +33,7 @@ from guardduty_response.incident.shared_settings import Held, SettingBusy
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyStatement
+    from guardduty_response.containment.aws_call import AwsCall
     from guardduty_response.containment.target_context import Settings
 
 
@@ -114,12 +116,10 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         """Returns the value that containment gives to what has ``value``. Pure. None: not known."""
         raise NotImplementedError
 
-    def write(self, name: str, value: ValueType) -> AwsAnswer:
-        """Gives ``value`` to the one that ``name`` names, to contain it or to restore it."""
-        raise NotImplementedError
-
-    def command(self, name: str, value: ValueType) -> str:
-        """Returns the AWS CLI's command, without ``aws``, that does what ``write`` does."""
+    def call(self, name: str, value: ValueType) -> AwsCall:
+        """Returns the call that gives ``value`` to the one that ``name`` names, to contain it or
+        to restore it. A control whose command is not its call has ``write`` and ``command``.
+        """
         raise NotImplementedError
 
     def contained_text(self, pending: Values[ValueType]) -> str:
@@ -127,6 +127,15 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         return self.contained_as.format(things=", ".join(map(self.named, pending)))
 
     # -- where a control is special ----------------------------------------------------------------
+
+    def write(self, name: str, value: ValueType) -> AwsAnswer:
+        """Makes the call, again while somebody else changes the same entity."""
+        call = self.call(name, value)
+        return retry_on_conflict(partial(call.make, self.writer(name)))
+
+    def command(self, name: str, value: ValueType) -> str:
+        """Returns the AWS CLI's command, without ``aws``, that does what ``write`` does."""
+        return self.call(name, value).text
 
     def values(self, stored: SettingType | None) -> Values[ValueType]:
         """Returns the values of what ``read`` returned or the state before holds."""

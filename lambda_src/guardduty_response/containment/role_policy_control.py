@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from guardduty_response.aws.conflicts import retry_on_conflict
+from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import (
     ContextType,
     Control,
@@ -44,24 +43,18 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         sessions = cast("RoleSessions", stored or {})
         return dict(sessions.get("policies") or {})
 
-    def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
-        iam, named = self.writer(name), {"RoleName": self.role_name, "PolicyName": name}
-        # A function's own model of IAM has only the calls that it makes.
+    def call(self, name: str, value: PolicyDocument | None) -> AwsCall:
+        named = {"RoleName": self.role_name, "PolicyName": name}
         if value is None:
-            call = partial(iam.delete_role_policy, **named)
-        else:
-            call = partial(iam.put_role_policy, **named, PolicyDocument=json.dumps(value))
-        answer = dict(retry_on_conflict(call))
+            return AwsCall("iam", "delete_role_policy", named)
+        document = json.dumps(value, separators=(",", ":"))
+        return AwsCall("iam", "put_role_policy", {**named, "PolicyDocument": document})
+
+    def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
+        answer = super().write(name, value)
         if name == OLDER and self.held:
             self.held.written(value)
         return answer
-
-    def command(self, name: str, value: PolicyDocument | None) -> str:
-        about = f"--role-name {self.role_name} --policy-name {name}"
-        if value is None:
-            return f"iam delete-role-policy {about}"
-        document = json.dumps(value, separators=(",", ":"))
-        return f"iam put-role-policy {about} --policy-document '{document}'"
 
     def retained(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> str:
         date = revoked_before(now)

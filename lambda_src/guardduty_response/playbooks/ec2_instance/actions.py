@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from botocore import xform_name
-
+from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
@@ -190,21 +189,11 @@ class DisableMetadata(Ec2Control["MetadataOptions", "MetadataOptions"]):
         )
         return check._replace(ok=False, detail=text, read=False)
 
-    def write(self, name: str, value: MetadataOptions) -> AwsAnswer:
-        modify = self.writer(name).modify_instance_metadata_options
-        return dict(modify(InstanceId=self.target_context.id, **self._named(value)))
-
-    def command(self, name: str, value: MetadataOptions) -> str:
-        options = " ".join(
-            f"--{xform_name(option, '-')} {to}" for option, to in self._named(value).items()
-        )
-        about = f"--instance-id {self.target_context.id}"
-        return f"ec2 modify-instance-metadata-options {about} {options}"
-
-    def _named(self, value: MetadataOptions) -> MetadataOptions:
-        """Returns the options that a call names to give ``value``."""
+    def call(self, name: str, value: MetadataOptions) -> AwsCall:
         off = value[self.ENDPOINT] == self.OFF
-        return {self.ENDPOINT: self.OFF} if off else value
+        named = {self.ENDPOINT: self.OFF} if off else value
+        request = {"InstanceId": self.target_context.id, **named}
+        return AwsCall("ec2", "modify_instance_metadata_options", request)
 
     def state_text(self, name: str, value: MetadataOptions | None) -> str:
         return f"instance metadata options are {_words(value or {})}"

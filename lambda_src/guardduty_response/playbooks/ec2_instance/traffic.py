@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
     result_or_raise,
@@ -28,7 +29,7 @@ NOT_FOUND = "TargetGroupNotFound"
 class Scaling(Ec2Control["ScalingState", str]):
     """The instance's place in its Auto Scaling group: the group's name -> its lifecycle state.
 
-    ``LEAVING``: the states of an instance that ``COMMAND`` lets leave, the last for good.
+    ``LEAVING``: the states of an instance that the call ``LEAVE`` lets leave, the last for good.
     """
 
     option = item = "auto_scaling"
@@ -42,7 +43,7 @@ class Scaling(Ec2Control["ScalingState", str]):
     later_value = IN_SERVICE = "InService"
     reads = (Grant(("autoscaling:DescribeAutoScalingInstances",), "*"),)
     restores = (Grant(("autoscaling:AttachInstances", "autoscaling:ExitStandby"), SCALING_GROUPS),)
-    COMMAND = ""
+    LEAVE = ""
     LEAVING: tuple[str, ...] = ()
 
     def arn_of(self, name: str) -> str:
@@ -60,23 +61,18 @@ class Scaling(Ec2Control["ScalingState", str]):
     def manual_text(self) -> str:
         return f"{super().manual_text()} (it must be InService, and MaxSize must leave room)"
 
-    def _command(self, value: str) -> str:
-        """Returns the command that leads to a lifecycle state."""
+    def call(self, name: str, value: str) -> AwsCall:
+        """Returns the call that leads to a lifecycle state."""
+        request: dict[str, object] = {
+            "InstanceIds": [self.target_context.id],
+            "AutoScalingGroupName": name,
+        }
         if value != self.IN_SERVICE:
-            return self.COMMAND
-        state = (self.current or {}).get("state")
-        return "exit-standby" if state in StandBy.LEAVING else "attach-instances"
-
-    def write(self, name: str, value: str) -> AwsAnswer:
-        call = getattr(self.writer(name), self._command(value).replace("-", "_"))
-        capacity = {} if value == self.IN_SERVICE else {"ShouldDecrementDesiredCapacity": False}
-        ids = [self.target_context.id]
-        return dict(call(InstanceIds=ids, AutoScalingGroupName=name, **capacity))
-
-    def command(self, name: str, value: str) -> str:
-        about = f"--instance-ids {self.target_context.id} --auto-scaling-group-name {name}"
-        capacity = " --no-should-decrement-desired-capacity" * (value != self.IN_SERVICE)
-        return f"autoscaling {self._command(value)} {about}{capacity}"
+            request["ShouldDecrementDesiredCapacity"] = False
+            return AwsCall("autoscaling", self.LEAVE, request)
+        stands_by = (self.current or {}).get("state") in StandBy.LEAVING
+        back = "exit_standby" if stands_by else "attach_instances"
+        return AwsCall("autoscaling", back, request)
 
     def to_restore(self) -> Values[str]:
         return dict.fromkeys(super().to_restore(), self.IN_SERVICE)
@@ -107,7 +103,7 @@ class Detach(Scaling):
     contained_as = "detached from {things}, capacity not lowered: a replacement launches"
     contains = (Grant(("autoscaling:DetachInstances",), SCALING_GROUPS),)
     undone_by = ("AttachInstances",)
-    COMMAND = "detach-instances"
+    LEAVE = "detach_instances"
     LEAVING = ("Detaching", "Detached")
 
 
@@ -116,7 +112,7 @@ class StandBy(Scaling):
     contained_as = "put on standby in {things}, capacity not lowered: a replacement launches"
     contains = (Grant(("autoscaling:EnterStandby",), SCALING_GROUPS),)
     undone_by = ("ExitStandby", "AttachInstances")
-    COMMAND = "enter-standby"
+    LEAVE = "enter_standby"
     LEAVING = ("EnteringStandby", "Standby")
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.planned_state import fresh_state
 from guardduty_response.containment.target_context import (
@@ -107,27 +107,20 @@ class DenyAll(UserControl["DenyAllState", Denial]):
     def contained_text(self, pending: Values[Denial]) -> str:
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
 
-    def write(self, name: str, value: Denial) -> AwsAnswer:
-        iam, user, deny_all = self.iam, self.user, self.target_context.deny_all
+    def call(self, name: str, value: Denial) -> AwsCall:
+        user = {"UserName": self.user}
         if name == "attached":
-            if value:
-                return self._attach(self._state)
-            call = partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all)
-        elif value:
-            put = iam.put_user_permissions_boundary
-            call = partial(put, UserName=user, PermissionsBoundary=value)
-        else:
-            call = partial(iam.delete_user_permissions_boundary, UserName=user)
-        return dict(retry_on_conflict(call))
+            operation = "attach_user_policy" if value else "detach_user_policy"
+            return AwsCall("iam", operation, {**user, "PolicyArn": self.target_context.deny_all})
+        if not value:
+            return AwsCall("iam", "delete_user_permissions_boundary", user)
+        boundary = {"PermissionsBoundary": value}
+        return AwsCall("iam", "put_user_permissions_boundary", {**user, **boundary})
 
-    def command(self, name: str, value: Denial) -> str:
-        user = f"--user-name {self.user}"
-        if name == "attached":
-            call = "attach" if value else "detach"
-            return f"iam {call}-user-policy {user} --policy-arn {self.target_context.deny_all}"
-        if value:
-            return f"iam put-user-permissions-boundary {user} --permissions-boundary {value}"
-        return f"iam delete-user-permissions-boundary {user}"
+    def write(self, name: str, value: Denial) -> AwsAnswer:
+        if name == "attached" and value:
+            return self._attach(self._state)
+        return super().write(name, value)
 
     def left(self, name: str, before: Denial, now: Denial) -> bool:
         return bool(now) if name == "attached" else now == self.target_context.deny_all
@@ -185,10 +178,8 @@ class DenyAll(UserControl["DenyAllState", Denial]):
             return {"attached": False, "boundary": None, "unread": describe_error(error)}
 
     def _attach(self, before: DenyAllState) -> AwsAnswer:
-        policy_arn = self.target_context.deny_all
-        attach = partial(self.iam.attach_user_policy, UserName=self.user, PolicyArn=policy_arn)
         try:
-            return dict(retry_on_conflict(attach))
+            return super().write("attached", True)
         except ClientError as error:
             if error_code(error) != "LimitExceeded":
                 raise
@@ -207,12 +198,7 @@ class DenyAll(UserControl["DenyAllState", Denial]):
         """
         old = boundary(self.iam.get_user(UserName=self.user)["User"])
         self.target_context.record_before_state("boundary", {"boundary": old})
-        put = partial(
-            self.iam.put_user_permissions_boundary,
-            UserName=self.user,
-            PermissionsBoundary=self.target_context.deny_all,
-        )
-        answer = retry_on_conflict(put)
+        answer = self.write("boundary", self.target_context.deny_all)
         replaced = f"instead of {old}" if old else "none before"
         how = f"as permissions boundary, its policy quota is full; {replaced}"
         return {**answer, "how": how}

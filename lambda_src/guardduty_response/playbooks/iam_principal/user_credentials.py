@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
@@ -26,11 +27,11 @@ REPLACED: LoginProfileState = {"reset_required": True}  # the password, by a ran
 class SwitchedCredentials(UserControl[dict[str, str], str]):
     """Credentials that IAM lists with a status, Active or Inactive, and switches off and on.
 
-    ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer, and
-    ``NOUN`` names the ID in the command line. ``THING`` names one credential for people.
+    ``LIST`` and ``UPDATE`` are its calls, ``KEY`` and ``ID`` the names in the list's answer.
+    ``THING`` names one credential for people.
     """
 
-    LIST = KEY = ID = UPDATE = NOUN = THING = ""
+    LIST = KEY = ID = UPDATE = THING = ""
     later_stays = "came after the first containment and is Inactive: left so, a person decides"
     later_value = "Active"
 
@@ -46,14 +47,8 @@ class SwitchedCredentials(UserControl[dict[str, str], str]):
     def wanted(self, name: str, value: str | None) -> str:
         return "Inactive"
 
-    def write(self, name: str, value: str) -> AwsAnswer:
-        call = getattr(self.iam, self.UPDATE)
-        named = {"UserName": self.user, self.ID: name, "Status": value}
-        return dict(retry_on_conflict(partial(call, **named)))
-
-    def command(self, name: str, value: str) -> str:
-        call = self.UPDATE.replace("_", "-")
-        return f"iam {call} --user-name {self.user} --{self.NOUN}-id {name} --status {value}"
+    def call(self, name: str, value: str) -> AwsCall:
+        return AwsCall("iam", self.UPDATE, {"UserName": self.user, self.ID: name, "Status": value})
 
     def contained_text(self, pending: Values[str]) -> str:
         return f"{self.THING} {', '.join(pending)} made inactive"
@@ -71,7 +66,7 @@ class AccessKeys(SwitchedCredentials):
     done_text = "its access keys are inactive"
     placeholder = "KEY"
     LIST, KEY, ID = "list_access_keys", "AccessKeyMetadata", "AccessKeyId"
-    UPDATE, NOUN = "update_access_key", "access-key"
+    UPDATE = "update_access_key"
     reads = (Grant(("iam:ListAccessKeys",), USERS),)
     contains = restores = (Grant(("iam:UpdateAccessKey",), USERS),)
     undone_by = ("UpdateAccessKey", "CreateAccessKey")
@@ -93,7 +88,7 @@ class SshKeys(SwitchedCredentials):
     done_text = "its SSH keys are inactive"
     placeholder = "KEY"
     LIST, KEY, ID = "list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId"
-    UPDATE, NOUN = "update_ssh_public_key", "ssh-public-key"
+    UPDATE = "update_ssh_public_key"
     reads = (Grant(("iam:ListSSHPublicKeys",), USERS),)
     contains = restores = (Grant(("iam:UpdateSSHPublicKey",), USERS),)
     undone_by = ("UpdateSSHPublicKey", "UploadSSHPublicKey")
@@ -109,7 +104,7 @@ class ServiceCredentials(SwitchedCredentials):
     placeholder = "ID"
     LIST, KEY = "list_service_specific_credentials", "ServiceSpecificCredentials"
     ID = "ServiceSpecificCredentialId"
-    UPDATE, NOUN = "update_service_specific_credential", "service-specific-credential"
+    UPDATE = "update_service_specific_credential"
     reads = (Grant(("iam:ListServiceSpecificCredentials",), USERS),)
     contains = restores = (Grant(("iam:UpdateServiceSpecificCredential",), USERS),)
     undone_by = ("UpdateServiceSpecificCredential", "CreateServiceSpecificCredential")
@@ -124,7 +119,7 @@ class Certificates(SwitchedCredentials):
     done_text = "its signing certificates are inactive"
     placeholder = "ID"
     LIST, KEY, ID = "list_signing_certificates", "Certificates", "CertificateId"
-    UPDATE, NOUN = "update_signing_certificate", "certificate"
+    UPDATE = "update_signing_certificate"
     reads = (Grant(("iam:ListSigningCertificates",), USERS),)
     contains = restores = (Grant(("iam:UpdateSigningCertificate",), USERS),)
     undone_by = ("UpdateSigningCertificate", "UploadSigningCertificate")
@@ -275,16 +270,13 @@ class Mfa(UserControl[dict[str, str], str | None]):
             " range began, and cannot be switched on again"
         )
 
-    def write(self, name: str, value: str | None) -> AwsAnswer:
-        call = self.iam.deactivate_mfa_device
-        return dict(retry_on_conflict(partial(call, UserName=self.user, SerialNumber=name)))
-
-    def command(self, name: str, value: str | None) -> str:
-        named = f"--user-name {self.user} --serial-number {name}"
+    def call(self, name: str, value: str | None) -> AwsCall:
+        """A device is enabled again by who holds it: the command says which codes that takes."""
+        named = {"UserName": self.user, "SerialNumber": name}
         if value is None:
-            return f"iam deactivate-mfa-device {named}"
-        codes = "--authentication-code1 CODE --authentication-code2 NEXT_CODE"
-        return f"iam enable-mfa-device {named} {codes}"
+            return AwsCall("iam", "deactivate_mfa_device", named)
+        codes = {"AuthenticationCode1": "CODE", "AuthenticationCode2": "NEXT_CODE"}
+        return AwsCall("iam", "enable_mfa_device", {**named, **codes})
 
     def as_before(self, name: str, before: str | None, now: str | None) -> bool:
         return now is not None

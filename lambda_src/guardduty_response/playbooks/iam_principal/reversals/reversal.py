@@ -11,12 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from fnmatch import fnmatchcase
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.contract import NOTHING
 from guardduty_response.containment.control import Control, Grant, ValueType, actions_of
@@ -137,10 +135,6 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
             for name, paths in self.named_by.items()
         }
 
-    def call(self, name: str, value: ValueType) -> AwsCall:
-        """Returns the call that gives ``value`` to the one that ``name`` names."""
-        raise NotImplementedError
-
     def refuse(self) -> None:
         """Raises NotReversed when the change is not to be reverted, as what was read shows."""
 
@@ -227,9 +221,6 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
 
     def change(self) -> list[AwsAnswer]:
         return Control.change(self.containing(self.arn))
-
-    def write(self, name: str, value: ValueType) -> AwsAnswer:
-        return dict(retry_on_conflict(partial(self.call(name, value).make, self.client)))
 
     def full_command(self, name: str, value: ValueType) -> str:
         return self.call(name, value).command(self.record["region"])
