@@ -19,6 +19,13 @@ from guardduty_response.incident.statuses import Status
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ResultEnvelope
 
+    T = TypeVar("T")
+    # Reads a field, whose path it is given for what it says of it.
+    Read = Callable[[str, object], T]
+    Fields = Mapping[str, Read[object]]
+    # Fields that were read, by name: each is of the type that its function returns.
+    FieldsRead = dict[str, object]
+
 # What a playbook can say of a target. That containment is lost, the response finds itself.
 STATUSES = (Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.GONE)
 ACTION_STATUSES = ("DONE", "ALREADY", "SKIPPED", "FAILED", "NOTED", "LEFT")
@@ -30,12 +37,6 @@ TEXT_CHARACTERS = 1000  # a longer sentence is cut, as in the action log
 NESTED = 28  # levels of a value; DynamoDB takes 32, and stores it inside others
 # DynamoDB's numbers: 38 digits, up to 9.9e125.
 _DIGITS, _LARGEST, _SMALLEST = 38, 1e125, 1e-129
-
-T = TypeVar("T")
-Read = Callable[[str, object], T]  # reads a field, whose path it is given for what it says of it
-Fields = Mapping[str, Read[object]]
-# Fields that were read, by name: each is of the type that its function returns.
-FieldsRead = dict[str, object]
 
 
 class MalformedEnvelope(ResponseError):
