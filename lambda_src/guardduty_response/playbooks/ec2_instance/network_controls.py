@@ -15,6 +15,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.target_context import (
     ALREADY,
+    DONE,
     FAILED,
     PLANNED,
     AwsClient,
@@ -166,8 +167,33 @@ class Network(Ec2Control):
         return text
 
     def correct_log(self) -> None:
-        if "interfaces" not in self.state.read_errors:  # else some may not be seen
+        if "interfaces" in self.state.read_errors:  # some may not be seen
+            return
+        earlier, answers = self.closed_earlier()
+        if earlier and self.intent()[0] == ALREADY:
+            text = f"{self.done_text}{earlier}"
+            self.target_context.log_action(self.name, DONE, text, answers)
+        else:
             super().correct_log()
+
+    def closed_earlier(self) -> tuple[str, list[AwsAnswer]]:
+        """Says what an attempt has closed that failed otherwise, with its request IDs, or ''.
+
+        Its line in the action log is written over.
+        """
+        logged = self.target_context.logged_action(self.name)
+        recorded = self.recorded or {}
+        closed = [
+            f"{id} ({', '.join(recorded[id]['groups'])} before)"
+            for id, interface in self.interfaces.items()
+            if id in recorded
+            and set(recorded[id]["groups"]) != set(interface.groups)
+            and self.closed(id)
+        ]
+        if logged.get("status") != FAILED or not closed:
+            return "", []
+        answer = {"ResponseMetadata": {"RequestId": logged.get("request_id") or ""}}
+        return f"; closed by an earlier attempt: {', '.join(closed)}", [answer]
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         modify = self.writer(name).modify_network_interface_attribute
