@@ -30,6 +30,7 @@ from guardduty_response.playbooks.ec2_instance.network_controls import (
     InterfaceBefore,
     Network,
     NetworkBefore,
+    closed_text,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
@@ -100,7 +101,7 @@ def log_undescribed(instance: InstanceContext, done: Closed, error: Exception) -
     sentence.
     """
     said = [
-        f"{id} was closed ({', '.join(done.before[id]['groups'])} -> {done.groups[id]})"
+        closed_text(id, done.before[id]["groups"], done.groups[id])
         if isinstance(answer, dict)
         else _failed_text(id, answer)
         for id, answer in sorted(done.answers.items())

@@ -5,7 +5,7 @@ quarantine groups.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
@@ -46,6 +46,14 @@ OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
 NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
 KINDS = "${group_kinds}"
 CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+
+
+CLOSED = "was closed ("
+
+
+def closed_text(id: str, before: Iterable[str], group: str) -> str:
+    """Says that an interface was closed, for the action log: ``closed_earlier`` finds it there."""
+    return f"{id} {CLOSED}{', '.join(before)} -> {group})"
 
 
 class InterfaceBefore(TypedDict):
@@ -177,23 +185,21 @@ class Network(Ec2Control):
             super().correct_log()
 
     def closed_earlier(self) -> tuple[str, list[AwsAnswer]]:
-        """Says what an attempt has closed that failed otherwise, with its request IDs, or ''.
+        """Says what an attempt that failed otherwise had closed, with its request IDs, or ''.
 
-        Its line in the action log is written over.
+        Its line in the action log is written over. What that line does not say was closed was
+        perhaps closed by somebody else.
         """
-        logged = self.target_context.logged_action(self.name)
-        recorded = self.recorded or {}
+        logged, recorded = self.target_context.logged_action(self.name), self.recorded or {}
         closed = [
-            f"{id} ({', '.join(recorded[id]['groups'])} before)"
+            closed_text(id, recorded[id]["groups"], ", ".join(interface.groups))
             for id, interface in self.interfaces.items()
-            if id in recorded
-            and set(recorded[id]["groups"]) != set(interface.groups)
-            and self.closed(id)
+            if f"{id} {CLOSED}" in logged.get("detail", "") and id in recorded and self.closed(id)
         ]
         if logged.get("status") != FAILED or not closed:
             return "", []
         answer = {"ResponseMetadata": {"RequestId": logged.get("request_id") or ""}}
-        return f"; closed by an earlier attempt: {', '.join(closed)}", [answer]
+        return f"; by an earlier attempt {'; '.join(closed)}", [answer]
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         modify = self.writer(name).modify_network_interface_attribute

@@ -160,8 +160,10 @@ def test_what_was_closed_before_a_passing_fault_is_logged_and_stays_so(
     line = logged(prepared)
     assert line["status"] == "DONE"
     assert "not done" not in line["detail"]
+    said = " (" if age == 0 else " was closed ("
     for id in prepared.groups():
-        assert f"{id} ({group}" in line["detail"], "what was closed is not forgotten"
+        assert f"{id}{said}{group} -> " in line["detail"], "what was closed is not forgotten"
+    assert len(line["request_id"].split(",")) == 2
     assert prepared.verify(target).status == "CONTAINED"
     assert logged(prepared) == line
 
@@ -175,7 +177,7 @@ def test_verify_corrects_the_log_and_forgets_nothing(prepared: Lab) -> None:
     line = logged(prepared)
     assert line["status"] == "DONE"
     for id in prepared.groups():
-        assert f"{id} ({group}" in line["detail"]
+        assert f"{id} was closed ({group} -> " in line["detail"]
 
 
 @pytest.mark.parametrize("error", ["UnauthorizedOperation", "RequestLimitExceeded"])
