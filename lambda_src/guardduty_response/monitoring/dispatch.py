@@ -270,8 +270,8 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
     """
     if not (found.get("why_unread") or found.get("why_lost")):
         return False
-    soon = found.get("seen") or found.get("read_again")
-    seconds = due.RETRY_SECONDS if soon else due.interval_of(found) * 60
+    named = found.get("seen") or found.get("read_again")
+    seconds = due.RETRY_SECONDS if named else due.interval_of(found) * 60
     remove: tuple[str, ...] = ("why_unread", "why_lost")
     try:
         try:
