@@ -27,7 +27,10 @@ Clock = Any
 @pytest.fixture
 def clock(case: Case) -> Iterator[Clock]:
     """Stands still, at the beginning of a time slot in which nothing was answered."""
-    with time_machine.travel(datetime.now(UTC), tick=False) as stopped:
+    with time_machine.travel(
+        datetime.now(UTC),
+        tick=False,
+    ) as stopped:
         stopped.move_to(datetime.fromisoformat(due.next_slot()))
         yield stopped
 
@@ -45,11 +48,17 @@ def _hold_until_seen(case: Case, clock: Clock) -> None:
     """Sends the event of a change that AWS does not show yet, and lets it be seen 20 s later."""
     assert case.change(EVENT) == counts(held=1)
     clock.shift(20)
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
 
 
 def test_what_is_shown_late_is_contained_again_after_a_minute(case: Case, clock: Clock) -> None:
-    _hold_until_seen(case, clock)
+    _hold_until_seen(
+        case,
+        clock,
+    )
     assert case.check_due() == counts(), "not before"
     clock.shift(due.READ_AGAIN_SECONDS - 20)
     assert case.check_due() == counts(lost=1)
@@ -81,9 +90,12 @@ def test_what_holds_is_read_once_more_and_its_regular_check_is_not_put_off(
 def test_a_storm_of_events_has_one_more_check_after_the_last(case: Case, clock: Clock) -> None:
     begun, reads = datetime.now(UTC), _reads(case)
     for number in range(10):
-        assert case.change(change_event(eventID=f"ev-{number}", parameters={"x": "eni-1"})) == (
-            counts(held=1)
-        )
+        assert case.change(
+            change_event(
+                eventID=f"ev-{number}",
+                parameters={"x": "eni-1"},
+            )
+        ) == (counts(held=1))
         clock.shift(10)
         assert case.check_due() == counts()
     assert _reads(case) == reads + 10
@@ -116,7 +128,10 @@ def test_a_check_that_comes_earlier_does_not_replace_it(case: Case, clock: Clock
     make_due(case.deployment)
     assert case.check_due() == counts(held=1)
     assert _due(case) == event_at + timedelta(seconds=due.READ_AGAIN_SECONDS)
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     clock.shift(due.READ_AGAIN_SECONDS - 10)
     assert case.check_due() == counts(lost=1)
     assert case.meta["status"] == "CONTAINED"
@@ -127,12 +142,18 @@ def test_what_cannot_be_read_again_is_read_later_and_no_more_than_once(
 ) -> None:
     event_at = datetime.now(UTC)
     assert case.change(EVENT) == counts(held=1)
-    case.see(GOOD, UNREAD)
+    case.see(
+        GOOD,
+        UNREAD,
+    )
     clock.shift(due.READ_AGAIN_SECONDS)
     assert case.check_due() == counts(not_read=1)
     case.check_due()  # tells people
     clock.shift(due.RETRY_SECONDS)
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     assert case.check_due() == counts(lost=1), "soon, as what an event named"
     [request] = started_checks(case.deployment).values()
     assert request["watch"]["seen"]["event_id"] == "ev-1"
@@ -141,12 +162,18 @@ def test_what_cannot_be_read_again_is_read_later_and_no_more_than_once(
     assert case.check_all() == counts(held=1)
     assert case.change(EVENT) == counts(held=1)
     for _ in range(3):
-        case.see(GOOD, UNREAD)
+        case.see(
+            GOOD,
+            UNREAD,
+        )
         clock.shift(due.RETRY_SECONDS)
         case.check_due()
         case.check_due()
     clock.shift(due.RETRY_SECONDS)
-    case.see(GOOD, TAGGED)
+    case.see(
+        GOOD,
+        TAGGED,
+    )
     assert case.check_all() == counts(held=1)
     assert {"read_again", "seen"}.isdisjoint(case.due)
     assert event_at < _due(case) <= datetime.now(UTC) + QUARTER
@@ -154,7 +181,10 @@ def test_what_cannot_be_read_again_is_read_later_and_no_more_than_once(
 
 def test_what_an_event_finds_lost_is_not_read_again_for_it(case: Case, clock: Clock) -> None:
     assert case.change(EVENT) == counts(held=1)
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     assert case.change(EVENT) == counts(lost=1)
     assert "read_again" not in case.due
 
@@ -163,7 +193,10 @@ def test_what_is_contained_again_is_checked_as_often_as_at_first(case: Case, clo
     clock.shift(timedelta(days=8))
     assert case.check_all() == counts(held=1)
     assert case.change(EVENT) == counts(held=1)
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     clock.shift(due.READ_AGAIN_SECONDS)
     assert case.check_due() == counts(lost=1)
     clock.shift(120)
@@ -178,14 +211,21 @@ def no_role(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RoleUnavailable("cannot assume the role")
 
-    monkeypatch.setattr(BatchSessions, "check_role", refuse)
+    monkeypatch.setattr(
+        BatchSessions,
+        "check_role",
+        refuse,
+    )
 
 
 @pytest.mark.usefixtures("no_role")
 def test_the_machine_verifies_once_more_too(case: Case, clock: Clock) -> None:
     assert case.change(EVENT) == counts()
     assert len(started_checks(case.deployment)) == 1
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     for _ in range(3):
         clock.shift(due.READ_AGAIN_SECONDS)
         case.check_due()
@@ -198,7 +238,10 @@ def test_the_machine_verifies_once_more_too(case: Case, clock: Clock) -> None:
 def test_what_the_machine_has_contained_again_is_not_read_again_for_the_change(
     case: Case, clock: Clock
 ) -> None:
-    case.see(OPEN, TAGGED)
+    case.see(
+        OPEN,
+        TAGGED,
+    )
     case.change(EVENT)
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
     assert "read_again" not in case.due
@@ -207,7 +250,10 @@ def test_what_the_machine_has_contained_again_is_not_read_again_for_the_change(
 def test_the_machine_verifies_once_more_where_there_is_no_function(
     case: Case, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GDR_MONITOR_FUNCTIONS", json.dumps({"iam_principal": "arn:x"}))
+    monkeypatch.setenv(
+        "GDR_MONITOR_FUNCTIONS",
+        json.dumps({"iam_principal": "arn:x"}),
+    )
     event_at = datetime.now(UTC)
     case.change(EVENT)
     assert len(started_checks(case.deployment)) == 1

@@ -19,7 +19,10 @@ def prepare(lab: Lab) -> None:
         GroupName=QUARANTINE[0], Description="quarantine", VpcId=lab.ids["vpc"]
     )["GroupId"]
     [described] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
-    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=described["IpPermissionsEgress"])
+    ec2.revoke_security_group_egress(
+        GroupId=group,
+        IpPermissions=described["IpPermissionsEgress"],
+    )
 
 
 def logged(lab: Lab) -> dict[str, str]:
@@ -28,7 +31,12 @@ def logged(lab: Lab) -> dict[str, str]:
 
 
 def all_closed(lab: Lab) -> bool:
-    return set(map(tuple, lab.groups().values())) == {tuple(QUARANTINE)}
+    return set(
+        map(
+            tuple,
+            lab.groups().values(),
+        )
+    ) == {tuple(QUARANTINE)}
 
 
 def close_first(lab: Lab, then: Callable[[], object] = lambda: None) -> None:

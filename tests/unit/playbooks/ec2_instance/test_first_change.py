@@ -58,9 +58,11 @@ def test_a_plan_that_is_older_is_read_again_first(prepared: Lab) -> None:
     """Its owner has given an interface another group meanwhile: that is what was before."""
     target, ec2 = _older(prepared.plan(), FRESH_SECONDS + 1), prepared.see("ec2")
     changed = sorted(prepared.groups())[0]
-    new = ec2.create_security_group(GroupName="new", Description="new", VpcId=prepared.ids["vpc"])[
-        "GroupId"
-    ]
+    new = ec2.create_security_group(
+        GroupName="new",
+        Description="new",
+        VpcId=prepared.ids["vpc"],
+    )["GroupId"]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=changed, Groups=[new])
     operations = _contain(prepared, target)
     assert operations.index("DescribeInstances") < operations.index(MODIFY)
@@ -78,7 +80,11 @@ def test_an_interface_that_came_since_the_plan_is_closed_too(prepared: Lab) -> N
     assert before[f"network/{attached}"]["groups"] == [prepared.ids["group"]]
 
 
-@pytest.mark.parametrize("own_group", [False, True], ids=["made", "own"])
+@pytest.mark.parametrize(
+    "own_group",
+    [False, True],
+    ids=["made", "own"],
+)
 def test_an_interface_that_left_since_the_plan_is_put_back(prepared: Lab, own_group: bool) -> None:
     """The session that closes may give no group but the account's own quarantine group."""
     if own_group:
@@ -101,7 +107,11 @@ def test_what_fails_at_first_is_tried_again(prepared: Lab) -> None:
         tries.append(params["NetworkInterfaceId"])
         return len(tries) <= 2
 
-    prepared.fail(MODIFY, "IncorrectState", when=first_two)
+    prepared.fail(
+        MODIFY,
+        "IncorrectState",
+        when=first_two,
+    )
     _contain(prepared, target)
     assert set(map(tuple, prepared.groups().values())) == {tuple(QUARANTINE)}
     assert prepared.actions()["quarantine_network"] == "DONE"
@@ -130,7 +140,11 @@ def test_what_could_not_be_closed_is_said_for_each_interface(prepared: Lab) -> N
     target = prepared.plan()
     closed, failed = sorted(prepared.groups())
     prepared.fail("DescribeInstances", "UnauthorizedOperation")
-    prepared.fail(MODIFY, "IncorrectState", when=lambda sent: sent["NetworkInterfaceId"] == failed)
+    prepared.fail(
+        MODIFY,
+        "IncorrectState",
+        when=lambda sent: sent["NetworkInterfaceId"] == failed,
+    )
     ec2_instance.contain(prepared.context(), target)
     assert prepared.groups() == {closed: QUARANTINE, failed: ["web"]}
     detail = logged(prepared)["detail"]
@@ -138,13 +152,21 @@ def test_what_could_not_be_closed_is_said_for_each_interface(prepared: Lab) -> N
     assert f"closing {failed} failed (IncorrectState: injected)" in detail
 
 
-@pytest.mark.parametrize("age", [0, FRESH_SECONDS + 1], ids=["fresh", "older"])
+@pytest.mark.parametrize(
+    "age",
+    [0, FRESH_SECONDS + 1],
+    ids=["fresh", "older"],
+)
 def test_what_was_closed_before_a_passing_fault_is_logged_and_stays_so(
     prepared: Lab, age: float
 ) -> None:
     """The machine asks again; by then the plan may not be fresh any more."""
     target, group = prepared.plan(), prepared.ids["group"]
-    prepared.fail("DescribeInstances", "RequestLimitExceeded", times=1)
+    prepared.fail(
+        "DescribeInstances",
+        "RequestLimitExceeded",
+        times=1,
+    )
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2_instance.contain(prepared.context(), target)
     assert all_closed(prepared)
@@ -171,7 +193,11 @@ def test_what_was_closed_before_a_passing_fault_is_logged_and_stays_so(
 def test_verify_corrects_the_log_and_forgets_nothing(prepared: Lab) -> None:
     """The fault has passed before contain is asked again."""
     target, group = prepared.plan(), prepared.ids["group"]
-    prepared.fail("DescribeInstances", "UnauthorizedOperation", times=1)
+    prepared.fail(
+        "DescribeInstances",
+        "UnauthorizedOperation",
+        times=1,
+    )
     ec2_instance.contain(prepared.context(), target)
     ec2_instance.verify(prepared.context(), target)
     line = logged(prepared)
@@ -186,7 +212,12 @@ def test_a_pause_before_the_first_change_is_raised_and_nothing_is_logged(
 ) -> None:
     """The caller logs the gate's refusal."""
     target, context = prepared.plan(), prepared.context()
-    PausableGate.of(prepared, context, target, INCIDENT).refuses = "the response is paused by ada"
+    PausableGate.of(
+        prepared,
+        context,
+        target,
+        INCIDENT,
+    ).refuses = "the response is paused by ada"
     prepared.fail("DescribeInstances", error)
     with pytest.raises(GateClosed, match="paused by ada"):
         ec2_instance.contain(context, target)
@@ -199,7 +230,12 @@ def test_a_pause_after_the_first_change_leaves_it_logged(
 ) -> None:
     """The session that describes can change something, so the gate is asked for it too."""
     target, context, clock = prepared.plan(), prepared.context(), Clock(monkeypatch)
-    gate = PausableGate.of(prepared, context, target, INCIDENT)
+    gate = PausableGate.of(
+        prepared,
+        context,
+        target,
+        INCIDENT,
+    )
 
     def pause() -> None:
         clock.now += VALID_SECONDS + 1
