@@ -27,6 +27,7 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import (
+    CLOSED,
     InterfaceBefore,
     Network,
     NetworkBefore,
@@ -90,9 +91,9 @@ def settle(
         else interface
         for interface in current.interfaces
     ]
-    if "interfaces" in current.read_errors:
-        return ""
     left = done.made.keys() - {interface.id for interface in current.interfaces}
+    if "interfaces" in current.read_errors:  # they may be the instance's all the same
+        return "".join(f"; {_closed_text(done, id)}" for id in sorted(left))
     return "".join(f"; {text}" for text, _ in _put_back(instance, allowed, done, left))
 
 
@@ -101,9 +102,7 @@ def log_undescribed(instance: InstanceContext, done: Closed, error: Exception) -
     sentence.
     """
     said = [
-        closed_text(id, done.before[id]["groups"], done.groups[id])
-        if isinstance(answer, dict)
-        else _failed_text(id, answer)
+        _closed_text(done, id) if isinstance(answer, dict) else _failed_text(id, answer)
         for id, answer in sorted(done.answers.items())
     ]
     did = "; ".join([*said, "the rest was not done"]) if said else "nothing was changed"
@@ -127,6 +126,7 @@ def settle_gone(
         done = closing.result()
     except AWS_ERRORS as error:  # the state before could not be recorded, or must not be
         return f"{gone}; nothing was closed ({describe_error(error)})"
+    done = done if done.answers else _closed_earlier(instance)
     if not done.answers:
         return str(gone)
     said = _put_back(instance, allowed, done, done.answers)
@@ -136,6 +136,22 @@ def settle_gone(
         status = FAILED
     instance.log_action(Network.name, status, text, done.made.values())
     return text
+
+
+def _closed_earlier(instance: InstanceContext) -> Closed:
+    """Returns what an attempt had closed that could not describe the instance, by its log."""
+    logged = instance.logged_action(Network.name)
+    recorded: NetworkBefore | None = instance.before_state(Network.item)
+    before = recorded["interfaces"] if recorded else {}
+    groups: dict[str, str] = instance.scope("groups") or {}
+    answer = {"ResponseMetadata": {"RequestId": logged.get("request_id") or ""}}
+    ids = [
+        id
+        for id, was in before.items()
+        if f"{id} {CLOSED}" in logged.get("detail", "") and was["vpc"] in groups
+    ]
+    given = {id: groups[before[id]["vpc"]] for id in ids}
+    return Closed(before, dict.fromkeys(ids, answer), given)
 
 
 def _put_back(
@@ -226,6 +242,10 @@ def _stays(
     command = network.full_command(id, done.before[id])
     closed = "stays closed" if id in done.made else "may be closed"
     return f"{id} {why}, and {closed}. To open it: {command}", True
+
+
+def _closed_text(done: Closed, id: str) -> str:
+    return closed_text(id, done.before[id]["groups"], done.groups[id])
 
 
 def _failed_text(id: str, error: Exception) -> str:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.planned_state import planned_state
-from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, SKIPPED, Json
+from guardduty_response.containment.target_context import BRANCHES, SKIPPED, Json
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
@@ -172,7 +172,7 @@ def contain(context: Context, target: Target) -> StepResult:
     except TargetGone as gone:
         text = first_change.settle_gone(instance, allowed, closing, gone)
         return StepResult(status=Status.GONE, detail=text)
-    except AWS_ERRORS as error:
+    except Exception as error:
         done = closing.result()  # what it raises comes first: then nothing was changed
         refused = isinstance(error, ClientError) and not is_transient(error)
         if not refused and not done.answers:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from guardduty_response.containment.contract import Target
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
 
@@ -68,3 +71,9 @@ def groups_of(lab: Lab, id: str) -> list[str]:
         "NetworkInterfaces"
     ]
     return [group["GroupId"] for group in now["Groups"]]
+
+
+def older(target: Target, seconds: float) -> Target:
+    """The target as a plan made so many seconds ago has it."""
+    read_at = datetime.now(UTC) - timedelta(seconds=seconds)
+    return target._replace(scope={**target.scope, "read_at": read_at.isoformat()})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Target
@@ -22,13 +20,8 @@ from tests.unit.playbooks.ec2_instance.first_change_lab import (
     detach_second,
     groups_of,
     logged,
+    older,
 )
-
-
-def _older(target: Target, seconds: float) -> Target:
-    """The target as a plan made so many seconds ago has it."""
-    read_at = datetime.now(UTC) - timedelta(seconds=seconds)
-    return target._replace(scope={**target.scope, "read_at": read_at.isoformat()})
 
 
 def _contain(lab: Lab, target: Target) -> list[str]:
@@ -56,7 +49,7 @@ def test_a_fresh_plan_is_recorded_and_acted_on_at_once(prepared: Lab) -> None:
 
 def test_a_plan_that_is_older_is_read_again_first(prepared: Lab) -> None:
     """Its owner has given an interface another group meanwhile: that is what was before."""
-    target, ec2 = _older(prepared.plan(), FRESH_SECONDS + 1), prepared.see("ec2")
+    target, ec2 = older(prepared.plan(), FRESH_SECONDS + 1), prepared.see("ec2")
     changed = sorted(prepared.groups())[0]
     new = ec2.create_security_group(
         GroupName="new",
@@ -98,6 +91,18 @@ def test_an_interface_that_left_since_the_plan_is_put_back(prepared: Lab, own_gr
         f"{left} is not the instance's any more, and is back in its groups"
         in (logged(prepared)["detail"])
     )
+
+
+def test_an_interface_that_may_have_left_stays_closed_and_is_said(prepared: Lab) -> None:
+    """Only the instance could be read, which does not name every interface."""
+    target = prepared.plan()
+    left = detach_second(prepared)
+    prepared.fail("DescribeNetworkInterfaces", "UnauthorizedOperation")
+    _contain(prepared, target)
+    quarantine = prepared.group()["GroupId"]
+    assert groups_of(prepared, left) == [quarantine]
+    said = f"{left} was closed ({prepared.ids['group']} -> {quarantine})"
+    assert said in logged(prepared)["detail"]
 
 
 def test_what_fails_at_first_is_tried_again(prepared: Lab) -> None:
@@ -177,7 +182,7 @@ def test_what_was_closed_before_a_passing_fault_is_logged_and_stays_so(
     for id in prepared.groups():
         assert f"{id} was closed ({group} -> " in line["detail"]
 
-    ec2_instance.contain(prepared.context(), _older(target, age))
+    ec2_instance.contain(prepared.context(), older(target, age))
     assert prepared.stored_record()["before"]["network"] == before, "the first writing stands"
     line = logged(prepared)
     assert line["status"] == "DONE"

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.containment.planned_state import FRESH_SECONDS
 from guardduty_response.errors import GateClosed
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
@@ -21,6 +23,7 @@ from tests.unit.playbooks.ec2_instance.first_change_lab import (
     detach_second,
     groups_of,
     logged,
+    older,
 )
 
 
@@ -180,6 +183,32 @@ def test_nothing_is_said_to_be_closed_where_all_was_deleted(prepared: Lab) -> No
     line = logged(prepared)
     assert (step.status, line["status"]) == ("GONE", "SKIPPED")
     assert all(f"{id} no longer exists" in line["detail"] for id in both)
+
+
+@pytest.mark.parametrize("age", [0, FRESH_SECONDS + 1], ids=["fresh", "older"])
+def test_what_an_attempt_closed_that_could_not_describe_the_instance_is_put_back(
+    prepared: Lab, age: float
+) -> None:
+    """It was gone when it was described at last; by then the plan may not be fresh any more."""
+    target = prepared.plan()
+    prepared.fail(
+        "DescribeInstances",
+        "RequestLimitExceeded",
+        times=1,
+    )
+    with pytest.raises(ClientError, match="RequestLimitExceeded"):
+        ec2_instance.contain(prepared.context(), target)
+    left = detach_second(prepared)
+    [deleted] = prepared.groups()
+    _terminate(prepared)
+    step = ec2_instance.contain(prepared.context(), older(target, age))
+    assert step.status == "GONE"
+    assert groups_of(prepared, left) == [prepared.ids["group"]]
+    line = logged(prepared)
+    assert (line["status"], line["detail"]) == ("DONE", step.detail)
+    assert f"{deleted} no longer exists" in line["detail"]
+    assert f"{left} is not the instance's any more, and is back in its groups" in line["detail"]
+    assert line["request_id"]
 
 
 def test_what_an_earlier_attempt_did_keeps_its_line(prepared: Lab) -> None:
