@@ -73,7 +73,7 @@ class LateChecks:
         logged = self._logged(check)
         return logged.get("status") == FAILED and describes_transient(str(logged.get("detail")))
 
-    def _logged(self, check: Check) -> Mapping[str, object]:
+    def _logged(self, check: Check) -> Mapping[str, str]:
         control = self.controls.get(check.name.partition(" ")[0])
         return self.target_context.logged_action(control.name if control else check.name)
 

@@ -90,7 +90,7 @@ class TargetContext:
         """The states before containment by item. The first writing stands."""
         return {**self.recorded_now, **(self.stored.get("before") or {})}
 
-    def logged_action(self, name: str) -> Mapping[str, object]:
+    def logged_action(self, name: str) -> Mapping[str, str]:
         """Returns an entry of the action log (``ActionLogEntry``); empty: there is none."""
         return dict(self.stored.get("actions", {}).get(name, {}))
 

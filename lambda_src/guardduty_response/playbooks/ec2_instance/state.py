@@ -104,9 +104,12 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
     results = run_all(_look_calls(instance, ec2, stored))
+    record = results.get("stored")
+    if isinstance(record, dict):
+        instance.stored = record
     current = InstanceState(only_instance(instance, results["instance"]))
-    if stored:
-        instance.stored = result_or_raise(results["stored"])
+    if isinstance(record, Exception):
+        raise record
     found: dict[str, AwsAnswer] = {}
     for name, item in (
         ("interfaces", "interfaces"),
