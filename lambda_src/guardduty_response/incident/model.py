@@ -149,6 +149,16 @@ class ContainmentRecord(TypedDict, total=False):
     still_contained: list[str]
 
 
+class ReadAgain(TypedDict):
+    """Declares a check that comes a moment after one that an event triggered: AWS may have shown
+    the resource as it was before.
+    """
+
+    at: str
+    regular_at: str  # when a check is due without it
+    change: ChangeEvent  # because of which
+
+
 class DueRecord(TypedDict, total=False):
     """Declares the DUE item of a monitored containment: when it is checked next, and by whom.
 
@@ -171,6 +181,7 @@ class DueRecord(TypedDict, total=False):
     claim: str  # ID of that batch
     interval_minutes: int  # between this check and the next
     seen: ChangeEvent  # a change that waits to be looked at
+    read_again: ReadAgain  # a change that was looked at
     held_at: str  # when a check last found it contained
     checked_at: str
     unread: str  # since when checks cannot read it, while that is so

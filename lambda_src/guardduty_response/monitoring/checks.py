@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import describes_transient, is_transient
@@ -47,7 +47,7 @@ _AT_WORK = frozenset({Status.OPEN, Status.CONTAINING})
 # what a change named.
 TELL_SECONDS, SOON_SECONDS = 900, 3600
 # What is removed when a containment could be read.
-_READ = ("unread", "why_unread", "seen")
+_READ = ("unread", "why_unread", "seen", "read_again")
 # What is removed when it holds, or the machine answers the loss.
 _JUDGED = (*_READ, "lost", "why_lost")
 HELD, LOST, UNREAD, NOT_CHECKED = "held", "lost", "unread", "not checked"
@@ -151,6 +151,11 @@ class BatchChecks:
         """Returns the change because of which a containment is checked."""
         return found.get("seen") or self.batch["seen"]
 
+    def _known_change(self, found: DueRecord) -> ChangeEvent | None:
+        """Returns that change, or the one because of which it was checked a moment ago."""
+        again = found.get("read_again")
+        return self._seen(found) or (again["change"] if again else None)
+
     def _leave(self, found: DueRecord) -> str:
         """Leaves a containment to the next batch."""
         table = self.record.table
@@ -234,7 +239,7 @@ class BatchChecks:
             )
             self.record.note(incident_id, unverified="")
         at = now()
-        self._settle(checked, remove=_JUDGED, held_at=at, checked_at=at)
+        self._settle_held(checked, _JUDGED, held_at=at, checked_at=at)
         return HELD
 
     def _start(self, checked: Checked) -> bool:
@@ -244,7 +249,7 @@ class BatchChecks:
         """
         if checked.waits:
             return True
-        seen = self._seen(checked.found)
+        seen = self._known_change(checked.found)
         why = CHANGE if seen else self.batch["why"]
         return executions.start(
             checked.meta["incident_id"],
@@ -274,7 +279,7 @@ class BatchChecks:
             self._settle(checked, remove=_READ, checked_at=at)
             return LOST
         why = f"{difference.detail}."
-        if seen := self._seen(found):
+        if seen := self._known_change(found):
             why += f" {seen['who']} called {seen['what']} at {seen['when']}."
         self._settle(
             checked,
@@ -288,8 +293,10 @@ class BatchChecks:
 
     def _have_verified(self, checked: Checked) -> str:
         """Has the incident machine verify what this function cannot judge."""
-        started = self._start(checked)
-        self._settle(checked, "" if started else due.next_slot(), remove=("seen",))
+        if self._start(checked):
+            self._settle_held(checked, ("seen", "read_again"))
+        else:
+            self._settle(checked, due.next_slot(), remove=("seen",))
         return NOT_CHECKED
 
     def _note_unread(
@@ -308,7 +315,7 @@ class BatchChecks:
         elif meta and not meta.get("unverified"):
             fields |= {"why_unread": why, "incident_id": meta["incident_id"]}
             due_at = now()
-        elif (passing or seen) and seconds_left(since, SOON_SECONDS):
+        elif (passing or self._known_change(found)) and seconds_left(since, SOON_SECONDS):
             due_at = due.from_now(due.RETRY_SECONDS)
         due.settle(
             self.record.table,
@@ -332,8 +339,16 @@ class BatchChecks:
         )
         return NOT_CHECKED
 
+    def _settle_held(self, checked: Checked, remove: tuple[str, ...], **fields: str) -> None:
+        """Says when it is due again where nothing is seen to be lost: once more soon if a change
+        was looked at.
+        """
+        due_at, again = due.after_check(checked.found, self._seen(checked.found))
+        kept = {"read_again": again} if again else {}
+        self._settle(checked, due_at, remove, **fields, **kept)
+
     def _settle(
-        self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: str
+        self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: Any
     ) -> None:
         found = checked.found
         due_at = due_at or due.from_now(due.interval_of(found) * 60)

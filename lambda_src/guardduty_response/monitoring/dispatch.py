@@ -274,7 +274,8 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
     """
     if not (found.get("why_unread") or found.get("why_lost")):
         return False
-    seconds = due.RETRY_SECONDS if found.get("seen") else due.interval_of(found) * 60
+    named = found.get("seen") or found.get("read_again")
+    seconds = due.RETRY_SECONDS if named else due.interval_of(found) * 60
     remove: tuple[str, ...] = ("why_unread", "why_lost")
     try:
         try:
@@ -340,12 +341,14 @@ def _tell_lost(
 def _start_old_way(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None) -> None:
     """Has the incident machine verify what no monitor function can: a recheck for each."""
     for found in claimed:
-        change = seen or found.get("seen")
+        change, again = seen or found.get("seen"), found.get("read_again")
         slot = change["event_id"] if change else found["due_at"]
-        why = batches.CHANGE if change else batches.SCHEDULE
-        executions.start(found["incident_id"], why, slot, change)
-        due_at = due.from_now(due.interval_of(found) * 60)
-        due.settle(table, found, due_at, remove=("seen",))
+        named = change or (again["change"] if again else None)
+        why = batches.CHANGE if named else batches.SCHEDULE
+        executions.start(found["incident_id"], why, slot, named)
+        due_at, again = due.after_check(found, change)
+        kept = {"read_again": again} if again else {}
+        due.settle(table, found, due_at, ("seen", "read_again"), **kept)
 
 
 def _common_change(claimed: list[DueRecord]) -> ChangeEvent | None:

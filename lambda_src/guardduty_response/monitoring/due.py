@@ -29,7 +29,12 @@ from guardduty_response.incident.table import Table, condition_failed
 from guardduty_response.monitoring.executions import seconds_to_next_slot
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ChangeEvent, ContainmentRecord, DueRecord
+    from guardduty_response.incident.model import (
+        ChangeEvent,
+        ContainmentRecord,
+        DueRecord,
+        ReadAgain,
+    )
 
 INDEX, SHARDS = "due", 8
 # Longer than a batch is checked (it stops before), so a claim only ends where a function has died.
@@ -38,6 +43,10 @@ CLAIM_SECONDS = 600
 _FIRST_YEAR = "0001"
 # Until what a passing fault kept from being read is read again.
 RETRY_SECONDS = 180
+# Until what an event named is read once more that was seen to hold. EC2 and IAM are eventually
+# consistent: a read at once may show how it was before the call. Mostly a change is seen within
+# seconds; the schedule comes every minute, so less would gain little.
+READ_AGAIN_SECONDS = 60
 
 
 class Intervals(TypedDict):
@@ -69,6 +78,22 @@ def interval_minutes(opened_at: str, at: datetime | None = None) -> int:
 def interval_of(found: DueRecord) -> int:
     """Returns the minutes until a containment is checked again, as its claim says or its age."""
     return found.get("interval_minutes") or interval_minutes(found["opened_at"])
+
+
+def after_check(found: DueRecord, change: ChangeEvent | None) -> tuple[str, ReadAgain | None]:
+    """Returns when a containment that was checked is due again, and what is kept of ``change``.
+
+    ``change``: because of which it was checked. It is read once more then, and the regular check
+    comes no later for that. A batch may take the second check along too early: it stays due.
+    """
+    regular_at, known = from_now(interval_of(found) * 60), found.get("read_again")
+    if known and known["regular_at"] > now():
+        regular_at = min(regular_at, known["regular_at"])
+    if change:
+        known = {"at": from_now(READ_AGAIN_SECONDS), "regular_at": regular_at, "change": change}
+    elif not known or known["at"] <= now():
+        return regular_at, None
+    return min(known["at"], regular_at), {**known, "regular_at": regular_at}
 
 
 def from_now(seconds: float) -> str:
@@ -142,7 +167,7 @@ def begin(table: Table, state: ContainmentRecord, incident_id: str, minutes: flo
 def contained_again(table: Table, arn: str, generation: int) -> None:
     """Checks a resource soon that was contained again, and from then on as often as at first."""
     changes = {"opened_at": now(), "due_at": next_slot()}
-    _update(table, arn, generation, changes, remove=["interval_minutes"])
+    _update(table, arn, generation, changes, remove=["interval_minutes", "read_again"])
 
 
 def end(table: Table, arn: str, generation: int) -> None:
@@ -150,7 +175,7 @@ def end(table: Table, arn: str, generation: int) -> None:
 
     Its item stays: no function may delete an item of a containment.
     """
-    remove = ["due_shard", "due_at", "claim", "claimed_until", "seen"]
+    remove = ["due_shard", "due_at", "claim", "claimed_until", "seen", "read_again"]
     remove += ["why_unread", "lost", "why_lost"]
     _update(table, arn, generation, {"ended_at": now()}, remove=remove)
 
@@ -236,14 +261,15 @@ def settle(
 ) -> bool:
     """Gives a claim back and says when the containment is due again.
 
-    Returns False when the claim is somebody else's by now, whose check counts.
+    ``remove``: fields; what has a value in ``fields`` stays. Returns False when the claim is
+    somebody else's by now, whose check counts.
     """
     return _update(
         table,
         checked["arn"],
         checked["generation"],
         {"due_at": due_at, **fields},
-        remove=["claim", "claimed_until", *remove],
+        remove=["claim", "claimed_until", *(name for name in remove if name not in fields)],
         only_if={"claim": checked["claim"]},
     )
 

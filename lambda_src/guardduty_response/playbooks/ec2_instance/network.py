@@ -11,6 +11,7 @@ from typing import Any
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
+    ALREADY,
     AWS_ERRORS,
     DONE,
     FAILED,
@@ -99,9 +100,11 @@ def close(
     for control in (network, group_rules):
         control.read_current()
     said = {control.name: control.intent() for control in (network, group_rules)}
-    if note:
-        status, text = said[network.name]
-        said[network.name] = status, f"{text}{note}"
+    earlier, answers = network.closed_earlier()
+    status, text = said[network.name]
+    if earlier and status == ALREADY:
+        status = DONE
+    said[network.name] = status, f"{text}{earlier}{note}"
     vpcs = {id: network.interfaces[id].vpc for id in network.pending}
     ready = _prepare(network, set(vpcs.values()))
     for vpc in current.vpcs:
@@ -128,7 +131,8 @@ def close(
     for rule in group_rules.pending:
         if group_rules.current[rule]:  # else its group could not be made
             changes[group_rules.name, rule] = partial(group_rules.write, rule, None)
-    _log(instance, said, run_all(changes, then=started))
+    results = run_all(changes, then=started)
+    _log(instance, said, results, {network.name: answers})
 
 
 def _prepare(network: Network, vpcs: set[str]) -> dict[tuple[str, str], Any]:
@@ -173,18 +177,27 @@ def _log(
     instance: InstanceContext,
     said: dict[str, tuple[str, str]],
     results: Mapping[tuple[str, str], object],
+    earlier: Mapping[str, list[AwsAnswer]],
 ) -> None:
-    """Logs both controls: as they were said, or what failed of them."""
+    """Logs both controls: as they were said, or what failed of them.
+
+    ``earlier``: control -> what stands for the calls of an earlier attempt.
+    """
     calls = {}
     for name, intent in said.items():
         own = {what: result for (control, what), result in results.items() if control == name}
-        calls[name] = partial(_log_control, instance, name, intent, own)
+        before = earlier.get(name, [])
+        calls[name] = partial(_log_control, instance, name, intent, own, before)
     for result in run_all(calls).values():
         result_or_raise(result)
 
 
 def _log_control(
-    instance: InstanceContext, name: str, said: tuple[str, str], results: Mapping[str, object]
+    instance: InstanceContext,
+    name: str,
+    said: tuple[str, str],
+    results: Mapping[str, object],
+    earlier: list[AwsAnswer],
 ) -> None:
     status, text = said
     # An interface that was detached meanwhile is no longer the instance's.
@@ -205,4 +218,4 @@ def _log_control(
         status = FAILED
     elif status == PLANNED:
         status = DONE
-    instance.log_action(name, status, text, answers)
+    instance.log_action(name, status, text, [*earlier, *answers])

@@ -5,7 +5,7 @@ quarantine groups.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
@@ -15,6 +15,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant, Values
 from guardduty_response.containment.target_context import (
     ALREADY,
+    DONE,
     FAILED,
     PLANNED,
     AwsClient,
@@ -45,6 +46,14 @@ OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
 NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
 KINDS = "${group_kinds}"
 CREATED = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+
+
+CLOSED = "was closed ("
+
+
+def closed_text(id: str, before: Iterable[str], group: str) -> str:
+    """Says that an interface was closed, for the action log: ``closed_earlier`` finds it there."""
+    return f"{id} {CLOSED}{', '.join(before)} -> {group})"
 
 
 class InterfaceBefore(TypedDict):
@@ -166,8 +175,31 @@ class Network(Ec2Control):
         return text
 
     def correct_log(self) -> None:
-        if "interfaces" not in self.state.read_errors:  # else some may not be seen
+        if "interfaces" in self.state.read_errors:  # some may not be seen
+            return
+        earlier, answers = self.closed_earlier()
+        if earlier and self.intent()[0] == ALREADY:
+            text = f"{self.done_text}{earlier}"
+            self.target_context.log_action(self.name, DONE, text, answers)
+        else:
             super().correct_log()
+
+    def closed_earlier(self) -> tuple[str, list[AwsAnswer]]:
+        """Says what an attempt that failed otherwise had closed, with its request IDs, or ''.
+
+        Its line in the action log is written over. What that line does not say was closed was
+        perhaps closed by somebody else.
+        """
+        logged, recorded = self.target_context.logged_action(self.name), self.recorded or {}
+        closed = [
+            closed_text(id, recorded[id]["groups"], ", ".join(interface.groups))
+            for id, interface in self.interfaces.items()
+            if f"{id} {CLOSED}" in logged.get("detail", "") and id in recorded and self.closed(id)
+        ]
+        if logged.get("status") != FAILED or not closed:
+            return "", []
+        answer = {"ResponseMetadata": {"RequestId": logged.get("request_id") or ""}}
+        return f"; by an earlier attempt {'; '.join(closed)}", [answer]
 
     def write(self, name: str, value: Any) -> AwsAnswer:
         modify = self.writer(name).modify_network_interface_attribute

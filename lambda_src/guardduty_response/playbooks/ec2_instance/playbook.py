@@ -12,13 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.planned_state import planned_state
-from guardduty_response.containment.target_context import (
-    BRANCHES,
-    FAILED,
-    SKIPPED,
-    Json,
-    describe_error,
-)
+from guardduty_response.containment.target_context import BRANCHES, SKIPPED, Json
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
@@ -176,17 +170,16 @@ def contain(context: Context, target: Target) -> StepResult:
     try:
         current = look(instance, ec2, stored=True)
     except TargetGone as gone:
-        closing.result()
-        return StepResult(status=Status.GONE, detail=str(gone))
-    except ClientError as error:
-        closing.result()
-        if is_transient(error):
+        text = first_change.settle_gone(instance, allowed, closing, gone)
+        return StepResult(status=Status.GONE, detail=text)
+    except Exception as error:
+        done = closing.result()  # what it raises comes first: then nothing was changed
+        refused = isinstance(error, ClientError) and not is_transient(error)
+        if not refused and not done.answers:
             raise
-        text = (
-            f"{target.id} could not be described ({describe_error(error)}): nothing was "
-            "changed. By hand: runbook, 'Network'"
-        )
-        context.log_action(target, "quarantine_network", FAILED, text)
+        text = first_change.log_undescribed(instance, done, error)
+        if not refused:
+            raise
         return StepResult(detail=text)
     started = Event()
 

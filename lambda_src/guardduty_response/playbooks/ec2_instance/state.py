@@ -102,9 +102,11 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
     results = run_all(_look_calls(instance, ec2, stored))
+    if isinstance(results.get("stored"), dict):
+        instance.stored = results["stored"]
     current = InstanceState(only_instance(instance, results["instance"]))
     if stored:
-        instance.stored = result_or_raise(results["stored"])
+        result_or_raise(results["stored"])
     for name, item in (
         ("interfaces", "interfaces"),
         ("groups", "groups"),

@@ -21,6 +21,7 @@ from tests.unit.background import drain
 from tests.unit.playbooks import iam_quotas
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
+from tests.unit.playbooks.ec2_instance.first_change_lab import prepare
 from tests.unit.playbooks.own_aws import empty_aws, one_at_a_time
 
 _FULL = botocore.loaders.create_loader()
@@ -37,6 +38,13 @@ def full_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """An account for the responder, with the trimmed models of its zip."""
     yield from _account(monkeypatch, Lab)
+
+
+@pytest.fixture
+def prepared(lab: Lab) -> Lab:
+    """An instance with two interfaces, in a VPC that has the quarantine group."""
+    prepare(lab)
+    return lab
 
 
 @pytest.fixture
