@@ -7,22 +7,25 @@ compares the two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Attribute(TypedDict, total=False):
+        """Declares an attribute value. It has one key, which names the type."""
+
+        S: str
+        N: str
+        BOOL: bool
+        NULL: bool
+        L: list[Attribute]
+        M: dict[str, Attribute]
+
 
 # An item of a table in Python's values, by attribute. Its readers know its TypedDict.
 Item = dict[str, Any]
 Values = Mapping[str, object]  # what of an item is written, or compared with it
-
-
-class Attribute(TypedDict, total=False):
-    """Declares an attribute value. It has one key, which names the type."""
-
-    S: str
-    N: str
-    BOOL: bool
-    NULL: bool
-    L: list[Attribute]
-    M: dict[str, Attribute]
 
 
 def marshal(value: object) -> Attribute:

@@ -11,10 +11,19 @@ import hashlib
 import json
 import os
 from functools import lru_cache
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
+
+if TYPE_CHECKING:
+
+    class MemoryTool(TypedDict):
+        """The tool that copies an instance's memory: where it lies (URL), and its SHA-256."""
+
+        location: str
+        sha256: str
+
 
 # Options of one playbook (the variable of its name): its manifest says which there are.
 PlaybookOptions = dict[str, Any]
@@ -77,13 +86,6 @@ class Responder(TypedDict):
     role_path: str
     quarantine_profile: str
     own_roles: list[str]  # "<account or *>:role/<path>/<name>"
-
-
-class MemoryTool(TypedDict):
-    """The tool that copies an instance's memory: where it lies (URL), and its SHA-256."""
-
-    location: str
-    sha256: str
 
 
 class Forensics(TypedDict):

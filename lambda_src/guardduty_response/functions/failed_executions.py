@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -22,18 +22,8 @@ from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, 
 from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import schedule
 
-
-class EndedExecution(TypedDict):
-    """Declares what is read of an event's ``detail`` (AWS Step Functions, "Step Functions
-    Execution Status Change").
-
-    ``input`` and ``cause`` are left out where they are large.
-    """
-
-    executionArn: str
-    status: str
-    input: NotRequired[str | None]
-    cause: NotRequired[str | None]
+if TYPE_CHECKING:
+    from guardduty_response.functions.events import EndedExecution
 
 
 class Handled(TypedDict):

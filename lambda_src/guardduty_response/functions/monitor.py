@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from guardduty_response.functions import runtime
 from guardduty_response.functions.runtime import Payload
@@ -20,12 +20,7 @@ from guardduty_response.monitoring import slots
 from guardduty_response.monitoring.checks import BatchChecks, Counts
 
 if TYPE_CHECKING:
-
-    class LambdaContext(Protocol):
-        """Declares what is used of the context object (AWS Lambda, "context object in Python")."""
-
-        def get_remaining_time_in_millis(self) -> int: ...
-
+    from guardduty_response.functions.events import LambdaContext
 
 # Where nothing says how long the function may run: as long as every function.
 _SECONDS = 120.0

@@ -31,7 +31,7 @@ from guardduty_response.incident.repository import (
 from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
 
 if TYPE_CHECKING:
-    from guardduty_response.functions.redelivery import QueueMessage
+    from guardduty_response.functions.events import QueueMessage
     from guardduty_response.incident.model import IncidentRecord
 
 STALE_MINUTES = 10

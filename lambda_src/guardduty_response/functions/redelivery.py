@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -18,19 +18,8 @@ from guardduty_response.functions import failed_executions
 from guardduty_response.incident import opening
 from guardduty_response.incident.repository import IncidentRepository
 
-
-class MessageAttribute(TypedDict):
-    """Declares a message attribute of Amazon SQS."""
-
-    stringValue: NotRequired[str]
-
-
-class QueueMessage(TypedDict):
-    """Declares what is read of a message as AWS Lambda hands it on (event source Amazon SQS)."""
-
-    messageId: str
-    body: NotRequired[str]
-    messageAttributes: NotRequired[dict[str, MessageAttribute]]
+if TYPE_CHECKING:
+    from guardduty_response.functions.events import QueueMessage
 
 
 def redeliver(record: IncidentRepository, message: QueueMessage, event: object) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.dynamodb_types import Item, item
+from guardduty_response.aws.dynamodb_types import Item, Values, item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containment import Containment, parse, wrapped
 from guardduty_response.incident.moments import now
@@ -31,7 +31,6 @@ from guardduty_response.incident.transactions import (
 )
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.dynamodb_types import Values
     from guardduty_response.incident.model import (
         ActionLogEntry,
         BeforeStates,

@@ -317,18 +317,6 @@ class IncidentRecord(TypedDict, total=False):
     unwatched: str  # since when the playbook is switched off, while that is so
 
 
-class OldFlags(TypedDict, total=False):
-    """Declares what releases before 0.2 kept in META of what people were told."""
-
-    told: str  # the status
-    told_by: str  # ARN of the execution
-    answer_told: list[str]  # as in IncidentRecord
-    breach_told: list[str]  # as MessageRecord.losses
-    closed_once: bool
-    left_told: str  # why a loss was left to people
-    death_told: str  # ARN of the execution that failed
-
-
 class TimelineEvent(TypedDict, total=False):
     """Declares the EVENT item: one line of an incident's timeline."""
 

@@ -16,7 +16,8 @@ from guardduty_response.incident.statuses import (
 )
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord, OldFlags
+    from guardduty_response.incident.model import IncidentRecord
+    from guardduty_response.incident.outbox.history import OldFlags
 
 # The same decision on a recurrence would only be noise after one of these. Guardrails have decided
 # too, so any change of the configuration has it decided anew; people are told when that differs.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Values, item
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident import timeline
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
@@ -33,7 +33,6 @@ from guardduty_response.incident.target_repository import generation_of, is_old,
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
-    from guardduty_response.aws.dynamodb_types import Values
     from guardduty_response.incident.model import (
         IncidentRecord,
         MessageRecord,

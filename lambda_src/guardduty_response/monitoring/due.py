@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING, TypedDict, cast
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item, plain
+from guardduty_response.aws.dynamodb_types import Values, item, plain
 from guardduty_response.incident.containments import partition, sort_key
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.table import Table, condition_failed
 from guardduty_response.monitoring.executions import seconds_to_next_slot
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.dynamodb_types import Values
     from guardduty_response.incident.model import (
         ChangeEvent,
         ContainmentRecord,

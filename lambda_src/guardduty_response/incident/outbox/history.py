@@ -16,7 +16,21 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table, incident_key
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord, MessageRecord, OldFlags
+    from typing import TypedDict
+
+    from guardduty_response.incident.model import IncidentRecord, MessageRecord
+
+    class OldFlags(TypedDict, total=False):
+        """Declares what releases before 0.2 kept in META of what people were told."""
+
+        told: str  # the status
+        told_by: str  # ARN of the execution
+        answer_told: list[str]  # as in IncidentRecord
+        breach_told: list[str]  # as MessageRecord.losses
+        closed_once: bool
+        left_told: str  # why a loss was left to people
+        death_told: str  # ARN of the execution that failed
+
 
 _STATUSES = frozenset(map(str, Status))
 

@@ -183,8 +183,8 @@ def _put_back(
         groups = [group["GroupId"] for group in found[id].get("Groups") or []]
         # Perhaps they are still shown as they were before.
         ours = groups == [done.groups[id]] or groups == done.before[id]["groups"]
-        if not _may_be_closed(done.answers[id]):
-            said[id] = _failed_text(id, done.answers[id]), False
+        if refused := _refusal(done.answers[id]):
+            said[id] = _failed_text(id, refused), False
         elif not ours:
             said[id] = f"{id} has other groups since ({', '.join(groups)}), and is left so", False
         elif _is_attached(instance, found[id]):
@@ -221,9 +221,11 @@ def _write_back(
     return run_all(calls)
 
 
-def _may_be_closed(answer: object) -> bool:
-    """Tells whether a call has closed its interface, or may have: there was no answer in time."""
-    return not isinstance(answer, Exception) or is_transient(answer)
+def _refusal(answer: object) -> Exception | None:
+    """Returns the error of a call that did not close its interface. None: it has, or may have:
+    there was no answer in time.
+    """
+    return answer if isinstance(answer, Exception) and not is_transient(answer) else None
 
 
 def _is_attached(instance: InstanceContext, interface: AwsAnswer) -> bool:
@@ -237,9 +239,8 @@ def _is_attached(instance: InstanceContext, interface: AwsAnswer) -> bool:
 def _stays(
     instance: InstanceContext, allowed: Sessions, done: Closed, id: str, why: str
 ) -> tuple[str, bool]:
-    answer = done.answers[id]
-    if isinstance(answer, Exception) and not _may_be_closed(answer):
-        return _failed_text(id, answer), False
+    if refused := _refusal(done.answers[id]):
+        return _failed_text(id, refused), False
     network = Network(instance, allowed, InstanceState({}))
     command = network.full_command(id, done.before[id])
     closed = "stays closed" if id in done.made else "may be closed"

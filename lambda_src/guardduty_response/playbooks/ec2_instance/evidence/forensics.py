@@ -29,13 +29,14 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import IN_PROGRESS
 from guardduty_response.playbooks.ec2_instance.evidence import forensics_conditions, uploads
-from guardduty_response.playbooks.ec2_instance.evidence.uploads import Uploads, UploadsState
+from guardduty_response.playbooks.ec2_instance.evidence.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
     from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.playbooks.ec2_instance.evidence.uploads import UploadsState
 
 NAME = "forensics"
 GRACE_SECONDS = 45  # after the deadline, in which what is under way may still arrive

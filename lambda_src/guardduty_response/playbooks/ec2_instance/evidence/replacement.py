@@ -5,7 +5,7 @@ service, healthy, and healthy in its target groups.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error
@@ -13,7 +13,17 @@ from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from guardduty_response.incident.model import EvidenceEntry
+
+    class ReplacementState(TypedDict):
+        """What the evidence item ``replacement`` keeps between calls: how long it waits, in seconds
+        since 1970.
+        """
+
+        until: int
+
 
 NAME = "replacement"
 READ = (
@@ -21,14 +31,6 @@ READ = (
     "autoscaling:DescribeScalingActivities",
     "elasticloadbalancing:DescribeTargetHealth",
 )
-
-
-class ReplacementState(TypedDict):
-    """What the evidence item ``replacement`` keeps between calls: how long it waits, in seconds
-    since 1970.
-    """
-
-    until: int
 
 
 def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:

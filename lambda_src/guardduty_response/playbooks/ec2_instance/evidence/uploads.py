@@ -14,7 +14,7 @@ import os
 import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
 import botocore.session
 from botocore.config import Config as ClientConfig
@@ -26,9 +26,22 @@ from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from guardduty_response.aws.api import AwsAnswer, AwsClient
     from guardduty_response.decision.configuration import MemoryTool
     from guardduty_response.incident.model import StoredObject
+
+    class UploadsState(TypedDict):
+        """Declares ``Uploads`` as the record keeps them."""
+
+        folder: str
+        names: list[str]
+        memory: str
+        part_bytes: int
+        parts: int
+        upload_id: str
+
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
@@ -74,17 +87,6 @@ def _s3() -> AwsClient:
         max_pool_connections=16,
     )
     return botocore.session.Session().create_client("s3", config=config)
-
-
-class UploadsState(TypedDict):
-    """Declares ``Uploads`` as the record keeps them."""
-
-    folder: str
-    names: list[str]
-    memory: str
-    part_bytes: int
-    parts: int
-    upload_id: str
 
 
 @dataclass(frozen=True)
