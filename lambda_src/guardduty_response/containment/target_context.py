@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,10 +20,9 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument, PolicyStatement
+    from guardduty_response.incident.model import ActionLogEntry, TargetRecord
 
-Json = dict[str, Any]
-AwsClient = Any  # a botocore client: its methods are made from AWS's service models
 # Item -> a setting, in the form in which its control reads and records it.
 Settings = dict[str, Any]
 K = TypeVar("K")
@@ -43,7 +42,7 @@ class TargetContext:
         self.context, self.target = context, target
         self.id, self.options = target.id, context.options
         self.prefix = context.config.name_prefix
-        self.stored: Json = {}
+        self.stored: TargetRecord = {}
         self.recorded_now: Settings = {}  # states before that this step has recorded
 
     @property
@@ -64,14 +63,12 @@ class TargetContext:
             f"{resource}"
         )
 
-    def read_stored(self) -> Json:
+    def read_stored(self) -> TargetRecord:
         """Returns the target's record: of its containment where it has one."""
         target = self.target
-        return {
-            **self.context.record.target(
-                self.context.incident_id, target.kind, target.id, place=target.place
-            )
-        }
+        return self.context.record.target(
+            self.context.incident_id, target.kind, target.id, place=target.place
+        )
 
     def hold(self, arn: str, setting: str, part: str = "") -> AbstractContextManager[Held]:
         """Holds a setting that many containments write. Raises SettingBusy.
@@ -92,7 +89,8 @@ class TargetContext:
 
     def logged_action(self, name: str) -> Mapping[str, str]:
         """Returns an entry of the action log (``ActionLogEntry``); empty: there is none."""
-        return dict(self.stored.get("actions", {}).get(name, {}))
+        entry: ActionLogEntry | None = self.stored.get("actions", {}).get(name)
+        return cast("Mapping[str, str]", entry or {})
 
     def record_before_state(self, item: str, state: object) -> None:
         """Records how ``item`` is before it is changed. Raises GateClosed: it must not be."""

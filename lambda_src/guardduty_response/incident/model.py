@@ -244,6 +244,7 @@ class TargetRecord(TargetReference, total=False):
     verified: str  # ARN of the execution that verified last
     weak: list[str]  # checks that failed at the verdict: their failing again is no loss
     held_at: str  # when containment was last seen complete
+    immutable_id: str  # AIDA…, AROA…, i-…; empty: not known
     watched: list[str]  # IDs and names that a call undoing this containment would name
     incidents: list[str]  # those that the containment is for (not closed), the first ones first
     breach: ContainmentLoss

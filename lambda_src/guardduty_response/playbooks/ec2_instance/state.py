@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -21,6 +21,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
     from guardduty_response.containment.target_context import Settings
+    from guardduty_response.incident.model import TargetRecord
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 # Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
@@ -106,7 +107,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     results = run_all(_look_calls(instance, ec2, stored))
     record = results.get("stored")
     if isinstance(record, dict):
-        instance.stored = record
+        instance.stored = cast("TargetRecord", record)
     current = InstanceState(only_instance(instance, results["instance"]))
     if isinstance(record, Exception):
         raise record
@@ -151,7 +152,7 @@ def _look_calls(
         ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
         calls["own_groups"] = partial(ec2.describe_security_groups, Filters=ids)
     if stored:
-        calls["stored"] = instance.read_stored
+        calls["stored"] = lambda: {**instance.read_stored()}
     return calls
 
 

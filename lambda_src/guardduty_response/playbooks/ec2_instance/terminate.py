@@ -4,7 +4,7 @@ nothing is lost by it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -52,7 +52,7 @@ def terminate(context: Context, target: Target) -> StepResult:
     if instance.options["finish"] != "terminate":
         return end(instance, NAME, SKIPPED, "switched off (finish)")
     instance.stored = instance.read_stored()
-    requested: dict[str, str] = instance.stored["evidence"].get("terminate") or {}
+    requested = cast("dict[str, str]", instance.stored["evidence"].get("terminate") or {})
     command = f"aws ec2 terminate-instances --instance-ids {instance.id} --region {target.region}"
     manual_command = f"By hand: {command}"
     snapshots = _snapshots(instance)

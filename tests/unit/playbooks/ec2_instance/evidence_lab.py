@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.evidence.items import EvidenceItem
-from guardduty_response.incident.model import StoredObject
+from guardduty_response.incident.model import EvidenceEntry, StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
@@ -183,7 +183,7 @@ class EvidenceLab(Lab):
         """One call of a part with the ledger as it is, and its answer into the ledger."""
         instance = InstanceContext(self.context(), target)
         instance.stored = instance.read_stored()
-        before = dict(instance.stored["evidence"].get(module.NAME) or {})
+        before = instance.stored["evidence"].get(module.NAME) or EvidenceEntry()
         part: EvidenceItem = module.run(instance, before)
         requests = [*before.get("request_ids", []), *part.request_ids]
         instance.record_evidence(

@@ -4,7 +4,8 @@ still takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from guardduty_response.containment.target_context import TargetContext, name_of
 from guardduty_response.decision.own_roles import own_roles
@@ -45,8 +46,8 @@ class EradicationContext:
         prefix = self.target_context.prefix
         return names | {f"{prefix}-quarantine", f"{prefix}-quarantine-ssm"}
 
-    def _stored_reversals(self, field: str) -> dict[str, object]:
-        entries: dict[str, object] = self.target_context.stored.get(field) or {}
+    def _stored_reversals(self, field: Literal["before", "actions"]) -> dict[str, object]:
+        entries: Mapping[str, object] = self.target_context.stored.get(field) or {}
         return {name: entry for name, entry in entries.items() if name.startswith("revert/")}
 
     def no_room(self, characters: int) -> str:

@@ -25,7 +25,7 @@ from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Forensics
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
-from guardduty_response.incident.model import EvidenceEntry
+from guardduty_response.incident.model import EvidenceEntry, TargetRecord
 from guardduty_response.playbooks.ec2_instance.evidence import forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -152,7 +152,7 @@ class ForensicsLab(Lab):
                 self.region,
             ),
         )
-        instance.stored = self.stored_record()  # as run.py does
+        instance.stored = cast(TargetRecord, self.stored_record())  # as run.py does
         return instance
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
