@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -169,7 +169,8 @@ def _of_user(iam: AwsClient, user: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def _pages(iam: AwsClient, operation: str, key: str, **request: str) -> list[Any]:
+def _pages(iam: AwsClient, operation: str, key: str, **request: str) -> list[object]:
+    """Return what all pages of a list have under ``key``: names, or structures."""
     return list(iam.get_paginator(operation).paginate(**request).search(key))
 
 
@@ -177,14 +178,14 @@ def _policies(iam: AwsClient, entity: str, name: str) -> EntityPolicies:
     """Read the policies of a ``User``, ``Group`` or ``Role``."""
     word = entity.lower()
     request = {f"{entity}Name": name}
-    names = _pages(iam, f"list_{word}_policies", "PolicyNames", **request)
+    names = cast("list[str]", _pages(iam, f"list_{word}_policies", "PolicyNames", **request))
     get_policy = getattr(iam, f"get_{word}_policy")
     documents = {
         policy_name: get_policy(PolicyName=policy_name, **request)["PolicyDocument"]
         for policy_name in names[:MOST_POLICIES]
     }
     attached = _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", **request)
-    return {"attached": attached, "inline": documents}
+    return {"attached": cast("list[dict[str, str]]", attached), "inline": documents}
 
 
 def _documents(iam: AwsClient, results: Results) -> Results:
