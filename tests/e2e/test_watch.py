@@ -98,6 +98,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     name = _contained(world, victim)
     world.clock(trail=0)  # as without a trail
     done = undo_containment.undo(world.known, world.incident(name))
+    world.spread()
     assert world.look(victim).interfaces[done.interface] == done.groups
     assert world.checks(name) == []
     world.check_now(name)
