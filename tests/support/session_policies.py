@@ -47,7 +47,7 @@ EXCUSED: dict[str, Excuse] = {
     "ec2:ModifyInstanceAttribute needs a resource of type instance": Excuse(
         "a further session of the same step: each has what all need beside the resources that it"
         " names, here volumes",
-        f"{_EC2}/test_aws_manners.py::test_the_emulator_packs_every_session_of_a_large_instance[15]",
+        f"{_EC2}/test_aws_manners.py::test_every_session_of_a_large_instance_can_be_packed[15]",
     ),
     "ec2:ModifyNetworkInterfaceAttribute needs a resource of type network-interface": Excuse(
         "no interface of the instance may be changed: the session looks, and takes rules from"

@@ -298,7 +298,7 @@ def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 6, 15, 60])
-def test_the_emulator_packs_every_session_of_a_large_instance(lab: Lab, count: int) -> None:
+def test_every_session_of_a_large_instance_can_be_packed(lab: Lab, count: int) -> None:
     instance = big(lab)
     scope: Any = instance.target.scope
     for name in ("interfaces", "volumes", "addresses"):
