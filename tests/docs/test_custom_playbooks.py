@@ -11,6 +11,7 @@ import pytest
 from guardduty_response.containment import envelope
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import outcome, report
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from jsonschema import Draft202012Validator
 
@@ -19,7 +20,7 @@ from tests.unit.deployment import TABLE, Deployment, deployed
 from tests.unit.function_calls import EXECUTION, call
 
 DOCUMENT = (ROOT / "docs" / "custom-playbooks.md").read_text()
-BUCKET = {
+BUCKET: TargetReference = {
     "kind": "s3_bucket",
     "id": "reports-bucket",
     "arn": "arn:aws:s3:::reports-bucket",

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import botocore.loaders
 import pytest
@@ -22,6 +22,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem, Outcome
+from guardduty_response.incident.model import EvidenceEntry
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -103,7 +104,9 @@ class Collection:
                 context, Target("ec2_instance", id, arn, MEMBER, self.aws.region)
             )
             instance.stored = {"status": "OPEN"}  # not contained yet
-            evidence_item = forensics.run(instance, dataclasses.asdict(evidence_item))
+            evidence_item = forensics.run(
+                instance, cast("EvidenceEntry", dataclasses.asdict(evidence_item))
+            )
             if evidence_item.outcome != "RUNNING":
                 return evidence_item
             time.sleep(min(evidence_item.wait_seconds, 1))

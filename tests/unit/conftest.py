@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.client import BaseClient
 from guardduty_response.aws import clients
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.monitoring import dispatch, reading
@@ -75,7 +76,10 @@ def incident(deployment: Deployment) -> Callable[..., str]:
         incident_id = str(call("open", event=load_finding())["incident_id"])
         record = IncidentRepository(TABLE)
         targets = [
-            {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")}
+            cast(
+                "TargetReference",
+                {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")},
+            )
             for name in names or ["i-1"]
         ]
         for entry in targets if status in _CONTAINED else []:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from guardduty_response.functions import incident, reconcile
 from guardduty_response.incident import notifications
-from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.outbox.sender import Sent
@@ -39,9 +39,9 @@ def watch(event: Json) -> Json:
     return reconcile.handler(event, None)
 
 
-def target(name: str = "i-1", **more: Any) -> Json:
+def target(name: str = "i-1", **more: Any) -> TargetPayload:
     """Returns a target as triage hands it on."""
-    return {
+    made: TargetPayload = {
         "kind": "ec2_instance",
         "id": name,
         "arn": f"arn:aws:ec2:us-east-1:222222222222:instance/{name}",
@@ -50,8 +50,9 @@ def target(name: str = "i-1", **more: Any) -> Json:
         "scope": {},
         "attach": "",
         "verify_only": False,
-        **more,
     }
+    made.update(cast("TargetPayload", more))
+    return made
 
 
 def kinds(messages: list[Json]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from guardduty_response.containment.contract import Target
 from guardduty_response.incident.containments import partition
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import incident_key
 from guardduty_response.incident.target_repository import target_key
@@ -23,11 +24,11 @@ def link(
     immutable_id: str = "",
 ) -> Target:
     """Returns the target as it is linked to a containment, new or joined."""
-    named = {name: getattr(target, name) for name in _NAMES}
+    named = cast("TargetReference", {name: getattr(target, name) for name in _NAMES})
     joined = record.containments.join(named, incident_id, playbook, immutable_id)
     record.put_target(
         incident_id,
-        {**named, "generation": joined.generation, "opened_by": joined.opened_by},
+        named | {"generation": joined.generation, "opened_by": joined.opened_by},
     )
     return target._replace(generation=joined.generation, opened_by=joined.opened_by)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import botocore.loaders
 import botocore.session
@@ -27,6 +27,8 @@ from guardduty_response.errors import RoleUnavailable
 
 if TYPE_CHECKING:
     from botocore.session import Session as BotocoreSession
+
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
 
 # A call that hangs at every attempt must end before the shortest time-out of a function (60 s), so
 # that the function itself says what hung: four attempts of at most 2 + 10 s, and between them at
@@ -79,7 +81,7 @@ class Loader(botocore.loaders.Loader):
 
 
 @lru_cache(maxsize=1)
-def _loader() -> Any:
+def _loader() -> Loader:
     """One for all sessions: service models are parsed once a container, not once a role session
     (0.1 s each).
     """
@@ -100,7 +102,7 @@ def _own() -> BotocoreSession:
 
 
 @lru_cache(maxsize=32)
-def client(service: str, region: str | None = None) -> Any:
+def client(service: str, region: str | None = None) -> AwsClient:
     """A client with the function's own credentials, in the function's own Region unless another
     is named.
     """
@@ -142,7 +144,7 @@ class Session:
         role_arn: str,
         name: str,
         region: str,
-        policy: dict[str, Any],
+        policy: PolicyDocument,
         permit: Callable[[], None] | None = None,
         config: ClientConfig = _CONFIG,
     ) -> None:
@@ -153,7 +155,7 @@ class Session:
             _assume, role_arn, name, document, region
         )
         self._session: BotocoreSession | None = None
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str], AwsClient] = {}
 
     def wait(self) -> None:
         """Waits until the role is assumed. Raises RoleUnavailable, or the botocore error itself
@@ -166,15 +168,17 @@ class Session:
         error = self._future.exception() if self._future.done() else None
         return error is not None and not isinstance(error, RoleUnavailable)
 
-    def client(self, service: str, region: str = "") -> Any:
+    def client(self, service: str, region: str = "") -> AwsClient:
         """A client in the session's Region, or in another one."""
         key = service, region or self.region
         with _LOCK:
             if key not in self._clients:
                 if self._session is None:
                     self._session = _new_session()
-                    session: Any = self._session  # botocore takes credentials by this attribute
-                    session._credentials = _Pending(self._future, self._permit)
+                    # botocore takes credentials by this attribute
+                    self._session._credentials = _Pending(  # type: ignore[attr-defined]
+                        self._future, self._permit
+                    )
                 self._clients[key] = self._session.create_client(
                     service, region_name=key[1], config=self._config
                 )
@@ -226,7 +230,7 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
     )
 
 
-def request_id(response: dict[str, Any]) -> str:
+def request_id(response: AwsAnswer) -> str:
     return str(response.get("ResponseMetadata", {}).get("RequestId", ""))
 
 

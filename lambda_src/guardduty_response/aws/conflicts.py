@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -15,9 +15,10 @@ from guardduty_response.aws.errors import error_code
 # botocore repeats none of them.
 BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
 BUSY_TRIES = 6
+T = TypeVar("T")
 
 
-def retry_on_conflict(call: Callable[[], Any]) -> Any:
+def retry_on_conflict(call: Callable[[], T]) -> T:
     """Returns the call's answer, repeating it while somebody else changes the same entity: IAM
     refuses changes side by side.
     """

@@ -7,12 +7,28 @@ compares the two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Attribute = dict[str, Any]
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Attribute(TypedDict, total=False):
+        """Declares an attribute value. It has one key, which names the type."""
+
+        S: str
+        N: str
+        BOOL: bool
+        NULL: bool
+        L: list[Attribute]
+        M: dict[str, Attribute]
 
 
-def marshal(value: Any) -> Attribute:
+# An item of a table in Python's values, by attribute. Its readers know its TypedDict.
+Item = dict[str, Any]
+Values = Mapping[str, object]  # what of an item is written, or compared with it
+
+
+def marshal(value: object) -> Attribute:
     """Marshals str, int, float, bool, None, and lists and dicts of these.
 
     Raises TypeError for anything else.
@@ -34,23 +50,23 @@ def marshal(value: Any) -> Attribute:
 
 def unmarshal(attribute: Attribute) -> Any:
     """Reverses ``marshal``. Numbers with a point or an exponent become float, others int."""
-    (kind, value), *_ = attribute.items()
-    if kind == "NULL":
+    if "NULL" in attribute:
         return None
-    if kind == "N":
-        return float(value) if any(mark in value for mark in ".eE") else int(value)
-    if kind == "L":
-        return [unmarshal(member) for member in value]
-    if kind == "M":
-        return {key: unmarshal(member) for key, member in value.items()}
-    return value
+    if "N" in attribute:
+        number = attribute["N"]
+        return float(number) if any(mark in number for mark in ".eE") else int(number)
+    if "L" in attribute:
+        return [unmarshal(member) for member in attribute["L"]]
+    if "M" in attribute:
+        return plain(attribute["M"])
+    return next(iter(attribute.values()))
 
 
-def item(values: Mapping[str, Any], prefix: str = "") -> dict[str, Attribute]:
+def item(values: Values, prefix: str = "") -> dict[str, Attribute]:
     """Marshals every value of an item. ``prefix``: what every key then begins with."""
     return {f"{prefix}{key}": marshal(value) for key, value in values.items()}
 
 
-def plain(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+def plain(attributes: Mapping[str, Attribute]) -> Item:
     """Unmarshals every value of an item."""
     return {key: unmarshal(value) for key, value in attributes.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -108,7 +106,7 @@ def is_conflict(error: Exception) -> bool:
         return True
     if not isinstance(error, ClientError) or error_code(error) != "TransactionCanceledException":
         return False
-    answers: Any = error.response.get("CancellationReasons") or []
+    answers = error.response.get("CancellationReasons") or []
     codes = {answer.get("Code") or "None" for answer in answers} - {"None"}
     return bool(codes) and codes <= PASSING_CANCELLATIONS
 

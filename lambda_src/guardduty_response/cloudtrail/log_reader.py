@@ -13,12 +13,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange
-from guardduty_response.containment.target_context import AwsClient, TargetContext, allow
-from guardduty_response.evidence.items import Json, Outcome
+from guardduty_response.containment.target_context import TargetContext, allow
+from guardduty_response.evidence.items import Outcome
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyStatement
+    from guardduty_response.incident.model import EvidenceEntry
 
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
 STREAM_BYTES = 1 << 30  # of one delivered object read line by line
@@ -43,7 +47,7 @@ def others_running(target_context: TargetContext, name: str) -> bool:
     One that merely waits for late records itself does not count: else two would wait for each
     other.
     """
-    stored: dict[str, Json] = target_context.stored.get("evidence") or {}
+    stored: dict[str, EvidenceEntry] = target_context.stored.get("evidence") or {}
     for key, item in stored.items():
         waits = (item.get("state") or {}).get("late")
         if key != name and item.get("outcome") == Outcome.RUNNING and not waits:
@@ -52,7 +56,7 @@ def others_running(target_context: TargetContext, name: str) -> bool:
 
 
 def wait_for_late_events(
-    target_context: TargetContext, name: str, state: LatePassState | Json, due: float
+    target_context: TargetContext, name: str, state: LatePassState, due: float
 ) -> int | None:
     """Returns the seconds until the second pass, for what was not delivered in the first.
 
@@ -89,7 +93,7 @@ def group_client(target_context: TargetContext, arn: str) -> AwsClient:
 
 
 def filter_events(
-    logs: AwsClient, request: dict[str, object], budget: Budget, take: Callable[[Json], None]
+    logs: AwsClient, request: dict[str, object], budget: Budget, take: Callable[[AwsAnswer], None]
 ) -> str:
     """Pages of FilterLogEvents into ``take``. Returns the token to go on with, or empty."""
     while budget.more():
@@ -110,7 +114,7 @@ def listing_client(target_context: TargetContext, bucket: str, prefix: str) -> A
     return target_context.open_session(_may_list(partition, bucket, [prefix])).client("s3")
 
 
-def _may_list(partition: str, bucket: str, prefixes: list[str]) -> Json:
+def _may_list(partition: str, bucket: str, prefixes: list[str]) -> PolicyStatement:
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     return listing
@@ -137,7 +141,7 @@ def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str
 
 def list_objects(
     s3: AwsClient, bucket: str, prefix: str, after: str, window: TimeRange
-) -> Iterator[Json]:
+) -> Iterator[AwsAnswer]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
     An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log

@@ -12,24 +12,35 @@ import shlex
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
-from guardduty_response.containment.target_context import AwsClient, describe_error
+from guardduty_response.containment.target_context import describe_error
 from guardduty_response.decision.finding import get
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
+
+    class LookupEvent(TypedDict):
+        """Declares what is read of an event that LookupEvents answers."""
+
+        EventId: str
+        ReadOnly: NotRequired[str]
+        EventTime: datetime
+        CloudTrailEvent: str  # its record, as JSON
+
 
 PAUSE_SECONDS = 0.55  # between LookupEvents calls: others of the account need their share
 MOST_PAGES, PAGES_A_CALL = 200, 40  # of 50 events each, for each query
 MOST_ROWS = 80  # of the summary
 LAG_SECONDS = 15 * 60  # until CloudTrail has delivered an event
 
-# An event as LookupEvents answers it, with its record as text.
-LookupEvent = dict[str, Any]
-Take = Callable[[LookupEvent], int]  # 1 when the event is a new one
+
+Take = Callable[["LookupEvent"], int]  # 1 when the event is a new one
 # What summarize counts into: "who | from | what" -> [count, first, last, {error: count}].
 SummaryRows = dict[str, list[Any]]
 # A row of the summary for people. ``from`` is no Python name, so no class can say this.

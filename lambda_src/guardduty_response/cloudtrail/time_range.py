@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
-from guardduty_response.containment.target_context import Json, TargetContext
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get
 
 CALL_SECONDS = 40.0  # of one call of an evidence item; the next goes on
@@ -29,7 +29,7 @@ class TimeRange:
 
     @staticmethod
     def of(
-        target_context: TargetContext, state: TimeRangeState | Json, minutes: float | None = None
+        target_context: TargetContext, state: TimeRangeState, minutes: float | None = None
     ) -> TimeRange:
         """Returns the range from ``minutes`` (``log_window_minutes``) before the finding's first
         event until the first call of this evidence item; kept in ``state``.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -15,12 +15,14 @@ from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
-    AwsClient,
     TargetContext,
     allow,
     describe_error,
 )
-from guardduty_response.evidence.items import Json
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.incident.model import StoredObject
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
 MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as delivered
@@ -94,7 +96,7 @@ def _group_trail(name: str, arn: str) -> Trail:
     }
 
 
-def _bucket_trail(found: Json) -> Trail:
+def _bucket_trail(found: AwsAnswer) -> Trail:
     prefix = f"{found['S3KeyPrefix'].strip('/')}/" if found.get("S3KeyPrefix") else ""
     return {
         "name": found["Name"],
@@ -114,7 +116,7 @@ def _bucket_trail(found: Json) -> Trail:
 
 def read_trail(
     target_context: TargetContext, trail: Trail, window: TimeRange, terms: list[str]
-) -> list[Json]:
+) -> list[StoredObject]:
     """Does one call's share of one trail: its events that name one of ``terms``.
 
     Returns what was stored. Raises what is transient; another refusal ends the trail with a note.

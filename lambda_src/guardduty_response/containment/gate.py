@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Item, item
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.pauses import control_items, newer_config, paused_by
 from guardduty_response.decision import guardrails, policy
@@ -33,7 +33,7 @@ from guardduty_response.incident.containments import (
     sort_key,
 )
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.table import Item, incident_key
+from guardduty_response.incident.table import incident_key
 from guardduty_response.incident.target_repository import Place, place_of
 from guardduty_response.incident.transactions import BEFORES_IN_TRANSACTION
 

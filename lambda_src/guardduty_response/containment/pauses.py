@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Item, item
 from guardduty_response.decision import configuration
 from guardduty_response.decision import finding as findings
 from guardduty_response.decision.configuration import PAUSED, Config
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.table import Item
 
 
 def pause_reason(record: IncidentRepository) -> str:

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import json
 import zlib
+from typing import TYPE_CHECKING
 
-from guardduty_response.incident.table import Item
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument, PolicyStatement
+
 
 CHARACTERS = 2048  # of a session policy (AWS STS, AssumeRole)
 # STS also packs a policy, by a method that AWS does not publish, and refuses one that takes more
@@ -47,12 +50,12 @@ def reads(action: str) -> bool:
     return action in _READING_TOO or action.partition(":")[2].startswith(_READING)
 
 
-def _actions(statement: Item) -> list[str]:
+def _actions(statement: PolicyStatement) -> list[str]:
     actions = statement["Action"]
     return [actions] if isinstance(actions, str) else list(actions)
 
 
-def changes(document: Item) -> bool:
+def changes(document: PolicyDocument) -> bool:
     """Tells whether a session policy lets its session change anything."""
     return any(
         not reads(action)
@@ -62,7 +65,7 @@ def changes(document: Item) -> bool:
     )
 
 
-def only_reading(document: Item) -> Item:
+def only_reading(document: PolicyDocument) -> PolicyDocument:
     """Returns the session policy without the actions that change something."""
     statements = []
     for statement in document["Statement"]:
@@ -75,15 +78,15 @@ def only_reading(document: Item) -> Item:
     return {**document, "Statement": statements}
 
 
-def packed_bytes(document: Item) -> int:
+def packed_bytes(document: PolicyDocument) -> int:
     """Returns about how many bytes a session policy takes when it is packed."""
     return len(zlib.compress(_compact(document).encode(), 9))
 
 
-def accepted(document: Item) -> bool:
+def accepted(document: PolicyDocument) -> bool:
     """Tells whether AWS STS takes a session policy, as far as can be known before it is asked."""
     return len(_compact(document)) <= CHARACTERS and packed_bytes(document) <= PACKED_BYTES
 
 
-def _compact(document: Item) -> str:
+def _compact(document: PolicyDocument) -> str:
     return json.dumps(document, separators=(",", ":"))

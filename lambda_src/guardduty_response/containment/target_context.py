@@ -111,7 +111,7 @@ class TargetContext:
                 result_or_raise(answer)
         self.recorded_now.update(states)
 
-    def record_evidence(self, item: str, state: Json) -> None:
+    def record_evidence(self, item: str, state: Mapping[str, object]) -> None:
         self.context.record.evidence(
             self.context.incident_id,
             self.target.kind,

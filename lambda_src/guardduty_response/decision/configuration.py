@@ -11,10 +11,19 @@ import hashlib
 import json
 import os
 from functools import lru_cache
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
+
+if TYPE_CHECKING:
+
+    class MemoryTool(TypedDict):
+        """The tool that copies an instance's memory: where it lies (URL), and its SHA-256."""
+
+        location: str
+        sha256: str
+
 
 # Options of one playbook (the variable of its name): its manifest says which there are.
 PlaybookOptions = dict[str, Any]
@@ -87,7 +96,7 @@ class Forensics(TypedDict):
     deadlines: dict[str, int]  # finding type or glob -> seconds
     timeout_minutes: int
     packet_capture_seconds: int
-    memory: dict[str, Any]  # platform -> the tool's settings, or None
+    memory: dict[str, MemoryTool | None]  # by platform
     commands: dict[str, int]  # platform -> number of commands
 
 
@@ -139,7 +148,7 @@ def parse(document: str, expected_sha256: str) -> Config:
             " nothing acts until then."
         )
     try:
-        raw: dict[str, Any] = json.loads(document)
+        raw = json.loads(document)
         return Config(
             sha256=sha256,
             name_prefix=raw["name_prefix"],

@@ -14,7 +14,9 @@ from typing import Any
 
 from guardduty_response.errors import MalformedFinding, NotAFinding
 
-Json = dict[str, Any]
+# A finding as GuardDuty describes it (Amazon GuardDuty API reference, "Finding"). Anything may be
+# missing or of another type: ``get`` reads it.
+FindingDetail = dict[str, Any]
 
 # us-east-1, us-gov-west-1, eusc-de-east-1: part of host names
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
@@ -35,7 +37,7 @@ class Finding:
     sample: bool
     archived: bool
     count: int
-    detail: Json
+    detail: FindingDetail
     last_seen: str = ""  # service.eventLastSeen, as GuardDuty writes it
 
     @property
@@ -72,18 +74,18 @@ def canonical(event: object) -> str:
     return json.dumps(event, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def get(node: Any, *path: str | int) -> Any:
+def get(node: object, *path: str | int) -> Any:
     """Returns ``node[path…]``, or None where something is missing, null or of another type."""
     for key in path:
         if isinstance(key, int):
-            in_range = isinstance(node, list) and -len(node) <= key < len(node)
-            node = node[key] if in_range else None
+            found = node if isinstance(node, list) else []
+            node = found[key] if -len(found) <= key < len(found) else None
         else:
             node = node.get(key) if isinstance(node, dict) else None
     return node
 
 
-def text(value: Any, limit: int = 1000) -> str:
+def text(value: object, limit: int = 1000) -> str:
     """Returns a printable line of at most ``limit`` characters; "" for anything but a string.
 
     Senders choose what these fields contain.
@@ -107,7 +109,7 @@ def _arn_field(arn: str, index: int) -> str:
     return fields[index] if len(fields) > index else ""
 
 
-def is_sample(detail: Json) -> bool:
+def is_sample(detail: FindingDetail) -> bool:
     """Recognises CreateSampleFindings output.
 
     The flag is ``additionalInfo.sample``, or the same inside the JSON ``additionalInfo.value``.
@@ -121,7 +123,7 @@ def is_sample(detail: Json) -> bool:
         return False
 
 
-def _severity(detail: Json) -> float:
+def _severity(detail: FindingDetail) -> float:
     """Returns the severity. Raises MalformedFinding when it is not a number from 0 to 10."""
     try:
         severity = float(detail.get("severity"))  # type: ignore[arg-type]
@@ -135,7 +137,7 @@ def _severity(detail: Json) -> float:
     return severity
 
 
-def parse(event: Any) -> Finding:
+def parse(event: object) -> Finding:
     """Reads an EventBridge event.
 
     Raises NotAFinding (another service's event) or MalformedFinding (which names what is missing).

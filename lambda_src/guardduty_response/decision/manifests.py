@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from guardduty_response.decision.finding import Finding, get
 from guardduty_response.errors import ConfigError
@@ -52,7 +52,7 @@ def load() -> Mapping[str, Manifest]:
     found: dict[str, Manifest] = {}
     for path in sorted(PLAYBOOKS.glob("*/manifest.json")):
         try:
-            manifest: Any = json.loads(path.read_bytes())
+            manifest: Manifest = json.loads(path.read_bytes())
             found[path.parent.name] = {"answers": manifest["answers"], "modes": manifest["modes"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
@@ -108,7 +108,7 @@ def _holds(condition: Condition, finding: Finding) -> bool:
     )
 
 
-def _matches(value: Any, wanted: list[str] | Literal["not empty"]) -> bool:
+def _matches(value: object, wanted: list[str] | Literal["not empty"]) -> bool:
     if wanted == "not empty":
         return isinstance(value, list) and bool(value)
     return value in wanted

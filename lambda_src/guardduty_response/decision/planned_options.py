@@ -6,15 +6,12 @@ and adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from guardduty_response.decision.configuration import PlaybookOptions
 
 _ENDINGS = ("none", "stop", "terminate")  # option ``finish``, from the mildest
 
 
-def in_flight(planned: Mapping[str, Any] | None, present: PlaybookOptions) -> PlaybookOptions:
+def in_flight(planned: PlaybookOptions | None, present: PlaybookOptions) -> PlaybookOptions:
     """Returns the options of the steps after containment.
 
     They are those of the plan; of what changes something more, the milder of both. ``planned``: as

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from guardduty_response.decision import configuration, finding, manifests, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseError
 
 
-def machine_for(event: Any) -> str:
+def machine_for(event: object) -> str:
     """Returns the ARN of the state machine that answers the event. Raises ConfigError.
 
     The incident machine answers findings that the policy lets something act on, the notice machine
@@ -27,7 +26,7 @@ def machine_for(event: Any) -> str:
     return notice_machine
 
 
-def is_answered_by(event: Any, machine: str) -> bool:
+def is_answered_by(event: object, machine: str) -> bool:
     """Tells whether the machine of that name answers the event; True when it cannot be decided."""
     try:
         return machine_for(event).rsplit(":", 1)[-1] == machine

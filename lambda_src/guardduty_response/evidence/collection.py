@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
@@ -26,7 +26,10 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import GateClosed, TargetGone
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry
 
 TRIES = 5  # how often an item may meet throttling or an outage before it is given up
 TRIES_PAUSED = 120  # and a pause: two to four hours; what AWS has begun goes on meanwhile
@@ -117,11 +120,11 @@ class Collection(Generic[W]):
     def advance(self, target_context: W, module: ModuleType) -> EvidenceItem:
         """Takes one item one step further. An item that has ended stays as it ended."""
         name = str(module.NAME)
-        before: Json = dict(target_context.stored["evidence"].get(name) or {})
+        before = cast("EvidenceEntry", dict(target_context.stored["evidence"].get(name) or {}))
         if before and before["outcome"] != Outcome.RUNNING:
             return EvidenceItem(Outcome(before["outcome"]), before["detail"])
         tries = _Tries(int(before.get("tries", 0)), int(before.get("tries_paused", 0)))
-        state: Json = before.get("state", {})  # what was found so far stands
+        state = before.get("state", {})  # what was found so far stands
         try:
             item: EvidenceItem = module.run(target_context, before)
             tries = _Tries()
@@ -149,7 +152,7 @@ def _record(
     target_context: TargetContext,
     module: ModuleType,
     item: EvidenceItem,
-    before: Json,
+    before: EvidenceEntry,
     tries: _Tries,
 ) -> None:
     """Stores the item in the target's record, and logs it once it has ended."""

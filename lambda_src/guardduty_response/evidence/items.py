@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.incident.moments import now
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject, StoredState
 
 
 class Outcome(StrEnum):
@@ -40,27 +41,33 @@ class EvidenceItem:
     outcome: Outcome
     detail: str
     wait_seconds: int = 0
-    objects: list[Json] = field(default_factory=list)
+    objects: list[StoredObject] = field(default_factory=list)
     task: str = ""
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: StoredState = field(default_factory=dict)
     request_ids: list[str] = field(default_factory=list)
 
     def store(
-        self, target_context: TargetContext, name: str, before: Mapping[str, Any], **tries: int
-    ) -> Json:
+        self,
+        target_context: TargetContext,
+        name: str,
+        before: EvidenceEntry,
+        tries: int = 0,
+        tries_paused: int | None = None,
+    ) -> EvidenceEntry:
         """Stores the item in the target's record, and returns its entry; ``before``: as it was."""
-        entry: Json = {
+        entry: EvidenceEntry = {
             "outcome": self.outcome,
             "detail": self.detail[:1000],
             "objects": self.objects or before.get("objects", []),
             "task": self.task[:1000],
             "state": self.state,
             "request_ids": [*before.get("request_ids", []), *self.request_ids],
-            "tries": 0,
-            **tries,
+            "tries": tries,
             "since": before.get("since") or now(),
             "at": now(),
         }
+        if tries_paused is not None:
+            entry["tries_paused"] = tries_paused
         target_context.record_evidence(name, entry)
         target_context.stored["evidence"][name] = entry
         return entry
@@ -69,4 +76,4 @@ class EvidenceItem:
 # An evidence item's function: called again until its outcome is no longer RUNNING. ``before``: its
 # last EvidenceItem as stored ({} on the first call). It raises AWS errors freely: the collector
 # repeats what is transient and records the rest as FAILED.
-Collect = Callable[[TargetContext, Json], EvidenceItem]
+Collect = Callable[[TargetContext, "EvidenceEntry"], EvidenceItem]

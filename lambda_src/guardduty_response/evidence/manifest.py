@@ -5,10 +5,14 @@ nothing was changed or left out.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.target_context import TargetContext
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.moments import now
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry
 
 NAME = "manifest"
 
@@ -17,12 +21,12 @@ ITEM_KEYS = ("outcome", "detail", "since", "at", "request_ids", "objects")
 WITH_STATE = ("snapshots", "copies")  # their ids are in the state
 
 
-def run(target_context: TargetContext, _before: Json) -> EvidenceItem:
+def run(target_context: TargetContext, _before: EvidenceEntry) -> EvidenceItem:
     """Writes ``<resource id>/manifest.json``; its own hash goes into the record, outside the
     bucket that holds the rest.
     """
     context, target = target_context.context, target_context.target
-    items: dict[str, Json] = dict(target_context.stored["evidence"])
+    items: dict[str, EvidenceEntry] = dict(target_context.stored["evidence"])
     items.pop(NAME, None)
     document = {
         "incident_id": context.incident_id,
@@ -45,6 +49,6 @@ def run(target_context: TargetContext, _before: Json) -> EvidenceItem:
     return EvidenceItem(Outcome.COMPLETE, text, objects=[{**stored, "what": "manifest"}])
 
 
-def _entry(name: str, item: Json) -> Json:
+def _entry(name: str, item: EvidenceEntry) -> dict[str, object]:
     state = item.get("state") if name in WITH_STATE else {}
     return {**{key: item.get(key) for key in ITEM_KEYS}, "state": state}

@@ -77,7 +77,7 @@ def get_event(key: str) -> Any:
         raise MalformedFinding(f"the stored event {key} is not JSON: {error}") from error
 
 
-def get_verified(stored: StoredObject) -> Any:
+def get_verified(stored: StoredObject) -> object:
     """Returns the JSON that was stored as ``stored`` names it.
 
     Raises ResponseError when the object's SHA-256 is another one: somebody changed it. Reads the

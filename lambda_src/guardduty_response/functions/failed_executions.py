@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -13,7 +13,6 @@ from guardduty_response.aws.log import log
 from guardduty_response.decision import finding, routing
 from guardduty_response.errors import MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import reason_failed
@@ -22,6 +21,9 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
 from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import schedule
+
+if TYPE_CHECKING:
+    from guardduty_response.functions.events import EndedExecution
 
 
 class Handled(TypedDict):
@@ -44,7 +46,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
             target["status"], target["verdict"] = Status.FAILED, why
-            record.end_target(incident_id, {**target}, Status.FAILED, why)
+            record.end_target(incident_id, target, Status.FAILED, why)
     name = "execution failed" if in_progress else "execution failed after the verdict"
     shown = Status.FAILED if in_progress else Status(meta["status"])
     message = shown if in_progress else "problem"
@@ -55,7 +57,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
         record.transition(incident_id, Event.EXECUTION_FAILED, reasons=reasons)
 
 
-def report_lost(record: IncidentRepository, event: Any, execution: str, why: str) -> None:
+def report_lost(record: IncidentRepository, event: object, execution: str, why: str) -> None:
     """Reports an event that no execution works on: stores it and opens its incident, if needed."""
     meta = opening.from_event(event, execution, why)
     incident_id = meta["incident_id"]
@@ -83,7 +85,7 @@ def report_lost(record: IncidentRepository, event: Any, execution: str, why: str
     notifications.notify(record, stored, targets, draft)
 
 
-def handle(record: IncidentRepository, detail: Payload) -> Handled:
+def handle(record: IncidentRepository, detail: EndedExecution) -> Handled:
     """Handles the event of an execution that failed (``detail`` as Step Functions sends it)."""
     arn = detail["executionArn"]
     text, cause = _input_and_cause(detail)
@@ -115,7 +117,7 @@ def handle(record: IncidentRepository, detail: Payload) -> Handled:
     return {"incident_id": incident_id}
 
 
-def _is_unanswered(record: IncidentRepository, event: Any, machine: str) -> bool:
+def _is_unanswered(record: IncidentRepository, event: object, machine: str) -> bool:
     """Tells whether the notice machine died before it could start what rule ``act`` did not.
 
     ``event``: a finding that the incident machine has to answer.
@@ -132,7 +134,7 @@ def _is_unanswered(record: IncidentRepository, event: Any, machine: str) -> bool
         return True
 
 
-def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:
+def _input_and_cause(detail: EndedExecution) -> tuple[str | None, str | None]:
     """Returns the execution's input and cause; large ones are not in the event."""
     arn, text, cause = detail["executionArn"], detail.get("input"), detail.get("cause")
     if text and cause:
@@ -145,7 +147,7 @@ def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:
     return text or described.get("input"), cause or described.get("cause")
 
 
-def _finding_event(event: Any, execution: str) -> Any:
+def _finding_event(event: object, execution: str) -> object:
     """Returns the event, or the stored one that a pointer names, where it can be read."""
     key = finding.get(event, "finding_key")
     if not isinstance(key, str):

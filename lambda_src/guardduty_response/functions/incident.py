@@ -117,7 +117,7 @@ def _verdict(event: Payload) -> Answer:
     for reference in target_references(event):
         stored = record.target(incident_id, reference["kind"], reference["id"])
         if Status(stored["status"]) in IN_PROGRESS:
-            record.end_target(incident_id, {**stored}, Status.FAILED, why)
+            record.end_target(incident_id, stored, Status.FAILED, why)
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
             # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
             statuses.append(_tell_restored(record, incident_id))

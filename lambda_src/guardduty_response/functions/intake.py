@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.decision import configuration, finding, manifests, policy
@@ -66,7 +66,7 @@ def incidents() -> IncidentRepository:
     return IncidentRepository(os.environ["GDR_TABLE"])
 
 
-def _delivered(event: Any) -> Any:
+def _delivered(event: object) -> object:
     """Returns the event, or the stored one that a pointer names.
 
     A finding can be larger than the state machine's payload may be.
@@ -90,7 +90,7 @@ def _done(incident_id: str = "", why: str = "") -> IntakeAnswer:
     }
 
 
-def _decide(event: Any) -> Decided:
+def _decide(event: object) -> Decided:
     """Raises NotAFinding or MalformedFinding.
 
     In a new environment, the client that stores the finding is built while the configuration is
@@ -111,7 +111,7 @@ def _decide(event: Any) -> Decided:
     return Decided(seen, decision, playbook, config)
 
 
-def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
+def _report_unreadable(event: object, execution: str, why: str) -> IntakeAnswer:
     """Stores and reports what could not be read, once for each distinct event."""
     meta: IncidentRecord = {**opening.from_event(event, execution, why), "title": why[:500]}
     incident_id = meta["incident_id"]
@@ -133,7 +133,9 @@ def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
     return _done(incident_id, why)
 
 
-def _open_record(event: Any, decided: Decided, execution: str) -> tuple[IncidentRepository, Opened]:
+def _open_record(
+    event: object, decided: Decided, execution: str
+) -> tuple[IncidentRepository, Opened]:
     """Stores the event and opens its incident, side by side.
 
     If the event cannot be stored this raises the error, and the repetition finds the record as its

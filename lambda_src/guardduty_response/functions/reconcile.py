@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -31,6 +31,7 @@ from guardduty_response.incident.repository import (
 from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
 
 if TYPE_CHECKING:
+    from guardduty_response.functions.events import QueueMessage
     from guardduty_response.incident.model import IncidentRecord
 
 STALE_MINUTES = 10
@@ -178,7 +179,7 @@ def _check_changed(event: Payload) -> Answer:
     return schedule.start_on_change(_record(), event)
 
 
-def _take_up(message: Payload) -> None:
+def _take_up(message: QueueMessage) -> None:
     """Takes up a message of the ``undelivered`` queue."""
     event = finding.parse_json(message.get("body"))
     if finding.get(event, "source") == "aws.states":
@@ -189,7 +190,7 @@ def _take_up(message: Payload) -> None:
         redelivery.redeliver(_record(), message, event)
 
 
-def _batch(messages: list[Any]) -> BatchAnswer:
+def _batch(messages: list[QueueMessage]) -> BatchAnswer:
     failures: list[FailedMessage] = []
     for message in messages:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -15,12 +15,14 @@ from guardduty_response.aws.log import log
 from guardduty_response.decision import routing
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import failed_executions
-from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import opening
 from guardduty_response.incident.repository import IncidentRepository
 
+if TYPE_CHECKING:
+    from guardduty_response.functions.events import QueueMessage
 
-def redeliver(record: IncidentRepository, message: Payload, event: Any) -> None:
+
+def redeliver(record: IncidentRepository, message: QueueMessage, event: object) -> None:
     """Starts the response again for a message of the ``undelivered`` queue.
 
     ``event`` is the message's body. What cannot be started is reported, escalated and kept in
@@ -36,7 +38,7 @@ def redeliver(record: IncidentRepository, message: Payload, event: Any) -> None:
         failed_executions.report_lost(record, event, "", reason)
 
 
-def _reason(message: Payload) -> str:
+def _reason(message: QueueMessage) -> str:
     """Returns why EventBridge gave up, from the attributes it sets on the message."""
     attributes = message.get("messageAttributes") or {}
     code = attributes.get("ERROR_CODE", {}).get("stringValue")
@@ -44,7 +46,7 @@ def _reason(message: Payload) -> str:
     return f"EventBridge could not deliver it: {code} {text}".strip()
 
 
-def _start(event: Any, why: str) -> None:
+def _start(event: object, why: str) -> None:
     """Stores the event and starts the right machine with a pointer to it.
 
     The pointer also serves an event that is larger than an execution's input may be.
@@ -63,7 +65,7 @@ def _start(event: Any, why: str) -> None:
             raise
 
 
-def _keep(text: str, event: Any, reason: str) -> None:
+def _keep(text: str, event: object, reason: str) -> None:
     """Sends the event to ``dead-letters``; one too large for a message goes as a pointer."""
     try:
         _send_to_dead_letters(text, reason)

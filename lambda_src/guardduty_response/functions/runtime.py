@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.aws.log import log
 from guardduty_response.errors import ResponseError, TransientError
 
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import TargetPayload
+
 # What the state machine sends; every step declares the keys it reads.
 Payload = dict[str, Any]
 # A step returns a JSON object, most often a TypedDict.
-Answer = Mapping[str, Any]
+Answer = Mapping[str, object]
 Step = Callable[[Payload], Answer]
 
 
@@ -51,7 +54,7 @@ def is_of_old_execution(event: Payload) -> bool:
     return "targets" not in event
 
 
-def target_references(event: Payload) -> list[Any]:
+def target_references(event: Payload) -> list[TargetPayload]:
     """Returns the targets that a step is about, as the state machine hands them on."""
     return [event["target"]] if is_of_old_execution(event) else list(event["targets"])
 

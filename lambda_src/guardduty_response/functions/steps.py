@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -49,8 +49,8 @@ class _LazyContext(Context):
         return self._finding.result()
 
     @finding.setter
-    def finding(self, value: Any) -> None:
-        self._finding: Future[finding.Finding] = value
+    def finding(self, value: object) -> None:
+        self._finding = cast("Future[finding.Finding]", value)
 
 
 def _load_finding(record: IncidentRepository, incident_id: str, key: str) -> finding.Finding:

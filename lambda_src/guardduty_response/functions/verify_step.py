@@ -21,7 +21,12 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ContainmentLoss, ResultEnvelope, TargetRecord
+    from guardduty_response.incident.model import (
+        ContainmentLoss,
+        ContainmentRecord,
+        ResultEnvelope,
+        TargetRecord,
+    )
 
 
 def verify(event: runtime.Payload) -> StepPayload:
@@ -94,7 +99,14 @@ def _begin_monitoring(
     # After the last change: nothing waits for its import (``_warm`` does it ahead).
     from guardduty_response.monitoring import upkeep
 
-    state = {**target.reference(), "playbook": os.environ["GDR_PLAYBOOK"]}
+    state: ContainmentRecord = {
+        "arn": target.arn,
+        "id": target.id,
+        "account_id": target.account_id,
+        "region": target.region,
+        "generation": target.generation,
+        "playbook": os.environ["GDR_PLAYBOOK"],
+    }
     return upkeep.PLACES.submit(
         upkeep.begin, context.record, state, context.incident_id, answer["watched"]
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from guardduty_response.aws.dynamodb_types import Item
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store
-from guardduty_response.incident.table import Item
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import (
         ActionLogEntry,
+        BeforeStates,
         CheckRecord,
         ContainmentLink,
+        ContainmentLoss,
         ContainmentRecord,
         EvidenceEntry,
     )
@@ -26,13 +28,13 @@ class Containment(NamedTuple):
     """Holds everything that is stored of one generation of a containment."""
 
     state: ContainmentRecord
-    before: dict[str, Any]
+    before: BeforeStates
     actions: dict[str, ActionLogEntry]
     checks: list[CheckRecord]
     evidence: dict[str, EvidenceEntry]
     watched: list[str]
     links: list[ContainmentLink]
-    drift: list[dict[str, Any]]
+    drift: list[ContainmentLoss]
 
     @property
     def open_links(self) -> list[ContainmentLink]:
@@ -61,7 +63,10 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         },
         {stored["name"]: _action(stored) for stored in by_kind.get("ACTION", [])},
         [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
-        {stored["name"]: unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
+        {
+            stored["name"]: cast("EvidenceEntry", unwrapped(stored))
+            for stored in by_kind.get("EVIDENCE", [])
+        },
         [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
         [cast("ContainmentLink", stored) for stored in by_kind.get("LINK", [])],
         [stored["loss"] for stored in by_kind.get("DRIFT", [])],
@@ -79,7 +84,7 @@ def _check(stored: Item) -> CheckRecord:
     return cast("CheckRecord", {name: stored[name] for name in names if name in stored})
 
 
-def wrapped(arn: str, value: Any) -> Item:
+def wrapped(arn: str, value: object) -> Item:
     """Returns what is stored for a value: itself, or where in S3 it is and its hash."""
     content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     if len(content) <= INLINE_BYTES:
@@ -89,6 +94,7 @@ def wrapped(arn: str, value: Any) -> Item:
     return {"value": {"stored": dict(store.put(f"containment-{place}", name, content))}}
 
 
-def unwrapped(stored: Item) -> Any:
+def unwrapped(stored: Item) -> object:
+    """Returns the value that ``wrapped`` has stored."""
     value = stored["value"]
     return store.get_verified(value["stored"]) if "stored" in value else value["inline"]

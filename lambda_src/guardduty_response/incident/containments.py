@@ -13,17 +13,17 @@ CONTAINMENT#arn/0001#STATE, 0001#BEFORE#item, 0001#ACTION#name, 0001#CHECK#name,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Item, Values, item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containment import Containment, parse, wrapped
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Item, Table, condition_failed
+from guardduty_response.incident.table import Table, condition_failed
 from guardduty_response.incident.transactions import (
     BEFORES_IN_TRANSACTION,
     batches,
@@ -33,10 +33,13 @@ from guardduty_response.incident.transactions import (
 if TYPE_CHECKING:
     from guardduty_response.incident.model import (
         ActionLogEntry,
+        BeforeStates,
         CheckRecord,
+        ContainmentLoss,
         ContainmentRecord,
-        EvidenceEntry,
+        TargetReference,
     )
+    from guardduty_response.incident.table import Request, Write
 
 # A generation that is over: containing the resource again opens the next.
 ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
@@ -103,7 +106,7 @@ class Containments:
 
     def join(
         self,
-        target: Mapping[str, Any],
+        target: TargetReference,
         incident_id: str,
         playbook: str,
         immutable_id: str = "",
@@ -142,23 +145,26 @@ class Containments:
 
     def _open(
         self,
-        target: Mapping[str, Any],
+        target: TargetReference,
         present: int,
         incident_id: str,
         playbook: str,
         immutable_id: str,
-        kept: Mapping[str, Any],
+        kept: BeforeStates,
     ) -> bool:
         """Opens the generation after ``present``; returns False when somebody else did."""
         arn, generation = str(target["arn"]), present + 1
         head_condition = "attribute_not_exists(pk)"
-        head: dict[str, Any] = {"Item": item(self._key(arn, "HEAD") | {"generation": generation})}
+        head: Request = {"Item": item(self._key(arn, "HEAD") | {"generation": generation})}
         if present:
             head_condition = "generation = :present"
             head["ExpressionAttributeValues"] = item({":present": present})
         state = {
             "arn": arn,
-            **{name: target[name] for name in ("kind", "id", "account_id", "region")},
+            "kind": target["kind"],
+            "id": target["id"],
+            "account_id": target["account_id"],
+            "region": target["region"],
             "playbook": playbook,
             "generation": generation,
             "immutable_id": immutable_id,
@@ -178,7 +184,7 @@ class Containments:
             for name, value in kept.items()
         ]
         while len(befores) > BEFORES_IN_TRANSACTION:  # first, so that none can be lost
-            present_head: Item = {
+            present_head: Request = {
                 "Key": item(self._key(arn, "HEAD")),
                 "ConditionExpression": head_condition,
                 "ExpressionAttributeValues": item({":present": present}),
@@ -188,7 +194,7 @@ class Containments:
                 return False
         return not self.table.transact([*writes, *befores])
 
-    def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> dict[str, Any]:
+    def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> BeforeStates:
         """Returns the state before of the items that the last restore left contained.
 
         ``network/x`` is one of network's interfaces, ``item/x`` a value that came later. Another
@@ -232,15 +238,16 @@ class Containments:
         arn: str,
         generation: int,
         unless_restored: bool = False,
-        more: Sequence[Item] = (),
-        **fields: Any,
+        more: Sequence[Write] = (),
+        /,
+        **fields: object,
     ) -> bool:
         """Sets fields of a containment. ``checks`` and ``watched`` have items of their own.
 
         All are written together, and with ``more``: writes of other items of the generation.
         ``unless_restored``: returns False when the containment is over.
         """
-        checks: list[CheckRecord] | None = fields.pop("checks", None)
+        checks = cast("list[CheckRecord] | None", fields.pop("checks", None))
         watched = fields.pop("watched", None)
         at = now()
         if checks is not None:
@@ -269,7 +276,7 @@ class Containments:
             return False
         raise ResponseError(f"there is no containment of {arn} of generation {generation}")
 
-    def _not_ended(self, key: Item) -> Item:
+    def _not_ended(self, key: Item) -> Write:
         """Returns the condition of a transaction that a containment is not over."""
         return {
             "ConditionCheck": {
@@ -284,11 +291,11 @@ class Containments:
         """Writes an entry of the action log; a later entry of the same action replaces it."""
         self.table.put(self._values(arn, generation, "ACTION", name, {"name": name, **entry}))
 
-    def action_write(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> Item:
+    def action_write(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> Write:
         """Returns the write of ``put_action``, for a transaction."""
         return self._put(arn, generation, "ACTION", name, {"name": name, **entry})
 
-    def put_before(self, arn: str, generation: int, name: str, value: Any) -> None:
+    def put_before(self, arn: str, generation: int, name: str, value: object) -> None:
         """Records an item's state before containment. The first writing stands."""
         self.table.put_if(
             self._values(arn, generation, "BEFORE", name, wrapped(arn, value) | {"name": name}),
@@ -297,8 +304,8 @@ class Containments:
         )
 
     def before_write(
-        self, arn: str, generation: int, name: str, value: Any, writer: str = ""
-    ) -> Item:
+        self, arn: str, generation: int, name: str, value: object, writer: str = ""
+    ) -> Write:
         """Returns the write of an item's state before containment, for a transaction.
 
         The first writing stands, and a second one does not fail the transaction. ``writer``: by
@@ -331,21 +338,17 @@ class Containments:
             if not condition_failed(error):
                 raise
 
-    def put_evidence(
-        self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]
-    ) -> None:
+    def put_evidence(self, arn: str, generation: int, name: str, entry: Values) -> None:
         """Records how far an evidence item is."""
         values = wrapped(arn, dict(entry)) | {"name": name}
         self.table.put(self._values(arn, generation, "EVIDENCE", name, values))
 
-    def evidence_write(
-        self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]
-    ) -> Item:
+    def evidence_write(self, arn: str, generation: int, name: str, entry: Values) -> Write:
         """Returns the write of ``put_evidence``, for a transaction."""
         values = wrapped(arn, dict(entry)) | {"name": name}
         return self._put(arn, generation, "EVIDENCE", name, values)
 
-    def put_drift(self, arn: str, generation: int, at: str, loss: Mapping[str, Any]) -> None:
+    def put_drift(self, arn: str, generation: int, at: str, loss: ContainmentLoss) -> None:
         """Records a loss of containment, or its end, in the drift history."""
         self.table.put(self._values(arn, generation, "DRIFT", at, {"loss": dict(loss)}))
 
@@ -361,14 +364,10 @@ class Containments:
     def _key(self, arn: str, sk: str) -> Item:
         return {"pk": partition(arn), "sk": sk}
 
-    def _values(
-        self, arn: str, generation: int, kind: str, name: str, values: Mapping[str, Any]
-    ) -> Item:
+    def _values(self, arn: str, generation: int, kind: str, name: str, values: Values) -> Item:
         return {**self._key(arn, sort_key(generation, kind, name)), **values}
 
-    def _put(
-        self, arn: str, generation: int, kind: str, name: str, values: Mapping[str, Any]
-    ) -> Item:
+    def _put(self, arn: str, generation: int, kind: str, name: str, values: Values) -> Write:
         stored = self._values(arn, generation, kind, name, values)
         if kind == "BEFORE":
             stored["name"] = name

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import TimelineEvent
@@ -66,7 +66,7 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
     return f"<div class=wrap><table><tr>{head}</tr>{body}</table></div>"
 
 
-def flatten(prefix: str, value: Any) -> list[list[str]]:
+def flatten(prefix: str, value: object) -> list[list[str]]:
     """Returns nested values as rows of a table, their names joined by dots."""
     if isinstance(value, dict) and value:
         rows: list[list[str]] = []

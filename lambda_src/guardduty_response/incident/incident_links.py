@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
+from guardduty_response.aws.dynamodb_types import Item
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status, combine
-from guardduty_response.incident.table import Item, incident_key
+from guardduty_response.incident.table import incident_key
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.table import Item, Table, condition_failed
+from guardduty_response.incident.table import Table, condition_failed
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import Lease
+    from guardduty_response.incident.model import Lease, TargetReference
+    from guardduty_response.incident.table import Write
 
 # How long DynamoDB keeps a lease after it was taken; it counts only until ``expires``.
 RETENTION_SECONDS = 86400
@@ -58,7 +59,7 @@ class Leases:
         found = self.table.get(f"RESOURCE#{arn}", "LEASE")
         return cast("Lease", found) if found and found["expires"] >= time.time() else None
 
-    def renewal(self, arn: str, owner: str, seconds: int) -> Item:
+    def renewal(self, arn: str, owner: str, seconds: int) -> Write:
         """Returns the write that renews ``owner``'s lease, for a transaction.
 
         Its condition is not met when the lease is somebody else's, or there is none.
@@ -85,7 +86,7 @@ class Leases:
             return self.acquire(arn, owner, incident_id, seconds, other["owner"])
         return other
 
-    def release_all(self, targets: Iterable[Mapping[str, Any]], owner: str) -> None:
+    def release_all(self, targets: Iterable[TargetReference], owner: str) -> None:
         """Ends ``owner``'s leases on these targets, as an incident or its META names them."""
         for target in targets:
             self.release(target["arn"], owner)

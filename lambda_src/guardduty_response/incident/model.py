@@ -7,10 +7,16 @@ of an older version may lack keys, hence ``total=False``.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from guardduty_response.decision.configuration import PlaybookOptions
 
 # What an action or an evidence item stores about itself: only its own code knows the shape.
-StoredState = dict[str, Any]
+StoredState = Mapping[str, Any]
+# States before containment, by item: the value of each is one that its control has read.
+BeforeStates = dict[str, Any]
 
 # One change that CloudTrail recorded: who did what, when, from which address. All values are text.
 # (``from`` is a keyword of Python, so the class syntax cannot declare it.)
@@ -82,7 +88,7 @@ class ResultEnvelope(TypedDict):
     detail: str  # the verdict in a sentence; empty: made of the checks
     checks: list[CheckRecord]
     actions: dict[str, ActionLogEntry]
-    before: dict[str, Any]  # the state before, by item; the first writing stands
+    before: BeforeStates  # the first writing of each stands
     watched: list[str]  # IDs and names that a call undoing it would name; none: as stored
     evidence: dict[str, EvidenceEntry]
 
@@ -215,7 +221,7 @@ class TargetReference(TypedDict, total=False):
 class TargetPayload(TargetReference, total=False):
     """Names a target as the state machine hands it from step to step (``contract.Target``)."""
 
-    scope: dict[str, Any]  # IDs and ARNs by kind, for session policies
+    scope: Mapping[str, object]  # IDs and ARNs by kind, for session policies
     verify_only: bool
 
 
@@ -230,9 +236,9 @@ class TargetRecord(TargetReference, total=False):
     sk: str
     status: str
     verdict: str
-    scope: dict[str, Any]
+    scope: Mapping[str, object]
     actions: dict[str, ActionLogEntry]
-    before: dict[str, Any]  # the resource's state before containment, by item
+    before: BeforeStates
     evidence: dict[str, EvidenceEntry]
     checks: list[CheckRecord]
     verified: str  # ARN of the execution that verified last
@@ -281,7 +287,7 @@ class IncidentRecord(TypedDict, total=False):
     parent: str  # the incident that handed this one over; empty: GuardDuty's own finding
     children: list[str]  # incidents that were handed over to other playbooks, in that order
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
-    options: dict[str, Any]  # of its playbook, when it was planned
+    options: PlaybookOptions  # of its playbook, when it was planned
     planned_actions: dict[str, list[str]]  # ARN -> names of the actions that were planned
     asked_at: str  # when people were first asked in this run
     approved_digest: str  # the plan that a person approved

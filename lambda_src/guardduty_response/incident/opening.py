@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.decision import finding, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding
@@ -38,7 +38,7 @@ def from_finding(
     }
 
 
-def from_event(event: Any, execution: str, why: str) -> IncidentRecord:
+def from_event(event: object, execution: str, why: str) -> IncidentRecord:
     """Returns the fields of META for an event that no execution could answer.
 
     Takes whatever the event still tells; ``why`` is the reason that people read.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.decision.configuration import PAUSED
 from guardduty_response.incident.outbox.history import History
@@ -18,6 +17,7 @@ from guardduty_response.incident.statuses import (
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord
+    from guardduty_response.incident.outbox.history import OldFlags
 
 # The same decision on a recurrence would only be noise after one of these. Guardrails have decided
 # too, so any change of the configuration has it decided anew; people are told when that differs.
@@ -64,7 +64,7 @@ def answer_of_old(stored: IncidentRecord) -> IncidentRecord:
 
     META keeps it for ``is_answered_as_before``: what is decided anew takes its place there.
     """
-    status, flags = Status(stored["status"]), cast("Mapping[str, Any]", stored)
+    status, flags = Status(stored["status"]), cast("OldFlags", stored)
     known = status in _QUIET and flags.get("told") == status and not stored.get("run")
     return {"answer_told": answer(stored)} if known else {}
 

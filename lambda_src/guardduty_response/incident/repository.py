@@ -7,11 +7,10 @@ something is conditional, so concurrent executions cannot both win.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Values, item
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident import timeline
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
@@ -29,10 +28,11 @@ from guardduty_response.incident.statuses import (
     Status,
     next_status,
 )
-from guardduty_response.incident.table import Item, Table, incident_key
+from guardduty_response.incident.table import Table, incident_key
 from guardduty_response.incident.target_repository import generation_of, is_old, target_key
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
     from guardduty_response.incident.model import (
         IncidentRecord,
         MessageRecord,
@@ -41,11 +41,10 @@ if TYPE_CHECKING:
         TimelineEvent,
     )
     from guardduty_response.incident.outbox.history import History
+    from guardduty_response.incident.table import Write
 
 # Incidents of releases before 0.2 in these statuses have contained something.
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
-
-
 # Pages of 1 MB that are searched for incidents of such releases: a minute's work at most.
 _PAGES = 400
 # The item that says that these were searched for once.
@@ -86,7 +85,7 @@ class WholeIncident(NamedTuple):
 class IncidentRepository(ResultWriter):
     """One deployment's incidents. Methods raise botocore ClientError for service errors."""
 
-    def __init__(self, table: str, client: Any = None) -> None:
+    def __init__(self, table: str, client: AwsClient = None) -> None:
         self.table = Table(table, client)
         self.containments = Containments(self.table)
         self.leases = Leases(self.table)
@@ -119,7 +118,7 @@ class IncidentRepository(ResultWriter):
             "run": at,
         }
         condition = "attribute_not_exists(pk)"
-        writes: list[Item] = [{"Put": {"Item": item(created), "ConditionExpression": condition}}]
+        writes: list[Write] = [{"Put": {"Item": item(created), "ConditionExpression": condition}}]
         if detail:
             entry = timeline.entry(meta["incident_id"], "opened", detail)
             writes.append({"Put": {"Item": item(entry)}})
@@ -199,10 +198,12 @@ class IncidentRepository(ResultWriter):
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
-        targets = [self.view(stored) for stored in items if stored["sk"].startswith("TARGET#")]
+        links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
+        targets = [self.view(link) for link in cast("list[TargetRecord]", links)]
         events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
         meta = cast("IncidentRecord", metas[0])
-        messages = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
+        found = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
+        messages = cast("list[MessageRecord]", found)
         from guardduty_response.incident.outbox.history import history_of
 
         history = history_of(meta, messages)
@@ -211,7 +212,7 @@ class IncidentRepository(ResultWriter):
             targets,
             cast("list[TimelineEvent]", events),
             history,
-            cast("list[MessageRecord]", messages),
+            messages,
         )
 
     def history(self, meta: IncidentRecord) -> History:
@@ -221,7 +222,7 @@ class IncidentRepository(ResultWriter):
         return history_of(meta, messages_of(self.table, meta["incident_id"]))
 
     def transition(
-        self, incident_id: str, event: Event, known: Status | None = None, /, **fields: Any
+        self, incident_id: str, event: Event, known: Status | None = None, /, **fields: object
     ) -> Status:
         """Applies ``event`` by the status table and returns the new status.
 
@@ -237,7 +238,7 @@ class IncidentRepository(ResultWriter):
             f"incident {incident_id} changed five times while '{event}' was applied; try again"
         )
 
-    def move(self, incident_id: str, old: Status, new: Status, **fields: Any) -> bool:
+    def move(self, incident_id: str, old: Status, new: Status, **fields: object) -> bool:
         """Sets the status if it still is ``old``; returns whether it was.
 
         Keeps the attribute ``open`` in step, by which the sparse index finds incidents.
@@ -258,7 +259,7 @@ class IncidentRepository(ResultWriter):
             return True
         return self._has_made(incident_id, changes)
 
-    def _has_made(self, incident_id: str, changes: Mapping[str, Any]) -> bool:
+    def _has_made(self, incident_id: str, changes: Values) -> bool:
         """Tells whether a refused write that sets the status was made all the same.
 
         Where an answer is lost the client repeats the call, and the first one has changed the
@@ -310,10 +311,11 @@ class IncidentRepository(ResultWriter):
         """
         if self.table.get(*TAKEN_OVER_KEY):
             return
-        own = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
+        found = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
+        own = cast("TargetRecord | None", found)
         # contained, and begun again since; or evidence was collected before an approval
         if own and is_old(own) and (own.get("before") or own.get("evidence")):
-            self.take_over(incident_id, playbook, cast("TargetRecord", own))
+            self.take_over(incident_id, playbook, own)
         for meta in self.watched():
             if any(old["arn"] == target["arn"] for old in old_references(meta)):
                 self.take_over_old(meta["incident_id"])
@@ -360,7 +362,7 @@ class IncidentRepository(ResultWriter):
         open_incidents = [*self.watched(), *self._indexed("#o = :o", {":o": "1"})]
         return any(old_references(meta) for meta in open_incidents)
 
-    def note(self, incident_id: str, /, **fields: Any) -> None:
+    def note(self, incident_id: str, /, **fields: object) -> None:
         """Sets fields of the incident other than its status."""
         changes = {**fields, "updated_at": now()}
         self.table.update(incident_key(incident_id), "META", changes)

@@ -10,10 +10,10 @@ function that dies leaves a record. These go through this class too, which remem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Item, incident_key
+from guardduty_response.incident.table import incident_key
 from guardduty_response.incident.target_repository import (
     Place,
     TargetRepository,
@@ -23,14 +23,19 @@ from guardduty_response.incident.target_repository import (
 )
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.dynamodb_types import Values
     from guardduty_response.incident.model import (
         ActionLogEntry,
+        BeforeStates,
         CheckRecord,
         EvidenceEntry,
         RestoreRecord,
         ResultEnvelope,
+        TargetReference,
     )
+    from guardduty_response.incident.table import Write
 
+T = TypeVar("T")
 # Say that something is as wanted, or was left alone: they never replace what says who changed it.
 _NOTHING_DONE = ("ALREADY", "SKIPPED")
 
@@ -39,7 +44,7 @@ class EarlyResults(TypedDict):
     """Holds what a step has stored of a target before its answer."""
 
     actions: dict[str, ActionLogEntry]
-    before: dict[str, Any]
+    before: BeforeStates
     evidence: dict[str, EvidenceEntry]
 
 
@@ -98,7 +103,7 @@ class ResultWriter(TargetRepository):
 
     early: EarlyWrites
 
-    def stored_early(self, incident_id: str, target: Mapping[str, Any]) -> EarlyResults:
+    def stored_early(self, incident_id: str, target: TargetReference) -> EarlyResults:
         """Returns what this step has stored of a target so far."""
         return self._early(incident_id, target["kind"], target["id"], place_of(target))
 
@@ -152,7 +157,7 @@ class ResultWriter(TargetRepository):
         kind: str,
         id: str,
         item_name: str,
-        state: Any,
+        state: object,
         place: Place | None = None,
     ) -> None:
         """Records an item's state before containment.
@@ -166,14 +171,14 @@ class ResultWriter(TargetRepository):
             self._put_in_target(incident_id, kind, id, "before", item_name, state)
         self._early(incident_id, kind, id, place)["before"].setdefault(item_name, state)
 
-    def put_before(self, place: Place, item_name: str, state: Any) -> None:
+    def put_before(self, place: Place, item_name: str, state: object) -> None:
         """Records an item's state before containment, in a containment. The first writing
         stands.
         """
         self.containments.put_before(*place, item_name, state)
         self.note_before(place, item_name, state)
 
-    def note_before(self, place: Place, item_name: str, state: Any) -> None:
+    def note_before(self, place: Place, item_name: str, state: object) -> None:
         """Remembers a state before that was stored in a transaction of somebody else's."""
         self.early.of(place)["before"].setdefault(item_name, state)
 
@@ -183,7 +188,7 @@ class ResultWriter(TargetRepository):
         kind: str,
         id: str,
         item_name: str,
-        entry: EvidenceEntry | Mapping[str, Any],
+        entry: Values,
         place: Place | None = None,
     ) -> None:
         """Records how far an evidence item is."""
@@ -196,7 +201,7 @@ class ResultWriter(TargetRepository):
         self._early(incident_id, kind, id, place)["evidence"][item_name] = stored
 
     def _put_in_target(
-        self, incident_id: str, kind: str, id: str, part: str, name: str, value: Any
+        self, incident_id: str, kind: str, id: str, part: str, name: str, value: object
     ) -> None:
         key, sort = incident_key(incident_id), target_key(kind, id)
         self.table.set_in_map(key, sort, part, name, value, first_only=part == "before")
@@ -206,10 +211,10 @@ class ResultWriter(TargetRepository):
     def persist(
         self,
         incident_id: str,
-        target: Mapping[str, Any],
+        target: TargetReference,
         envelope: ResultEnvelope,
         unless_restored: bool = False,
-        **fields: Any,
+        **fields: object,
     ) -> Status | None:
         """Stores a playbook's answer about a target; safe to repeat.
 
@@ -243,7 +248,7 @@ class ResultWriter(TargetRepository):
     def persist_restored(
         self,
         incident_id: str,
-        target: Mapping[str, Any],
+        target: TargetReference,
         status: Status,
         verdict: str,
         checks: list[CheckRecord],
@@ -302,7 +307,7 @@ class ResultWriter(TargetRepository):
             "evidence": _without_same(new["evidence"], stored["evidence"]),
         }
 
-    def _writes(self, place: Place, new: EarlyResults) -> list[Item]:
+    def _writes(self, place: Place, new: EarlyResults) -> list[Write]:
         """Returns the writes of a transaction that stores ``new`` in a containment."""
         containments = self.containments
         return [
@@ -313,13 +318,17 @@ class ResultWriter(TargetRepository):
 
     def _persist_in_target(self, incident_id: str, kind: str, id: str, new: EarlyResults) -> None:
         """Stores ``new`` in a TARGET item that is linked to no containment."""
-        parts: Mapping[str, Any] = new
-        for part in ("before", "actions", "evidence"):
-            for name, value in parts[part].items():
+        parts: dict[str, Mapping[str, object]] = {
+            "before": new["before"],
+            "actions": new["actions"],
+            "evidence": new["evidence"],
+        }
+        for part, values in parts.items():
+            for name, value in values.items():
                 self._put_in_target(incident_id, kind, id, part, name, value)
 
 
-def _without_same(answered: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+def _without_same(answered: Mapping[str, T], stored: Mapping[str, T]) -> dict[str, T]:
     return {name: entry for name, entry in answered.items() if stored.get(name) != entry}
 
 

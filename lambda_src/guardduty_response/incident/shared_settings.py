@@ -17,16 +17,19 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Item, item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containments import ENDED, Containments
 from guardduty_response.incident.leases import Leases
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.table import Table
 from guardduty_response.incident.target_repository import Place
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.table import Write
 
 HOLD_SECONDS = 180  # longer than any function may run: nobody else writes meanwhile
 WAIT_SECONDS = 25.0  # for the holder before; then the step is repeated by its verification
@@ -37,6 +40,8 @@ RETENTION_SECONDS = 86400  # of WRITTEN, after which DynamoDB may delete it
 MOST_FORGOTTEN = 90  # entries of ended containments at a time (DynamoDB: 100 writes)
 
 T = TypeVar("T")
+# What a setting is, in JSON: only who writes the setting knows its shape.
+SettingValue = Any
 
 
 class SettingBusy(ResponseError):
@@ -50,11 +55,11 @@ class SharedSetting(NamedTuple):
     the first of those that need it.
     """
 
-    entries: dict[Place, Any]
-    known: dict[Place, Any]
-    before: Any
+    entries: dict[Place, SettingValue]
+    known: dict[Place, SettingValue]
+    before: SettingValue
 
-    def others(self, place: Place) -> dict[Place, Any]:
+    def others(self, place: Place) -> dict[Place, SettingValue]:
         """Returns the containments of other resources that need the setting."""
         return {entry: value for entry, value in self.entries.items() if entry[0] != place[0]}
 
@@ -138,7 +143,7 @@ class Held:
                 return found
             time.sleep(PAUSE_SECONDS)
 
-    def written(self, value: Any) -> None:
+    def written(self, value: SettingValue) -> None:
         """Records the value that the setting has been given, for the next holder."""
         at = time.time()
         self.settings.table.put(
@@ -151,7 +156,7 @@ class Held:
             }
         )
 
-    def enter(self, place: Place, value: Any, before: Any) -> None:
+    def enter(self, place: Place, value: SettingValue, before: SettingValue) -> None:
         """Records that a containment gives the setting ``value``; ``before``: its value now.
 
         The value before the first containment stands until the last has ended.
@@ -162,7 +167,7 @@ class Held:
         arn, generation = place
         entry: Item = {"pk": self._key, "sk": _entry(place), "at": now()}
         entry |= {"arn": arn, "generation": generation, "value": value}
-        writes: list[Item] = [{"Put": {"Item": item(entry)}}]
+        writes: list[Write] = [{"Put": {"Item": item(entry)}}]
         if not shared.entries:
             # What an ended containment made of it was not given back, or AWS still shows it.
             if before not in shared.known.values():
@@ -182,5 +187,5 @@ def _entry(place: Place) -> str:
     return f"ENTRY#{place[0]}#{place[1]:04d}"
 
 
-def _digest(value: Any) -> str:
+def _digest(value: SettingValue) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from guardduty_response.decision.finding import get
@@ -82,7 +82,7 @@ def values(meta: IncidentRecord, target: TargetRecord) -> dict[str, str]:
     }
 
 
-def _time_range(meta: IncidentRecord, listed_actions: Any) -> tuple[datetime, datetime]:
+def _time_range(meta: IncidentRecord, listed_actions: object) -> tuple[datetime, datetime]:
     """Returns start and end; ``listed_actions`` is the state of the evidence item of that name."""
     opened = datetime.fromisoformat(str(meta["opened_at"]))
     start, end = opened - MARGIN, datetime.fromisoformat(str(meta["updated_at"]))

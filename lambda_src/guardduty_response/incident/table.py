@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item, marshal, plain
+from guardduty_response.aws.dynamodb_types import Item, Values, item, marshal, plain
 from guardduty_response.aws.errors import error_code, is_conflict
 
-Item = dict[str, Any]
-Values = Mapping[str, Any]
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
+
+# Parameters of a call of DynamoDB, by name.
+Request = dict[str, Any]
+# A member of TransactWriteItems: Put, Update, Delete or ConditionCheck, and its parameters.
+Write = dict[str, Request]
 # Before a write is repeated that met a transaction on the same item. botocore repeats none.
 CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
@@ -32,7 +37,7 @@ def condition_failed(error: ClientError) -> bool:
 class Table:
     """A deployment's incident table. Methods raise botocore ClientError for service errors."""
 
-    def __init__(self, name: str, client: Any = None) -> None:
+    def __init__(self, name: str, client: AwsClient = None) -> None:
         self.name = name
         self.client = client or clients.client("dynamodb")
 
@@ -45,7 +50,7 @@ class Table:
         )
         return plain(answer["Item"]) if answer.get("Item") else None
 
-    def write(self, call: Callable[..., Any], **request: Any) -> None:
+    def write(self, call: Callable[..., object], **request: object) -> None:
         """Makes a write of the client, again while a transaction on the same item is under way."""
         for pause in CONFLICT_PAUSES:
             try:
@@ -70,7 +75,7 @@ class Table:
         condition_values: Values | None = None,
     ) -> bool:
         """Writes the item if ``condition`` is met; returns whether it was."""
-        request: dict[str, Any] = {"ConditionExpression": condition}
+        request: Request = {"ConditionExpression": condition}
         if names:
             request["ExpressionAttributeNames"] = names
         if condition_values:
@@ -83,7 +88,7 @@ class Table:
             raise
         return True
 
-    def query(self, **request: Any) -> list[Item]:
+    def query(self, **request: object) -> list[Item]:
         """Returns every item that a Query finds, page after page."""
         items: list[Item] = []
         while True:
@@ -93,7 +98,7 @@ class Table:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def scan(self, pages: int, **request: Any) -> tuple[list[Item], bool]:
+    def scan(self, pages: int, **request: object) -> tuple[list[Item], bool]:
         """Returns what a Scan finds in so many pages of 1 MB, and whether that was all."""
         items: list[Item] = []
         for _ in range(pages):
@@ -105,10 +110,10 @@ class Table:
         return items, False
 
     def set_in_map(
-        self, pk: str, sk: str, map_name: str, name: str, value: Any, first_only: bool = False
+        self, pk: str, sk: str, map_name: str, name: str, value: object, first_only: bool = False
     ) -> None:
         """Sets ``map_name[name]`` of an item; ``first_only``: a value that is there stays."""
-        request: dict[str, Any] = {}
+        request: Request = {}
         if first_only:
             request["ConditionExpression"] = "attribute_not_exists(#map.#name)"
         try:
@@ -125,7 +130,7 @@ class Table:
             if not (first_only and condition_failed(error)):
                 raise
 
-    def transact(self, writes: list[Item]) -> list[int]:
+    def transact(self, writes: list[Write]) -> list[int]:
         """Makes all writes or none of them (DynamoDB TransactWriteItems, at most 100).
 
         Returns the positions of the writes whose condition was not met; empty: all were made.
@@ -185,7 +190,7 @@ class Table:
         add: Values | None = None,
         remove: list[str] | None = None,
         only_if: Values | None = None,
-    ) -> Item:
+    ) -> Request:
         """Returns the parameters of ``update``, without the table's name."""
         add, remove, only_if = add or {}, remove or [], only_if or {}
         assignments = ", ".join(f"#{name} = :{name}" for name in changes)
@@ -199,7 +204,7 @@ class Table:
             **{f":add_{name}": value for name, value in add.items()},
             **{f":if_{name}": value for name, value in only_if.items()},
         }
-        request: Item = {
+        request: Request = {
             "Key": item(key),
             "UpdateExpression": expression,
             "ConditionExpression": " AND ".join(conditions),

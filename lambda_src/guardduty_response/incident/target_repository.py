@@ -9,22 +9,23 @@ generation holds everything itself: a plan that changes nothing, or a record of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import targets
 from guardduty_response.incident.containments import ENDED, Containments
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
-from guardduty_response.incident.table import Item, Table, incident_key
+from guardduty_response.incident.table import Table, incident_key
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import (
         ActionLogEntry,
-        TargetPayload,
+        BeforeStates,
         TargetRecord,
         TargetReference,
     )
+    from guardduty_response.incident.table import Write
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]
@@ -35,12 +36,12 @@ def target_key(kind: str, id: str) -> str:
     return f"TARGET#{kind}#{id}"
 
 
-def generation_of(target: Mapping[str, Any]) -> int:
+def generation_of(target: TargetReference) -> int:
     """Returns the generation of the containment that a target is linked to; 0: of none."""
     return int(target.get("generation") or 0)
 
 
-def place_of(target: Mapping[str, Any]) -> Place | None:
+def place_of(target: TargetReference) -> Place | None:
     """Returns where the containment of a target is stored; None: the target has none."""
     generation = generation_of(target)
     return (str(target["arn"]), generation) if generation else None
@@ -52,12 +53,12 @@ class TargetRepository:
     table: Table
     containments: Containments
 
-    def link(self, incident_id: str, kind: str, id: str) -> Item:
+    def link(self, incident_id: str, kind: str, id: str) -> TargetRecord:
         """Returns the TARGET item. Raises ResponseError when there is none."""
         found = self.table.get(incident_key(incident_id), target_key(kind, id))
         if found is None:
             raise ResponseError(f"incident {incident_id} has no target {kind} {id}")
-        return found
+        return cast("TargetRecord", found)
 
     def target(
         self, incident_id: str, kind: str, id: str, place: Place | None = None
@@ -70,7 +71,7 @@ class TargetRepository:
             return targets.view({}, self.containments.read(*place))
         return self.view(self.link(incident_id, kind, id))
 
-    def view(self, link: Item) -> TargetRecord:
+    def view(self, link: TargetRecord) -> TargetRecord:
         """Returns the target of a TARGET item, with its containment."""
         place = place_of(link)
         return targets.view(link, self.containments.read(*place) if place else None)
@@ -78,7 +79,7 @@ class TargetRepository:
     def put_target(
         self,
         incident_id: str,
-        target: TargetReference | TargetPayload | Mapping[str, Any],
+        target: TargetReference,
         own_actions: Mapping[str, ActionLogEntry] | None = None,
     ) -> None:
         """Creates the TARGET item; an existing one (a retry, a recurrence) is kept.
@@ -125,8 +126,8 @@ class TargetRepository:
         /,
         place: Place | None = None,
         unless_restored: bool = False,
-        more: Sequence[Item] = (),
-        **fields: Any,
+        more: Sequence[Write] = (),
+        **fields: object,
     ) -> bool:
         """Sets fields of a target, in its containment where it has one.
 
@@ -154,7 +155,7 @@ class TargetRepository:
         return True
 
     def end_target(
-        self, incident_id: str, target: Mapping[str, Any], status: Status, why: str
+        self, incident_id: str, target: TargetReference, status: Status, why: str
     ) -> None:
         """Gives the incident's own view of a target a status: it ended without a verdict.
 
@@ -170,7 +171,7 @@ class TargetRepository:
         if present in IN_PROGRESS or (status is Status.GONE and present not in ENDED):
             self.containments.set(*place, status=status, verdict=why)
 
-    def follow_containment(self, incident_id: str, target: Mapping[str, Any]) -> None:
+    def follow_containment(self, incident_id: str, target: TargetReference) -> None:
         """Makes the incident show its containment's status instead of one of its own."""
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         self.table.update(key, sort, {"status": "", "verdict": ""})
@@ -196,7 +197,7 @@ class TargetRepository:
                 self.containments.put_action(*place, name, entry)
             for name, kept in target.get("evidence", {}).items():
                 self.containments.put_evidence(*place, name, kept)
-            fields: dict[str, Any] = {
+            fields: dict[str, object] = {
                 name: value for name, value in target.items() if name in targets.STATE_FIELDS
             }
             self.containments.set(
@@ -218,10 +219,10 @@ class TargetRepository:
         self.table.update(key, sort, created, remove=sorted(moved))
         return joined.generation
 
-    def _old_before(self, owner: str, target: TargetRecord) -> dict[str, Any]:
+    def _old_before(self, owner: str, target: TargetRecord) -> BeforeStates:
         """Returns the state before that the incident ``owner`` recorded, unless it gave it back."""
         key, sort = incident_key(owner), target_key(target["kind"], target["id"])
-        stored = self.table.get(key, sort)
+        stored = cast("TargetRecord | None", self.table.get(key, sort))
         if stored is None or not is_old(stored) or Status(stored["status"]) is Status.RESTORED:
             return {}
         return dict(stored.get("before", {}))
@@ -237,6 +238,6 @@ def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:
     }
 
 
-def is_old(target: Mapping[str, Any]) -> bool:
+def is_old(target: TargetReference) -> bool:
     """Tells whether a TARGET item is of a release before 0.2: it never names a generation."""
     return "generation" not in target

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.incident.containment import Containment
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Item
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import TargetRecord
@@ -28,7 +27,7 @@ STATE_FIELDS = (
 OWN_FIELDS = frozenset({"attach", "generation", "opened_by", "plan_digest", "principals", "scope"})
 
 
-def view(link: Item, containment: Containment | None) -> TargetRecord:
+def view(link: TargetRecord, containment: Containment | None) -> TargetRecord:
     """Returns the target as messages, reports and steps see it.
 
     ``link``: the TARGET item. ``containment``: what it is linked to, or None: then the item itself
@@ -37,9 +36,9 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
     """
     if containment is None:
         return cast(
-            "TargetRecord", {"actions": {}, "before": {}, "evidence": {}, "checks": []} | link
+            "TargetRecord", {"actions": {}, "before": {}, "evidence": {}, "checks": [], **link}
         )
-    state: dict[str, Any] = {
+    state: dict[str, object] = {
         name: value for name, value in containment.state.items() if name in STATE_FIELDS
     }
     own = {

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardduty_response.incident.table import Item
-
 if TYPE_CHECKING:
     from guardduty_response.incident.model import CheckRecord
+    from guardduty_response.incident.table import Write
 
 CHECKS_IN_TRANSACTION = 90  # with room for what else is written with them
 BEFORES_IN_TRANSACTION = 50  # of 64 KB each
 
 
-def batches(large: list[Item], small: list[Item]) -> list[list[Item]]:
+def batches(large: list[Write], small: list[Write]) -> list[list[Write]]:
     """Returns the writes as transactions, each with room for one write more.
 
     ``large``: those whose value may have 64 KB; they come first.

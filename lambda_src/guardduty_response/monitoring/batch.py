@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import finding
@@ -52,7 +52,7 @@ def of(batch: str, claimed: list[DueRecord], seen: ChangeEvent | None) -> Batch:
     }
 
 
-def parse(event: Any) -> Batch:
+def parse(event: object) -> Batch:
     """Returns the batch that the monitor function was given. Raises ResponseError."""
     given = finding.get(event, "monitor")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import dispatch, due, slots, watched_names
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
 
 
-def check(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
+def check(record: IncidentRepository, event: Mapping[str, object]) -> Started:
     """Has every containment checked that the call may have undone; returns their incidents.
 
     ``event``: a CloudTrail event as EventBridge delivers it. Where all slots are taken, what it

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log, metric
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
         DueRecord,
         IncidentRecord,
         TargetRecord,
+        WatchedName,
     )
+
+# What is claimed: it names a containment.
+F = TypeVar("F", "DueRecord", "WatchedName")
 
 BATCH = 50  # containments that an invocation checks
 FOUND = 400  # due containments that are looked at, of each shard of the index
@@ -219,7 +223,7 @@ def _give_back(table: Table, claimed: list[DueRecord], seen: ChangeEvent | None)
 
 
 def claim_all(
-    claim: Callable[[Any], DueRecord | None], found: Iterable[Any], errors: list[Exception]
+    claim: Callable[[F], DueRecord | None], found: Iterable[F], errors: list[Exception]
 ) -> list[DueRecord]:
     """Claims all of them side by side, and returns what was won.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
@@ -61,7 +61,7 @@ class Difference(NamedTuple):
         return "; ".join(check.detail for check in self.lost or self.not_read)
 
 
-def compare(stored: TargetRecord | Mapping[str, Any], checks: list[Check]) -> Difference:
+def compare(stored: TargetRecord, checks: list[Check]) -> Difference:
     """Compares a verification with what the verdict found."""
     weak = weak_checks(stored)
     failed = [check for check in checks if not check.ok and check.name not in weak]
@@ -97,7 +97,7 @@ def baseline(
     return fields
 
 
-def weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
+def weak_checks(stored: TargetRecord) -> set[str]:
     """Returns the checks that failed at the verdict: their failing again is no loss."""
     if "weak" in stored:
         return set(stored["weak"])
@@ -105,7 +105,7 @@ def weak_checks(stored: TargetRecord | Mapping[str, Any]) -> set[str]:
 
 
 def keep_missing(
-    stored: TargetRecord | Mapping[str, Any], step: StepResult, checks: list[Check]
+    stored: TargetRecord, step: StepResult, checks: list[Check]
 ) -> tuple[StepResult, list[Check]]:
     """Adds the checks that failed at the verdict and are missing in a verification, as they were.
 

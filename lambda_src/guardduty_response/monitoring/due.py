@@ -16,14 +16,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item, plain
+from guardduty_response.aws.dynamodb_types import Values, item, plain
 from guardduty_response.incident.containments import partition, sort_key
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.table import Table, condition_failed
@@ -144,9 +143,7 @@ def get(table: Table, arn: str, generation: int) -> DueRecord | None:
 # -- begin and end ---------------------------------------------------------------------------------
 
 
-def begin(
-    table: Table, state: ContainmentRecord | Mapping[str, Any], incident_id: str, minutes: float
-) -> bool:
+def begin(table: Table, state: ContainmentRecord, incident_id: str, minutes: float) -> bool:
     """Makes a containment due within so many minutes, unless it is monitored. Returns whether.
 
     ``state``: its STATE item.
@@ -216,14 +213,14 @@ def claim_for_change(
     containment was read: if the batch dies, what it named is due when the claim ends.
     """
     found: DueRecord = {"arn": arn, "generation": generation}
-    changes: dict[str, Any] = {"claim": batch}
+    changes: DueRecord = {"claim": batch}
     if seen:
         changes |= {"seen": seen, "due_at": due_at or at_once()}
     return _claim(table, found, changes, "attribute_exists(due_at)", {})
 
 
 def _claim(
-    table: Table, found: DueRecord, changes: Mapping[str, Any], condition: str, values: Any
+    table: Table, found: DueRecord, changes: Values, condition: str, values: Values
 ) -> DueRecord | None:
     changes = {**changes, "claimed_until": from_now(CLAIM_SECONDS)}
     request = table.update_request(_key(found["arn"], found["generation"]), changes)
@@ -260,7 +257,7 @@ def settle(
     checked: DueRecord,
     due_at: str,
     remove: tuple[str, ...] = (),
-    **fields: Any,
+    **fields: object,
 ) -> bool:
     """Gives a claim back and says when the containment is due again.
 
@@ -281,9 +278,9 @@ def _update(
     table: Table,
     arn: str,
     generation: int,
-    changes: Mapping[str, Any],
+    changes: Values,
     remove: list[str] | None = None,
-    only_if: Mapping[str, Any] | None = None,
+    only_if: Values | None = None,
 ) -> bool:
     """Updates the DUE item of a containment that is monitored; returns whether it was."""
     request = table.update_request(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.incident import notifications
 from guardduty_response.incident.moments import iso
@@ -22,13 +22,13 @@ from guardduty_response.incident.target_repository import generation_of, place_o
 from guardduty_response.monitoring.executions import SLOT_SECONDS
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord, TargetRecord
+    from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, TargetRecord
 
 # So many times in succession it was undone by the same actor within so many minutes after it was
 # contained again: nothing that the response does will last.
 TIMES, MINUTES = 6, 15
 
-Losses = Sequence[Mapping[str, Any]]  # ContainmentLoss, oldest first
+Losses = Sequence["ContainmentLoss"]  # oldest first
 
 
 def losses_of(record: IncidentRepository, target: TargetRecord) -> Losses:
@@ -47,7 +47,7 @@ def actor_of(who: str) -> str:
     return "/".join(who.split("/")[:2])
 
 
-def _actors(loss: Mapping[str, Any]) -> set[str]:
+def _actors(loss: ContainmentLoss) -> set[str]:
     return {actor_of(change["who"]) for change in loss.get("by") or []}
 
 

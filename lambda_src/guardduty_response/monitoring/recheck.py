@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding, policy
@@ -39,7 +39,9 @@ class Ended(TypedDict):
     status: Status
 
 
-def open_recheck(record: IncidentRepository, request: Any, execution: str) -> RecheckPayload | None:
+def open_recheck(
+    record: IncidentRepository, request: object, execution: str
+) -> RecheckPayload | None:
     """Opens a recheck of an incident whose containment stands. Returns None when none stands.
 
     ``request`` is {incident_id, why, seen}, from the schedule, a change or a person. The incident

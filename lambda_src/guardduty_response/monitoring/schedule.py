@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log
@@ -65,7 +65,7 @@ class OutsideChange(NamedTuple):
     change: ChangeEvent
 
 
-def outside_change(event: Mapping[str, Any]) -> OutsideChange | None:
+def outside_change(event: Mapping[str, object]) -> OutsideChange | None:
     """Returns the call of a CloudTrail event as EventBridge delivers it; None: it undoes nothing.
 
     Raises ConfigError.
@@ -81,7 +81,7 @@ def outside_change(event: Mapping[str, Any]) -> OutsideChange | None:
     )
 
 
-def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Started:
+def start_on_change(record: IncidentRepository, event: Mapping[str, object]) -> Started:
     """Starts a recheck of every incident whose containment an API call may have undone.
 
     ``event``: a CloudTrail event as EventBridge delivers it.

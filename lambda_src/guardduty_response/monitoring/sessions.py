@@ -6,7 +6,7 @@ import json
 import os
 import re
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.containment import session_policy
@@ -14,7 +14,9 @@ from guardduty_response.containment.gate import Gate
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import RoleUnavailable
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument
+
 _RESPONDER = "GDR_RESPONDER_ROLE"
 
 
@@ -35,7 +37,7 @@ class BatchSessions:
         self,
         account_id: str,
         region: str,
-        document: Json,
+        document: PolicyDocument,
         role: str = _RESPONDER,
         gate: Gate | None = None,
     ) -> clients.Session:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.incident.containment import Containment
@@ -17,7 +16,7 @@ from guardduty_response.incident.target_repository import Place, place_of
 from guardduty_response.monitoring import due, watched_names
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord
+    from guardduty_response.incident.model import ContainmentRecord, IncidentRecord
 
 # The item that says when every monitored incident was last looked at.
 LOOKED_KEY = ("MONITORING", "LOOKED")
@@ -29,7 +28,7 @@ PLACES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="place")
 
 def begin(
     record: IncidentRepository,
-    state: Mapping[str, Any],
+    state: ContainmentRecord,
     incident_id: str,
     names: list[str],
     minutes: float | None = None,
@@ -178,7 +177,7 @@ def must_look_at_all(record: IncidentRepository, config_sha256: str) -> bool:
 def note_look(record: IncidentRepository, config_sha256: str) -> None:
     """Notes that every monitored incident was looked at."""
     pk, sk = LOOKED_KEY
-    values: dict[str, Any] = {
+    values = {
         "pk": pk,
         "sk": sk,
         "at": now(),

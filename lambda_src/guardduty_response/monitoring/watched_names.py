@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.table import Table
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import WatchedName
+    from guardduty_response.incident.model import ContainmentRecord, WatchedName
 
 _KEY_BYTES = 1500  # DynamoDB: 2,048 bytes a partition key
 
@@ -38,7 +38,7 @@ def _sort(arn: str, generation: int) -> str:
     return f"{generation:04d}#{hashlib.sha256(arn.encode()).hexdigest()[:32]}"
 
 
-def write(table: Table, state: Any, names: Iterable[str]) -> None:
+def write(table: Table, state: ContainmentRecord, names: Iterable[str]) -> None:
     """Lets each name lead to the containment of a STATE item. Safe to repeat."""
     arn, generation, account_id = state["arn"], int(state["generation"]), state["account_id"]
     written = []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.functions import collect, incident, respond
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -320,7 +321,7 @@ def test_a_resource_that_the_finding_no_longer_names_is_left_alone(auto: OldExec
 def test_a_containment_of_another_incident_keeps_its_state(auto: OldExecution) -> None:
     """The old execution joins it, and has come to nothing yet that could replace it."""
     planned = auto.planned("containing", "act")
-    reference = {**planned["targets"][0]}
+    reference: TargetReference = planned["targets"][0].copy()
     joined = auto.record.containments.join(reference, "inc-0000000000000001", "fake")
     place = (reference["arn"], joined.generation)
     auto.record.containments.set(*place, status=Status.CONTAINED, verdict="all closed")

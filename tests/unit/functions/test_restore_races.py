@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from guardduty_response.containment.contract import Context, RestoreResult, StepResult, Target
 from guardduty_response.functions import eradicate, respond, terminate
 from guardduty_response.incident import shared_settings
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.checks import due_items
@@ -289,7 +290,7 @@ def test_an_incident_that_is_not_monitored_watches_nothing_for_another(
     [target] = world.deployment.targets(second)
     world.record.end_target(
         second,
-        {**target},
+        cast("TargetReference", target),
         Status.FAILED,
         "contain failed: throttled",
     )

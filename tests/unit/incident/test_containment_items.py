@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containments import Containments
+from guardduty_response.incident.model import ContainmentLoss
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -165,7 +166,9 @@ def test_actions_and_evidence_take_the_latest_word(containments: Containments) -
 
 
 def test_every_loss_of_containment_stays_in_the_history(containments: Containments) -> None:
-    losses = [{"at": f"2026-01-01T00:0{n}:00Z", "checks": [f"eni-{n}"]} for n in range(3)]
+    losses: list[ContainmentLoss] = [
+        {"at": f"2026-01-01T00:0{n}:00Z", "checks": [f"eni-{n}"]} for n in range(3)
+    ]
     for loss in losses:
         containments.put_drift(
             ARN,
@@ -173,7 +176,7 @@ def test_every_loss_of_containment_stays_in_the_history(containments: Containmen
             str(loss["at"]),
             loss,
         )
-    ended = {**losses[1], "ended": "2026-01-01T00:09:00Z"}
+    ended: ContainmentLoss = {**losses[1], "ended": "2026-01-01T00:09:00Z"}
     containments.put_drift(
         ARN,
         1,
@@ -315,7 +318,7 @@ def test_incidents_of_a_containment_see_the_same(
 ) -> None:
     first = incident("i-1", status="CONTAINED")
     joined = join(record.containments, SECOND)
-    record.put_target(SECOND, {**target(), "generation": joined.generation})
+    record.put_target(SECOND, target(generation=joined.generation))
     record.action(
         first,
         "ec2_instance",

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
@@ -23,7 +23,7 @@ from guardduty_response.incident.statuses import (
 from tests.unit.deployment import TABLE, Deployment
 
 ID, ARN = "inc-0123456789abcdef", "arn:aws:ec2:eu-central-1:222222222222:instance/i-1"
-TARGET = {
+TARGET: TargetReference = {
     "kind": "ec2_instance",
     "id": "i-1",
     "arn": ARN,
@@ -248,7 +248,7 @@ def test_reading_an_incident_whole(record: IncidentRepository) -> None:
     for name in ("first", "second"):
         record.event(ID, name, "x" * 5000, target="i-1")
     for number in range(10):  # more than a page of a query (1 MB)
-        record.put_target(ID, {**TARGET, "id": f"i-{number}", "padding": "z" * 300_000})
+        record.put_target(ID, TARGET | {"id": f"i-{number}", "principals": ["z" * 300_000]})
     meta, targets, timeline = record.read(ID)
     assert (meta["incident_id"], [target["id"] for target in targets]) == (
         ID,
@@ -342,7 +342,7 @@ def test_a_target_keeps_its_record_when_planned_again(
         {"eni-1": ["sg-web"]},
     )
     record.set_target(ID, "ec2_instance", "i-1", status=Status.FAILED)
-    record.put_target(ID, {**TARGET, "attach": "inc-other"})
+    record.put_target(ID, TARGET | {"attach": "inc-other"})
     [stored] = deployment.targets(ID)
     assert (stored["status"], stored["attach"], stored["before"]) == (
         "OPEN",

@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from guardduty_response.containment import envelope
 from guardduty_response.incident.containment import INLINE_BYTES
-from guardduty_response.incident.model import ResultEnvelope
+from guardduty_response.incident.model import ResultEnvelope, TargetPayload
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.result_writer import fitted
 from guardduty_response.incident.statuses import Status
@@ -52,7 +52,7 @@ def calls_of_dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def contained(incident: Callable[..., str]) -> tuple[str, Json]:
+def contained(incident: Callable[..., str]) -> tuple[str, TargetPayload]:
     """An incident that is linked to the containment of i-1, and its target."""
     return incident(), target(generation=1)
 
@@ -91,7 +91,7 @@ def test_no_status_says_more_than_was_seen(status: str, checks: list[Any], kept:
 
 
 def test_a_lowered_status_is_what_is_stored(
-    deployment: Deployment, record: IncidentRepository, contained: tuple[str, Json]
+    deployment: Deployment, record: IncidentRepository, contained: tuple[str, TargetPayload]
 ) -> None:
     incident_id, of = contained
     kept = record.persist(incident_id, of, answer("CONTAINED", GOOD, FATAL))
@@ -108,7 +108,7 @@ def test_a_lowered_status_is_what_is_stored(
 
 
 def test_an_answer_is_read_as_it_was_given(
-    deployment: Deployment, record: IncidentRepository, contained: tuple[str, Json]
+    deployment: Deployment, record: IncidentRepository, contained: tuple[str, TargetPayload]
 ) -> None:
     incident_id, of = contained
     given = answer(
@@ -145,7 +145,7 @@ def test_an_answer_is_read_as_it_was_given(
 def test_what_was_stored_early_is_not_stored_again(
     deployment: Deployment,
     record: IncidentRepository,
-    contained: tuple[str, Json],
+    contained: tuple[str, TargetPayload],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One transaction for the whole answer: containing costs no further round trip."""
@@ -177,7 +177,7 @@ def test_what_was_stored_early_is_not_stored_again(
 
 
 def test_an_answer_that_is_repeated_changes_nothing(
-    deployment: Deployment, contained: tuple[str, Json]
+    deployment: Deployment, contained: tuple[str, TargetPayload]
 ) -> None:
     incident_id, of = contained
     given = answer(
@@ -203,7 +203,7 @@ def test_an_answer_that_is_repeated_changes_nothing(
 
 @pytest.mark.parametrize("status", ["ALREADY", "SKIPPED"])
 def test_a_later_answer_never_hides_who_changed_something(
-    deployment: Deployment, contained: tuple[str, Json], status: str
+    deployment: Deployment, contained: tuple[str, TargetPayload], status: str
 ) -> None:
     incident_id, of = contained
     fresh().persist(
@@ -220,7 +220,7 @@ def test_a_later_answer_never_hides_who_changed_something(
 
 
 def test_an_answer_without_watched_names_leaves_those_there_are(
-    deployment: Deployment, contained: tuple[str, Json]
+    deployment: Deployment, contained: tuple[str, TargetPayload]
 ) -> None:
     incident_id, of = contained
     fresh().persist(incident_id, of, answer(watched=["eni-1"]))
@@ -249,7 +249,7 @@ def test_of_a_target_that_is_linked_to_no_containment(
 
 
 def test_large_answers_are_stored_whole(
-    deployment: Deployment, contained: tuple[str, Json]
+    deployment: Deployment, contained: tuple[str, TargetPayload]
 ) -> None:
     """DynamoDB takes 100 writes and 4 MB in a transaction, and 400 KB in an item."""
     incident_id, of = contained
@@ -273,7 +273,7 @@ def test_large_answers_are_stored_whole(
 
 @pytest.mark.parametrize("items", [1, 120])
 def test_a_restore_meanwhile_is_kept(
-    deployment: Deployment, contained: tuple[str, Json], items: int
+    deployment: Deployment, contained: tuple[str, TargetPayload], items: int
 ) -> None:
     incident_id, of = contained
     fresh().containments.set(ARN, 1, status=Status.RESTORED)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import time_machine
@@ -16,6 +16,7 @@ from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.errors import TransientError
 from guardduty_response.functions import monitor
 from guardduty_response.incident import notifications
+from guardduty_response.incident.model import ContainmentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import checks, dispatch, due, slots
 
@@ -65,7 +66,7 @@ def test_what_is_due_beside_a_change_is_not_told_of_as_changed(
     case: Case, record: IncidentRepository
 ) -> None:
     """A change that comes again later is in a batch with others, which nobody has changed."""
-    other = {**case.due, "arn": f"{ARN}2"}
+    other = cast("ContainmentRecord", {**case.due, "arn": f"{ARN}2"})
     due.begin(record.table, other, "inc-other", 0)
     seen = cloudtrail_event.change(EVENT["detail"])
     due.put_first(record.table, ARN, 1, seen, due.from_now(-1))
@@ -107,7 +108,7 @@ def test_batches_that_die_again_and_again_keep_no_other_from_being_checked(
     begun = datetime.now(UTC)
     for account in range(3):
         with time_machine.travel(begun + timedelta(seconds=account), tick=False):
-            item = {
+            item: ContainmentRecord = {
                 "arn": f"arn:aws:ec2:us-east-1:22222222220{account}:instance/i-1",
                 "generation": 1,
                 "account_id": f"22222222220{account}",

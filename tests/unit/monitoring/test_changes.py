@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.cloudtrail import event as cloudtrail_event
+from guardduty_response.incident.model import TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import due, slots, upkeep, watched_names
 
@@ -120,7 +121,7 @@ def test_what_a_caller_chose_is_one_printable_line(deployment: Deployment, held:
 def _contain_many(record: IncidentRepository, number: int) -> None:
     """Contains so many sessions of the role ``app``."""
     for count in range(number):
-        target = {
+        target: TargetReference = {
             "kind": "role_session",
             "id": f"app/session-{count}",
             "arn": f"arn:aws:sts::222222222222:assumed-role/app/session-{count}",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import time_machine
+from guardduty_response.incident.model import ContainmentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import dispatch, due, slots
@@ -21,10 +22,10 @@ Json = dict[str, Any]
 MINUTE = timedelta(minutes=1)
 
 
-def state(number: int, days: float = 30, accounts: int = 1, **more: Any) -> Json:
+def state(number: int, days: float = 30, accounts: int = 1, **more: Any) -> ContainmentRecord:
     """Returns the STATE item of an instance that was contained so many days ago."""
     account = f"2222222222{number % accounts:02d}"
-    return {
+    made: ContainmentRecord = {
         "arn": f"arn:aws:ec2:us-east-1:{account}:instance/i-{number}",
         "id": f"i-{number}",
         "generation": 1,
@@ -32,8 +33,9 @@ def state(number: int, days: float = 30, accounts: int = 1, **more: Any) -> Json
         "region": "us-east-1",
         "playbook": "ec2_instance",
         "opened_at": iso(datetime.now(UTC) - timedelta(days=days)),
-        **more,
     }
+    made.update(cast("ContainmentRecord", more))
+    return made
 
 
 def monitor(record: IncidentRepository, number: int, minutes: float = 0, **more: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from guardduty_response.incident.model import ChangeEvent, ContainmentLoss
 from guardduty_response.incident.moments import iso
 from guardduty_response.monitoring import fights
 
@@ -54,16 +55,20 @@ def test_a_fight_is_contained_each_time_and_told_in_few_messages(case: Case, tim
     assert (timeline.count("cannot hold"), timeline.count("verdict BREACHED")) == (1, times)
 
 
-def losses(*gaps: float, actor: str = f"{GITOPS}/a", last: str = "") -> list[Json]:
+def change_by(actor: str) -> ChangeEvent:
+    return {"who": actor, "what": "X", "when": "", "from": "", "agent": "", "event_id": ""}
+
+
+def losses(*gaps: float, actor: str = f"{GITOPS}/a", last: str = "") -> list[ContainmentLoss]:
     """Returns losses; ``gaps``: the minutes between containing and the next loss."""
     at = datetime.now(UTC) - timedelta(hours=12)
-    found = []
+    found: list[ContainmentLoss] = []
     for gap in (0.0, *gaps):
         at += timedelta(minutes=gap)
         ended = at + timedelta(seconds=30)
-        found.append({"at": iso(at), "ended": iso(ended), "by": [{"who": actor, "what": "X"}]})
+        found.append({"at": iso(at), "ended": iso(ended), "by": [change_by(actor)]})
         at = ended
-    found[-1] = {**found[-1], "by": [{"who": last or actor, "what": "X"}]}
+    found[-1]["by"] = [change_by(last or actor)]
     del found[-1]["ended"]
     return found
 
@@ -82,7 +87,7 @@ def losses(*gaps: float, actor: str = f"{GITOPS}/a", last: str = "") -> list[Jso
         ([], ""),
     ],
 )
-def test_who_wins_each_time(history: list[Json], actor: str) -> None:
+def test_who_wins_each_time(history: list[ContainmentLoss], actor: str) -> None:
     assert fights.controller(history).endswith(actor or "")
     assert bool(fights.controller(history)) == bool(actor)
 

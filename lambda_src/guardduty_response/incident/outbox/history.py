@@ -5,9 +5,9 @@ Releases before 0.2 kept that in META (told, breach_told, …). What is there co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.moments import iso
@@ -16,7 +16,21 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table, incident_key
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from guardduty_response.incident.model import IncidentRecord, MessageRecord
+
+    class OldFlags(TypedDict, total=False):
+        """Declares what releases before 0.2 kept in META of what people were told."""
+
+        told: str  # the status
+        told_by: str  # ARN of the execution
+        answer_told: list[str]  # as in IncidentRecord
+        breach_told: list[str]  # as MessageRecord.losses
+        closed_once: bool
+        left_told: str  # why a loss was left to people
+        death_told: str  # ARN of the execution that failed
+
 
 _STATUSES = frozenset(map(str, Status))
 
@@ -78,11 +92,11 @@ class History(NamedTuple):
         return self._replace(messages=[*self.messages, message])
 
 
-def history_of(meta: IncidentRecord, items: Iterable[Mapping[str, Any]]) -> History:
+def history_of(meta: IncidentRecord, items: Iterable[MessageRecord]) -> History:
     """Returns what people were told. ``items``: the incident's MESSAGE items."""
     by_reason: dict[str, MessageRecord] = {}
     for stored in items:
-        by_reason[stored["reason"]] = cast("MessageRecord", dict(stored))
+        by_reason[stored["reason"]] = stored.copy()
     written = sorted(by_reason.values(), key=lambda message: message["written_at"])
     return History([*_flags(meta), *written], meta.get("run") or "")
 
@@ -114,7 +128,7 @@ def _is_status(message: MessageRecord) -> bool:
 
 def _flags(meta: IncidentRecord) -> list[MessageRecord]:
     """Returns what the flags of releases before 0.2 in META say, as messages."""
-    flags: Mapping[str, Any] = meta
+    flags = cast("OldFlags", meta)
     messages: list[MessageRecord] = []
     status, answer = flags.get("told") or "", list(flags.get("answer_told") or [])
     if answer and answer[0] != status:
@@ -147,5 +161,5 @@ def _flags(meta: IncidentRecord) -> list[MessageRecord]:
     return messages
 
 
-def _flag(word: str, **fields: Any) -> MessageRecord:
+def _flag(word: str, **fields: object) -> MessageRecord:
     return cast("MessageRecord", {"reason": f"{word}#0.1", "written_at": "", "run": "", **fields})

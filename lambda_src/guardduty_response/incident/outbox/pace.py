@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.dynamodb_types import Item, item
 from guardduty_response.aws.log import log
 from guardduty_response.incident.outbox.message import topic_key
-from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.table import Table
 
 # An incident that is contained has three messages. Two of them in two minutes are told message by
 # message; what comes beyond that goes out in a digest a minute later.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item, plain
+from guardduty_response.aws.dynamodb_types import Item, item, plain
 from guardduty_response.aws.log import log
 from guardduty_response.evidence import store
 from guardduty_response.incident import timeline
@@ -29,10 +29,11 @@ from guardduty_response.incident.outbox.message import (
     text_key,
     topic_arns,
 )
-from guardduty_response.incident.table import Item, Table, condition_failed, incident_key
+from guardduty_response.incident.table import Table, condition_failed, incident_key
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import MessageRecord, TimelineEvent
+    from guardduty_response.incident.model import MessageAttributes, MessageRecord, TimelineEvent
+    from guardduty_response.incident.table import Write
 
 # Longer than any function that sends may run (120 s), so that nobody sends beside it.
 CLAIM_SECONDS = 150
@@ -117,9 +118,9 @@ def _new(message: MessageRecord, text: Text, topic: str, held: bool) -> MessageR
     return made
 
 
-def _writes(records: list[MessageRecord], text: Text, event: TimelineEvent | None) -> list[Item]:
+def _writes(records: list[MessageRecord], text: Text, event: TimelineEvent | None) -> list[Write]:
     first = {"ConditionExpression": "attribute_not_exists(pk)"}
-    writes: list[Item] = [{"Put": {"Item": item(record), **first}} for record in records]
+    writes: list[Write] = [{"Put": {"Item": item(record), **first}} for record in records]
     incident_id, reason = records[0]["incident_id"], records[0]["reason"]
     stored = {"pk": text_key(incident_id), "sk": reason, **_wrapped(incident_id, text.body)}
     writes.append({"Put": {"Item": item(stored)}})
@@ -175,7 +176,7 @@ def publish(
     table: Table,
     records: Sequence[MessageRecord],
     text: Text,
-    attributes: Mapping[str, Any],
+    attributes: MessageAttributes,
 ) -> str:
     """Publishes a text to the topic of the messages; returns its ID, empty when that failed.
 
@@ -203,7 +204,7 @@ def publish(
         return ""
 
 
-def mark(table: Table, record: MessageRecord, sent: Mapping[str, Any], nobody: bool) -> None:
+def mark(table: Table, record: MessageRecord, sent: MessageRecord, nobody: bool) -> None:
     """Records that a message is sent. What cannot be recorded is sent again."""
     changes = {"sent_at": now(), "nobody": nobody, **sent}
     remove = ["outbox", "sending_until", "hold_until", "error"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.log import log, metric
@@ -17,6 +17,9 @@ from guardduty_response.incident.moments import now, seconds_left
 from guardduty_response.incident.outbox.message import NOTIFICATIONS, topic_arns, topic_key
 from guardduty_response.incident.outbox.pace import SUBSCRIPTIONS
 from guardduty_response.incident.table import Table
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
 
 LOOK_SECONDS = 300
 # What Amazon SNS gives in place of a subscription's ARN (Amazon SNS API reference, Subscribe).
@@ -96,7 +99,7 @@ def _look_at(topic: str, arn: str, expected: int) -> SubscriptionsRecord:
 
 
 def _read(arn: str) -> _Found:
-    sns: Any = clients.client("sns")
+    sns: AwsClient = clients.client("sns")
     confirmed = pending = 0
     request: dict[str, str] = {"TopicArn": arn}
     while True:

@@ -226,7 +226,7 @@ def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobo
     )
     if not message_id:
         return False
-    sent = {"digest": message_id, "message_id": message_id}
+    sent: MessageRecord = {"digest": message_id, "message_id": message_id}
     marks = [
         clients.POOL.submit(
             sender.mark,

@@ -95,7 +95,7 @@ class EvidenceLab(CloudTrailStandIn):
         location: Any = {"LocationConstraint": REGION}
         s3 = boto3.client("s3", region_name=REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
-        self.record.put_target(INCIDENT, self.target.payload())
+        self.record.put_target(INCIDENT, self.target.reference())
         return self
 
     def stolen(

@@ -89,7 +89,7 @@ def test_what_is_asked_are_literals_apart_from_the_statement(
         "userName": EVIL,
     }
     lab.id = EVIL
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     start, end = int(time.time()) - 600 - 86400, int(time.time())
     statement = AnyText()
     values = AnyText()
@@ -116,7 +116,7 @@ def test_what_is_asked_are_literals_apart_from_the_statement(
 
 def test_a_session_is_asked_for_by_its_role(lab: EvidenceLab, athena: Stubber) -> None:
     lab.stolen(name=EVIL)
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     values = AnyText()
     athena_expects(athena, values=values)
     athena_status(athena, "SUCCEEDED")
@@ -130,7 +130,7 @@ def test_a_session_is_asked_for_by_its_role(lab: EvidenceLab, athena: Stubber) -
 def test_a_session_whose_roles_id_the_finding_lacks(lab: EvidenceLab, athena: Stubber) -> None:
     lab.stolen(unique_id="")
     lab.details["principalId"] = ":i-0123456789abcdef0"
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     own = lab.happened("CreateUser", who=session("i-0123456789abcdef0", key="ASIARENEWED"))
     other = lab.happened("CreateUser", who=session("i-0123456789abcdef0", "other", key="ASIAOTHER"))
     values = AnyText()

@@ -85,7 +85,7 @@ def test_a_name_cannot_leave_its_quotes(lab: EvidenceLab, lake: Stubber) -> None
         "userName": EVIL,
     }
     lab.id = EVIL
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     statement = AnyText()
     lake.add_response("start_query", {"QueryId": ID}, {"QueryStatement": statement})
     lake_status(lake, "FINISHED")

@@ -112,7 +112,7 @@ def test_root_and_a_federated_user(lab: EvidenceLab) -> None:
         "root",
         {"userType": "Root", "userName": "Root", "accessKeyId": ""},
     )
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     root = lab.happened(
         "CreateUser",
         who={"type": "Root", "principalId": MEMBER, "arn": f"arn:aws:iam::{MEMBER}:root"},
@@ -125,7 +125,7 @@ def test_root_and_a_federated_user(lab: EvidenceLab) -> None:
         "bob",
         {"userType": "FederatedUser", "principalId": f"{MEMBER}:bob"},
     )
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.reference())
     bob = lab.happened(
         "CreateUser",
         who={"type": "FederatedUser", "principalId": f"{MEMBER}:bob", "accessKeyId": "ASIABOB"},

@@ -56,7 +56,7 @@ def session(iam: IamLab, name: str, incident: str) -> Target:
     iam.details["principalId"] = f"{iam.ids['roles']['app']}:{name}"
     planned = iam.planned()
     joined = iam.record.containments.join(
-        planned.target.payload(), incident, "iam_principal", iam.ids["roles"]["app"]
+        planned.target.reference(), incident, "iam_principal", iam.ids["roles"]["app"]
     )
     payload = json.loads(json.dumps(planned.target.payload()))
     payload |= {"generation": joined.generation, "opened_by": incident}

@@ -11,7 +11,7 @@ import json
 import time
 from copy import deepcopy
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore.exceptions import ClientError
 
@@ -22,8 +22,11 @@ from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, is
 from guardduty_response.cloudtrail.trails import Trail, list_trails, read_trail
 from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "api_calls"
 MOST_RECENT = 300  # events whose ids are remembered
@@ -46,15 +49,15 @@ class ApiCallsState(TypedDict, total=False):
     late: bool
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Does one call's share of the queries and trails; a second pass asks for late events."""
     if not instance.options.get("copy_logs", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
-    state: ApiCallsState = deepcopy(before.get("state", {}))
+    state = cast("ApiCallsState", deepcopy(before.get("state", {})))
     window = TimeRange.of(instance, state)
     state.setdefault("questions", _new_queries(instance))
     state.setdefault("rows", {})
-    objects: list[Json] = list(before.get("objects") or [])
+    objects: list[StoredObject] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
     if not query.is_complete(state["questions"]):
         objects += _look_up(instance, state, window, until)
@@ -101,7 +104,7 @@ def _new_queries(instance: InstanceContext) -> list[query.LookupQuery]:
 
 def _look_up(
     instance: InstanceContext, state: ApiCallsState, window: TimeRange, until: float
-) -> list[Json]:
+) -> list[StoredObject]:
     """One call's share of the questions; returns what was stored."""
     client = instance.open_session(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
@@ -145,7 +148,7 @@ def _take(
 
 
 def _late(
-    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[StoredObject]
 ) -> EvidenceItem | None:
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence
     is being collected.
@@ -190,7 +193,7 @@ def _query_text(lookup: query.LookupQuery) -> str:
 
 
 def _end(
-    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[StoredObject]
 ) -> EvidenceItem:
     document = {
         "instance_id": instance.id,

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, AwsClient, describe_error
+from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
 from guardduty_response.errors import GateClosed
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
     ForensicsAccount,
@@ -29,6 +29,10 @@ from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import
 )
 from guardduty_response.playbooks.ec2_instance.evidence.snapshots import BUSY, pace, unsure
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.incident.model import EvidenceEntry
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
@@ -66,7 +70,7 @@ class CopiesState(TypedDict, total=False):
     set: list[SnapshotCopy]
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Does one call's share: asks for what is missing, reads what is under way."""
     try:
         forensics = forensics_account(instance)
@@ -79,9 +83,10 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         )
     if not instance.options.get("snapshot", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
-    state: CopiesState = deepcopy(before.get("state", {}))
+    state = cast("CopiesState", deepcopy(before.get("state", {})))
     if not state.get("set"):
-        snapshots: Json = instance.stored.get("evidence", {}).get("snapshots") or {}
+        evidence: dict[str, EvidenceEntry] = instance.stored.get("evidence", {})
+        snapshots: EvidenceEntry = evidence.get("snapshots") or {}
         if not snapshots or snapshots.get("outcome") == Outcome.RUNNING:
             return EvidenceItem(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
         complete: list[SnapshotCopy] = [
@@ -198,7 +203,7 @@ class Copying:
         self.requests.append(clients.request_id(answer))
         return True
 
-    def _assess(self, entry: SnapshotCopy, place: Place, snapshot: Json) -> None:
+    def _assess(self, entry: SnapshotCopy, place: Place, snapshot: AwsAnswer) -> None:
         state, copy, key = _state(entry, place), entry[place], snapshot.get("KmsKeyId")
         if state == "error":
             message = str(snapshot.get("StateMessage") or "AWS gives no reason")
@@ -282,7 +287,7 @@ class Copying:
 
     # -- verdict -----------------------------------------------------------------------------------
 
-    def _remember(self, state: Json) -> None:
+    def _remember(self, state: CopiesState) -> None:
         self.instance.record_evidence(
             NAME, {"outcome": Outcome.RUNNING, "detail": "asking for copies", "state": state}
         )

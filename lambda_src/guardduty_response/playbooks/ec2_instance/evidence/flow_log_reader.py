@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange
-from guardduty_response.containment.target_context import AwsClient, describe_error
-from guardduty_response.evidence.items import Json
+from guardduty_response.containment.target_context import describe_error
 from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import (
     FlowLogSource,
     InterfaceNames,
     NetworkLogsState,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.incident.model import StoredObject
 
 # Of FilterLogEvents, 10,000 records or 1 MB each: for each flow log, and in one call.
 MAX_PAGES = 60
@@ -34,7 +38,7 @@ ADDRESS_FIELDS = ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr")
 
 def read(
     instance: InstanceContext, state: NetworkLogsState, source: FlowLogSource, window: TimeRange
-) -> list[Json]:
+) -> list[StoredObject]:
     """Does one call's share of one flow log.
 
     Returns what was stored. Raises botocore errors for throttling and outages alone: any other
@@ -63,7 +67,7 @@ def _store(
     content: bytes,
     ending: str,
     what: str,
-) -> Json:
+) -> StoredObject:
     source["files"] += 1
     late = "-late" if state.get("round") else ""
     name = f"{instance.id}/flow-logs/{source['id']}{late}-{source['files']:03}.{ending}"
@@ -75,7 +79,7 @@ def _store(
 
 def _read_group(
     instance: InstanceContext, state: NetworkLogsState, source: FlowLogSource, window: TimeRange
-) -> list[Json]:
+) -> list[StoredObject]:
     client = log_reader.group_client(instance, source["arn"])
     lines: list[str] = []
     budget = Budget.start(min(MAX_PAGES, source["pages"] + PAGES_PER_CALL), source["pages"])
@@ -84,7 +88,7 @@ def _read_group(
     interfaces = state["who"]["ids"]
     while source["stream"] < len(interfaces) and budget.more():
         prefix = f"{interfaces[source['stream']]}-"
-        request: Json = {
+        request: dict[str, object] = {
             "logGroupName": source["arn"].split(":log-group:")[1],
             "logStreamNamePrefix": prefix,
             "startTime": window.start * 1000,
@@ -93,7 +97,7 @@ def _read_group(
         if source["token"]:
             request["nextToken"] = source["token"]
 
-        def take(event: Json, prefix: str = prefix) -> None:
+        def take(event: AwsAnswer, prefix: str = prefix) -> None:
             of_interface = str(event.get("logStreamName", "")).startswith(prefix)
             if of_interface and event.get("ingestionTime", ingested_since) >= ingested_since:
                 shown = {key: event.get(key) for key in ("logStreamName", "timestamp", "message")}
@@ -136,9 +140,9 @@ class _BucketPass:
         self.prefixes = _prefixes(instance, source, window)
         self.until = time.monotonic() + CALL_SECONDS
         self.lines: list[str] = []
-        self.stored: list[Json] = []
+        self.stored: list[StoredObject] = []
 
-    def run(self) -> list[Json]:
+    def run(self) -> list[StoredObject]:
         source = self.source
         while source["period"] < len(self.prefixes) and time.monotonic() < self.until:
             if not self._read_period(self.prefixes[source["period"]]):
@@ -177,7 +181,7 @@ class _BucketPass:
         source["after"] = ""
         return True
 
-    def _read_in_first_pass(self, listed: Json) -> bool:
+    def _read_in_first_pass(self, listed: AwsAnswer) -> bool:
         if not self.state.get("round"):
             return False
         return bool(listed["LastModified"].timestamp() < self.state["window"][1])

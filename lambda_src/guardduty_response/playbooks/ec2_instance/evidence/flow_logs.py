@@ -5,15 +5,18 @@ What is found here is read by ``flow_log_reader``. Fields: Amazon EC2 API Refere
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.cloudtrail import log_reader
-from guardduty_response.containment.target_context import AwsClient, allow
+from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 DEFAULT_INTERVAL = 600  # seconds of aggregation, where a flow log does not say
 
@@ -107,9 +110,9 @@ def discover(instance: InstanceContext, state: NetworkLogsState) -> EvidenceItem
     return None if flow_logs else _absent(instance, " ".join(vpcs) or "VPC", state)
 
 
-def _flow_logs(ec2: AwsClient, resources: list[str]) -> list[Json]:
-    request: Json = {"Filters": [{"Name": "resource-id", "Values": resources}]}
-    flow_logs: list[Json] = []
+def _flow_logs(ec2: AwsClient, resources: list[str]) -> list[AwsAnswer]:
+    request: dict[str, object] = {"Filters": [{"Name": "resource-id", "Values": resources}]}
+    flow_logs: list[AwsAnswer] = []
     while True:
         page = ec2.describe_flow_logs(**request)
         flow_logs += page["FlowLogs"]
@@ -150,7 +153,7 @@ def _interfaces(instance: InstanceContext, ec2: AwsClient) -> list[InterfacePlac
     return [interface for interface in interfaces if interface["id"]]
 
 
-def _place(described: Json) -> InterfacePlace:
+def _place(described: AwsAnswer) -> InterfacePlace:
     private = [
         *(described.get("PrivateIpAddresses") or []),
         *(described.get("Ipv6Addresses") or []),
@@ -181,7 +184,7 @@ def _interfaces_of_finding(instance: InstanceContext) -> list[InterfacePlace]:
     ]
 
 
-def _source(instance: InstanceContext, flow_log: Json) -> FlowLogSource:
+def _source(instance: InstanceContext, flow_log: AwsAnswer) -> FlowLogSource:
     """Says what is to be read of one flow log; ``done`` with a ``note`` when it cannot be read."""
     destination_type = flow_log.get("LogDestinationType", "cloud-watch-logs")
     destination = str(flow_log.get("LogDestination") or "")
@@ -210,7 +213,7 @@ def _source(instance: InstanceContext, flow_log: Json) -> FlowLogSource:
     return source
 
 
-def _warning(flow_log: Json) -> str:
+def _warning(flow_log: AwsAnswer) -> str:
     warning = ""
     if flow_log.get("TrafficType") not in (None, "ALL"):
         warning = f"it logs {flow_log['TrafficType']} traffic only"
@@ -220,7 +223,7 @@ def _warning(flow_log: Json) -> str:
     return warning
 
 
-def _read_from_bucket(source: FlowLogSource, destination: str, options: Json) -> None:
+def _read_from_bucket(source: FlowLogSource, destination: str, options: AwsAnswer) -> None:
     bucket, prefix = log_reader.bucket_of(destination)
     source.update(
         {

@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from dataclasses import asdict
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,8 +20,6 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
-    AwsClient,
-    Json,
     allow,
     describe_error,
 )
@@ -34,6 +32,11 @@ from guardduty_response.playbooks.ec2_instance.evidence import forensics_conditi
 from guardduty_response.playbooks.ec2_instance.evidence.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsClient
+    from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.playbooks.ec2_instance.evidence.uploads import UploadsState
 
 NAME = "forensics"
 GRACE_SECONDS = 45  # after the deadline, in which what is under way may still arrive
@@ -66,13 +69,13 @@ class ForensicsState(TypedDict, total=False):
     seconds: int
     asked: int
     platform: str
-    uploads: Json
+    uploads: UploadsState
     command: str
     request_id: str
     late: bool
 
 
-def waits(item: Json) -> bool:
+def waits(item: EvidenceEntry) -> bool:
     """Says whether containment still waits for this evidence item, as stored: no longer once the
     deadline has passed.
     """
@@ -84,10 +87,10 @@ def waits(item: Json) -> bool:
     )
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Takes one step of the collection."""
     settings = instance.context.config.forensics
-    state: ForensicsState = dict(before.get("state", {}))  # type: ignore[assignment]
+    state = cast("ForensicsState", dict(before.get("state", {})))
     if settings["when"] == "off":
         return EvidenceItem(Outcome.SKIPPED, "switched off (forensics.when)")
     if not state.get("id"):

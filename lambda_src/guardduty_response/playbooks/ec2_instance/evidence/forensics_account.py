@@ -6,11 +6,14 @@ Sources: Amazon EBS User Guide, "Share an Amazon EBS snapshot" and "Copy an Amaz
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.target_context import allow, fits
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyStatement
 
 KEY_USE = (
     "kms:Decrypt",
@@ -55,7 +58,7 @@ def forensics_account(instance: InstanceContext) -> ForensicsAccount | None:
     return ForensicsAccount(str(given["account_id"]), key, str(given.get("copy_role_name") or ""))
 
 
-def _use_keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
+def _use_keys(instance: InstanceContext, keys: list[str]) -> list[PolicyStatement]:
     """Allows the use of keys, and grants of theirs, through EC2 alone. The role's own policy adds
     that grants are for AWS resources; to say it twice would leave less room for snapshots.
     """
@@ -63,7 +66,7 @@ def _use_keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
     return [allow((*KEY_USE, "kms:CreateGrant"), keys, **via)]
 
 
-def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]:
+def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[PolicyStatement]:
     """Allows copies of ``sources``, tagged with this incident.
 
     CopySnapshot is checked on its source and on the new snapshot; the tags pin the new snapshot.
@@ -80,7 +83,7 @@ def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]
 
 def copying_policy(
     instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
-) -> list[Json]:
+) -> list[PolicyStatement]:
     """Returns what the session that copies in the member account may do: copy these snapshots."""
     keys = _use_keys(instance, _keys(instance, forensics))
     exact = [*_copy_snapshots(instance, sources), *keys]
@@ -88,7 +91,7 @@ def copying_policy(
     return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *keys]
 
 
-def sharing_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[Json]:
+def sharing_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[PolicyStatement]:
     """Returns what the session that shares may do: share what is tagged with this incident with
     the forensics account alone.
     """
@@ -111,7 +114,9 @@ def _keys(instance: InstanceContext, forensics: ForensicsAccount) -> list[str]:
     return [forensics.key, f"arn:{partition}:kms:{target.region}:{target.account_id}:key/*"]
 
 
-def forensics_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[Json]:
+def forensics_policy(
+    instance: InstanceContext, forensics: ForensicsAccount
+) -> list[PolicyStatement]:
     """Returns what the session in the forensics account may do: copy what it was given, and
     delete nothing.
     """

@@ -4,10 +4,12 @@ answers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AwsClient, Json, allow, name_of
+from guardduty_response.containment.target_context import allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
@@ -17,8 +19,11 @@ from guardduty_response.playbooks.ec2_instance.state import (
     to_endpoints,
 )
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
 
-def endpoint_only(group: Json) -> str:
+
+def endpoint_only(group: AwsAnswer) -> str:
     """Returns why a security group lets out more than TLS to endpoints (or anything in), or ''."""
     name = f"security group {group['GroupId']}"
     if group.get("IpPermissions"):

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
@@ -15,16 +16,19 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
-    AwsClient,
     allow,
     describe_error,
     run_all,
 )
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "instance"
 ASKED_AGAIN = 2  # times, for what was throttled
@@ -53,7 +57,7 @@ _UNSUPPORTED = (
 )
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """One call: ``metadata.json``, ``user-data.txt``, ``console.txt``, ``screenshot.jpg``;
     PARTIAL names what is missing. Raises the error of a read that was throttled: all is read again.
     """
@@ -63,7 +67,9 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     except TargetGone as gone:
         return EvidenceItem(Outcome.NOT_POSSIBLE, f"nothing can be read of it: {gone}")
     console = instance.options.get("capture_console", True)
-    shows: dict[str, Any] = {"user data": partial(_user_data, instance, ec2)}
+    shows: dict[str, Callable[[], StoredObject | str]] = {
+        "user data": partial(_user_data, instance, ec2)
+    }
     if console:  # first: the screen and the console change, the rest hardly does
         shows = {
             "screenshot": partial(_screenshot, instance, ec2),
@@ -76,7 +82,8 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     ]
     if throttled and int(before.get("tries", 0)) < ASKED_AGAIN:
         raise throttled[0]
-    objects, said, missing = [], [], []
+    objects: list[StoredObject] = []
+    said, missing = [], []
     for name in shows:
         result = got[name]
         if isinstance(result, Exception) and error_code(result) in _UNSUPPORTED:
@@ -88,7 +95,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         elif isinstance(result, str):
             said.append(result)
         else:
-            objects.append(result)
+            objects.append(cast("StoredObject", result))
     parts = {name: got[name] for name in _reads(instance, ec2, found)}
     missing += [
         f"{name} ({describe_error(result)})"
@@ -132,7 +139,9 @@ def session(instance: InstanceContext) -> clients.Session:
     )
 
 
-def _reads(instance: InstanceContext, ec2: AwsClient, found: Json) -> Json:
+def _reads(
+    instance: InstanceContext, ec2: AwsClient, found: AwsAnswer
+) -> dict[str, Callable[[], object]]:
     groups = sorted(
         {
             group["GroupId"]
@@ -157,7 +166,7 @@ def _reads(instance: InstanceContext, ec2: AwsClient, found: Json) -> Json:
     }
 
 
-def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> Any:
+def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> AwsAnswer:
     try:
         got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     except AWS_ERRORS as error:
@@ -167,7 +176,7 @@ def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> Any:
     }
 
 
-def _user_data(instance: InstanceContext, ec2: AwsClient) -> Json | str:
+def _user_data(instance: InstanceContext, ec2: AwsClient) -> StoredObject | str:
     got = (
         ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData").get(
             "UserData"
@@ -187,7 +196,7 @@ def _user_data(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     }
 
 
-def _console(instance: InstanceContext, ec2: AwsClient) -> Json | str:
+def _console(instance: InstanceContext, ec2: AwsClient) -> StoredObject | str:
     try:
         got = ec2.get_console_output(InstanceId=instance.id, Latest=True)
     except ClientError as error:
@@ -202,7 +211,7 @@ def _console(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     return {**stored, "what": f"console output as of {got.get('Timestamp')}"}
 
 
-def _screenshot(instance: InstanceContext, ec2: AwsClient) -> Json:
+def _screenshot(instance: InstanceContext, ec2: AwsClient) -> StoredObject:
     # No WakeUp: that is a key press on the suspect machine.
     got = ec2.get_console_screenshot(InstanceId=instance.id)
     stored = instance.context.put_evidence(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence import flow_log_reader, flow_logs
 from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import (
     DEFAULT_INTERVAL,
@@ -16,22 +17,25 @@ from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import (
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
+
 NAME = "network_logs"
 MAX_SECONDS = 24 * 3600  # of a window; of a longer one the newest part is read
 DELIVERY_SECONDS = 300  # beside the aggregation interval: until a record is delivered
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Does one call's share of all flow logs; a second pass asks for late records."""
     if not instance.options.get("copy_logs", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
-    state: NetworkLogsState = deepcopy(before.get("state", {}))
+    state = cast("NetworkLogsState", deepcopy(before.get("state", {})))
     window = TimeRange.of(instance, state)
     if "sources" not in state:
         absent = flow_logs.discover(instance, state)
         if absent:
             return absent
-    objects: list[Json] = list(before.get("objects") or [])
+    objects: list[StoredObject] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
     for source in state["sources"]:
         if not source.get("done") and time.monotonic() < until:
@@ -66,7 +70,10 @@ def _lag(state: NetworkLogsState) -> int:
 
 
 def _ask_for_late_records(
-    instance: InstanceContext, state: NetworkLogsState, window: TimeRange, objects: list[Json]
+    instance: InstanceContext,
+    state: NetworkLogsState,
+    window: TimeRange,
+    objects: list[StoredObject],
 ) -> EvidenceItem | None:
     """Makes a second pass for late records, only as long as other evidence is being collected."""
     readable = [source for source in state["sources"] if not source.get("note")]
@@ -113,7 +120,10 @@ def _source_text(source: FlowLogSource) -> str:
 
 
 def _end(
-    instance: InstanceContext, state: NetworkLogsState, window: TimeRange, objects: list[Json]
+    instance: InstanceContext,
+    state: NetworkLogsState,
+    window: TimeRange,
+    objects: list[StoredObject],
 ) -> EvidenceItem:
     sources, text = state["sources"], _text(state, window)
     incomplete = [source for source in sources if source.get("note") or source.get("cut")]

@@ -5,11 +5,25 @@ service, healthy, and healthy in its target groups.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
+from guardduty_response.aws import clients
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from guardduty_response.incident.model import EvidenceEntry
+
+    class ReplacementState(TypedDict):
+        """What the evidence item ``replacement`` keeps between calls: how long it waits, in seconds
+        since 1970.
+        """
+
+        until: int
+
 
 NAME = "replacement"
 READ = (
@@ -19,7 +33,7 @@ READ = (
 )
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Waits, at most ``replacement_wait_minutes``, for as many healthy instances as the group wants
     without the contained one, and for them to be healthy in the target groups it has left.
     """
@@ -27,7 +41,8 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     if not was:
         return EvidenceItem(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
     group, limit = str(was["group"]), int(instance.options.get("replacement_wait_minutes", 10))
-    state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
+    kept = cast("ReplacementState", before.get("state") or {})
+    state: ReplacementState = kept or {"until": int(time.time()) + limit * 60}
     session = instance.open_session(allow(READ))
     wanted, ids = _healthy(session, instance, group)
     lacks = _lacks(session, instance, wanted, ids)
@@ -55,7 +70,9 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     return EvidenceItem(Outcome.PARTIAL, text, task=f"{text}. Look: {look}", state=state)
 
 
-def _healthy(session: Any, instance: InstanceContext, group: str) -> tuple[int, list[str]]:
+def _healthy(
+    session: clients.Session, instance: InstanceContext, group: str
+) -> tuple[int, list[str]]:
     """(how many the group wants, ids of its healthy instances other than the contained one)."""
     found = session.client("autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=[group]
@@ -71,7 +88,7 @@ def _healthy(session: Any, instance: InstanceContext, group: str) -> tuple[int, 
     return int(found[0]["DesiredCapacity"]), ids
 
 
-def _lacks(session: Any, instance: InstanceContext, wanted: int, ids: list[str]) -> str:
+def _lacks(session: clients.Session, instance: InstanceContext, wanted: int, ids: list[str]) -> str:
     """What is missing, in words; empty when the group is whole."""
     if len(ids) < wanted:
         return f"{len(ids)} of {wanted} instances are in service and healthy"
@@ -94,7 +111,7 @@ def _lacks(session: Any, instance: InstanceContext, wanted: int, ids: list[str])
     return ""
 
 
-def _last_activity(session: Any, group: str) -> str:
+def _last_activity(session: clients.Session, group: str) -> str:
     """Why Auto Scaling did not launch one, in its own words: above all a lack of capacity."""
     try:
         got = session.client("autoscaling").describe_scaling_activities(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,15 +14,18 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
-    AwsClient,
     allow,
     describe_error,
     fits,
 )
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe, filters
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.incident.model import EvidenceEntry
 
 NAME = "snapshots"
 LINE = "snapshot"  # the action that it is planned and logged as
@@ -98,11 +101,11 @@ def tags(instance: InstanceContext, containment: str) -> dict[str, str]:
     }
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Makes the set, or polls it to its end."""
     if not instance.options.get("snapshot", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
-    state: SnapshotsState = deepcopy(before.get("state", {}))
+    state = cast("SnapshotsState", deepcopy(before.get("state", {})))
     state.setdefault("since", int(time.time()))
     ec2 = session(instance, instance.scope("volumes") or []).client("ec2")
     try:
@@ -188,7 +191,9 @@ def _start(instance: InstanceContext, ec2: AwsClient, state: SnapshotsState) -> 
     return EvidenceItem(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
 
 
-def _no_volumes(instance: InstanceContext, described: Json, state: SnapshotsState) -> EvidenceItem:
+def _no_volumes(
+    instance: InstanceContext, described: AwsAnswer, state: SnapshotsState
+) -> EvidenceItem:
     if described.get("RootDeviceType") != "instance-store":
         return EvidenceItem(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
     text = (
@@ -205,7 +210,7 @@ def _no_volumes(instance: InstanceContext, described: Json, state: SnapshotsStat
 
 def _create(
     instance: InstanceContext, ec2: AwsClient, mine: dict[str, str], state: SnapshotsState
-) -> Json:
+) -> AwsAnswer:
     # Before the call: if this one dies, the next has to look for its snapshots first.
     state["asked"] = int(time.time())
     instance.record_evidence(
@@ -213,7 +218,7 @@ def _create(
     )
     pairs = [{"Key": key, "Value": text} for key, text in mine.items()]
     try:
-        got: Json = ec2.create_snapshots(
+        got: AwsAnswer = ec2.create_snapshots(
             InstanceSpecification={"InstanceId": instance.id},
             Description=f"{instance.prefix} {instance.context.incident_id} {instance.id}",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": pairs}],
@@ -225,7 +230,7 @@ def _create(
     return got
 
 
-def _read(snapshot: Json) -> Snapshot:
+def _read(snapshot: AwsAnswer) -> Snapshot:
     return {
         "id": snapshot["SnapshotId"],
         "volume": snapshot.get("VolumeId", ""),

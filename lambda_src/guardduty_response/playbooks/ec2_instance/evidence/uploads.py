@@ -14,16 +14,34 @@ import os
 import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AwsClient, Json, result_or_raise, run_all
+from guardduty_response.containment.target_context import result_or_raise, run_all
 from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.decision.configuration import MemoryTool
+    from guardduty_response.incident.model import StoredObject
+
+    class UploadsState(TypedDict):
+        """Declares ``Uploads`` as the record keeps them."""
+
+        folder: str
+        names: list[str]
+        memory: str
+        part_bytes: int
+        parts: int
+        upload_id: str
+
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
@@ -87,9 +105,9 @@ class Uploads:
     def key(self, instance: InstanceContext, name: str) -> str:
         return f"incidents/{instance.context.incident_id}/{self.folder}/{name}"
 
-    def state(self) -> Json:
+    def state(self) -> UploadsState:
         """Returns what the record keeps: keys and ids, no URL."""
-        return asdict(self)
+        return cast("UploadsState", asdict(self))
 
 
 @dataclass
@@ -98,7 +116,7 @@ class Arrived:
     doubtful, a sentence each; ``remarks``: what else a person should know.
     """
 
-    objects: list[Json] = field(default_factory=list)
+    objects: list[StoredObject] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -175,7 +193,8 @@ def plan(
         )
     if uploads.memory:
         lines.append(f"@part_bytes\t0\t{uploads.part_bytes}")
-        location = str(settings["memory"][platform.lower()]["location"])
+        tools = cast("dict[str, MemoryTool]", settings["memory"])
+        location = str(tools[platform.lower()]["location"])
         if location.startswith("s3://"):
             lines.append(f"@tool\t0\t{sign('get_object', Key=location.split('/', 3)[3])}")
         key = uploads.key(instance, uploads.memory)
@@ -188,7 +207,7 @@ def plan(
     return sign("get_object", Key=stored["key"])
 
 
-def _signed(lifetime: int, operation: str, **params: Any) -> str:
+def _signed(lifetime: int, operation: str, **params: object) -> str:
     params["Bucket"] = os.environ["GDR_BUCKET"]
     return str(_s3().generate_presigned_url(operation, Params=params, ExpiresIn=lifetime))
 
@@ -270,7 +289,7 @@ def _index_lines(content: bytes, uploads: Uploads) -> dict[str, _IndexLine]:
     return lines
 
 
-def _object(key: str, name: str, size: int, sha256: str) -> Json:
+def _object(key: str, name: str, size: int, sha256: str) -> StoredObject:
     return {
         "key": key,
         "sha256": sha256,
@@ -347,9 +366,9 @@ def _end_upload(key: str, upload_id: str) -> int:
         return _size(s3, where)  # an earlier call that died completed or aborted it
 
 
-def _parts(s3: AwsClient, where: Json, upload_id: str) -> list[Json]:
+def _parts(s3: AwsClient, where: dict[str, str], upload_id: str) -> list[AwsAnswer]:
     """The parts that arrived, from the first up to the first gap."""
-    listed: dict[int, Json] = {}
+    listed: dict[int, AwsAnswer] = {}
     marker = 0
     while True:
         page = s3.list_parts(**where, UploadId=upload_id, PartNumberMarker=marker)
@@ -357,13 +376,13 @@ def _parts(s3: AwsClient, where: Json, upload_id: str) -> list[Json]:
         if not page.get("IsTruncated"):
             break
         marker = int(page["NextPartNumberMarker"])
-    out: list[Json] = []
+    out: list[AwsAnswer] = []
     while len(out) + 1 in listed:
         out.append(listed[len(out) + 1])
     return out
 
 
-def _size(s3: AwsClient, where: Json) -> int:
+def _size(s3: AwsClient, where: dict[str, str]) -> int:
     try:
         return int(s3.head_object(**where)["ContentLength"])
     except ClientError as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -103,7 +103,7 @@ class Rotation:
     ) -> None:
         self.target_context = principal
         self.reader_arns = options["reader_arns"]
-        self.entry: Mapping[str, Any] = stored
+        self.entry = stored
         self.state = cast("RotationState", dict(stored.get("state") or {}))
         self.user = principal.id
         self.kms_key = str(options.get("kms_key_id") or "")

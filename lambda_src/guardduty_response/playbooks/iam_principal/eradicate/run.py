@@ -252,9 +252,14 @@ class EradicationPass:
         objects = self.entry.get("objects") or []
         task = "" if outcome is Outcome.RUNNING else self._task(objects)
         item = EvidenceItem(
-            outcome, prefix + self.detail, 0, [dict(object) for object in objects], task, self.state
+            outcome,
+            prefix + self.detail,
+            0,
+            [object.copy() for object in objects],
+            task,
+            self.state,
         )
-        self.entry = cast("EvidenceEntry", item.store(self.target_context, NAME, self.entry))
+        self.entry = item.store(self.target_context, NAME, self.entry)
 
 
 def _state_of(entry: EvidenceEntry) -> EradicationState:

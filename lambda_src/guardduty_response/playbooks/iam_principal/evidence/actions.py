@@ -13,14 +13,14 @@ import json
 import math
 import time
 from copy import deepcopy
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail import query as cloudtrail_query
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
 from guardduty_response.containment.target_context import TargetContext, allow
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.iam_principal.evidence import regional_lookup, trail_queries
 from guardduty_response.playbooks.iam_principal.evidence.actions_report import Report
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import (
@@ -36,26 +36,28 @@ from guardduty_response.playbooks.iam_principal.evidence.records import (
 from guardduty_response.playbooks.iam_principal.regions import ACTION as LIST_REGIONS
 from guardduty_response.playbooks.iam_principal.regions import enabled
 
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
+
 NAME = "actions"
 
 
-def run(principal: TargetContext, before: Json) -> EvidenceItem:
+def run(principal: TargetContext, before: EvidenceEntry) -> EvidenceItem:
     """Do one function call's share of the listing; ``before``: the evidence entry so far."""
     if not principal.options.get("list_actions", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (list_actions)")
     ownership = Ownership.of(principal)
     if not ownership.lookup_attributes():
         return _not_possible(principal, ownership)
-    stored: Json = deepcopy(before.get("state") or {})
-    TimeRange.of(principal, stored, 60 * float(principal.options.get("lookup_hours", 24)))
-    state = cast("ListingState", stored)
-    objects: list[Json] = list(before.get("objects") or [])
+    state = cast("ListingState", deepcopy(before.get("state") or {}))
+    TimeRange.of(principal, state, 60 * float(principal.options.get("lookup_hours", 24)))
+    objects: list[StoredObject] = list(before.get("objects") or [])
     if state.get("listed") == 1 and state["round"] == 1:
         wait = state["due"] - time.time()
         if wait > 0:
             task = str(before.get("task") or "")
             return EvidenceItem(
-                Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, task, stored
+                Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, task, state
             )
     return Listing(principal, ownership, state, objects).advance()
 
@@ -71,7 +73,7 @@ def _not_possible(principal: TargetContext, ownership: Ownership) -> EvidenceIte
         Outcome.NOT_POSSIBLE,
         text,
         task=task,
-        state=cast("Json", state),
+        state=state,
     )
 
 
@@ -94,7 +96,7 @@ class Listing:
         principal: TargetContext,
         ownership: Ownership,
         state: ListingState,
-        objects: list[Json],
+        objects: list[StoredObject],
     ) -> None:
         self.target_context = principal
         self.ownership = ownership
@@ -151,13 +153,12 @@ class Listing:
                 f"{count} events of {self.ownership} so far, from {self.time_range}; still being"
                 " listed"
             )
-            state = cast("Json", self.state)
             return EvidenceItem(
                 Outcome.RUNNING,
                 text,
                 wait_seconds,
                 self.objects,
-                state=state,
+                state=self.state,
             )
         return self._end_pass()
 
@@ -278,7 +279,6 @@ class Listing:
         self._put("summary.json", report.summary(gaps), report.SUMMARY)
         state["said"] = report.text(gaps)
         task = report.task(gaps)
-        stored = cast("Json", state)
         if state["due"]:
             wait = max(1, math.ceil(state["due"] - time.time()))
             return EvidenceItem(
@@ -287,7 +287,7 @@ class Listing:
                 wait,
                 self.objects,
                 task,
-                stored,
+                state,
             )
         outcome = Outcome.PARTIAL if gaps else Outcome.COMPLETE
         if refused:
@@ -298,7 +298,7 @@ class Listing:
             0,
             self.objects,
             task,
-            stored,
+            state,
         )
 
     def _second_pass_at(self) -> int:

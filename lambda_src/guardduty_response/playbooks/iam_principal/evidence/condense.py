@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import cast
 
-from guardduty_response.cloudtrail.event import CallFields
+from guardduty_response.cloudtrail.event import CallFields, CloudTrailRecord
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal.evidence.ownership import session_of
 from guardduty_response.playbooks.iam_principal.evidence.records import ChangeRecord
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 _SECRET = re.compile(
     "secretaccesskey|sessiontoken|password|secretstring|secretbinary|secretvalue|clientsecret|"
@@ -36,11 +35,10 @@ def without_secrets(record: CloudTrailRecord) -> CloudTrailRecord:
 
     Numbers and flags stay (``passwordResetRequired``).
     """
-    cleaned: CloudTrailRecord = _without_secrets(record)
-    return cleaned
+    return cast("CloudTrailRecord", _without_secrets(record))
 
 
-def _without_secrets(node: object) -> Any:
+def _without_secrets(node: object) -> object:
     if isinstance(node, dict):
         return {
             key: _without_secrets(value)
@@ -95,7 +93,7 @@ def _bounded(node: object) -> CallFields:
     """Return ``node`` without secrets and truncated to size; {} for anything but an object."""
     if not isinstance(node, dict):
         return {}
-    truncated: CallFields = _truncate(without_secrets(node), 0)
+    truncated = cast("CallFields", _truncate(without_secrets(node), 0))
     if len(json.dumps(truncated, default=str)) <= MOST_BYTES:
         return truncated
     return {
@@ -105,7 +103,7 @@ def _bounded(node: object) -> CallFields:
     }
 
 
-def _truncate(node: object, depth: int) -> Any:
+def _truncate(node: object, depth: int) -> object:
     if isinstance(node, str):
         return node[:MOST_TEXT]
     if depth >= MOST_DEPTH and isinstance(node, dict | list):

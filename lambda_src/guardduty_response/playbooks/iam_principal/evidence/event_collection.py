@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import log_reader, query
@@ -15,7 +16,9 @@ from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership, issued
 from guardduty_response.playbooks.iam_principal.evidence.records import Progress
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
 
 MOST_EVENTS = 20_000  # of one pass
 MOST_CHANGES, MOST_BYTES = 3000, 8_000_000  # of one pass; beyond MOST_BYTES without parameters

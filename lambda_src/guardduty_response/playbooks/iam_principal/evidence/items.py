@@ -5,13 +5,16 @@ and once more later.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.evidence import manifest
 from guardduty_response.evidence.collection import Collection
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence import actions, permissions
+
+if TYPE_CHECKING:
+    from guardduty_response.incident.model import EvidenceEntry
 
 BESIDE: tuple[ModuleType, ...] = (permissions,)
 STAGES: tuple[tuple[ModuleType, ...], ...] = ((permissions, actions),)
@@ -32,7 +35,7 @@ def collect(context: Context, target: Target) -> StepResult:
     rotates = bool(context.options.get("rotate_key"))
     if not context.options.get("remediate") and not rotates:
         return step
-    entries: dict[str, Json] = COLLECTION.load_target(context, target).stored["evidence"]
+    entries: dict[str, EvidenceEntry] = COLLECTION.load_target(context, target).stored["evidence"]
     listed = _state_number(entries, actions.NAME, "listed")
     if listed > _state_number(entries, "remediation", "handled"):
         text = f"list {listed} of the principal's calls is complete; {step.detail}"
@@ -43,6 +46,6 @@ def collect(context: Context, target: Target) -> StepResult:
     return step
 
 
-def _state_number(entries: dict[str, Json], name: str, field: str) -> int:
-    state: Json = (entries.get(name) or {}).get("state", {})
-    return int(state.get(field, 0))
+def _state_number(entries: dict[str, EvidenceEntry], name: str, field: str) -> int:
+    entry = entries.get(name)
+    return int(entry.get("state", {}).get(field, 0)) if entry else 0

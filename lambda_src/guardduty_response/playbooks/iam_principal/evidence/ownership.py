@@ -8,13 +8,16 @@ every record is judged by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.evidence.records import IssuedSession
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
 
 # The calls that hand out further credentials.
 _ISSUING_CALLS = ("AssumeRole", "AssumeRoot", "GetFederationToken")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -23,11 +23,14 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
-from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
+    from guardduty_response.incident.model import EvidenceEntry, StoredObject
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
@@ -71,7 +74,7 @@ class EntityPolicies(TypedDict):
     inline: dict[str, PolicyDocument]
 
 
-def run(principal: TargetContext, _before: Json) -> EvidenceItem:
+def run(principal: TargetContext, _before: EvidenceEntry) -> EvidenceItem:
     """Write ``principal.json`` in a single call; PARTIAL names what could not be read."""
     identity = identify.principal_of(principal)
     user = ""
@@ -91,7 +94,7 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
     }
     content = json.dumps(document, indent=1, default=str).encode()
     stored = principal.context.put_evidence(f"{principal.id}/principal.json", content)
-    objects = [{**stored, "what": WHAT}]
+    objects: list[StoredObject] = [{**stored, "what": WHAT}]
     text = _text(results)
     if not missing:
         return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
@@ -166,7 +169,8 @@ def _of_user(iam: AwsClient, user: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def _pages(iam: AwsClient, operation: str, key: str, **request: str) -> list[Any]:
+def _pages(iam: AwsClient, operation: str, key: str, **request: str) -> list[object]:
+    """Return what all pages of a list have under ``key``: names, or structures."""
     return list(iam.get_paginator(operation).paginate(**request).search(key))
 
 
@@ -174,14 +178,14 @@ def _policies(iam: AwsClient, entity: str, name: str) -> EntityPolicies:
     """Read the policies of a ``User``, ``Group`` or ``Role``."""
     word = entity.lower()
     request = {f"{entity}Name": name}
-    names = _pages(iam, f"list_{word}_policies", "PolicyNames", **request)
+    names = cast("list[str]", _pages(iam, f"list_{word}_policies", "PolicyNames", **request))
     get_policy = getattr(iam, f"get_{word}_policy")
     documents = {
         policy_name: get_policy(PolicyName=policy_name, **request)["PolicyDocument"]
         for policy_name in names[:MOST_POLICIES]
     }
     attached = _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", **request)
-    return {"attached": attached, "inline": documents}
+    return {"attached": cast("list[dict[str, str]]", attached), "inline": documents}
 
 
 def _documents(iam: AwsClient, results: Results) -> Results:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -24,7 +24,9 @@ from guardduty_response.playbooks.iam_principal.evidence.event_collection import
     EventCollection,
 )
 from guardduty_response.playbooks.iam_principal.evidence.records import TrailQuery
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+
+if TYPE_CHECKING:
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
 
 BATCH = 8  # values of one query
 GIVE_UP_SECONDS = 30 * 60  # of one query

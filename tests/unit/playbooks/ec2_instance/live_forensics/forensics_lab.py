@@ -25,6 +25,7 @@ from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Forensics
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.model import EvidenceEntry
 from guardduty_response.playbooks.ec2_instance.evidence import forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -167,7 +168,8 @@ class ForensicsLab(Lab):
         """One call as the orchestrator makes it: with what the ledger holds of the last one, and
         what it is kept as.
         """
-        before = self.stored_record()["evidence"].get(forensics.NAME) or {}
+        stored: dict[str, EvidenceEntry] = self.stored_record()["evidence"]
+        before: EvidenceEntry = stored.get(forensics.NAME) or {}
         with acting(self, "collector"):
             part = forensics.run(self.target_context, before)
         self.record.evidence(
