@@ -8,7 +8,7 @@ import json
 import statistics
 import urllib.request
 
-from sandbox import findings, lifecycle, seed
+from sandbox import findings, lifecycle, seed, settings
 from sandbox.clients import Aws
 from sandbox.executions import Execution
 from sandbox.report import Progress
@@ -42,7 +42,9 @@ def _seconds(known: State, hanging: bool) -> float:
         aws, findings.read(FINDING), FINDING.name, bindings={"instance": victim.instance}
     )
     sent = findings.send(aws, event)
-    incident = lifecycle.follow(known, sent, Progress(to_stderr=True)).until_settled(180)
+    incident = lifecycle.follow(known, sent, Progress(to_stderr=True)).until_settled(
+        settings.PATIENCE
+    )
     if incident["status"] != "CONTAINED":
         raise RuntimeError(f"The incident ended {incident['status']}, not CONTAINED.")
     entered = {

@@ -90,11 +90,12 @@ def _measure(known: State) -> list[Figure]:
 
 
 def _seconds_to_verdict(known: State, incident_id: str) -> float:
-    """Follow an incident to its end. Raises RuntimeError when it is not CONTAINED in a minute."""
+    """Follow an incident to its end. Raises RuntimeError when it is not CONTAINED within
+    ``settings.PATIENCE``."""
     incidents = lifecycle.incidents_of(known)
     started = time.monotonic()
     status, verdict = "", 0.0
-    while time.monotonic() - started < 60:
+    while time.monotonic() - started < settings.PATIENCE:
         found = incidents.find(incident_id) or {}
         status = str(found.get("status"))
         if status == "CONTAINED" and not verdict:

@@ -219,7 +219,7 @@ def parser() -> argparse.ArgumentParser:
     send.add_argument(
         "--timeout",
         type=float,
-        default=120,
+        default=settings.PATIENCE,
         metavar="S",
         help="give up waiting after so many seconds",
     )

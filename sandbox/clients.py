@@ -50,7 +50,7 @@ def _client(endpoint: str, region: str, service: str, keys: dict[str, str]) -> A
     config = Config(
         retries={"max_attempts": 2, "mode": "standard"},
         connect_timeout=5,
-        read_timeout=60,
+        read_timeout=settings.PATIENCE,
         s3={"addressing_style": "path"},
         signature_version="s3v4" if service == "s3" else None,
         inject_host_prefix=False,

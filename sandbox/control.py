@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from .settings import SandboxError
+from .settings import PATIENCE, SandboxError
 
 
 def ask(endpoint: str, method: str, name: str, data: object = None) -> Any:
@@ -17,7 +17,7 @@ def ask(endpoint: str, method: str, name: str, data: object = None) -> Any:
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(f"{endpoint}/_sandbox/{name}", data=body, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise SandboxError(

@@ -88,7 +88,7 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
-    incident = lifecycle.follow(known, sent, say).until_settled(180)
+    incident = lifecycle.follow(known, sent, say).until_settled(settings.PATIENCE)
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
     transitions = Execution(aws, str(incident["execution"])).transitions()
     title("The instance before and after")

@@ -86,7 +86,7 @@ def play(known: State, say: Progress) -> Ended:
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
-    incident = lifecycle.follow(known, sent, say).until_settled(180)
+    incident = lifecycle.follow(known, sent, say).until_settled(settings.PATIENCE)
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
     after = _rows(aws, user, done)
     title("The user and what was done with its key, before and after")

@@ -12,10 +12,8 @@ from .executions import Execution
 from .incidents import Json
 from .report import Progress
 from .seed import Victim
-from .settings import SandboxError
+from .settings import PATIENCE, SandboxError
 from .state import State
-
-SECONDS = 90
 
 
 def evidence(incident: Json) -> list[str]:
@@ -50,7 +48,7 @@ def contained_again(known: State, incident: Json, say: Progress) -> Json:
     shown = {event["at"] + event["event"] for event in incident["timeline"]}
     done = undo_containment.undo(known, incident)
     say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found = incidents.get(name)
         _show_news(found, shown, say)
@@ -64,8 +62,8 @@ def contained_again(known: State, incident: Json, say: Progress) -> Json:
             return found
         time.sleep(0.3)
     raise SandboxError(
-        f"{name} was undone and is {incidents.get(name)['status']} after {SECONDS} s, not contained"
-        " again."
+        f"{name} was undone and is {incidents.get(name)['status']} after {PATIENCE:.0f} s, not"
+        " contained again."
     )
 
 

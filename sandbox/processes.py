@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
-from .settings import SandboxError
+from .settings import PATIENCE, SandboxError
 
 
 def free_port() -> int:
@@ -69,18 +69,22 @@ def stop(pids: Iterable[int], token: str, patience: float = 8) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def wait_for(url: str, pid: int, token: str, log: Path, patience: float = 60) -> None:
+def wait_for(url: str, pid: int, token: str, log: Path, patience: float = PATIENCE) -> None:
     """Wait until ``url`` answers; SandboxError with the end of the log when the process dies or
     stays silent.
     """
     deadline = time.monotonic() + patience
+    why = f"did not answer within {patience:.0f} s"
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             if not is_ours(pid, token):
+                why = "ended"
                 break
             time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise SandboxError(f"An emulator did not start ({url}). The end of {log}:\n{tail}")
+    raise SandboxError(
+        f"An emulator did not start: process {pid} {why} ({url}). The end of {log}:\n{tail}"
+    )

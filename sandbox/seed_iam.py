@@ -12,6 +12,7 @@ from typing import Any
 
 from . import control, seed, settings
 from .clients import Aws
+from .emulator.policy_sizes import ATTACHED
 from .emulator.trail_headers import SOURCE_HEADER
 
 Json = dict[str, Any]
@@ -232,8 +233,8 @@ def user(
 ) -> User:
     """Make an IAM user that may do everything (or what ``policy`` says), with the chosen traits.
 
-    ``mfa_before``/``mfa_after``: a device enabled 30 days ago / now. ``quota_full``: ten managed
-    policies, no room for another. ``boundary``: its permissions boundary lets everything through.
+    ``mfa_before``/``mfa_after``: a device enabled 30 days ago / now. ``quota_full``: as many
+    managed policies as it can hold. ``boundary``: its permissions boundary lets everything through.
     ``temporary``: credentials of GetSessionToken. ``sessions``: so many sessions in roles that it
     assumed with its first key. ``group``: it is in a group with a policy.
     """
@@ -250,7 +251,7 @@ def user(
     if mfa_after:
         _mfa(aws, new, "after", 0)
     _other_credentials(iam, new, ssh_key, service_credential, certificate)
-    _policies(iam, new, 10 if quota_full else 0)
+    _policies(iam, new, ATTACHED if quota_full else 0)
     if boundary:
         document = json.dumps(ALLOW_ALL)
         new.boundary = iam.create_policy(PolicyName=f"{name}-boundary", PolicyDocument=document)[

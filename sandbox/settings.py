@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE_DIRECTORY = Path(os.environ.get("SANDBOX_STATE_DIRECTORY") or ROOT / ".sandbox")
 TERRAFORM_ROOT = Path(__file__).resolve().parent / "terraform"
 DEFAULT_VAR_FILE = TERRAFORM_ROOT / "default.tfvars"
+# Seconds that sandbox and tests wait for what shall come: a machine that does much else is slow
+PATIENCE = 240.0
 
 
 class SandboxError(Exception):

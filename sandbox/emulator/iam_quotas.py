@@ -8,7 +8,7 @@ from .iam_credentials import Answer, error
 from .iam_rules import protected
 from .ministack import iam, sts
 from .patching import Original, patch
-from .policy_sizes import ATTACHED, packed_percent, too_long
+from .policy_sizes import packed_percent, too_long, too_many
 
 Json = dict[str, Any]
 KEYS = 2
@@ -21,17 +21,18 @@ def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
         return None
     if not iam._policy_exists(arn):
         return error(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
-    if len(attached) >= ATTACHED:
-        message = f"Cannot exceed quota for PoliciesPer{kind}: {ATTACHED}"
-        return error(409, "LimitExceeded", message)
-    return None
+    return _exceeded(too_many(kind, attached, arn))
+
+
+def _exceeded(message: str) -> Answer | None:
+    return error(409, "LimitExceeded", message) if message else None
 
 
 @patch(
     iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist"
 )
 def attach_user_policy(original: Original, params: Json) -> object:
-    return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
+    return _full(iam._users.get(iam._p(params, "UserName")), "user", params) or original(params)
 
 
 @patch(
@@ -41,7 +42,7 @@ def attach_user_policy(original: Original, params: Json) -> object:
 )
 def attach_role_policy(original: Original, params: Json) -> object:
     role = iam._roles.get(iam._p(params, "RoleName"))
-    return protected(role) or _full(role, "Role", params) or original(params)
+    return protected(role) or _full(role, "role", params) or original(params)
 
 
 @patch(
@@ -50,13 +51,12 @@ def attach_role_policy(original: Original, params: Json) -> object:
     restores="a group holds ten managed policies, and only such as exist",
 )
 def attach_group_policy(original: Original, params: Json) -> object:
-    return _full(iam._groups.get(iam._p(params, "GroupName")), "Group", params) or original(params)
+    return _full(iam._groups.get(iam._p(params, "GroupName")), "group", params) or original(params)
 
 
 def _refuse_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None:
-    documents = {**inline, iam._p(params, "PolicyName"): iam._p(params, "PolicyDocument")}
-    message = too_long(kind, name, documents.values())
-    return error(409, "LimitExceeded", message) if message else None
+    put = {iam._p(params, "PolicyName"): iam._p(params, "PolicyDocument")}
+    return _exceeded(too_long(kind, name, inline, put))
 
 
 @patch(
@@ -112,7 +112,7 @@ def create_access_key(original: Original, params: Json) -> object:
     sts,
     "_session_policies",
     restores=(
-        "session policies and tags have a packed size (an estimate: emulator/policy_sizes.py);"
+        "session policies and tags have a packed size (assumed: docs/decisions/0002);"
         " beyond it STS answers PackedPolicyTooLarge"
     ),
 )

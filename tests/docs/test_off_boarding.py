@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.repository import ROOT
 
 AT_ONCE = 50  # what one call of GuardDuty's takes
@@ -69,7 +70,7 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
         ["bash", "-eu", "-c", _commands("disassociate-members")],
         env=environment,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
     asked: dict[str, list[str]] = {}
@@ -98,6 +99,6 @@ def test_what_is_kept_is_named_to_terraform_as_it_names_it(tmp_path: Path) -> No
         ["bash", "-eu", "-c", _commands("terraform state rm")],
         env=environment,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (tmp_path / "calls").read_text().splitlines() == KEPT

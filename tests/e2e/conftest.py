@@ -87,7 +87,7 @@ def _wait_for_subscribers(world: World) -> None:
         return sum(int(item.get("confirmed", {}).get("N", 0)) > 0 for item in known) == 2
 
     with world.sweeping():
-        world.until(seen, "the subscriptions are looked at", 60)
+        world.until(seen, "the subscriptions are looked at")
 
 
 @pytest.fixture

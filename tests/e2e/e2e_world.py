@@ -21,6 +21,8 @@ from sandbox.clients import Aws
 from sandbox.executions import Answers, Execution, at_work
 from sandbox.state import State
 from tests.e2e.e2e_resources import HOME, MEMBER, PREFIX, Json, Resources, Seen
+from tests.support import patience
+from tests.support.patience import PATIENCE
 from tests.support.repository import load_finding
 
 __all__ = [
@@ -59,7 +61,8 @@ if MANNERS:
     WAITS = TIMEOUTS = MANNERS.pop("waits")
     RATES = 0.05  # a run of the schedule takes longer than 3 s
 CHECK_RATES = 1 / 30  # the schedule of each minute comes every 2 s
-PATIENCE = 6 if MANNERS else 2  # other tests run beside these on the same cores
+# Where AWS throttles, a response takes several times as long
+SECONDS = PATIENCE * 3 if MANNERS else PATIENCE
 
 
 class World(Resources):
@@ -80,7 +83,7 @@ class World(Resources):
         request = urllib.request.Request(
             f"{self.known.endpoint}/_sandbox/{name}", data=body, method=method
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def fault(self, service: str, action: str, resource: str, **more: Any) -> None:
@@ -207,21 +210,20 @@ class World(Resources):
         machines = [self.outputs[f"{kind}_state_machine_arn"] for kind in ("incident", "notice")]
         return Answers(self.aws, machines, sent.event_id, sent.at).look()
 
-    def ended(self, sent: findings.Sent, seconds: float = 60) -> dict[str, Execution]:
+    def ended(self, sent: findings.Sent) -> dict[str, Execution]:
         """Every execution for the event, by machine (incident, notice), once all have ended (but
         the notice machine's, where the other one answers).
         """
         started = self.answers(sent)
         self.until(
             lambda: all(execution.status() != "RUNNING" for execution in at_work(started)),
-            "its executions end",
-            seconds,
+            f"the executions for {sent.event_id} end",
         )
         return {execution.machine.removeprefix(f"{PREFIX}-"): execution for execution in started}
 
-    def settled(self, sent: findings.Sent, seconds: float = 60) -> Json:
+    def settled(self, sent: findings.Sent) -> Json:
         """The incident of a sent finding when every execution for it has ended."""
-        self.ended(sent, seconds)
+        self.ended(sent)
         return self.incident(sent)
 
     def respond(
@@ -241,7 +243,7 @@ class World(Resources):
         found = [item for arn in arns for item in self.items(f"CONTAINMENT#{arn}")]
         return [item for item in found if "due_at" in item]
 
-    def check_now(self, name: str, seconds: float = 60) -> None:
+    def check_now(self, name: str) -> None:
         """Lets an incident's containments be due, and waits until they were checked."""
         dynamodb, table = self.client("dynamodb", SECURITY), self.outputs["table_name"]
         past = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
@@ -260,7 +262,6 @@ class World(Resources):
                     for item in self.due(name)
                 ),
                 f"{name} is checked",
-                seconds,
             )
         finally:
             self.clock(rates=1)
@@ -282,20 +283,13 @@ class World(Resources):
         self.until(
             lambda: all(check["status"] != "RUNNING" for check in self.checks(name)),
             f"the checks of {name} end",
-            60,
         )
 
-    def until(self, there: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+    def until(self, there: Callable[[], T | None], what: str, seconds: float = SECONDS) -> T:
         """Wait until ``there()`` is true; its value."""
-        deadline = time.monotonic() + seconds * PATIENCE
-        while not (found := there()):
-            assert time.monotonic() < deadline, (
-                f"Waited {seconds * PATIENCE:.0f} s and did not see that {what}."
-            )
-            time.sleep(0.1)
-        return found
+        return patience.until(there, what, seconds)
 
-    def status(self, of: findings.Sent | str, *wanted: str, seconds: float = 30) -> Json:
+    def status(self, of: findings.Sent | str, *wanted: str) -> Json:
         """The incident, of a sent finding or by id, once its status is one of ``wanted``."""
         name = of if isinstance(of, str) else str(of.incident_id)
 
@@ -303,7 +297,7 @@ class World(Resources):
             found = self.incidents.find(name)
             return found if found and found["status"] in wanted else None
 
-        return self.until(reached, f"incident {name} is {' or '.join(wanted)}", seconds)
+        return self.until(reached, f"incident {name} is {' or '.join(wanted)}")
 
     # -- what people are told ----------------------------------------------------------------------
 

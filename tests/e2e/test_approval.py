@@ -67,6 +67,7 @@ def test_what_changed_meanwhile_is_asked_about_again(world: World) -> None:
     world.client("ec2").modify_instance_attribute(
         InstanceId=victim.instance, DisableApiTermination={"Value": True}
     )
+    world.spread()
     _answer(
         world,
         name,

@@ -176,7 +176,7 @@ def test_a_document_changed_by_hand_stops_everything(world: World) -> None:
         _new_environments(world)
         sent = world.send(world.finding(victim, "Trojan:EC2/DNSDataExfiltration"))
         world.ended(sent)
-        failed = world.status(sent, "FAILED", seconds=40)
+        failed = world.status(sent, "FAILED")
     finally:
         dynamodb.put_item(Item={**key, "document": {"S": document}}, **place)
         _new_environments(world)

@@ -39,7 +39,7 @@ def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=settings.PATIENCE,
     )
 
 

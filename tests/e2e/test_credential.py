@@ -175,7 +175,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
         ]
         return ours[0] if ours and ours[0]["status"] == "CONTAINED" else None
 
-    other = world.until(answered, "the instance is contained by an incident of its own", 60)
+    other = world.until(answered, "the instance is contained by an incident of its own")
     assert other["incident_id"] != incident["incident_id"] and other["playbook"] == "ec2_instance"
     [group] = world.quarantine_groups(victim)
     assert all(groups == [group] for groups in world.look(victim).interfaces.values())
@@ -193,7 +193,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
             for of, line in named.items()
         )
 
-    world.until(told_of_each_other, "the messages of parent and child name each other", 60)
+    world.until(told_of_each_other, "the messages of parent and child name each other")
 
 
 def _meta(world: World, incident: Json) -> Json:
@@ -301,7 +301,7 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
             else None
         )
 
-    incident = world.until(again, "the breach is answered", 90)
+    incident = world.until(again, "the breach is answered")
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
     loss = incident["targets"][0]["breach"]
     assert any(

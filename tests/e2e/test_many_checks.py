@@ -34,7 +34,7 @@ TURNS = 4  # in each, a part of the checks comes due
 RUNS = 3  # containments at once without checks, and as many beside them, in each turn
 LATENCY_MS = 1000
 AT_MOST = 0.05  # of its time that a containment may take longer or shorter
-PATIENCE = 450  # as world.until counts it: 900 s
+ALL_CHECKED_SECONDS = 900.0
 OPENED = 3 * 86400  # seconds ago: nothing but their due times leads to the copies
 
 
@@ -188,7 +188,7 @@ def _contain(world: World, victims: list[Victim]) -> list[Sent]:
         events = list(pool.map(world.finding, victims))
         sent = list(pool.map(world.send, events))
     for each in sent:
-        world.status(each, "CONTAINED", seconds=120)
+        world.status(each, "CONTAINED")
     return sent
 
 
@@ -231,7 +231,7 @@ def test_a_containment_takes_no_longer_beside_two_thousand_checks(world: World) 
         alone += _seconds(world, sent)
         with _slow(world):
             _be_due(world, part, -3600)
-            world.until(partial(_claimed, world, part), "checks are given out", 120)
+            world.until(partial(_claimed, world, part), "checks are given out")
             before = _checked(world, part)
             sent = _contain(world, list(islice(victims, RUNS)))
             after = _checked(world, part)
@@ -239,7 +239,7 @@ def test_a_containment_takes_no_longer_beside_two_thousand_checks(world: World) 
             assert _claimed(world, part), "checks still go on"
         beside += _seconds(world, sent)
         meanwhile += after - before
-        world.until(partial(_all_checked, world, part), "all are checked", PATIENCE)
+        world.until(partial(_all_checked, world, part), "all are checked", ALL_CHECKED_SECONDS)
     ratio = statistics.median(beside) / statistics.median(alone)
     print(
         f"alone {statistics.median(alone):.2f} s of {sorted(alone)}, beside checks"

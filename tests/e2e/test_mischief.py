@@ -68,7 +68,7 @@ def test_what_it_did_is_undone_and_the_rest_is_named(
         "key": "PendingDeletion",
     }
     sent = world.send(iam.about(user))
-    incident = world.settled(sent, 90)
+    incident = world.settled(sent)
     assert incident["status"] == "CONTAINED", incident
     assert _state(world, iam, done) == {
         "denied": True,

@@ -84,7 +84,7 @@ def test_its_finding_ends_contained(added: World) -> None:
         type=dummy_playbook.TYPE,
     )
     sent = added.send(findings.prepare(added.aws, event, dummy_playbook.TYPE, account=MEMBER))
-    incident = added.settled(sent, 120)
+    incident = added.settled(sent)
     assert incident["playbook"] == dummy_playbook.NAME
     assert incident["status"] == "CONTAINED", incident
     assert _public_access(added, bucket) == {

@@ -216,7 +216,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
         notified = found["targets"][0].get("breach") or {}
         return found if found["status"] == "CONTAINED" and notified.get("ended") else None
 
-    incident = world.until(again, f"{name} is contained again", 60)
+    incident = world.until(again, f"{name} is contained again")
     world.clock(trail=0)
     world.quiet(name)
     assert_network_closed(world, victim)

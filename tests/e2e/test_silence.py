@@ -108,7 +108,7 @@ def test_a_record_nobody_works_on_is_swept(world: World) -> None:
     }
     world.client("dynamodb", SECURITY).put_item(TableName=world.outputs["table_name"], Item=item)
     with world.sweeping():
-        world.status(name, "FAILED", seconds=40)
+        world.status(name, "FAILED")
     _told_dead(world, name, "CONTAINING")
     assert "open" not in world.items(f"INCIDENT#{name}")[-1], (
         "it has left the index the sweeper reads"
@@ -123,7 +123,7 @@ def test_a_finding_beyond_the_payload_limit_is_contained(world: World) -> None:
     event = world.finding(victim, service__additionalInfo={"padding": "x" * 300_000})
     sent = world.send(event)
     assert world.answers(sent) == [], "no machine takes an input of this size"
-    incident = world.status(sent, "CONTAINED", seconds=40)
+    incident = world.status(sent, "CONTAINED")
     assert_network_closed(world, victim)
     world.until(lambda: "closing" in world.notified(sent), "it is closed")
     described = world.client("stepfunctions", SECURITY).describe_execution(
@@ -212,7 +212,7 @@ def test_the_topic_is_broken_and_the_incident_goes_on(world: World) -> None:
     assert events(incident).count("message waits") == 3
     world.control("DELETE", "faults")
     with world.sweeping():
-        world.until(lambda: "closing" in world.notified(sent), "what waits is sent", 40)
+        world.until(lambda: "closing" in world.notified(sent), "what waits is sent")
     assert world.notified(sent) == ["started", "CONTAINED", "closing"]
     assert world.notified(sent, "escalations") == []
     assert world.incident(sent)["status"] == "CONTAINED"

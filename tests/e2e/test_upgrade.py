@@ -99,9 +99,9 @@ def _respond(done: Upgraded) -> None:
     for name, event in sent.items():
         done.names[name] = str(event.incident_id)
         if name in WAITING:
-            world.status(event, "AWAITING_APPROVAL", seconds=60)
+            world.status(event, "AWAITING_APPROVAL")
         else:
-            world.settled(event, 120)
+            world.settled(event)
         done.before[name] = done.incident(name)
     world.mend()
     done.user_contained = people.seen(done.user.name)
@@ -123,7 +123,7 @@ def _scheduled_recheck(done: Upgraded, name: str) -> Json:
     """Lets an incident be checked, once the reconciler has taken it up; returns the incident."""
     world, incident_id = done.world, done.names[name]
     with world.sweeping():
-        world.until(lambda: world.due(incident_id), f"checks of {name} are planned", 60)
+        world.until(lambda: world.due(incident_id), f"checks of {name} are planned")
     world.check_now(incident_id)
     for each in done.names.values():
         world.quiet(each)
@@ -293,7 +293,6 @@ def test_what_is_undone_is_contained_again_and_restored_to_what_0_1_0_found(
             and found
         ),
         "it is contained again",
-        60,
     )
     world.quiet(upgraded.names["undone"])
     assert_network_closed(world, victim)
@@ -353,7 +352,6 @@ def _answer(done: Upgraded, name: str, answer: Any) -> Json:
     done.world.until(
         lambda: machines.describe_execution(executionArn=execution)["status"] != "RUNNING",
         "its execution ends",
-        60,
     )
     described = machines.describe_execution(executionArn=execution)
     assert described["status"] == "SUCCEEDED", described
@@ -394,7 +392,6 @@ def test_when_all_is_taken_over_the_table_says_so(upgraded: Upgraded) -> None:
         world.until(
             lambda: "0.2" in [item["sk"]["S"] for item in world.items("MIGRATION")],
             "the marker is there",
-            60,
         )
     for name in ("kept", "user", "approved"):
         assert _place(world, upgraded.incident(name))[1] == 1, name

@@ -54,7 +54,7 @@ def _again(world: World, name: str) -> Json:
         notified = found["targets"][0].get("breach") or {}
         return found if found["status"] == "CONTAINED" and notified.get("ended") else None
 
-    incident = world.until(there, f"incident {name} is contained again", 60)
+    incident = world.until(there, f"incident {name} is contained again")
     world.quiet(name)
     return incident
 
@@ -98,6 +98,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     name = _contained(world, victim)
     world.clock(trail=0)  # as without a trail
     done = undo_containment.undo(world.known, world.incident(name))
+    world.spread()
     assert world.look(victim).interfaces[done.interface] == done.groups
     assert world.checks(name) == []
     world.check_now(name)
@@ -159,7 +160,7 @@ def test_a_person_may_have_it_verified_by_the_machine(world: World) -> None:
         input=json.dumps({"watch": {"incident_id": name, "why": "a person"}}),
     )["executionArn"]
     started = Execution(world.aws, execution)
-    world.until(lambda: started.status() != "RUNNING", "it is verified", 60)
+    world.until(lambda: started.status() != "RUNNING", "it is verified")
     assert started.status() == "SUCCEEDED"
     assert (world.notified(name), events(world.incident(name))) == (notified, timeline)
     assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], (
@@ -211,7 +212,6 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     world.until(
         lambda: world.hits("ModifyNetworkInterfaceAttribute", victim.interfaces[0]),
         "it is being restored",
-        60,
     )
     world.check_now(name)
     thread.join()

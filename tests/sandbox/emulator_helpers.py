@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import secrets
-import time
 import urllib.request
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 from sandbox import settings
@@ -39,7 +37,7 @@ class Control:
         request = urllib.request.Request(
             f"{self._endpoint}/_sandbox/{name}", data=body, method=method
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=settings.PATIENCE) as answer:
             return json.load(answer)
 
 
@@ -145,13 +143,3 @@ def archive(source: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as target:
         target.writestr("app.py", source)
     return buffer.getvalue()
-
-
-def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
-    """Return what ``check`` returns once it is true; the last value after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value or time.monotonic() > deadline:
-            return value
-        time.sleep(0.1)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sandbox import settings
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import eventually
+from tests.support.patience import until
 
 Json = dict[str, Any]
 SCRIPT = settings.ROOT / "playbooks" / "ec2_instance" / "forensics" / "linux.sh"
@@ -52,13 +52,14 @@ def shown(aws: Aws, command: str, instance: str) -> Json:
     return dict(aws.client("ssm").get_command_invocation(CommandId=command, InstanceId=instance))
 
 
-def ended(aws: Aws, command: str, instance: str, seconds: float = 20) -> Json:
+def ended(aws: Aws, command: str, instance: str) -> Json:
     final = ("Success", "Failed", "TimedOut", "Cancelled")
-    return dict(
-        eventually(
-            lambda: (answer := shown(aws, command, instance))["Status"] in final and answer, seconds
-        )
-    )
+
+    def over() -> Json | None:
+        answer = shown(aws, command, instance)
+        return answer if answer["Status"] in final else None
+
+    return until(over, f"command {command} has ended")
 
 
 def code(call: Callable[[], object]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from sandbox.clients import Aws
 from tests.sandbox.configuration_lab import Deployment, P, deploy
 from tests.sandbox.emulator_helpers import Control
+from tests.support.patience import until
 from tests.support.terraform_tools import environment
 
 pytestmark = [pytest.mark.terraform, pytest.mark.proof]
@@ -53,10 +54,12 @@ def test_an_apply_that_is_killed(deployed: Deployment, control: Control) -> None
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 60
-        while len(set(deployed.hashes().values())) < 2:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+
+        def half_applied() -> bool:
+            assert process.poll() is None, "terraform ended too early"
+            return len(set(deployed.hashes().values())) == 2
+
+        until(half_applied, "some functions have the new document, and some the old one")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert deployed.modes() == {"auto", "dry_run"}

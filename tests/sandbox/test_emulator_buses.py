@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity, allow, eventually
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity, allow
+from tests.support.patience import until, within
 
 Json = dict[str, Any]
 HOME, AWAY = settings.REGIONS
@@ -44,15 +45,18 @@ class Way:
             "QueueUrl"
         ]
 
-        def read(seconds: float = 5) -> list[Json]:
-            look = {
-                "QueueUrl": url,
-                "MessageAttributeNames": ["All"],
-                "VisibilityTimeout": 0,
-            }
-            return list(
-                eventually(lambda: sqs.receive_message(**look).get("Messages"), seconds) or []
-            )
+        def read(seconds: float | None = None) -> list[Json]:
+            """Return the messages once some have come; ``seconds``: where none shall come."""
+
+            def look() -> list[Json]:
+                found = sqs.receive_message(
+                    QueueUrl=url, MessageAttributeNames=["All"], VisibilityTimeout=0
+                )
+                return list(found.get("Messages", []))
+
+            if seconds is None:
+                return until(look, f"a message is in {name}")
+            return within(look, seconds)
 
         return read, arn
 
@@ -86,7 +90,7 @@ class Way:
         """Return what arrives on the home bus."""
         read, arn = self.queue(SECURITY, HOME, "arrived")
         self.rule(SECURITY, HOME, arn)
-        return lambda seconds=5: [json.loads(message["Body"]) for message in read(seconds)]
+        return lambda seconds=None: [json.loads(message["Body"]) for message in read(seconds)]
 
     def put(self, account: str, region: str, source: str = "aws.guardduty") -> str:
         entry = {
@@ -204,7 +208,7 @@ def test_the_organization_is_let_in_and_nobody_else(
     way.rule(account, HOME, BUS, RoleArn=way.role(account))
     let_in(StringEquals=ORGANIZATION)
     way.put(account, HOME)
-    assert bool(arrived(5 if there else 0.5)) == there
+    assert bool(arrived(None if there else 0.5)) == there
 
 
 @pytest.mark.parametrize(
@@ -229,7 +233,7 @@ def test_the_conditions_of_the_bus_policy_count(
     way.rule(MEMBER, HOME, BUS, RoleArn=way.role(MEMBER))
     let_in(**json.loads(json.dumps(condition).replace("KIND", way.kind)))
     way.put(MEMBER, HOME)
-    assert bool(arrived(5 if there else 0.5)) == there
+    assert bool(arrived(None if there else 0.5)) == there
 
 
 def test_what_the_bus_policy_denies_is_denied_to_its_own_account(

@@ -16,7 +16,8 @@ from hypercorn.config import Config
 from sandbox import seed
 from sandbox.clients import Aws
 from sandbox.emulator.patching import PINS
-from tests.sandbox.emulator_helpers import SECURITY, Control, Identity, allow, eventually
+from tests.sandbox.emulator_helpers import SECURITY, Control, Identity, allow
+from tests.support.patience import until
 
 Make = Callable[..., seed.Victim]
 
@@ -77,7 +78,9 @@ def test_cloudtrail_knows_who_did_what(aws: Aws, identity: Identity, victim: Mak
     )
     lookup = aws.client("cloudtrail").lookup_events
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": found.instance}
-    events = eventually(lambda: lookup(LookupAttributes=[attribute])["Events"])
+    events = until(
+        lambda: lookup(LookupAttributes=[attribute])["Events"], "CloudTrail tells of the call"
+    )
     event = next(item for item in events if item["EventName"] == "StopInstances")
     record = json.loads(event["CloudTrailEvent"])
     assert event["Username"] == "responder"

@@ -16,9 +16,9 @@ from tests.sandbox.emulator_helpers import (
     Control,
     Identity,
     allow,
-    eventually,
     mail_policy,
 )
+from tests.support.patience import until, within
 
 Machine = Callable[..., str]
 Function = Callable[..., str]
@@ -64,10 +64,16 @@ class Bus:
         answer: dict[str, Any] = self.aws.client("events", account).put_events(Entries=[entry])
         return answer
 
-    def receive(self, url: str, seconds: float = 5) -> dict[str, Any]:
-        read = {"QueueUrl": url, "MessageAttributeNames": ["All"]}
-        messages = eventually(lambda: self.sqs.receive_message(**read).get("Messages"), seconds)
-        return dict(messages[0]) if messages else {}
+    def receive(self, url: str, seconds: float | None = None) -> dict[str, Any]:
+        """Return a message once it has come; ``seconds``: where none shall come."""
+
+        def read() -> Any:
+            found = self.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])
+            return found.get("Messages")
+
+        if seconds is None:
+            return dict(until(read, f"a message is in {url}")[0])
+        return dict((within(read, seconds) or [{}])[0])
 
 
 @pytest.fixture
@@ -116,7 +122,9 @@ def test_an_event_too_large_for_the_machine_is_dead_lettered(
     assert len(json.loads(message["Body"])["detail"]["x"]) == 263000
     bus.put({"x": "fits"})
     states = bus.aws.client("stepfunctions", SECURITY)
-    assert eventually(lambda: states.list_executions(stateMachineArn=target)["executions"])
+    until(
+        lambda: states.list_executions(stateMachineArn=target)["executions"], "an execution starts"
+    )
 
 
 def test_the_role_of_the_target_is_enforced(bus: Bus, machine: Machine, identity: Identity) -> None:
@@ -148,7 +156,7 @@ def test_policies_of_queues_and_topics_are_enforced(aws: Aws, bus: Bus) -> None:
     topic = aws.client("sns", SECURITY).create_topic(Name=bus.name)["TopicArn"]
     bus.rule({"Arn": topic, "DeadLetterConfig": {"Arn": dead_arn}})
     bus.put({})
-    message = eventually(lambda: bus.receive(dead, 0))
+    message = bus.receive(dead)
     assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == topic
 
 
@@ -181,7 +189,7 @@ def test_the_functions_policy_is_enforced_and_failures_are_kept(
         SourceArn=rule,
     )
     bus.put({"n": 2})
-    body = json.loads(bus.receive(lost, 15)["Body"])
+    body = json.loads(bus.receive(lost)["Body"])
     assert body["requestPayload"]["detail"] == {"n": 2}
     assert body["responsePayload"]["errorType"] == "KeyError"
 
@@ -282,7 +290,7 @@ def test_a_queue_feeds_a_function(aws: Aws, bus: Bus, function: Function) -> Non
             attributes["ApproximateNumberOfMessagesNotVisible"]
         )
 
-    assert eventually(lambda: remaining() == 1)
+    until(lambda: remaining() == 1, "one message remains")
 
 
 def test_what_a_function_cannot_handle_is_dead_lettered(
@@ -299,7 +307,7 @@ def test_what_a_function_cannot_handle_is_dead_lettered(
         EventSourceArn=arn, FunctionName=broken
     )
     bus.sqs.send_message(QueueUrl=url, MessageBody="bad")
-    assert bus.receive(dead, 15)["Body"] == "bad"
+    assert bus.receive(dead)["Body"] == "bad"
 
 
 def test_schedules_can_be_shortened(bus: Bus, control: Control) -> None:
@@ -309,7 +317,7 @@ def test_schedules_can_be_shortened(bus: Bus, control: Control) -> None:
         {"Arn": arn, "Input": json.dumps({"source": "sweeper"})},
         ScheduleExpression="rate(1 minute)",
     )
-    assert json.loads(bus.receive(url, 5)["Body"]) == {"source": "sweeper"}
+    assert json.loads(bus.receive(url)["Body"]) == {"source": "sweeper"}
     bus.events.disable_rule(Name=bus.name)
 
 
@@ -323,7 +331,7 @@ def test_long_schedules_have_a_scale_of_their_own(bus: Bus, control: Control) ->
         },
         ScheduleExpression="rate(15 minutes)",
     )
-    assert json.loads(bus.receive(url, 5)["Body"])["id"]
+    assert json.loads(bus.receive(url)["Body"])["id"]
     bus.events.disable_rule(Name=bus.name)
 
 

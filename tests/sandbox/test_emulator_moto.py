@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sandbox import seed
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import eventually
+from tests.support.patience import until
 
 Make = Callable[..., seed.Victim]
 
@@ -234,7 +234,7 @@ def test_snapshots_take_a_moment(aws: Aws, victim: Make) -> None:
     def states() -> set[str]:
         return {item["State"] for item in ec2.describe_snapshots(SnapshotIds=names)["Snapshots"]}
 
-    assert eventually(lambda: states() == {"completed"}, 4)
+    until(lambda: states() == {"completed"}, "the snapshots are complete")
 
 
 def test_detaching_and_standby(aws: Aws, victim: Make) -> None:

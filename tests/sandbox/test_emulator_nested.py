@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, allow, eventually
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, allow
+from tests.support.patience import until
 
 Machine = Callable[..., str]
 RESOURCE = "arn:aws:states:::states:startExecution"
@@ -35,7 +36,10 @@ def child(machine: Machine) -> str:
 def _run(aws: Aws, arn: str, data: object) -> dict[str, Any]:
     states = aws.client("stepfunctions", SECURITY)
     execution = states.start_execution(stateMachineArn=arn, input=json.dumps(data))["executionArn"]
-    eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+    until(
+        lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING",
+        f"{execution} ends",
+    )
     output: dict[str, Any] = json.loads(states.describe_execution(executionArn=execution)["output"])
     return output
 
@@ -73,7 +77,7 @@ def test_the_other_execution_gets_the_object(
         {"n": 7}, StateMachineArn=child, Input={"n": "{% $states.input.n %}", "list": [1]}
     )
     states = aws.client("stepfunctions", SECURITY)
-    shown = eventually(lambda: _ended(states, started["ExecutionArn"]))
+    shown = until(lambda: _ended(states, started["ExecutionArn"]), "the child ends")
     assert json.loads(shown["output"]) == {"n": 7, "list": [1]}
 
 

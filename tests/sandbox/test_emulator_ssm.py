@@ -12,8 +12,9 @@ import pytest
 
 from sandbox import seed
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, Identity, allow, eventually
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, Identity, allow
 from tests.sandbox.ssm_helpers import URL, code, ended, send, shown
+from tests.support.patience import until
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
@@ -45,7 +46,12 @@ def test_a_command_runs_its_script_and_shows_how_it_goes(
     )
     command = send(aws, found.instance, arn, Comment="for a test")
     assert shown(aws, command, found.instance)["Status"] == "Pending"
-    assert eventually(lambda: shown(aws, command, found.instance)["Status"] == "InProgress", 3)
+
+    def begun() -> str:
+        status = str(shown(aws, command, found.instance)["Status"])
+        return "" if status == "Pending" else status
+
+    assert until(begun, "the command has begun") == "InProgress"
     invocation = ended(aws, command, found.instance)
     assert invocation["Status"] == "Success"
     assert invocation["ResponseCode"] == 0
@@ -85,7 +91,7 @@ def test_a_cancelled_command_ends_all_it_started(
         f"timeout 60 sh -c 'while :; do date +%s%N >>{beat}; sleep 0.1; done' & sleep 60"
     )
     command = send(aws, found.instance, arn)
-    assert eventually(beat.exists, 5)
+    until(beat.exists, "the script has begun")
     aws.client("ssm").cancel_command(CommandId=command)
     assert ended(aws, command, found.instance)["Status"] == "Cancelled"
     time.sleep(0.5)
@@ -123,7 +129,7 @@ def test_quarantine_cuts_the_agent_off(
     command = send(
         aws, found.instance, document(f"while :; do date +%s%N >>{beat}; sleep 0.1; done")
     )
-    assert eventually(beat.exists, 5)
+    until(beat.exists, "the script has begun")
     group = ec2.create_security_group(
         GroupName=f"q-{found.instance}", Description="q", VpcId=found.vpc
     )["GroupId"]

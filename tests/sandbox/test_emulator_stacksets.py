@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, eventually
+from tests.sandbox.emulator_helpers import ALLOW_ALL
+from tests.support.patience import until, within
 
 MANAGEMENT, OUTSIDE = "900000000001", "900000000009"  # an organization of these tests' own
 DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
@@ -137,7 +138,7 @@ class Set:
             )["StackSetOperation"]
             return "" if notified["Status"] in ("QUEUED", "RUNNING") else str(notified["Status"])
 
-        return str(eventually(done))
+        return str(until(done, f"{call} ends"))
 
     def create(self, unit: str, **targets: Any) -> str:
         more = (
@@ -287,10 +288,10 @@ def test_automatic_deployment_follows_accounts_and_knows_no_filter(
     first = organization.account(unit)
     stack_set.create(unit, Accounts=[first], AccountFilterType="INTERSECTION")
     second = organization.account(unit)
-    assert eventually(lambda: stack_set.instances().get(second) == "CURRENT")
+    until(lambda: stack_set.instances().get(second) == "CURRENT", "the account that joined has it")
     assert role(second, stack_set.role)
     organization.move(second, unit, organization.root)
-    assert eventually(lambda: second not in stack_set.instances())
+    until(lambda: second not in stack_set.instances(), "the account that left is out of it")
     assert bool(role(second, stack_set.role)) == retain
     assert stack_set.instances() == {first: "CURRENT"}
 
@@ -301,7 +302,7 @@ def test_no_automatic_deployment(organization: Organization, make: Callable[...,
     organization.account(unit)
     stack_set.create(unit)
     later = organization.account(unit)
-    assert not eventually(lambda: later in stack_set.instances(), seconds=1)
+    assert not within(lambda: later in stack_set.instances(), 1)
     assert "RetainStacksOnAccountRemoval" in refusal(
         make, AutoDeployment={"Enabled": False, "RetainStacksOnAccountRemoval": True}
     )
@@ -377,4 +378,4 @@ def test_without_managed_execution_a_second_operation_is_refused(
         TemplateBody=template(stack_set.role),
         **stack_set.capabilities,
     )
-    assert eventually(lambda: set(stack_set.instances().values()) == {"CURRENT"})
+    until(lambda: set(stack_set.instances().values()) == {"CURRENT"}, "all instances are current")

@@ -17,9 +17,9 @@ from tests.sandbox.emulator_helpers import (
     Control,
     Identity,
     allow,
-    eventually,
     mail_policy,
 )
+from tests.support.patience import until
 
 Machine = Callable[..., str]
 Function = Callable[..., str]
@@ -35,13 +35,12 @@ class Runner:
         )
         return str(started["executionArn"])
 
-    def finish(self, execution: str, seconds: float = 15) -> dict[str, Any]:
+    def finish(self, execution: str) -> dict[str, Any]:
         def over() -> Any:
             shown = self.states.describe_execution(executionArn=execution)
             return shown if shown["status"] != "RUNNING" else None
 
-        shown: dict[str, Any] = eventually(over, seconds)
-        assert shown, f"{execution} still runs"
+        shown: dict[str, Any] = until(over, f"{execution} ends")
         return shown
 
     def run(self, machine: str, data: object = None) -> Any:
@@ -168,9 +167,9 @@ def test_a_machine_times_out_and_says_so(aws: Aws, runner: Runner, machine: Mach
     execution = runner.start(
         machine({"W": {"Type": "Wait", "Seconds": 30, "End": True}}, "W", TimeoutSeconds=1)
     )
-    assert runner.finish(execution, 5)["status"] == "TIMED_OUT"
+    assert runner.finish(execution)["status"] == "TIMED_OUT"
     assert "ExecutionTimedOut" in {event["type"] for event in runner.events(execution)}
-    assert eventually(lambda: "TIMED_OUT" in statuses(aws, queue, execution))
+    until(lambda: "TIMED_OUT" in statuses(aws, queue, execution), "the time-out is told")
     time.sleep(0.5)
     assert runner.finish(execution)["status"] == "TIMED_OUT"
 
@@ -227,7 +226,7 @@ def test_stopping_stops(aws: Aws, runner: Runner, machine: Machine, function: Fu
         item = dynamodb.get_item(TableName=table, Key={"pk": {"S": "n"}}).get("Item")
         return int(item["n"]["N"]) if item else 0
 
-    assert eventually(calls)
+    until(calls, "the function is called")
     runner.states.stop_execution(executionArn=execution)
     time.sleep(0.3)
     before = calls()
@@ -338,7 +337,7 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
         "End": True,
     }
     runner.run(machine({"T": publish}, "T"))
-    answer = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    answer = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "the message arrives")
     assert json.loads(json.loads(answer[0]["Body"])["Message"]) == {"a": 1}
 
 
@@ -350,8 +349,9 @@ def test_a_stopped_execution_does_not_fail_afterwards(
         " KeyError('late')\n"
     )
     execution = runner.start(machine({"T": task(slow, {})}, "T"))
-    assert eventually(
-        lambda: any(event["type"] == "TaskStarted" for event in runner.events(execution))
+    until(
+        lambda: any(event["type"] == "TaskStarted" for event in runner.events(execution)),
+        "the task starts",
     )
     runner.states.stop_execution(executionArn=execution)
     time.sleep(2.5)

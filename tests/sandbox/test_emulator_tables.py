@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, eventually
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity
+from tests.support.patience import until
 
 Machine = Callable[..., str]
 Run = Callable[..., dict[str, Any]]
@@ -51,7 +52,10 @@ def run(aws: Aws, machine: Machine, identity: Identity) -> Run:
         arn = machine({"Call": task, "Caught": {"Type": "Succeed"}}, "Call", role=role)
         states = aws.client("stepfunctions", SECURITY)
         execution = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
-        eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+        until(
+            lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING",
+            f"{execution} ends",
+        )
         shown = states.describe_execution(executionArn=execution)
         output: dict[str, Any] = json.loads(shown["output"])
         return output

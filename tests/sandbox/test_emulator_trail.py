@@ -13,7 +13,8 @@ import pytest
 from sandbox import seed
 from sandbox.clients import Aws
 from sandbox.emulator.trail_parameters import parameters
-from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Control, Identity, allow, eventually
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Control, Identity, allow
+from tests.support.patience import until
 
 Make = Callable[..., seed.Victim]
 Inbox = Callable[[str, str], list[dict[str, Any]]]
@@ -71,7 +72,7 @@ def test_a_change_is_told_in_its_account_and_nowhere_else(
         NetworkInterfaceId=interface, Groups=[found.security_group]
     )
     name = "ModifyNetworkInterfaceAttribute"
-    [event] = eventually(lambda: inbox(MEMBER, name))
+    [event] = until(lambda: inbox(MEMBER, name), f"{name} is told")
     assert event["source"] == "aws.ec2"
     assert event["account"] == MEMBER
     assert event["region"] == "us-east-1"
@@ -99,7 +100,7 @@ def test_reads_and_refused_calls_are_not_told(
     with pytest.raises(Exception, match="UnauthorizedOperation"):
         identity.client("ec2", allow("ec2:Describe*")).stop_instances(InstanceIds=[found.instance])
     aws.client("iam").create_user(UserName=f"mark-{found.instance}")
-    assert eventually(lambda: inbox(MEMBER, "CreateUser")), "later than both"
+    until(lambda: inbox(MEMBER, "CreateUser"), "CreateUser is told, later than both")
     assert inbox(MEMBER, "DescribeInstances") == inbox(MEMBER, "StopInstances") == []
 
 
@@ -107,7 +108,7 @@ def test_changes_of_what_watches_are_told(aws: Aws, inbox: Inbox) -> None:
     trail = aws.client("cloudtrail")
     trail.create_trail(Name="told", S3BucketName="logs")
     trail.stop_logging(Name="told")
-    [event] = eventually(lambda: inbox(MEMBER, "StopLogging"))
+    [event] = until(lambda: inbox(MEMBER, "StopLogging"), "StopLogging is told")
     assert event["source"] == "aws.cloudtrail"
     assert event["detail"]["requestParameters"] == {"name": "told"}
     assert event["detail"]["readOnly"] is False
@@ -120,7 +121,7 @@ def test_they_can_be_kept_back(aws: Aws, victim: Make, inbox: Inbox, control: Co
     aws.client("ec2").stop_instances(InstanceIds=[found.instance])
     control("POST", "clock", {"trail": 1})
     aws.client("ec2").start_instances(InstanceIds=[found.instance])
-    assert eventually(lambda: inbox(MEMBER, "StartInstances"))
+    until(lambda: inbox(MEMBER, "StartInstances"), "StartInstances is told")
     assert inbox(MEMBER, "StopInstances") == []
     looked = aws.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": found.instance}]

@@ -13,8 +13,9 @@ import pytest
 
 from sandbox import settings
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Identity, eventually
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Identity
 from tests.sandbox.test_emulator_stacksets import Organization
+from tests.support.patience import until
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
@@ -178,7 +179,7 @@ def test_a_stack_of_the_template_by_hand(world: World) -> None:
     def status() -> str:
         return str(stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"])
 
-    assert eventually(lambda: status() == "CREATE_COMPLETE"), status()
+    until(lambda: status() == "CREATE_COMPLETE", "the stack is created")
     assert roles_in(world.aws, account) == roles_in(world.aws, BY_TERRAFORM)
 
 
@@ -186,7 +187,10 @@ def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
     assert roles_in(world.aws, world.newcomer) == {}
     world.organization.move(world.newcomer, world.organization.root, world.unit)
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert eventually(lambda: roles_in(world.aws, world.newcomer) == wanted)
+    until(
+        lambda: roles_in(world.aws, world.newcomer) == wanted,
+        "the account that joined has the roles",
+    )
     notified = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
     # the output lists one account more; nothing is to be done
     assert "without changing any real infrastructure" in notified

@@ -63,7 +63,7 @@ def test_down_stops_without_destroying_and_says_so(
         began = time.monotonic()
         assert cli.main(arguments) == 0
         assert time.monotonic() - began < 6
-        assert all(process.wait(5) is not None for process in processes)
+        assert all(process.wait(settings.PATIENCE) is not None for process in processes)
         notified = capsys.readouterr().out
         assert "Stopping 2 processes: moto, gateway ..." in notified
         assert "Stopped. The emulated AWS is gone" in notified
@@ -80,7 +80,7 @@ def test_a_process_that_does_not_listen_is_ended_by_force(
     [deaf] = started(gateway=_DEAF)
     time.sleep(0.5)
     processes.stop([deaf.pid], TOKEN, patience=0.3)
-    assert deaf.wait(5) == -signal.SIGKILL
+    assert deaf.wait(settings.PATIENCE) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -103,7 +103,7 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
     assert ("destroy failed" in notified) is fails
     assert ("Everything that Terraform made is destroyed." in notified) is not fails
     assert notified.index("25 of 174") < notified.index("Stopping 1 processes")
-    assert process.wait(5) is not None
+    assert process.wait(settings.PATIENCE) is not None
     assert state.load() is None
 
 

@@ -26,6 +26,7 @@ from sandbox import (
 )
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
+from tests.support.patience import PATIENCE, until
 
 FIXTURE = (
     settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
@@ -317,13 +318,9 @@ def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
     )
     holder = subprocess.Popen([sys.executable, "-c", program], cwd=settings.ROOT)
     try:
-        for _ in range(600):
-            if beat.exists():
-                break
-            time.sleep(0.1)
-        assert beat.exists()
+        until(beat.exists, "the script has begun")
         holder.terminate()
-        holder.wait(10)
+        holder.wait(PATIENCE)
     finally:
         holder.kill()
     last = beat.read_text()

@@ -18,9 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 _BINARIES = ".terraform/providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
 _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(?P<value>.+)'")
-_START_SECONDS = 60
 
 
 def provider_binary(directory: Path) -> Path | None:
@@ -68,7 +69,7 @@ class SharedProvider:
             )
         self._process = process
         atexit.register(self.stop)
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             found = _ADDRESS.search(log.read_text())
             if found:

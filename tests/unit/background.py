@@ -6,8 +6,10 @@ import threading
 
 from guardduty_response.aws import clients
 
+from tests.support.patience import PATIENCE
 
-def drain(timeout: float = 5) -> None:
+
+def drain(timeout: float = PATIENCE) -> None:
     """Wait until nothing runs in the background any more: a late call would make its client
     without this test's credentials, and leave it to the next test.
     """

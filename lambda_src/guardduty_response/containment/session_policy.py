@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 CHARACTERS = 2048  # of a session policy (AWS STS, AssumeRole)
 # STS also packs a policy, by a method that AWS does not publish, and refuses one that takes more
-# than 100 %. Policies whose percentage people reported take one per cent for about 4.6 bytes of
-# DEFLATE (docs/decisions/0002), 460 in all: the rest is for what this does not know.
+# than 100 %: 460 bytes of DEFLATE, as docs/decisions/0002 assumes. The rest is for what this does
+# not know.
 PACKED_BYTES = 420
 
 _READING = (

@@ -8,13 +8,13 @@ import json
 
 import pytest
 
+from sandbox.emulator.policy_sizes import INLINE
 from tests.support.authorization_data import Json, remarks
 from tests.support.member_policies import rendered
 from tests.support.repository import ROOT
 
 MEMBER, PREFIX = "222222222222", "guardduty-response"
 LONGEST_PREFIX = "g" * 26  # variables.tf takes no longer one
-INLINE_QUOTA = 10_240  # characters of all inline policies of a role, without white space
 TEMPLATES = {
     f"{path.parent.name}/{path.name.removesuffix('-policy.json')}": path
     for path in sorted((ROOT / "playbooks").glob("*/*-policy.json"))
@@ -68,7 +68,7 @@ def test_only_policies_that_exist_are_excused() -> None:
 def test_a_policy_fits_into_its_role(name: str) -> None:
     compact = json.dumps(_policy(name, prefix=LONGEST_PREFIX), separators=(",", ":"))
 
-    assert len(compact) < INLINE_QUOTA, f"{len(compact)} characters"
+    assert len(compact) < INLINE["role"], f"{len(compact)} characters"
 
 
 EC2, IAM = f"arn:aws:ec2:*:{MEMBER}", f"arn:aws:iam::{MEMBER}"

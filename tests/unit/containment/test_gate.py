@@ -13,6 +13,7 @@ from guardduty_response.containment.gate import LEASE_SECONDS, VALID_SECONDS, Ga
 from guardduty_response.errors import GateClosed
 from guardduty_response.incident.statuses import Status
 
+from tests.support.patience import PATIENCE
 from tests.unit.containment.gates import PLAN, Clock, Lab
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import EXECUTION, target
@@ -305,16 +306,16 @@ def test_a_session_that_is_opened_while_the_gate_asks_does_not_wait(lab: Lab) ->
 
     def meta() -> Any:
         asking.set()
-        assert let_answer.wait(10)
+        assert let_answer.wait(2 * PATIENCE)
         return lab.record.meta(lab.incident_id)
 
     gate = lab.gate(meta=meta)
     gate.open()
-    assert asking.wait(10)
+    assert asking.wait(PATIENCE)
     with ThreadPoolExecutor(1) as pool:
         opened_again = pool.submit(gate.open)
         try:
-            opened_again.result(timeout=2)
+            opened_again.result(timeout=PATIENCE)
         finally:
             let_answer.set()
     gate.permit()

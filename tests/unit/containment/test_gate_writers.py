@@ -13,6 +13,7 @@ from guardduty_response.containment import gate as gates
 from guardduty_response.errors import GateClosed
 from guardduty_response.incident.statuses import Status
 
+from tests.support.patience import PATIENCE
 from tests.unit.containment.gates import Clock, Lab
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import EXECUTION, target
@@ -31,7 +32,7 @@ def test_writers_at_once_share_few_transactions(lab: Lab, monkeypatch: pytest.Mo
         return transact(writes)
 
     def write(number: int) -> None:
-        start.wait(5)
+        start.wait(PATIENCE)
         gate.write_before(f"item-{number}", number)
 
     monkeypatch.setattr(lab.record.table, "transact", slow)
@@ -46,7 +47,7 @@ def test_a_refused_batch_is_refused_to_each_of_its_writers(lab: Lab) -> None:
     gate, start = lab.gate(), threading.Barrier(6)
 
     def write(number: int) -> str:
-        start.wait(5)
+        start.wait(PATIENCE)
         with pytest.raises(GateClosed) as closed:
             gate.write_before(f"item-{number}", number)
         return str(closed.value)
@@ -93,7 +94,7 @@ def test_the_first_state_before_goes_with_the_permission(
         return transact(writes)
 
     monkeypatch.setattr(lab.record.table, "transact", counted)
-    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 5)
+    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 2 * PATIENCE)
     gate.open(awaits_write=True)
     gate.write_before("network", GROUPS)
     gate.permit()
@@ -104,11 +105,11 @@ def test_the_first_state_before_goes_with_the_permission(
 def test_a_gate_that_no_write_is_announced_to_asks_at_once(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 5)
+    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 2 * PATIENCE)
     gate = lab.gate()
     gate.open()
     assert gate._opening is not None
-    gate._opening.result(timeout=2)
+    gate._opening.result(timeout=PATIENCE)
     assert gate._is_valid()
 
 
@@ -128,7 +129,7 @@ def test_writers_under_a_valid_permission_do_not_wait_for_each_other(
     write = lab.record.table.write
 
     def together(*values: Any, **request: Any) -> Any:
-        meet.wait(5)  # breaks where they come one after another
+        meet.wait(PATIENCE)  # breaks where they come one after another
         return write(*values, **request)
 
     monkeypatch.setattr(lab.record.table, "write", together)

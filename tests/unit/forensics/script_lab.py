@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import PATIENCE
 from tests.support.repository import ROOT
 
 SCRIPT = ROOT / "playbooks" / "ec2_instance" / "forensics" / "linux.sh"
@@ -165,7 +166,7 @@ def written(place: Place, home: Path, **settings: Any) -> tuple[Path, dict[str, 
 
 
 def collect(
-    place: Place, home: Path, shell: str = "bash", limit: float = 90, **settings: Any
+    place: Place, home: Path, shell: str = "bash", limit: float = PATIENCE, **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     """Runs the script to its end; its private directory is made under ``home`` and must be gone
     after. Without a GDR_PATH the tools are few: what a whole machine's answer for seconds each.

@@ -149,7 +149,6 @@ def test_a_failing_tool_does_not_stop_the_rest(place: Place, tmp_path: Path) -> 
         tmp_path / "home",
         "bash",
         GDR_PATH=path,
-        limit=120,
     )
     assert done.returncode == 0
     assert "# exit status 7" in place.text("processes.txt")

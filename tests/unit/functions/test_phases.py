@@ -17,6 +17,7 @@ from guardduty_response.functions import collect, respond, terminate
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
+from tests.support.patience import until
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import ARN, FakePlaybook, configure
@@ -228,12 +229,12 @@ def test_work_renews_its_lease(
     incident_id = _contained(fake)
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     _run(step_name, incident_id)
-    for _ in range(50):
+
+    def renewed() -> bool:
         [lease] = deployment.items(f"RESOURCE#{ARN}")
-        if int(lease["expires"]) > time.time() + 800:
-            break
-        time.sleep(0.02)
-    assert int(lease["expires"]) > time.time() + 800
+        return int(lease["expires"]) > time.time() + 800
+
+    until(renewed, "the lease is renewed")
 
 
 def test_forensics_first_knows_how_long_it_has(deployment: Deployment, fake: FakePlaybook) -> None:

@@ -24,6 +24,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table
 
+from tests.support.patience import PATIENCE, until
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import ARN, FakePlaybook, configure
@@ -278,12 +279,12 @@ def test_work_renews_its_lease(
     [target] = run_step("plan", incident_id)["targets"]
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     run_step(step_name, incident_id, None if step_name == "finish" else target)
-    for _ in range(50):
+
+    def renewed() -> bool:
         [lease] = deployment.items(f"RESOURCE#{ARN}")
-        if lease["expires"] > 0 and int(lease["expires"]) - int(lease["expires_at"]) > 800 - 86400:
-            break
-        time.sleep(0.02)
-    assert int(lease["expires"]) - int(lease["expires_at"]) == LEASE_SECONDS - 86400
+        return int(lease["expires"]) - int(lease["expires_at"]) == LEASE_SECONDS - 86400
+
+    until(renewed, "the lease is renewed")
 
 
 def test_a_state_before_known_from_planning_goes_with_the_permission(
@@ -306,7 +307,7 @@ def test_a_state_before_known_from_planning_goes_with_the_permission(
         context.gate.write_before("network", {"eni-1": ["sg-web"]})
         return StepResult()
 
-    monkeypatch.setattr(gate, "FIRST_WRITE_SECONDS", 5)
+    monkeypatch.setattr(gate, "FIRST_WRITE_SECONDS", PATIENCE)
     monkeypatch.setattr(fake, "KNOWS_STATE_BEFORE", True, raising=False)
     monkeypatch.setattr(fake, "contain", contain)
     incident_id = open_incident()

@@ -10,6 +10,7 @@ import pytest
 from guardduty_response.incident.circuit_breaker import Counts
 from guardduty_response.incident.repository import IncidentRepository
 
+from tests.support.patience import PATIENCE
 from tests.unit.deployment import Deployment
 
 
@@ -82,7 +83,7 @@ def test_two_that_have_both_written_see_each_other(
     )
 
     def query_when_both_have_written(**request: object) -> object:
-        both_have_written.wait(timeout=10)
+        both_have_written.wait(timeout=PATIENCE)
         return query(**request)
 
     monkeypatch.setattr(breaker.table, "query", query_when_both_have_written)

@@ -16,6 +16,7 @@ from guardduty_response.incident.containments import Containments, Joined
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
+from tests.support.patience import PATIENCE
 from tests.unit.deployment import BUCKET, TABLE, Deployment
 from tests.unit.fake_playbook import ARN
 from tests.unit.incident.containment_lab import action, check, join, stored
@@ -220,7 +221,7 @@ def _at_once(count: int, work: Any) -> list[Any]:
     start = threading.Barrier(count)
 
     def begin(number: int) -> Any:
-        start.wait(5)
+        start.wait(PATIENCE)
         return work(number)
 
     with ThreadPoolExecutor(count) as pool:

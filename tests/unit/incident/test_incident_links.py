@@ -14,6 +14,8 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import incident_key
 
+from tests.support.patience import PATIENCE
+
 S = Status
 
 
@@ -145,7 +147,7 @@ def test_all_are_read_at_once_and_beside_the_caller(
     record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = meta(record, "inc-1", parent="inc-0", children=["inc-2", "inc-3"])
-    together = threading.Barrier(4, timeout=10)  # three reads, and the caller
+    together = threading.Barrier(4, timeout=PATIENCE)  # three reads, and the caller
 
     def get(pk: str, sk: str) -> Any:
         together.wait()

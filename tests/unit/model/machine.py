@@ -11,6 +11,7 @@ from typing import Any
 from guardduty_response.functions import collect, incident, respond, restore
 
 from tests.support.asl_walker import Walk
+from tests.support.patience import PATIENCE
 from tests.unit.checks import check_all
 from tests.unit.deployment import MACHINES, Deployment
 
@@ -58,7 +59,7 @@ class Machine:
 
         def wait() -> None:
             planned.set()
-            assert restored.wait(30)
+            assert restored.wait(PATIENCE)
 
         def run() -> None:
             try:
@@ -70,7 +71,7 @@ class Machine:
 
         def start() -> None:
             execution.start()
-            assert planned.wait(30)
+            assert planned.wait(PATIENCE)
 
         self.before_contain = wait
         try:

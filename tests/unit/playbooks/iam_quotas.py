@@ -9,7 +9,7 @@ import pytest
 from moto.iam.exceptions import LimitExceededException
 from moto.iam.models import IAMBackend
 
-from sandbox.emulator.policy_sizes import ATTACHED, INLINE, too_long
+from sandbox.emulator.policy_sizes import INLINE, too_long, too_many
 
 
 def enforce(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +24,7 @@ def _limited_in_size(kind: str) -> Callable[[IAMBackend, str, str, str], None]:
 
     def limited(backend: IAMBackend, name: str, policy_name: str, policy_json: str) -> None:
         entity: Any = getattr(backend, f"get_{kind}")(name)
-        if message := too_long(kind, name, {**entity.policies, policy_name: policy_json}.values()):
+        if message := too_long(kind, name, entity.policies, {policy_name: policy_json}):
             raise LimitExceededException(message)
         put(backend, name, policy_name, policy_json)
 
@@ -37,9 +37,8 @@ def _limited_in_number(kind: str) -> Callable[[IAMBackend, str, str], None]:
     def limited(backend: IAMBackend, policy_arn: str, name: str | None = None, **by: str) -> None:
         name = name or by[f"{kind}_name"]
         attached = getattr(backend, f"get_{kind}")(name).managed_policies
-        if policy_arn not in attached and len(attached) >= ATTACHED:
-            quota = f"PoliciesPer{kind.title()}"
-            raise LimitExceededException(f"Cannot exceed quota for {quota}: {ATTACHED}")
+        if message := too_many(kind, attached, policy_arn):
+            raise LimitExceededException(message)
         attach(backend, policy_arn, name)
 
     return limited

@@ -4,14 +4,19 @@ the playbooks opens.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from guardduty_response.containment.session_policy import PACKED_BYTES, packed_bytes
+from guardduty_response.containment.session_policy import PACKED_BYTES, accepted, packed_bytes
 from guardduty_response.containment.target_context import allow, policy
 
-from tests.support.session_policies import objections, shape
+from sandbox.emulator import policy_sizes
+from tests.support.repository import ROOT
+from tests.support.session_policies import EXCUSED, objections, shape, unneeded
 
 Json = dict[str, Any]
 MEMBER, EC2 = "222222222222", "arn:aws:ec2:us-east-1:222222222222"
@@ -92,7 +97,24 @@ def test_it_finds(fault: str) -> None:
 def test_it_finds_what_sts_does_not_take() -> None:
     many = [f"{EC2}:instance/i-{number:017x}" for number in range(40)]
     [why] = objections(RESPONDER, policy(allow(("ec2:StopInstances",), many)))
-    assert why.startswith("AWS STS takes 2048 characters and here 440 bytes packed, not 2")
+    assert why.startswith("AWS STS takes 2048 characters and here 96 % packed, not 2")
+
+
+def test_every_excuse_names_a_test_that_there_is() -> None:
+    tests = sorted({excuse.needed_by for excuse in EXCUSED.values()})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", *tests]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_an_excuse_that_its_test_does_not_need_is_named() -> None:
+    by_test: dict[str, set[str]] = {}
+    for why, excuse in EXCUSED.items():
+        by_test.setdefault(excuse.needed_by, set()).add(why)
+    for test, needed in by_test.items():
+        assert unneeded(test, needed) == []
+        for why in needed:
+            assert unneeded(test, needed - {why}) == [why]
 
 
 def test_policies_are_one_when_only_their_ids_differ() -> None:
@@ -153,7 +175,50 @@ TAKEN = policy(
 )
 
 
+# What session policies name, by kind: ARNs without what tells one resource from another
+NAMED = {
+    "interfaces": f"{EC2}:network-interface/eni-0",
+    "volumes": f"{EC2}:volume/vol-0",
+    "target groups": f"{EC2.replace('ec2', 'elasticloadbalancing')}:targetgroup/{'n' * 32}/",
+    "roles": f"arn:aws:iam::{MEMBER}:role/team/with/a/path/",
+    "objects": "arn:aws:s3:::guardduty-response-evidence/2026/",
+}
+
+
+def _of_so_many(kind: str, count: int) -> Json:
+    """A session policy that names so many resources, whose ids nothing compresses."""
+    ids = (hashlib.sha256(f"{kind} {number}".encode()).hexdigest() for number in range(count))
+    named = [f"{NAMED[kind]}{name[:16]}" for name in ids]
+    return policy(allow(("ec2:DescribeInstances",)), allow(("ec2:CreateTags",), named))
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_what_is_held_for_safe_the_emulator_takes(kind: str) -> None:
+    """Of every number of resources up to where the characters alone are too many."""
+    safe, packed = [], []
+    for count in range(1, 40):
+        document = _of_so_many(kind, count)
+        text = _compact(document)
+        safe.append(accepted(document))
+        packed.append(policy_sizes.packed_percent(text))
+        assert not safe[-1] or (packed[-1] <= 100 and len(text) <= 2048), text
+    assert safe == sorted(safe, reverse=True) and True in safe and False in safe
+    assert max(packed) > 100, "the emulator refuses some"
+
+
+def test_the_decision_states_what_both_assume() -> None:
+    text = (ROOT / "docs/decisions/0002-session-policies-of-discovered-arns.md").read_text()
+    assert PACKED_BYTES < policy_sizes.PACKED_BYTES
+    for stated in (PACKED_BYTES, policy_sizes.PACKED_BYTES):
+        assert f"{stated} bytes" in text.replace("\n", " ")
+
+
 def test_the_estimate_agrees_with_what_sts_answered() -> None:
-    assert packed_bytes(REFUSED) / 4.6 == pytest.approx(118, abs=5)
-    assert 60 < packed_bytes(TAKEN) / 4.6 < 82
+    """What STS refused is refused; of what it took at 82 %, the tags are a part."""
+    assert 100 < policy_sizes.packed_percent(_compact(REFUSED)) <= 118
+    assert 60 < policy_sizes.packed_percent(_compact(TAKEN)) < 82
     assert packed_bytes(TAKEN) <= PACKED_BYTES < packed_bytes(REFUSED)
+
+
+def _compact(document: Json) -> str:
+    return json.dumps(document, separators=(",", ":"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
+from guardduty_response.containment.session_policy import accepted
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, network
@@ -295,8 +297,14 @@ def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> Non
     assert "treat it as not contained" in step.detail
 
 
-def test_session_policies_are_far_from_the_limit_of_packing(lab: Lab) -> None:
+@pytest.mark.parametrize("count", [1, 6, 15, 60])
+def test_every_session_of_a_large_instance_can_be_packed(lab: Lab, count: int) -> None:
     instance = big(lab)
+    scope: Any = instance.target.scope
+    for name in ("interfaces", "volumes", "addresses"):
+        prefix = {"interfaces": "eni", "volumes": "vol", "addresses": "eipalloc"}[name]
+        ids = (hashlib.sha256(f"{name} {n}".encode()).hexdigest()[:17] for n in range(count))
+        scope[name] = [f"{prefix}-{each}" for each in ids]
     network.sessions(
         instance,
         instance.scope("interfaces"),
@@ -305,4 +313,7 @@ def test_session_policies_are_far_from_the_limit_of_packing(lab: Lab) -> None:
     )
     action_order.changing(instance)
     action_order.reading(instance)
-    assert max(packed_percent(json.dumps(policy)) for policy in lab.policies) < 50
+    assert len(lab.policies) > count // 8
+    for policy in lab.policies:
+        assert accepted(policy)
+        assert packed_percent(json.dumps(policy, separators=(",", ":"))) <= 100

@@ -24,6 +24,7 @@ from guardduty_response.playbooks.iam_principal.evidence import (
     regional_lookup,
 )
 
+from tests.support.patience import PATIENCE
 from tests.unit.playbooks.iam_principal import evidence_lab
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     names,
@@ -217,7 +218,7 @@ def test_each_region_is_paced_by_itself(lab: EvidenceLab, monkeypatch: pytest.Mo
     """
     assert PAUSE > 0.5
     slept: dict[int, list[float]] = defaultdict(list)
-    meeting = threading.Barrier(3, timeout=20)
+    meeting = threading.Barrier(3, timeout=PATIENCE)
 
     def sleep(seconds: float) -> None:
         slept[threading.get_ident()].append(seconds)
