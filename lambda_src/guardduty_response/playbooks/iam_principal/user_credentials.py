@@ -271,12 +271,15 @@ class Mfa(UserControl[dict[str, str], str | None]):
         )
 
     def call(self, name: str, value: str | None) -> AwsCall:
-        """A device is enabled again by who holds it: the command says which codes that takes."""
         named = {"UserName": self.user, "SerialNumber": name}
+        return AwsCall("iam", "deactivate_mfa_device", named)
+
+    def command(self, name: str, value: str | None) -> str:
+        """Who holds a device enables it again: the command says which codes that takes."""
         if value is None:
-            return AwsCall("iam", "deactivate_mfa_device", named)
-        codes = {"AuthenticationCode1": "CODE", "AuthenticationCode2": "NEXT_CODE"}
-        return AwsCall("iam", "enable_mfa_device", {**named, **codes})
+            return super().command(name, value)
+        codes = "--authentication-code1 CODE --authentication-code2 NEXT_CODE"
+        return f"iam enable-mfa-device --user-name {self.user} --serial-number {name} {codes}"
 
     def as_before(self, name: str, before: str | None, now: str | None) -> bool:
         return now is not None
