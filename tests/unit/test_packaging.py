@@ -117,6 +117,7 @@ FUNCTIONS = {
     },
     "watchdog": {
         "functions/reconcile.py",
+        "functions/events.py",
         "functions/failed_executions.py",
         "functions/redelivery.py",
         "monitoring/batch.py",
@@ -150,6 +151,7 @@ FUNCTIONS = {
     "terminate": {"functions/terminate.py", "functions/steps.py"},
     "monitor": {
         "functions/monitor.py",
+        "functions/events.py",
         "monitoring/batch.py",
         "monitoring/checks.py",
         "monitoring/drift.py",
