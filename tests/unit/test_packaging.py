@@ -12,14 +12,11 @@ import subprocess
 import sys
 import time
 import zipfile
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from botocore import xform_name
-from botocore.session import Session
 
 from tests.support.catalogue import manifests
 from tests.support.repository import ROOT
@@ -324,79 +321,3 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
             )
             for name in names:
                 assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
-
-
-# -- the trimmed models ----------------------------------------------------------------------------
-
-_SESSION = Session()
-SERVICES = (
-    "autoscaling",
-    "elbv2",
-    "iam",
-    "ec2",
-    "dynamodb",
-    "s3",
-    "secretsmanager",
-    "sns",
-    "sqs",
-    "stepfunctions",
-    "sts",
-)
-
-
-@cache
-def _operations(service: str) -> dict[str, str]:
-    """A service's operations: the client's method -> the name in the model."""
-    names = _SESSION.get_service_model(service).operation_names
-    return {xform_name(operation): operation for operation in names}
-
-
-@cache
-def _names_in(path: Path) -> frozenset[str]:
-    """Attributes and texts of a module: a method is called as one, or named by the other."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-    return frozenset(found)
-
-
-def _used(api: str) -> set[str]:
-    """Operations that the zips with this trimmed model call (methods no other service in use has
-    by that name).
-    """
-    service = api.split("/", maxsplit=1)[0]
-    carrying = {
-        file
-        for files in build.contents().values()
-        if any(f"models/{api}/" in name for name in files)
-        for file in files
-    }
-    others = {name for other in SERVICES if other != service for name in _operations(other)}
-    known = _operations(service)
-    names = {
-        name
-        for entry in sorted(carrying)
-        if entry.endswith(".py")
-        for name in _names_in(PACKAGE / entry)
-    }
-    return {known[name] for name in names if name in known and name not in others}
-
-
-@pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
-def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
-    used, kept = _used(api), set(trim_models.OPERATIONS[api])
-    assert used
-    assert used - kept == set(), "add to trim_models.OPERATIONS and run 'make zips'"
-    assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
-
-
-def test_the_models_are_the_installed_botocores(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["trim_models.py", "--check"])
-    assert trim_models.main() == 0, capsys.readouterr().out
-    for api, operations in trim_models.OPERATIONS.items():
-        assert set(trim_models.trimmed(api)["operations"]) == set(operations)
