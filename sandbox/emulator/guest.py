@@ -25,6 +25,7 @@ from typing import Any
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _OUTPUT = 24_000  # characters of the output that GetCommandInvocation shows (AWS)
 _RUNNING: set[subprocess.Popen[bytes]] = set()
+_STARTING = threading.Lock()  # held from a script's start until it is in _RUNNING
 Tell = Callable[[str, int, str, str], None]  # status, exit code, stdout, stderr
 
 
@@ -76,7 +77,7 @@ class Guest:
         script.chmod(0o700)
         scratch = home / "tmp"
         scratch.mkdir(mode=0o700)
-        with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
+        with (home / "out").open("wb") as out, (home / "err").open("wb") as err, _STARTING:
             # As the agent does: a file, so that no process list shows its text.
             running = subprocess.Popen(
                 ["/bin/sh", "-c", str(script)],
@@ -87,7 +88,7 @@ class Guest:
                 stderr=err,
                 start_new_session=True,
             )
-        _RUNNING.add(running)
+            _RUNNING.add(running)
         self._reported("InProgress", -1, "", "")
         status = self._watch(running)
         _end(running)
@@ -115,8 +116,9 @@ def _end_all() -> None:
     """End what still runs when the sandbox stops: it has a session of its own, and would outlive
     it.
     """
-    for running in list(_RUNNING):
-        _end(running)
+    with _STARTING:
+        for running in list(_RUNNING):
+            _end(running)
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
