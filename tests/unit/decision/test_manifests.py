@@ -123,7 +123,9 @@ def test_a_playbook_says_itself_what_is_in_doubt(
         "answers": [
             {
                 **ANSWER,
-                "unless": [{"why": "no role", "when": [{"service.resourceRole": {"none_of": ["*"]}}]}],
+                "unless": [
+                    {"why": "no role", "when": [{"service.resourceRole": {"none_of": ["*"]}}]}
+                ],
                 "in_doubt": [{"why": "it may be the victim", "when": [NO_ACTOR]}],
             }
         ],

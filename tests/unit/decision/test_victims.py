@@ -104,7 +104,10 @@ def test_a_victim_is_never_isolated(kind: str, service: Any) -> None:
         (CALLER, ACTOR | _connection("UNKNOWN")),
         (SSH, ACTOR | _connection("OUTBOUND")),
         ("Recon:EC2/Portscan", ACTOR | _connection("OUTBOUND")),
-        ("CryptoCurrency:EC2/BitcoinTool.B!DNS", TARGET | {"action": {"actionType": "DNS_REQUEST"}}),
+        (
+            "CryptoCurrency:EC2/BitcoinTool.B!DNS",
+            TARGET | {"action": {"actionType": "DNS_REQUEST"}},
+        ),
         ("Execution:EC2/MaliciousFile", TARGET),
         ("Execution:Runtime/ReverseShell", TARGET),
         ("CryptoCurrency:EC2/BitcoinTool.B!DNS", None),
