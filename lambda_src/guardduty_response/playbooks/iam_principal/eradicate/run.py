@@ -19,6 +19,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
     rotate,
 )
+from guardduty_response.playbooks.iam_principal.eradicate.attribution import Attribution
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
 )
@@ -37,6 +38,7 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry, StoredObject
+    from guardduty_response.playbooks.iam_principal.evidence.records import ListingState
 
 NAME = "remediation"
 BATCH_SIZE = 50  # changes until the state is written
@@ -96,9 +98,15 @@ class EradicationPass:
         self.entry = cast("EvidenceEntry", dict(principal.stored["evidence"].get(NAME) or {}))
         self.state = _state_of(self.entry)
         self.listed = listed
-        self.list_state = dict(listed.get("state") or {})
+        self.list_state = cast("ListingState", dict(listed.get("state") or {}))
         self.all_keys = [str(key) for key in self.list_state.get("changes") or []]
-        self.changes = self._read(self.all_keys[self.state["keys"] :])
+        handled = self.state["keys"]
+        self.changes = self._read(self.all_keys[handled:])
+        self.attribution = Attribution(
+            principal,
+            self.list_state.get("handed_out") or [],
+            [*self._read(self.all_keys[:handled]), *self.changes],
+        )
         self.deferred = False
 
     def _read(self, keys: list[str]) -> list[Change]:
@@ -173,6 +181,8 @@ class EradicationPass:
         revert = Revert(self.eradication, change, kind)
         if kind.category not in self.target_context.options["remediate"]:
             reason = f"not undone ({kind.category} is not in remediate)"
+            return Result(MANUAL, reason, revert.reversal.instead())
+        if reason := self.attribution.reason_to_leave(change):
             return Result(MANUAL, reason, revert.reversal.instead())
         return revert.run()
 

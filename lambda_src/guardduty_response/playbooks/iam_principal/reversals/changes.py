@@ -21,7 +21,8 @@ class Change:
     """One successful call.
 
     ``parameters`` and ``response`` are CloudTrail's requestParameters and responseElements, bounded
-    in size. ``actor`` is the ARN of the caller, ``origin`` its address.
+    in size. ``actor`` is the ARN of the caller, ``origin`` its address, ``access_key`` the ID of
+    the key that signed the call.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Change:
     origin: str
     parameters: CallFields
     response: CallFields
+    access_key: str = ""
 
     @property
     def key(self) -> str:
@@ -105,6 +107,7 @@ def parse(raw: object) -> Change | None:
         origin=text("from"),
         parameters=mapping("parameters"),
         response=mapping("response"),
+        access_key=text("key"),
     )
 
 
