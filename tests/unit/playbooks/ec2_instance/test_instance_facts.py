@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import state
 from guardduty_response.playbooks.ec2_instance.evidence import instance_description
 from moto.ec2.models import ec2_backends
 
@@ -79,11 +80,11 @@ def test_what_is_contained_while_it_is_read_is_kept_as_it_was(
 ) -> None:
     """The record is read after the instance: what shows the change was recorded before it."""
     evidence.build()
-    target, describe = evidence.plan(), instance_description.describe
+    target = evidence.plan()
 
     def contained_first(*arguments: Any) -> Any:
         evidence.respond(target)
-        return describe(*arguments)
+        return state.describe(*arguments)
 
     monkeypatch.setattr(instance_description, "describe", contained_first)
     evidence.collect(instance_description, target)
