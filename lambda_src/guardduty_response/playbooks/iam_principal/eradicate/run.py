@@ -32,6 +32,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.revert import (
     Result,
     RetryLater,
     Revert,
+    by_hand,
 )
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse, sentence
 from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
@@ -176,20 +177,19 @@ class EradicationPass:
         if kind is None:
             if reversal_table.noteworthy(change):
                 return Result(INFO, "nothing to undo")
-            command = manual_commands.command_for(change)
-            return Result(MANUAL, "no automatic reversal exists", command)
+            return _no_reversal(change)
         revert = Revert(self.eradication, change, kind)
         if kind.category not in self.target_context.options["remediate"]:
             reason = f"not undone ({kind.category} is not in remediate)"
-            return Result(MANUAL, reason, revert.reversal.instead())
+            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
         if reason := self.attribution.reason_to_leave(change):
-            return Result(MANUAL, reason, revert.reversal.instead())
+            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
         return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
         kind = reversal_table.reversal_for(change)
         if kind is None:
-            return Result(FAILED, text, manual_commands.command_for(change))
+            return by_hand(FAILED, text, manual_commands.commands_for(change))
         return Revert(self.eradication, change, kind).give_up(text)
 
     def _report(self, done: list[tuple[Change, Result]]) -> None:
@@ -289,6 +289,14 @@ def _state_of(entry: EvidenceEntry) -> EradicationState:
 def _is_urgent(change: Change) -> bool:
     kind = reversal_table.reversal_for(change)
     return kind is not None and kind.category in reversal_table.FIRST
+
+
+def _no_reversal(change: Change) -> Result:
+    """Leaves to people what nothing reverts: where no command names the resource, the text does."""
+    commands, text = manual_commands.commands_for(change), "no automatic reversal exists"
+    if commands == [change.lookup_command] and change.named:
+        text += f" (its request: {change.named})"
+    return by_hand(MANUAL, text, commands)
 
 
 def _sentences(change: Change, result: Result) -> list[str]:
