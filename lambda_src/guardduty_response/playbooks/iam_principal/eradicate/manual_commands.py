@@ -41,14 +41,14 @@ def commands_for(change: Change) -> list[str]:
         words: list[str] = []
         for word in text.split():
             if several and f"{{{several}}}" in word:
-                words += [word.replace(f"{{{several}}}", one) for one in some]
+                words += [word.replace(f"{{{several}}}", value) for value in some]
             else:
                 words.append(FIELD.sub(lambda found: fixed[found[1]], word))
         return command(" ".join(words[:2]), *words[2:], region=change.region)
 
     if not several:
         return [filled([])]
-    one_each = "+" in several
-    commands = [filled([one]) for one in values] if one_each else in_parts(values, filled)
+    apart = "+" in several
+    commands = [filled([value]) for value in values] if apart else in_parts(values, filled)
     # CloudTrail's list may be longer than what is kept of it: the event tells the rest.
     return [*commands, change.lookup_command] if len(values) >= MOST_LISTED else commands

@@ -70,7 +70,7 @@ class Result:
     reverted: bool = False
 
 
-def by_hand(status: str, text: str, commands: list[str]) -> Result:
+def left_to_people(status: str, text: str, commands: list[str]) -> Result:
     """Returns the result of a change that is left to people, who read every command."""
     first, *more = commands or [""]
     return Result(status, text, first, [("more resources of this call", each) for each in more])
@@ -102,7 +102,7 @@ class Revert:
             result = self._not_reversed(reason)
         except RoleUnavailable as error:
             self.eradication.unavailable = str(error)
-            result = by_hand(FAILED, describe_error(error), self.reversal.manual_commands())
+            result = left_to_people(FAILED, describe_error(error), self.reversal.manual_commands())
         except RetryLater:
             raise
         except Exception as error:
@@ -110,7 +110,7 @@ class Revert:
             if is_transient(error) or retryable:
                 raise RetryLater(describe_error(error), error) from error
             text = f"failed ({describe_error(error)})"
-            result = by_hand(FAILED, text, self.reversal.manual_commands())
+            result = left_to_people(FAILED, text, self.reversal.manual_commands())
         self._log(result, answers)
         return result
 
@@ -176,12 +176,14 @@ class Revert:
             recorded = self.reversal.was_recorded
             return Result(ALREADY, reason.text, "", self._remaining, recorded)
         given = [reason.manual_command] if reason.manual_command else []
-        result = by_hand(reason.status, reason.text, given or self.reversal.manual_commands())
+        result = left_to_people(
+            reason.status, reason.text, given or self.reversal.manual_commands()
+        )
         return replace(result, remaining=[*result.remaining, *self._remaining])
 
     def give_up(self, text: str) -> Result:
         """Reports a change that was tried often enough."""
-        result = by_hand(FAILED, f"failed ({text})", self.reversal.manual_commands())
+        result = left_to_people(FAILED, f"failed ({text})", self.reversal.manual_commands())
         self._log(result, [])
         return result
 

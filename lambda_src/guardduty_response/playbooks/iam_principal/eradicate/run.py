@@ -32,7 +32,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.revert import (
     Result,
     RetryLater,
     Revert,
-    by_hand,
+    left_to_people,
 )
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse, sentence
 from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
@@ -181,15 +181,15 @@ class EradicationPass:
         revert = Revert(self.eradication, change, kind)
         if kind.category not in self.target_context.options["remediate"]:
             reason = f"not undone ({kind.category} is not in remediate)"
-            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
+            return left_to_people(MANUAL, reason, revert.reversal.manual_commands())
         if reason := self.attribution.reason_to_leave(change):
-            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
+            return left_to_people(MANUAL, reason, revert.reversal.manual_commands())
         return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
         kind = reversal_table.reversal_for(change)
         if kind is None:
-            return by_hand(FAILED, text, manual_commands.commands_for(change))
+            return left_to_people(FAILED, text, manual_commands.commands_for(change))
         return Revert(self.eradication, change, kind).give_up(text)
 
     def _report(self, done: list[tuple[Change, Result]]) -> None:
@@ -296,7 +296,7 @@ def _no_reversal(change: Change) -> Result:
     commands, text = manual_commands.commands_for(change), "no automatic reversal exists"
     if commands == [change.lookup_command] and change.named:
         text += f" (its request: {change.named})"
-    return by_hand(MANUAL, text, commands)
+    return left_to_people(MANUAL, text, commands)
 
 
 def _sentences(change: Change, result: Result) -> list[str]:
