@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_EVENTS = 20_000  # of one pass
 MOST_CHANGES, MOST_BYTES = 3000, 8_000_000  # of one pass; beyond MOST_BYTES without parameters
 MOST_FOLLOWED = 25  # sessions whose calls are listed too
-MOST_HANDED_OUT = 200  # keys that are kept with who asked for them
+MOST_HANDED_OUT = 100  # keys that are kept with who asked for them
 
 
 class EventCollection:
