@@ -17,7 +17,7 @@ from guardduty_response.decision.finding import FindingDetail, get, text
 from guardduty_response.playbooks.iam_principal import identify
 
 if TYPE_CHECKING:
-    from guardduty_response.playbooks.iam_principal.evidence.records import HandedOut
+    from guardduty_response.playbooks.iam_principal.records import HandedOut
     from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 
 

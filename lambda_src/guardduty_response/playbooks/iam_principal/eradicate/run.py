@@ -39,7 +39,7 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry, StoredObject
-    from guardduty_response.playbooks.iam_principal.evidence.records import ListingState
+    from guardduty_response.playbooks.iam_principal.records import HandedOut
 
 NAME = "remediation"
 BATCH_SIZE = 50  # changes until the state is written
@@ -99,13 +99,13 @@ class EradicationPass:
         self.entry = cast("EvidenceEntry", dict(principal.stored["evidence"].get(NAME) or {}))
         self.state = _state_of(self.entry)
         self.listed = listed
-        self.list_state = cast("ListingState", dict(listed.get("state") or {}))
+        self.list_state = dict(listed.get("state") or {})
         self.all_keys = [str(key) for key in self.list_state.get("changes") or []]
         handled = self.state["keys"]
         self.changes = self._read(self.all_keys[handled:])
         self.attribution = Attribution(
             principal,
-            self.list_state.get("handed_out") or [],
+            cast("list[HandedOut]", self.list_state.get("handed_out") or []),
             [*self._read(self.all_keys[:handled]), *self.changes],
         )
         self.deferred = False

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.cloudtrail.query import LookupQuery, SummaryRows
+from guardduty_response.playbooks.iam_principal.records import HandedOut
 
 # One successful call, reduced by condense.py. ``from`` is no Python name, so no class can say this.
 ChangeRecord = TypedDict(
@@ -50,17 +51,6 @@ class IssuedSession(TypedDict):
     session: str
     account: str
     at: str
-
-
-class HandedOut(TypedDict):
-    """A temporary key that a successful call handed out, and the call: with which key it was made,
-    when, and from which address.
-    """
-
-    key: str
-    by: str
-    at: str
-    origin: str
 
 
 class RegionLookup(TypedDict, total=False):
