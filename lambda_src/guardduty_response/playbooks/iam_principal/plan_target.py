@@ -77,7 +77,9 @@ def following_steps(principal: PrincipalContext) -> dict[str, str]:
             sentences["actions"] += f", and again after {options['repeat_minutes']} minutes"
     if options["remediate"]:
         kinds = ", ".join(sorted(options["remediate"]))
-        sentences["remediation"] = f"what it did undone where that can be undone again ({kinds})"
+        sentences["remediation"] = (
+            f"what the finding's credential did undone where that can be undone again ({kinds})"
+        )
     if options["rotate_key"] and principal.target.kind == identify.USER:
         sentences["rotate_key"] = (
             "a replacement access key made and put into Secrets Manager for its owner"

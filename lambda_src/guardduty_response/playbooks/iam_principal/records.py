@@ -107,3 +107,14 @@ class HeldPermissionSets(TypedDict):
     user_id: str
     sets: list[PermissionSet]
     unlisted: str
+
+
+class HandedOut(TypedDict):
+    """A temporary key that a successful call handed out, and the call: with which key it was made,
+    when, and from which address.
+    """
+
+    key: str
+    by: str
+    at: str
+    origin: str

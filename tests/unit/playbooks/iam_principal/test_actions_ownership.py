@@ -324,6 +324,9 @@ def test_sessions_that_a_user_assumed_are_listed_too(lab: EvidenceLab) -> None:
     ]
     assert "with the calls of 2 sessions that it assumed" in part.detail
     assert [session["key"] for session in part.state["issued"]] == ["ASIAFIRST", "ASIASECOND"]
+    links = {handed["key"]: handed["by"] for handed in part.state["handed_out"]}
+    assert links == {"ASIAFIRST": lab.details["accessKeyId"], "ASIASECOND": "ASIAFIRST"}
+    assert {handed["origin"] for handed in part.state["handed_out"]} == {"198.51.100.7"}
 
 
 def test_a_session_of_another_account_is_said_with_the_command(lab: EvidenceLab) -> None:

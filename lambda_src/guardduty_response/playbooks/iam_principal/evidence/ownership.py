@@ -18,6 +18,7 @@ from guardduty_response.playbooks.iam_principal.identify import Principal
 
 if TYPE_CHECKING:
     from guardduty_response.cloudtrail.event import CloudTrailRecord
+    from guardduty_response.playbooks.iam_principal.records import HandedOut
 
 # The calls that hand out further credentials.
 _ISSUING_CALLS = ("AssumeRole", "AssumeRoot", "GetFederationToken")
@@ -152,6 +153,22 @@ def issued(record: CloudTrailRecord) -> IssuedSession | None:
         "session": text(session, 128),
         "account": account,
         "at": text(record.get("eventTime"), 40),
+    }
+
+
+def handed_out(record: CloudTrailRecord) -> HandedOut | None:
+    """Return the temporary key that a successful call handed out, and who asked for it; or None.
+
+    Also one of GetSessionToken, which is the caller's own in another form.
+    """
+    key = get(record, "responseElements", "credentials", "accessKeyId")
+    if record.get("eventSource") != "sts.amazonaws.com" or not isinstance(key, str):
+        return None
+    return {
+        "key": text(key, 128),
+        "by": text(get(record, "userIdentity", "accessKeyId"), 128),
+        "at": text(record.get("eventTime"), 40),
+        "origin": text(record.get("sourceIPAddress"), 128),
     }
 
 
