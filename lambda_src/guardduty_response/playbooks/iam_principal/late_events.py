@@ -18,7 +18,12 @@ from guardduty_response.containment.target_context import (
     describe_error,
 )
 from guardduty_response.decision.finding import get, text
-from guardduty_response.playbooks.iam_principal import chained_sessions, identify, regions
+from guardduty_response.playbooks.iam_principal import (
+    chained_sessions,
+    identify,
+    open_sessions,
+    regions,
+)
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     parse_time,
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 NAME = "signed_in_again"
+SEARCH_SECONDS = 40  # for each round of lookups: two of them fit the function's 120 s
 
 
 def finish(context: Context, target: Target) -> StepResult:
@@ -49,10 +55,29 @@ def finish(context: Context, target: Target) -> StepResult:
         return StepResult(
             done=False, wait_seconds=seconds, detail="waiting for CloudTrail's late events"
         )
-    chained_sessions.deny(principal)
+    _deny_sessions(principal)
     if principal.identity.session:
         _report_new_session(principal)
     return StepResult(detail="looked once more for sessions that the principal holds")
+
+
+def _deny_sessions(principal: PrincipalContext) -> None:
+    """Denies what the principal holds. What is open from now on counts as not contained, and is no
+    loss of containment: it never was contained.
+    """
+    chained_sessions.deny(principal, SEARCH_SECONDS)
+    failed = [check.name for check in open_sessions.checks(principal) if not check.ok]
+    weak = principal.stored.get("weak") or []
+    if new := [name for name in failed if name not in weak]:
+        target = principal.target
+        principal.context.record.set_target(
+            principal.context.incident_id,
+            target.kind,
+            target.id,
+            place=target.place,
+            unless_restored=True,
+            weak=[*weak, *new],
+        )
 
 
 def _contained_at(principal: PrincipalContext) -> float:

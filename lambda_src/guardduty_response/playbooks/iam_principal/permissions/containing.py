@@ -14,7 +14,13 @@ from guardduty_response.containment.declared import (
     grants_of,
     never_its_own,
 )
-from guardduty_response.playbooks.iam_principal import chained_denial, reversals, role, user
+from guardduty_response.playbooks.iam_principal import (
+    chained_denial,
+    regions,
+    reversals,
+    role,
+    user,
+)
 from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     IDENTITIES,
     ROLES,
@@ -66,6 +72,11 @@ MONITOR = MemberRole(
         Permission(
             "finds whose a key is by now, where its user is gone or has another name",
             ("iam:GetAccessKeyLastUsed",),
+        ),
+        Permission(
+            "looks again for sessions that the principal holds in other roles, where CloudTrail"
+            " could not be queried to the end",
+            regions.LOOKS_UP,
         ),
     ),
 )
