@@ -21,6 +21,7 @@ from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
+    issuer,
     open_sessions,
     regions,
 )
@@ -55,20 +56,21 @@ def finish(context: Context, target: Target) -> StepResult:
         return StepResult(
             done=False, wait_seconds=seconds, detail="waiting for CloudTrail's late events"
         )
-    _deny_sessions(principal)
+    _search_again(principal)
     if principal.identity.session:
         _report_new_session(principal)
     return StepResult(detail="looked once more for sessions that the principal holds")
 
 
-def _deny_sessions(principal: PrincipalContext) -> None:
-    """Denies what the principal holds. What is open from now on counts as not contained, and is no
-    loss of containment: it never was contained.
+def _search_again(principal: PrincipalContext) -> None:
+    """Denies what the principal holds, and looks up who got its session. What is open from now on
+    counts as not contained, and is no loss of containment: it never was contained.
     """
     chained_sessions.deny(principal, SEARCH_SECONDS)
-    failed = [check.name for check in open_sessions.checks(principal) if not check.ok]
+    issuer.find(principal, whole=True)
+    checks = open_sessions.checks(principal) + issuer.checks(principal)
     weak = principal.stored.get("weak") or []
-    if new := [name for name in failed if name not in weak]:
+    if new := [check.name for check in checks if not check.ok and check.name not in weak]:
         target = principal.target
         principal.context.record.set_target(
             principal.context.incident_id,

@@ -89,6 +89,26 @@ class SeenSession(TypedDict):
     source: str
 
 
+class SessionIssuer(TypedDict):
+    """Who got the session with the access key ``issued``, by CloudTrail's ``userIdentity``: its
+    ``type``, name, ARN, principal ID, the role's ARN where it is a session, account and access key;
+    and the event that issued the session.
+    """
+
+    issued: str
+    kind: str
+    name: str
+    arn: str
+    unique_id: str
+    role: str
+    account: str
+    key: str
+    source: str
+    at: str
+    event: str
+    region: str
+
+
 class PermissionSet(TypedDict):
     """A permission set of IAM Identity Center."""
 

@@ -33,6 +33,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
+    issuer,
     not_containable,
     role,
     user,
@@ -94,7 +95,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
         return _checks_without_user(principal)
     checks = check_controls(controls, principal.acts)
     denied = result_or_raise(answers[chained_sessions.NAME])
-    checks += denied or []
+    checks += (denied or []) + issuer.checks(principal)
     return checks + _hand_over_check(principal)
 
 
