@@ -48,8 +48,8 @@ RESPONDER = MemberRole(
     (
         Permission(WHOSE_KEY, ("iam:GetAccessKeyLastUsed", "sts:GetAccessKeyInfo")),
         Permission(
-            "finds the sessions that the principal holds in other roles, and who undid a"
-            " containment, in every Region that is enabled",
+            "finds the sessions that the principal holds in other roles, who got a session, and who"
+            " undid a containment, in every Region that is enabled",
             ("account:ListRegions", "cloudtrail:LookupEvents"),
         ),
         Permission(
