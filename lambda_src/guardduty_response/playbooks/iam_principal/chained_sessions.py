@@ -32,9 +32,9 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
 )
-from guardduty_response.playbooks.iam_principal.regions import LOOKUP_SECONDS
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
+    SECONDS,
     ChainedSession,
     find,
     manual_command,
@@ -61,9 +61,9 @@ def denied_roles(principal: PrincipalContext) -> dict[str, DeniedSessions]:
 # -- containment -----------------------------------------------------------------------------------
 
 
-def deny(principal: PrincipalContext, seconds: int = LOOKUP_SECONDS) -> None:
+def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
     """Finds and denies the sessions. The action log says what was found, where it is denied, and
-    what is not. ``seconds``: for each round of CloudTrail lookups.
+    what is not. ``seconds``: for all CloudTrail lookups.
     """
     if not principal.options["user_role_sessions"]:
         principal.log_action(NAME, SKIPPED, "switched off (user_role_sessions)")
@@ -101,7 +101,7 @@ def search_again(principal: PrincipalContext, keeps: bool) -> None:
     is_open = open_sessions.remarks(open_sessions.recorded(principal))
     if not is_open or not principal.options["user_role_sessions"]:
         return
-    found, unsearched = _search(principal, LOOKUP_SECONDS)
+    found, unsearched = _search(principal, SECONDS)
     roles = denied_roles(principal)
     by_role, left = _new_sessions(principal, found, roles)
     for role, sessions in by_role.items():

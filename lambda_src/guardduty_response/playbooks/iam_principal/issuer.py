@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail import query
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import (
-    AWS_ERRORS,
     FAILED,
     SKIPPED,
     describe_error,
@@ -42,15 +41,16 @@ def find(principal: PrincipalContext, whole: bool = False) -> None:
     """Looks up who got the session, and logs and records it. ``whole``: reads all AssumeRole
     events where CloudTrail finds none by the session, which takes long.
     """
-    known = [issuer["issued"] for issuer in _recorded(principal)]
+    known = [recorded["issued"] for recorded in _recorded(principal)]
     if principal.identity.key in known or not _is_asked(principal):
         return
     try:
         issuer, troubles = _look_up(principal, whole)
-    except AWS_ERRORS as error:
+    except Exception as error:  # the denial stands without it
         issuer, troubles = None, {principal.target.region: describe_error(error)}
     if issuer:
-        _record(principal, issuer)
+        if issuer not in _recorded(principal):
+            _record(principal, issuer)
         return
     status, sentence = SKIPPED, "CloudTrail does not show by now who got the session"
     if troubles:
@@ -102,15 +102,15 @@ def _look_up(
     """Returns who got the session, and by Region why it may be another one."""
     session = regions.lookup_session(principal)
     names, _ = regions.enabled(principal, session)
-    start = datetime.now(UTC) - timedelta(hours=HOURS)
+    start = principal.since - timedelta(hours=HOURS)
     attributes = [
         ("ResourceName", value) for value in (_key(principal), _userid(principal)) if value
     ]
     records, troubles = regions.look_up(session, names, attributes, start)
     issuer = _issuer(principal, records)
-    if issuer is None and whole:
+    if whole and (issuer is None or issuer["issued"] != principal.identity.key):
         records, _ = regions.look_up(session, names, [ASSUME_ROLE], start)
-        issuer = _issuer(principal, records)
+        issuer = _issuer(principal, records) or issuer
     return issuer, troubles
 
 
@@ -143,16 +143,16 @@ def _issuer(principal: PrincipalContext, records: list[CloudTrailRecord]) -> Ses
     ):
         for record in issued:
             if wanted and get(record.get("responseElements"), *field) == wanted:
-                return _described(record, principal.identity.key)
+                return _described(record)
     return None
 
 
-def _described(record: CloudTrailRecord, issued: str) -> SessionIssuer:
+def _described(record: CloudTrailRecord) -> SessionIssuer:
     caller = record.get("userIdentity")
     kind = text(get(caller, "type"), 40)
     name = get(caller, "invokedBy") or get(caller, "userName") or get(caller, "principalId")
     return {
-        "issued": issued,
+        "issued": text(get(record.get("responseElements"), "credentials", "accessKeyId"), 40),
         "kind": kind,
         "name": text(name, 200),
         "arn": text(get(caller, "arn"), 400) or text(name, 200) or kind,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
 CLOCK_SECONDS = 300  # what clocks may differ
+SECONDS = 30  # for all lookups while the verdict waits
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
 # Lookups for one principal or key, in all: containment's verdict waits for them, and LookupEvents
 # takes two calls a second. What more sessions did is read from all AssumeRole events.
@@ -81,30 +82,37 @@ class _Search:
 
 
 def find(
-    principal: PrincipalContext, seconds: int = regions.LOOKUP_SECONDS
+    principal: PrincipalContext, seconds: int = SECONDS
 ) -> tuple[list[ChainedSession], list[str]]:
     """Returns every session alive that the principal, or a session it got, got by AssumeRole, and
     what could not be looked at, with the command.
 
     A session may get another session in any Region: what one Region shows is asked in all of
-    them. ``seconds``: for each round of lookups. Raises ResponseError when no Region could be
-    asked, and what is transient of listing the Regions.
+    them. ``seconds``: for all lookups; a round of them gets half of it at most. Raises
+    ResponseError when no Region could be asked, and what is transient of listing the Regions.
     """
+    until = time.monotonic() + seconds
     session = regions.lookup_session(principal)
     names, remark = regions.enabled(principal, session)
     search = _Search(own_lookups(principal))
     if remark:
         search.remarks[""] = remark
     while search.pending:
+        left = min(seconds // 2, int(until - time.monotonic()))
+        if left < 1:
+            command = query.lookup_command(ASSUME_ROLE, principal.target.region)
+            count = len(search.pending)
+            search.remarks["more"] = f"no time was left for what {count} sessions did: {command}"
+            break
         if len(search.asked) + len(search.pending) > QUERIES:
-            _search_all(session, names, search, seconds)
+            _search_all(session, names, search, left)
         else:
             _search_once(
                 principal,
                 session,
                 names,
                 search,
-                seconds,
+                left,
             )
     alive = [found for found in search.found.values() if found.ends > time.time()]
     return sorted(alive, key=lambda found: found.at), list(search.remarks.values())

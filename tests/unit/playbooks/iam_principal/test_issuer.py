@@ -170,6 +170,28 @@ def _contain_alice(world: IamLab) -> None:
     world.record.containments.set(arn, joined.generation, status=Status.CONTAINED)
 
 
+def test_the_keys_own_event_is_added_when_it_is_shown(world: IamLab) -> None:
+    """Until then the last session of the same name tells, which somebody else may have got."""
+    dave = alice(world, userName="dave", arn="arn:aws:iam::222222222222:user/dave")
+    issued(world, dave, "ASIAEARLIER", ago=1800)
+    issued(world, alice(world), shown=600)
+    target, status = responded(world)
+    assert status is Status.PARTIAL
+    assert "user/dave" in world.detail(NAME)
+    world.finish(target)
+    recorded = world.stored_target()["evidence"][NAME]["state"]["issuers"]
+    assert [issuer["name"] for issuer in recorded] == ["dave", "alice"]
+    assert rechecked(world, target) is Status.PARTIAL
+    assert "user/alice" in world.checks[NAME].detail
+    assert "user/dave" in world.checks[NAME].detail
+
+
+def test_a_finding_that_is_late_asks_for_the_time_before_it(world: IamLab) -> None:
+    """GuardDuty may tell hours later; the session was issued up to twelve hours before its use."""
+    issued(world, alice(world), ago=12 * 3600 + 300)
+    assert world.respond().status is Status.PARTIAL
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_finish_names_who_is_shown_late_and_it_is_no_loss(world: IamLab, by_name: bool) -> None:
     """Without an answer by the session, all AssumeRole events are read."""

@@ -13,6 +13,7 @@ from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import monitor, playbook, regions, session_search
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 from tests.unit.playbooks.iam_principal.iam_account import THIRD
 from tests.unit.playbooks.iam_principal.iam_lab import INCIDENT, PREFIX, IamLab
@@ -292,3 +293,10 @@ def test_a_record_of_an_earlier_release_is_no_loss(world: IamLab) -> None:
     world.record.evidence(INCIDENT, target.kind, target.id, NAME, {**entry, "state": state})
     world.record.set_target(INCIDENT, target.kind, target.id, weak=[], checks=[])
     assert rechecked(world, target) is Status.CONTAINED
+
+
+def test_what_no_time_was_left_for_is_said(world: IamLab) -> None:
+    principal = PrincipalContext(world.context(), world.plan())
+    _, remarks = session_search.find(principal, seconds=1)
+    [remark] = remarks
+    assert remark.startswith("no time was left for what 1 sessions did: aws cloudtrail")
