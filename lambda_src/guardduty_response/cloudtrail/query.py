@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
-from guardduty_response.containment.target_context import describe_error
+from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
 from guardduty_response.decision.finding import get
 
 if TYPE_CHECKING:
@@ -156,8 +156,14 @@ def records(
 
     queries = [new_query(key, value) for key, value in attributes]
     window = TimeRange(int(start.timestamp()), int(time.time()) + 60)
-    run(client, queries, window, time.monotonic() + seconds, take)
+    until = time.monotonic() + seconds
     late = f"not answered to its end within {seconds} s"
+    while not is_complete(queries) and time.monotonic() < until:
+        try:
+            run(client, queries, window, until, take)
+        except AWS_ERRORS as error:  # what was found until then counts
+            late = describe_error(error)
+            break
     troubles = (
         query.get("note") or query.get("cut") or ("" if query.get("done") else late)
         for query in queries

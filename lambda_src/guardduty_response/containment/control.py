@@ -75,7 +75,8 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     with ``{name}``; ``contained_as``, ``restored_as``: say what is done, with ``{things}``, and
     ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in commands where no value is
     known. ``critical``: without it the resource is not contained (FAILED rather than PARTIAL).
-    ``undone_by``: the CloudTrail events of calls that can undo it. ``reads``, ``contains``,
+    ``passing_errors``: codes of errors of its calls that pass by themselves. ``undone_by``: the
+    CloudTrail events of calls that can undo it. ``reads``, ``contains``,
     ``restores``: what its calls need; ``finds``: what reading needs beside ``reads`` where nothing
     is recorded yet, which restore does without. ``label``: True for a setting that contains
     nothing, and is not verified. ``check_name``: what the names of its checks begin with, where
@@ -97,6 +98,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     title = placeholder = later_stays = check_name = contained_as = ""
     restored_as = "{thing} {before} again"
     later_value: ValueType  # where there is ``later_stays``
+    passing_errors: ClassVar[tuple[str, ...]] = ()
     undone_by: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[Grant, ...]] = ()
     finds: ClassVar[tuple[Grant, ...]] = ()

@@ -4,6 +4,7 @@ sessions that exist.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,10 @@ PROFILE_CALLS = (
     "ec2:AssociateIamInstanceProfile",
     "ec2:DisassociateIamInstanceProfile",
 )
-STATE_ERRORS = ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation")
+# What passes when an association has been taken away whole, or the instance has stopped
+PASSING_ERRORS = ("IncorrectState", "IncorrectInstanceState")
+STATE_ERRORS = (*PASSING_ERRORS, "UnsupportedOperation")
+PAUSES = (0.5, 1.0, 2.0, 3.0, 3.5)  # seconds until a call is repeated after one of those
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
@@ -79,6 +83,8 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
     )
     restores = (Grant(PROFILE_CALLS, INSTANCES), Grant(("iam:PassRole",), ROLES, TO_EC2))
     undone_by = tuple(call.removeprefix("ec2:") for call in PROFILE_CALLS)
+    passing_errors = PASSING_ERRORS
+    after_failure: InstanceProfile | None = None  # the profile as a failed change has left it
 
     def read(self) -> InstanceProfile:
         return profile(self.sessions, self.target_context, self.state)
@@ -128,15 +134,25 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
         except ClientError as error:
             done = self.target_context.logged_action(self.name).get("status") == DONE
             if not done or error_code(error) != "InvalidAssociationID.NotFound":
+                # The command is for what there is now: half of it may have been done. The state
+                # stays as it was read, because it says whose sessions are to be denied.
+                with suppress(*AWS_ERRORS):
+                    self.after_failure = self.read()
                 raise
             return []  # replaced by an earlier attempt, and AWS still shows the old association
 
     def command(self, name: str, value: str) -> str:
-        how = f"associate-iam-instance-profile --instance-id {self.target_context.id}"
-        if self.current != {}:
-            association = (self.current or {}).get("association", "ID")
-            how = f"replace-iam-instance-profile-association --association-id {association}"
-        return f"ec2 {how} --iam-instance-profile Name={value}"
+        found = self.current if self.after_failure is None else self.after_failure
+        profile = f"--iam-instance-profile Name={value}"
+        associate = f"ec2 associate-iam-instance-profile --instance-id {self.target_context.id}"
+        if found == {}:
+            return f"{associate} {profile}"
+        association = f"--association-id {(found or {}).get('association', 'ID')}"
+        if self.after_failure is None or _is_running(self.state):
+            return f"ec2 replace-iam-instance-profile-association {association} {profile}"
+        region = self.target_context.target.region
+        taken = f"ec2 disassociate-iam-instance-profile {association} --region {region}"
+        return f"{taken} ; aws {associate} {profile}"
 
     def left(self, name: str, before: str, now: str | None) -> bool:
         # A stopped instance's profile is taken and given in two calls: between them it has none.
@@ -328,21 +344,42 @@ def give_profile(
 ) -> AwsAnswer:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
     has none). Returns the answer, which may have the IDs of two requests.
+
+    A stopped instance's profile is taken and given in two calls. The first takes effect after its
+    answer: until then EC2 answers the second with IncorrectState, and it is repeated.
     """
     new, requests = {"Name": name}, []
-    if association and current.instance["State"]["Name"] in ("pending", "running"):
+    if association and _is_running(current):
         replace = ec2.replace_iam_instance_profile_association
         try:
             return dict(replace(AssociationId=association, IamInstanceProfile=new))
         except ClientError as error:
             if error_code(error) not in STATE_ERRORS:
                 raise
-    if association:  # a stopped instance's profile cannot be replaced in one call
-        taken = ec2.disassociate_iam_instance_profile(AssociationId=association)
-        requests.append(clients.request_id(taken))
-    given = ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)
-    requests.append(clients.request_id(given))
+    if association:
+        take = partial(ec2.disassociate_iam_instance_profile, AssociationId=association)
+        requests.append(clients.request_id(_repeat(take)))
+    give = partial(ec2.associate_iam_instance_profile, InstanceId=id, IamInstanceProfile=new)
+    requests.append(clients.request_id(_repeat(give)))
     return {"ResponseMetadata": {"RequestId": ",".join(requests)}}
+
+
+def _is_running(current: InstanceState) -> bool:
+    return (current.instance.get("State") or {}).get("Name") in ("pending", "running")
+
+
+def _repeat(call: Callable[[], AwsAnswer]) -> AwsAnswer:
+    """Makes a call, and again after each of PAUSES while EC2 answers that a state is not right yet.
+    Raises the last error.
+    """
+    for seconds in PAUSES:
+        try:
+            return dict(call())
+        except ClientError as error:
+            if error_code(error) not in PASSING_ERRORS:
+                raise
+        time.sleep(seconds)
+    return dict(call())
 
 
 def deny_document(instance_id: str) -> PolicyDocument:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.conflicts import retry_on_conflict
+from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
@@ -26,23 +27,26 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
-from guardduty_response.playbooks.iam_principal import chained_denial
+from guardduty_response.playbooks.iam_principal import chained_denial, open_sessions
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
 )
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
+    SECONDS,
     ChainedSession,
     find,
     manual_command,
 )
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.incident.model import EvidenceEntry, StoredState
     from guardduty_response.playbooks.iam_principal.records import (
         DeniedSessions,
         DeniedSessionsBefore,
+        OpenSessions,
+        SessionSearch,
     )
 
 NAME = chained_denial.NAME
@@ -57,83 +61,119 @@ def denied_roles(principal: PrincipalContext) -> dict[str, DeniedSessions]:
 # -- containment -----------------------------------------------------------------------------------
 
 
-def deny(principal: PrincipalContext) -> None:
+def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
     """Finds and denies the sessions. The action log says what was found, where it is denied, and
-    what lies in other accounts.
+    what is not. ``seconds``: for all CloudTrail lookups.
     """
     if not principal.options["user_role_sessions"]:
         principal.log_action(NAME, SKIPPED, "switched off (user_role_sessions)")
         return
-    try:
-        found, remarks = find(principal)
-    except Exception as error:
-        reason = describe_error(error)
-        detail = f"CloudTrail could not be queried ({reason}). By hand: {manual_command(principal)}"
-        principal.log_action(NAME, FAILED, detail)
-        return
+    found, unsearched = _search(principal, seconds)
     roles = denied_roles(principal)
-    by_role, not_denied = _new_sessions(principal, found, roles)
-    remarks += not_denied
+    by_role, left = _new_sessions(principal, found, roles)
     calls = {
         role: partial(_deny_on_role, principal, role, sessions, roles.get(role))
         for role, sessions in by_role.items()
     }
     for role, answer in run_all(calls, BRANCHES).items():
+        if isinstance(answer, Exception) and error_code(answer) == "NoSuchEntity":
+            continue  # the role is deleted: its sessions can do nothing
         if isinstance(answer, Exception):
-            command = _manual_command(principal, by_role[role][0])
-            remarks.append(f"sessions in {role} not denied ({describe_error(answer)}): {command}")
+            why = describe_error(answer)
+            left.append(open_sessions.not_denied(principal, role, by_role[role], why))
         else:
             roles[role] = answer
-    _write(principal, found, roles, remarks, changed=bool(calls))
+    left += open_sessions.known_before(principal, roles, left)
+    entry = _entry(found, roles, left, unsearched)
+    principal.record_evidence(NAME, entry)
+    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+    remarks = open_sessions.remarks(cast("SessionSearch", entry["state"]))
+    status = DONE if calls else SKIPPED
+    if remarks:
+        status = FAILED
+    principal.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
+
+
+def search_again(principal: PrincipalContext, keeps: bool) -> None:
+    """Repeats a search that was not complete, or left sessions alive, for a verification: what is
+    found is not denied. ``keeps``: whether the record gets what was found.
+    """
+    is_open = open_sessions.remarks(open_sessions.recorded(principal))
+    if not is_open or not principal.options["user_role_sessions"]:
+        return
+    found, unsearched = _search(principal, SECONDS)
+    roles = denied_roles(principal)
+    by_role, left = _new_sessions(principal, found, roles)
+    for role, sessions in by_role.items():
+        left.append(open_sessions.seen_again(principal, role, sessions))
+    left += open_sessions.known_before(principal, roles, left)
+    entry = _entry(found, roles, left, unsearched)
+    if keeps:
+        principal.record_evidence(NAME, entry)
+    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+
+
+def _search(principal: PrincipalContext, seconds: int) -> tuple[list[ChainedSession], list[str]]:
+    """Returns what was found, and what could not be looked at."""
+    try:
+        return find(principal, seconds)
+    except Exception as error:  # the rest of containment stands without it, and the verdict says it
+        reason = describe_error(error)
+        command = manual_command(principal)
+        return [], [f"CloudTrail could not be queried ({reason}). By hand: {command}"]
 
 
 def _new_sessions(
     principal: PrincipalContext,
     found: list[ChainedSession],
     roles: dict[str, DeniedSessions],
-) -> tuple[dict[str, list[ChainedSession]], list[str]]:
-    """Returns the sessions that are not denied yet, by role, and why others will not be."""
+) -> tuple[dict[str, list[ChainedSession]], list[OpenSessions]]:
+    """Returns the sessions that are not denied yet, by role, and those that cannot be."""
     by_role: dict[str, list[ChainedSession]] = {}
-    remarks: list[str] = []
     for session in found:
-        if session.account != principal.target.account_id:
-            command = _manual_command(principal, session)
-            remarks.append(f"{session.userid} in {session.role} (another account): {command}")
-        elif reason := _exemption(principal, session.role):
-            remarks.append(f"{session.userid} in {session.role} left: {reason}")
-        elif session.role not in roles or session.userid not in roles[session.role]["userids"]:
+        if session.role not in roles or session.userid not in roles[session.role]["userids"]:
             by_role.setdefault(session.role, []).append(session)
-    return by_role, remarks
+    left: list[OpenSessions] = []
+    for role, sessions in list(by_role.items()):
+        if sessions[0].account != principal.target.account_id:
+            left.append(open_sessions.elsewhere(principal, role, sessions))
+        elif reason := _exemption(principal, role):
+            left.append(open_sessions.spared(principal, role, sessions, reason))
+        else:
+            continue
+        del by_role[role]
+    return by_role, left
 
 
-def _write(
-    principal: PrincipalContext,
+def _entry(
     found: list[ChainedSession],
     roles: dict[str, DeniedSessions],
-    remarks: list[str],
-    changed: bool,
-) -> None:
+    left: list[OpenSessions],
+    unsearched: list[str],
+) -> EvidenceEntry:
     counts = [
         f"{name_of(role)} ({len(denied['userids'])})" for role, denied in sorted(roles.items())
     ]
     detail = "it holds no session of a role, as far as CloudTrail shows by now"
     if counts:
         detail = f"sessions denied in {', '.join(counts)}"
-    recorded = [asdict(session) for session in found][-MOST_RECORDED:]
-    entry: EvidenceEntry = {
+    elif left or unsearched:
+        detail = "no session of a role is denied"
+    state: SessionSearch = {
+        "roles": roles,
+        "found": [asdict(session) for session in found][-MOST_RECORDED:],
+        "open": left,
+        "unsearched": unsearched,
+    }
+    remarks = open_sessions.remarks(state)
+    return {
         "outcome": "PARTIAL" if remarks else "COMPLETE",
         "detail": detail,
         "objects": [],
         "task": "; ".join(remarks)[:1000],
-        "state": {"roles": roles, "found": recorded},
+        "state": cast("StoredState", state),
         "at": now_rounded_up(),
     }
-    principal.record_evidence(NAME, entry)
-    principal.stored.setdefault("evidence", {})[NAME] = entry
-    status = DONE if changed else SKIPPED
-    if remarks:
-        status = FAILED
-    principal.log_action(NAME, status, "; ".join([detail, *remarks])[:1500])
 
 
 def _exemption(principal: PrincipalContext, role: str) -> str:
@@ -181,21 +221,20 @@ def _deny_on_role(
     return denied
 
 
-def _manual_command(principal: PrincipalContext, session: ChainedSession) -> str:
-    denial = deny_sessions([session.userid], now_rounded_up())
-    document = json.dumps(denial, separators=(",", ":"))
-    name = policy_name(principal.prefix, f"{principal.id} {session.role}")
-    return (
-        f"aws iam put-role-policy --role-name {name_of(session.role)} --policy-name {name}"
-        f" --policy-document '{document}'"
-    )
-
-
 # -- verification ----------------------------------------------------------------------------------
 
 
 def checks(principal: PrincipalContext) -> list[Check]:
-    """Returns a check for each role whose sessions were denied."""
+    """Returns a check for each role whose sessions were denied or are to be, and one of what the
+    search left open.
+    """
+    late = open_sessions.late_checks(principal)
+    names = {check.name for check in late}
+    denied = [check for check in _denial_checks(principal) if check.name not in names]
+    return denied + late + open_sessions.checks(principal)
+
+
+def _denial_checks(principal: PrincipalContext) -> list[Check]:
     roles = denied_roles(principal)
     if not roles:
         return []

@@ -22,6 +22,7 @@ from guardduty_response.playbooks.iam_principal import (
     actors,
     chained_sessions,
     identify,
+    issuer,
     late_events,
     not_containable,
     role,
@@ -114,13 +115,19 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
         control.run()
     _run_branches(
         {
-            chained_sessions.NAME: partial(chained_sessions.deny, principal),
+            chained_sessions.NAME: partial(_ask_cloudtrail, principal),
             "other_workloads": partial(_log_other_workloads, principal),
         }
     )
     return StepResult(
         detail=f"Denial of sessions of role {principal.identity.role} attempted; see actions"
     )
+
+
+def _ask_cloudtrail(principal: PrincipalContext) -> None:
+    """One after the other: LookupEvents takes two calls a second."""
+    chained_sessions.deny(principal)
+    issuer.find(principal)
 
 
 def _run_branches(calls: dict[str, Callable[[], object]]) -> None:

@@ -41,6 +41,33 @@ class DeniedSessions(TypedDict):
     before: str
 
 
+class OpenSessions(TypedDict):
+    """Sessions of a role that are known and not denied. ``userids`` lists the first of ``count``;
+    ``why``: the reason, ``text``: the sentence with the command; ``ends``: when the last of them
+    ends by itself (ISO 8601). ``late``: containing again would deny them.
+    """
+
+    role: str
+    userids: list[str]
+    count: int
+    why: str
+    text: str
+    ends: str
+    late: bool
+
+
+class SessionSearch(TypedDict, total=False):
+    """What the search for a principal's sessions came to: what is denied by role, which sessions it
+    found, which of them are not denied, and what could not be looked at. The last two are absent
+    from records of earlier releases.
+    """
+
+    roles: dict[str, DeniedSessions]
+    found: list[dict[str, object]]
+    open: list[OpenSessions]
+    unsearched: list[str]
+
+
 class DeniedSessionsBefore(TypedDict):
     """A role's policy before sessions were denied by it; ``document`` is None where it was
     absent.
@@ -60,6 +87,26 @@ class SeenSession(TypedDict):
     at: str
     name: str
     source: str
+
+
+class SessionIssuer(TypedDict):
+    """Who got the session with the access key ``issued``, by CloudTrail's ``userIdentity``: its
+    ``type``, name, ARN, principal ID, the role's ARN where it is a session, account and access key;
+    and the event that issued the session.
+    """
+
+    issued: str
+    kind: str
+    name: str
+    arn: str
+    unique_id: str
+    role: str
+    account: str
+    key: str
+    source: str
+    at: str
+    event: str
+    region: str
 
 
 class PermissionSet(TypedDict):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
 ACTION = "account:ListRegions"
+LOOKS_UP = ("cloudtrail:LookupEvents", ACTION)
 
 # Containment waits for it: seconds for finding an instance, and for the events of a Region.
 SECONDS, LOOKUP_SECONDS = 10, 15
@@ -36,7 +37,7 @@ SECONDS, LOOKUP_SECONDS = 10, 15
 
 def lookup_session(principal: TargetContext) -> clients.Session:
     """Opens a session that may look up CloudTrail events and list the account's Regions."""
-    return principal.open_session(allow(("cloudtrail:LookupEvents", ACTION)))
+    return principal.open_session(allow(LOOKS_UP))
 
 
 def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[str], str]:
@@ -65,15 +66,17 @@ def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[st
 
 
 def look_up(
-    session: clients.Session, names: list[str], attributes: list[tuple[str, str]], start: datetime
+    session: clients.Session,
+    names: list[str],
+    attributes: list[tuple[str, str]],
+    start: datetime,
+    seconds: int = LOOKUP_SECONDS,
 ) -> tuple[list[CloudTrailRecord], dict[str, str]]:
     """Returns CloudTrail's records of all (attribute, value) since ``start`` in these Regions, and
-    by Region why there may be more.
+    by Region why there may be more. No Region is asked for more than ``seconds``.
     """
     calls = {
-        name: partial(
-            query.records, session.client("cloudtrail", name), attributes, start, LOOKUP_SECONDS
-        )
+        name: partial(query.records, session.client("cloudtrail", name), attributes, start, seconds)
         for name in names
     }
     records: list[CloudTrailRecord] = []

@@ -1,7 +1,9 @@
 """Finds in CloudTrail the sessions that a principal got of roles, and sessions these got in turn.
 
-CloudTrail shows an AssumeRole call some minutes late, so this runs when containing and once more
-when the rest has ended.
+The principal's own calls are asked for by its name, those of a few sessions by their keys. What
+many sessions did is read from all AssumeRole events of a Region, in one lookup. CloudTrail shows an
+AssumeRole call some minutes late, so this runs when containing and once more when the rest has
+ended.
 """
 
 from __future__ import annotations
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
 CLOCK_SECONDS = 300  # what clocks may differ
+SECONDS = 30  # for all lookups while the verdict waits
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-QUERIES = 12  # in all: containment's verdict waits for this
+# Lookups for one principal or key, in all: containment's verdict waits for them, and LookupEvents
+# takes two calls a second. What more sessions did is read from all AssumeRole events.
+QUERIES = 12
+ASSUME_ROLE = ("EventName", "AssumeRole")
 
 # (attribute, value) of LookupEvents
 Lookup = tuple[str, str]
@@ -36,13 +42,15 @@ Lookup = tuple[str, str]
 @dataclass(frozen=True)
 class ChainedSession:
     """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` is
-    the role's ARN, ``key`` its access key. It ends by itself at ``ends``, in seconds since 1970.
+    the role's ARN, ``key`` its access key. It began at ``began`` and ends by itself at ``ends``, in
+    seconds since 1970.
     """
 
     userid: str
     role: str
     key: str
     at: str
+    began: float
     ends: float
 
     @property
@@ -53,15 +61,19 @@ class ChainedSession:
 
 @dataclass
 class _Search:
-    """What was asked and found so far. ``remarks``: what could not be looked at, by Region."""
+    """What was asked and found so far. ``remarks``: what could not be looked at, by Region;
+    ``began``: when the first session was got.
+    """
 
     pending: list[Lookup]
     asked: set[Lookup] = field(default_factory=set)
     found: dict[str, ChainedSession] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.time)
 
     def take(self, session: ChainedSession) -> None:
         """Keeps the session that ends last of those with the same name, and has it asked for."""
+        self.began = min(self.began, session.began)
         known = self.found.get(session.userid)
         if known is None or session.ends > known.ends:
             self.found[session.userid] = session
@@ -69,40 +81,56 @@ class _Search:
             self.pending.append(("AccessKeyId", session.key))
 
 
-def find(principal: PrincipalContext) -> tuple[list[ChainedSession], list[str]]:
+def find(
+    principal: PrincipalContext, seconds: int = SECONDS
+) -> tuple[list[ChainedSession], list[str]]:
     """Returns every session alive that the principal, or a session it got, got by AssumeRole, and
     what could not be looked at, with the command.
 
     A session may get another session in any Region: what one Region shows is asked in all of
-    them. Raises ResponseError when no Region could be asked.
+    them. ``seconds``: for all lookups; a round of them gets half of it at most. Raises
+    ResponseError when no Region could be asked, and what is transient of listing the Regions.
     """
+    until = time.monotonic() + seconds
     session = regions.lookup_session(principal)
     names, remark = regions.enabled(principal, session)
     search = _Search(own_lookups(principal))
     if remark:
         search.remarks[""] = remark
-    while search.pending and len(search.asked) < QUERIES:
-        _search_once(principal, session, names, search)
-    if search.pending:
-        command = _command(search.pending[0], principal.target.region)
-        search.remarks["more"] = (
-            f"not asked what {len(search.pending)} more of its sessions did: {command}"
-        )
+    while search.pending:
+        left = min(seconds // 2, int(until - time.monotonic()))
+        if left < 1:
+            command = query.lookup_command(ASSUME_ROLE, principal.target.region)
+            count = len(search.pending)
+            search.remarks["more"] = f"no time was left for what {count} sessions did: {command}"
+            break
+        if len(search.asked) + len(search.pending) > QUERIES:
+            _search_all(session, names, search, left)
+        else:
+            _search_once(
+                principal,
+                session,
+                names,
+                search,
+                left,
+            )
     alive = [found for found in search.found.values() if found.ends > time.time()]
     return sorted(alive, key=lambda found: found.at), list(search.remarks.values())
 
 
 def _search_once(
-    principal: PrincipalContext, session: clients.Session, names: list[str], search: _Search
+    principal: PrincipalContext,
+    session: clients.Session,
+    names: list[str],
+    search: _Search,
+    seconds: int,
 ) -> None:
-    """Asks every Region the pending lookups, as far as QUERIES allows."""
+    """Asks every Region the pending lookups."""
     start = datetime.now(UTC) - timedelta(hours=HOURS)
-    count = QUERIES - len(search.asked)
-    pairs = search.pending[:count]
-    remaining = search.pending[count:]
+    pairs = search.pending
     search.asked |= set(pairs)
-    search.pending = remaining
-    records, troubles = regions.look_up(session, names, pairs, start)
+    search.pending = []
+    records, troubles = regions.look_up(session, names, pairs, start, seconds)
     if len(troubles) == len(names) and not records and not search.found:
         raise ResponseError(next(iter(troubles.values())))
     for name, trouble in troubles.items():
@@ -115,6 +143,30 @@ def _search_once(
             search.take(found)
     pending = dict.fromkeys(search.pending)
     search.pending = [lookup for lookup in pending if lookup not in search.asked]
+
+
+def _search_all(session: clients.Session, names: list[str], search: _Search, seconds: int) -> None:
+    """Reads every AssumeRole event since the first session was got, in every Region, and follows
+    the pending keys, and those of what they got, through them.
+    """
+    count = len(search.pending)
+    start = datetime.fromtimestamp(search.began - CLOCK_SECONDS, UTC)
+    records, troubles = regions.look_up(session, names, [ASSUME_ROLE], start, seconds)
+    for name, trouble in troubles.items():
+        search.remarks[f"all {name}"] = (
+            f"not known what {count} of its sessions did in {name} ({trouble}):"
+            f" {query.lookup_command(ASSUME_ROLE, name)}"
+        )
+    given: dict[str, list[ChainedSession]] = {}
+    for record in records:
+        if found := _session_given(record):
+            key = text(get(record.get("userIdentity"), "accessKeyId"), 40)
+            given.setdefault(key, []).append(found)
+    while search.pending:
+        lookup = search.pending.pop()
+        search.asked.add(lookup)
+        for found in given.pop(lookup[1], []):
+            search.take(found)
 
 
 def own_lookups(principal: PrincipalContext) -> list[Lookup]:
@@ -181,5 +233,6 @@ def _session_given(record: CloudTrailRecord) -> ChainedSession | None:
         role,
         key,
         at,
+        began,
         began + seconds + CLOCK_SECONDS,
     )

@@ -33,6 +33,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
+    issuer,
     not_containable,
     role,
     user,
@@ -56,14 +57,20 @@ class Gone(Exception):
     """The user or role no longer exists, and nothing of it can act."""
 
 
-def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-    """Returns the verdict, or that it is too early for one, with the checks."""
+def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepResult, list[Check]]:
+    """Returns the verdict, or that it is too early for one, with the checks.
+
+    A search for sessions that was not complete is repeated when a containment is verified again.
+    ``keeps``: whether the record gets what it found.
+    """
     principal = PrincipalContext(context, target)
     principal.stored = principal.read_stored()
     if target.kind not in (identify.USER, identify.SESSION):
         reason = not_containable.path(principal, principal.identity).reason
         failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {reason}")
         return failed, [Check(target.kind, False, reason, fatal=True)]
+    if target.verify_only:
+        chained_sessions.search_again(principal, keeps)
     try:
         checks = _checks(principal)
     except Gone as gone:
@@ -88,7 +95,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
         return _checks_without_user(principal)
     checks = check_controls(controls, principal.acts)
     denied = result_or_raise(answers[chained_sessions.NAME])
-    checks += denied or []
+    checks += (denied or []) + issuer.checks(principal)
     return checks + _hand_over_check(principal)
 
 

@@ -9,10 +9,11 @@ import json
 import pytest
 from guardduty_response.containment.role_policies import revoke_document, revoked_before
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, REGION, Lab
 
 QUARANTINE = f"{PREFIX}-quarantine"
 
@@ -61,6 +62,69 @@ def test_replacing_refused_for_its_state_falls_back(lab: Lab) -> None:
     lab.fail("ReplaceIamInstanceProfileAssociation", "IncorrectInstanceState")
     assert lab.respond().status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
+
+
+@pytest.mark.parametrize(
+    "operation", ["AssociateIamInstanceProfile", "DisassociateIamInstanceProfile"]
+)
+def test_an_association_that_is_on_its_way_is_waited_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """EC2 takes an association away after its answer, and refuses the next one until then."""
+    monkeypatch.setattr(credentials, "PAUSES", (0.0, 0.0))
+    lab.build(stopped=True)
+    lab.fail(operation, "IncorrectState", times=2)
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    assert lab.profiles() == [QUARANTINE], "within the same call"
+    assert lab.actions()["replace_instance_profile"] == "DONE"
+    assert lab.respond(target).status is Status.CONTAINED
+
+
+def test_an_association_that_takes_longer_is_contained_once_more(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    lab.build(stopped=True)
+    lab.fail("AssociateIamInstanceProfile", "IncorrectState", times=4)
+    assert lab.respond().status is Status.CONTAINED
+    assert lab.profiles() == [QUARANTINE]
+    assert lab.deny_name() in lab.role_policies()
+
+
+def test_the_command_is_for_what_a_failure_has_left(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old profile is gone, and the new one was refused: there is nothing to replace."""
+    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    lab.build(stopped=True)
+    lab.fail("AssociateIamInstanceProfile", "IncorrectState")
+    assert lab.respond().status is Status.PARTIAL
+    assert lab.profiles() == []
+    detail = lab.stored_record()["actions"]["replace_instance_profile"]["detail"]
+    instance = lab.ids["instance"]
+    profile = f"--iam-instance-profile Name={QUARANTINE}"
+    assert f"aws ec2 associate-iam-instance-profile --instance-id {instance} {profile}" in detail
+    assert "association-id" not in detail
+    assert lab.deny_name() in lab.role_policies(), "its sessions are denied all the same"
+
+
+def test_the_command_takes_the_profile_of_a_stopped_instance_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 replaces the profile of running instances only."""
+    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    lab.build(stopped=True)
+    lab.fail("DisassociateIamInstanceProfile", "IncorrectState")
+    assert lab.respond().status is Status.PARTIAL
+    assert lab.profiles() == ["app"]
+    detail = lab.stored_record()["actions"]["replace_instance_profile"]["detail"]
+    assert "replace-iam-instance-profile-association" not in detail
+    taken, given = detail.split("By hand: ")[1].split(" ; ")
+    assert taken.startswith("aws ec2 disassociate-iam-instance-profile --association-id iip-assoc-")
+    assert given.startswith("aws ec2 associate-iam-instance-profile --instance-id i-")
+    assert f"--region {REGION}" in taken
+    assert f"--region {REGION}" in given
 
 
 def test_retry_after_a_crash_between_disassociate_and_associate(lab: Lab) -> None:

@@ -137,7 +137,10 @@ def matches_lookup(record: CloudTrailRecord, key: str, wanted: str) -> bool:
     if key == "EventName":
         return bool(record["eventName"] == wanted)
     if key == "ResourceName":
-        return wanted in json.dumps(record.get("requestParameters") or {})
+        named = [record.get("requestParameters") or {}]
+        if record["eventName"].startswith("AssumeRole"):
+            named.append(record.get("responseElements") or {})  # the session, and its key
+        return wanted in json.dumps(named)
     return cloudtrail_identities.matches_lookup(record["userIdentity"], key, wanted)
 
 

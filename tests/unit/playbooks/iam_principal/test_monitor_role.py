@@ -24,7 +24,7 @@ from tests.support.member_policies import (
     refused,
 )
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
-from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
+from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL, REGION
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
@@ -69,11 +69,23 @@ def _role_session(iam: IamLab) -> list[Call]:
     return in_members(iam.calls)
 
 
+def _unsearched_user(iam: IamLab) -> list[Call]:
+    """A user whose sessions could not be searched for: a check searches again."""
+    iam.regions = [REGION]
+    target = iam.user(keys=1).plan()
+    iam.fail("LookupEvents", "AccessDeniedException")
+    assert iam.respond(target).status is Status.PARTIAL
+    iam.faults.clear()
+    assert _checked(iam, target).status is Status.CONTAINED
+    return in_members(iam.calls)
+
+
 # What is contained, and actions that its check needs
 SITUATIONS = {
     _user: {"iam:GetLoginProfile", "iam:ListMFADevices", "iam:ListSigningCertificates"},
     _deleted_user: {"iam:GetAccessKeyLastUsed"},
     _role_session: {"iam:GetRole"},
+    _unsearched_user: {"cloudtrail:LookupEvents", "account:ListRegions"},
 }
 
 
@@ -92,7 +104,7 @@ def test_it_may_make_every_call_of_a_verification(
 
 
 def test_it_has_no_action_that_verification_does_not_need(iam: IamLab) -> None:
-    made = {"iam:GetRole", "iam:GetAccessKeyLastUsed"}  # as the situations above have shown
+    made = set().union(*SITUATIONS.values())  # as the situations above have shown
     assert made | {action_of(call) for call in _user(iam)} == granted(POLICY)
 
 

@@ -107,6 +107,8 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] |
     if not center:
         failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {NOT_SET}")
         return failed, [Check(DENY, False, NOT_SET, fatal=True, read=False)]
+    if target.verify_only:
+        chained_sessions.search_again(principal, keeps=True)
     if principal.acts:
         _poll(principal, center, sets)
     checks = _checks(principal, center, sets)

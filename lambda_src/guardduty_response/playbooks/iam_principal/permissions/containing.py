@@ -14,7 +14,13 @@ from guardduty_response.containment.declared import (
     grants_of,
     never_its_own,
 )
-from guardduty_response.playbooks.iam_principal import chained_denial, reversals, role, user
+from guardduty_response.playbooks.iam_principal import (
+    chained_denial,
+    regions,
+    reversals,
+    role,
+    user,
+)
 from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     IDENTITIES,
     ROLES,
@@ -42,8 +48,8 @@ RESPONDER = MemberRole(
     (
         Permission(WHOSE_KEY, ("iam:GetAccessKeyLastUsed", "sts:GetAccessKeyInfo")),
         Permission(
-            "finds the sessions that the principal holds in other roles, and who undid a"
-            " containment, in every Region that is enabled",
+            "finds the sessions that the principal holds in other roles, who got a session, and who"
+            " undid a containment, in every Region that is enabled",
             ("account:ListRegions", "cloudtrail:LookupEvents"),
         ),
         Permission(
@@ -66,6 +72,11 @@ MONITOR = MemberRole(
         Permission(
             "finds whose a key is by now, where its user is gone or has another name",
             ("iam:GetAccessKeyLastUsed",),
+        ),
+        Permission(
+            "looks again for sessions that the principal holds in other roles, where CloudTrail"
+            " could not be queried to the end",
+            regions.LOOKS_UP,
         ),
     ),
 )
