@@ -31,6 +31,7 @@ class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
     name = "strip_group_rules"
     item = "groups"
     check_name = "group"
+    critical = True
     title = "{name}"
     placeholder = "GROUP egress RULE"
     absent_text = "the quarantine group has no rules"
@@ -99,9 +100,9 @@ class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
         id = group["GroupId"]
         name = f"{self.check_name} {id}"
         if wrong := ", ".join(open_rules(self.target_context, group)):
-            return Check(name, False, f"{id} has rules: {wrong}", fatal=True)
+            return Check(name, False, f"{id} has rules: {wrong}", fatal=self.critical)
         but = f" but to endpoints ({', '.join(rules(group))})" if rules(group) else ", v4 or v6"
-        return Check(name, True, f"{id} has no rules{but}", fatal=True)
+        return Check(name, True, f"{id} has no rules{but}", fatal=self.critical)
 
 
 def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: IpPermission) -> AwsAnswer:

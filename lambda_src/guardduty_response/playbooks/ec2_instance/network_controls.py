@@ -141,14 +141,29 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
 
     def intent(self) -> tuple[str, str]:
         managed = [
-            f"{id} is {interface.managed}: only that service can close it, and it stays open"
+            f"{id} is {interface.managed}: {self._way_out(interface)}"
             for id, interface in self.interfaces.items()
             if interface.managed and not self.closed(id)
         ]
-        managed += self._unused_groups()
+        unused = self._unused_groups()
         if pending := self.pending:
-            return PLANNED, "; ".join([self.contained_text(pending), *managed])
-        return (FAILED, "; ".join(managed)) if managed else (ALREADY, self.done_text)
+            return PLANNED, "; ".join([self.contained_text(pending), *managed, *unused])
+        if managed:
+            return FAILED, "; ".join([*managed, *unused])
+        return ALREADY, "; ".join([self.done_text, *unused])
+
+    def _way_out(self, interface: Interface) -> str:
+        """Says what ends the traffic of an interface that its service alone may change."""
+        alone = "only that service can close it, and it stays open"
+        kubernetes = any(key.startswith(("eks:", "kubernetes.io/")) for key in self.state.tags)
+        if not kubernetes and "eks" not in interface.managed:
+            return f"{alone}. Way out: end the instance through that service"
+        return (
+            f"{alone}. Way out: drain and delete the node, NODE being the name that `kubectl get"
+            " nodes -o custom-columns=NODE:.metadata.name,ID:.spec.providerID` shows beside"
+            f" {self.target_context.id}: `kubectl drain NODE --ignore-daemonsets"
+            " --delete-emptydir-data`, `kubectl delete node NODE`"
+        )
 
     def _unused_groups(self) -> list[str]:
         """Says which configured groups are not used, because they have rules."""
@@ -229,18 +244,22 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
                     read=False,
                 )
             ]
-        return [*map(self._check, self.interfaces.values()), *self._detached_checks()]
+        # Where a service owns all of them, nothing is contained.
+        own = [id for id, interface in self.interfaces.items() if not interface.branch]
+        none_closed = not any(map(self.closed, own))
+        checks = [self._check(interface, none_closed) for interface in self.interfaces.values()]
+        return [*checks, *self._detached_checks()]
 
-    def _check(self, interface: Interface) -> Check:
+    def _check(self, interface: Interface, none_closed: bool) -> Check:
         ok = self.closed(interface.id)
         state = "is in the quarantine group alone" if ok else "is OPEN"
         text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
         if self.state.flush_groups.keys() & set(interface.groups):
             text = f"{text}, in the all-open {self.target_context.flush_group_name}"
         if interface.managed:
-            text = f"{text}; {interface.managed}"
+            text = f"{text}; {interface.managed}" + ("" if ok else f": {self._way_out(interface)}")
         name = f"{self.check_name} {interface.id}"
-        return Check(name, ok, text, fatal=self.critical and not interface.managed)
+        return Check(name, ok, text, fatal=none_closed or not interface.managed)
 
     def _detached_checks(self) -> list[Check]:
         """Passes for interfaces that were open at the verdict and are no longer the instance's."""

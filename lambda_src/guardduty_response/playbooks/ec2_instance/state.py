@@ -33,7 +33,9 @@ _EKS_TRUNK = "aws-k8s-trunk-eni"
 
 
 class Interface(NamedTuple):
-    """``managed``: which AWS service owns it and alone may change it, else empty."""
+    """``managed``: which AWS service owns it and alone may change it, else empty. ``branch``:
+    whether it is a pod's or a task's, and not the instance's own.
+    """
 
     id: str
     vpc: str
@@ -41,6 +43,7 @@ class Interface(NamedTuple):
     names: tuple[str, ...] = ()
     managed: str = ""
     addresses: tuple[str, ...] = ()
+    branch: bool = False
 
     @staticmethod
     def read(node: AwsAnswer) -> Interface:
@@ -57,6 +60,7 @@ class Interface(NamedTuple):
                 str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
                 for address in private
             ),
+            node.get("InterfaceType") == "branch",
         )
 
 
