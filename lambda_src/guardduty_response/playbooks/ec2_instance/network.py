@@ -90,7 +90,13 @@ def close(
     ``made``: VPC -> the group that was made for it meanwhile, or the error.
     """
     note = first_change.settle(instance, allowed, current, done)
-    _adopt(instance, current, made)
+    known: dict[str, str] = instance.scope("groups") or {}
+    # The plan's groups still close interfaces; verify says that rules could not be read.
+    if "groups" in current.read_errors:
+        _adopt(current, [{"GroupId": id, "VpcId": vpc} for vpc, id in known.items()])
+    groups = [group for group in made.values() if isinstance(group, dict)]
+    new = [group["GroupId"] for group in groups if is_new(group)]
+    _forget(current, new)  # so that what is said is what was promised
     allowed = _sufficient(instance, allowed, current)
     network = Network(instance, allowed, current)
     group_rules = GroupRules(instance, allowed, current)
@@ -103,7 +109,7 @@ def close(
         status = DONE
     said[network.name] = status, f"{text}{earlier}{note}"
     known = {vpc: group["GroupId"] for vpc, group in current.groups.items()}
-    new = [group["GroupId"] for group in made.values() if isinstance(group, dict) and is_new(group)]
+    _adopt(current, groups)
     ready = Preparation(
         network,
         group_rules,
@@ -135,17 +141,17 @@ def close(
     _log(instance, said, {**ready.results, **results}, {network.name: answers})
 
 
-def _adopt(
-    instance: InstanceContext,
-    current: InstanceState,
-    made: Mapping[str, AwsAnswer | Exception],
-) -> None:
-    """Adds to what was read the groups that it may not show yet, or could not."""
-    groups = [group for group in made.values() if isinstance(group, dict)]
-    known: dict[str, str] = instance.scope("groups") or {}
-    # The plan's groups still close interfaces; verify says that rules could not be read.
-    if "groups" in current.read_errors:
-        groups += [{"GroupId": id, "VpcId": vpc} for vpc, id in known.items()]
+def _forget(current: InstanceState, ids: list[str]) -> None:
+    """Takes groups out of what was read: they were made meanwhile."""
+    for id in ids:
+        current.quarantine_groups.pop(id, None)
+    current.groups = {
+        vpc: group for vpc, group in current.groups.items() if group["GroupId"] not in ids
+    }
+
+
+def _adopt(current: InstanceState, groups: list[AwsAnswer]) -> None:
+    """Adds to what was read the groups that AWS may not show yet, or that could not be read."""
     for group in groups:
         current.quarantine_groups.setdefault(group["GroupId"], group)
         current.groups.setdefault(group["VpcId"], group)

@@ -251,7 +251,9 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         return [*checks, *self._detached_checks()]
 
     def _check(self, interface: Interface, none_closed: bool) -> Check:
-        ok = self.closed(interface.id)
+        # What rules that group has, is told by a check of its own.
+        in_quarantine = set(interface.groups) <= self.state.quarantine_groups.keys()
+        ok = self.closed(interface.id) or (len(interface.groups) == 1 and in_quarantine)
         state = "is in the quarantine group alone" if ok else "is OPEN"
         text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
         if self.state.flush_groups.keys() & set(interface.groups):
