@@ -141,7 +141,8 @@ def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, objec
         "addresses": [address["allocation"] for address in addresses],
     }
     if "groups" not in current.read_errors:
-        scope["missing_groups"] = [vpc for vpc in current.vpcs if vpc not in current.groups]
+        used = {interface.vpc for interface in current.interfaces if not interface.managed}
+        scope["missing_groups"] = sorted(used - current.groups.keys())
     if "target_groups" in current.settings:
         scope["target_groups"] = current.settings["target_groups"]
     return scope

@@ -164,6 +164,7 @@ def test_of_a_node_that_another_service_manages_the_service_is_named(lab: Lab) -
     assert "managed by workspaces.amazonaws.com" in step.detail
     assert "end the instance through that service" in step.detail
     assert "kubectl" not in step.detail
+    assert "CreateSecurityGroup" not in lab.operations(), "no group is needed"
 
 
 def test_a_closed_branch_contains_no_node_whose_own_interfaces_are_open(lab: Lab) -> None:
