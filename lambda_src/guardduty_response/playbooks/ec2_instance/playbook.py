@@ -184,9 +184,11 @@ def contain(context: Context, target: Target) -> StepResult:
     try:
         current = look(instance, ec2, stored=True)
     except TargetGone as gone:
+        making.exception()  # no call goes on when the step has ended
         text = first_change.settle_gone(instance, allowed, closing, gone)
         return StepResult(status=Status.GONE, detail=text)
     except Exception as error:
+        making.exception()
         done = closing.result()  # what it raises comes first: then nothing was changed
         refused = isinstance(error, ClientError) and not is_transient(error)
         if not refused and not done.answers:

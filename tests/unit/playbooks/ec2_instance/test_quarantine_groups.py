@@ -92,6 +92,7 @@ def test_a_group_that_has_only_the_name_is_not_used(lab: Lab, name: str, is_open
     assert has_rules(lab, theirs) is is_open, "it is not edited"
     assert not [call for call in lab.calls if call.params.get("GroupId") == theirs]
     assert group in text_of(lab)
+    assert lab.waited < 1, "it is listed: nothing is waited for"
 
 
 def test_every_name_may_be_somebody_elses(lab: Lab) -> None:
@@ -320,6 +321,10 @@ def test_a_configured_group_that_gets_a_rule_is_left(lab: Lab, when: str) -> Non
         assert lab.respond(target).status is Status.CONTAINED
         assert ids_of_groups(lab) == [[mine]] * 2
     let_in(lab, mine)
+    step, _ = ec2_instance.verify(lab.context(), target._replace(verify_only=True))
+    assert step.status is Status.FAILED
+    if when == "after containment":
+        assert f"{mine} has rules" in step.detail
     assert lab.respond(target).status is Status.CONTAINED
     [[group], other] = ids_of_groups(lab)
     assert group != mine and other == [group]
