@@ -52,7 +52,8 @@ EXCUSED: dict[str, Excuse] = {
     "ec2:ModifyNetworkInterfaceAttribute needs a resource of type network-interface": Excuse(
         "no interface of the instance may be changed: the session looks, and takes rules from"
         " groups",
-        f"{_EC2}/test_shared_networks.py::test_a_node_of_eks_auto_mode_is_the_services_to_close",
+        f"{_EC2}/test_shared_networks.py"
+        "::test_of_a_node_that_another_service_manages_the_service_is_named",
     ),
     **{
         f"ec2:AuthorizeSecurityGroup{way} depends on ec2:CreateTags": Excuse(

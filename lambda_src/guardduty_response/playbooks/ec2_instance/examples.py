@@ -17,9 +17,10 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     Tag,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
+from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
-from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules, Network
+from guardduty_response.playbooks.ec2_instance.network_controls import Network
 from guardduty_response.playbooks.ec2_instance.records import (
     AssociatedAddress,
     MetadataOptions,

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.control import OneSession
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
     DONE,
     FAILED,
     SKIPPED,
+    Sessions,
     allow,
     describe_error,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe
+from guardduty_response.playbooks.ec2_instance.network_controls import Network
+from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState, describe, look
 from guardduty_response.playbooks.ec2_instance.traffic import scaling
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 STOP = "stop_instance"
 READ = (
-    "ec2:DescribeInstances",
+    *LOOK,
     "ec2:DescribeInstanceTypes",
     "autoscaling:DescribeAutoScalingInstances",
 )
@@ -54,7 +58,8 @@ def stop(context: Context, target: Target) -> StepResult:
     if instance.options["finish"] != "stop":
         return end(instance, STOP, SKIPPED, "switched off (finish)")
     instance.stored = instance.read_stored()
-    session = instance.open_session(allow(READ), allow(("ec2:StopInstances",), target.arn))
+    statements = [allow(READ), allow(("ec2:StopInstances",), target.arn)]
+    session = OneSession(instance, statements, {})
     command = f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}"
     try:
         if ended := _stop(instance, session, command):
@@ -69,7 +74,7 @@ def stop(context: Context, target: Target) -> StepResult:
     return end(instance, STOP, FAILED, f"it does not stop. By hand: {command} --force")
 
 
-def _stop(instance: InstanceContext, session: clients.Session, command: str) -> StepResult | None:
+def _stop(instance: InstanceContext, session: Sessions, command: str) -> StepResult | None:
     """Asks for the stop unless it is under way; returns the end, if this is it."""
     ec2 = session.client("ec2")
     described = describe(instance, ec2)
@@ -79,7 +84,7 @@ def _stop(instance: InstanceContext, session: clients.Session, command: str) -> 
         return end(instance, STOP, DONE if requested else ALREADY, "stopped")
     if state == "stopping":
         return None
-    if reason := not_yet(instance) or loses(session, instance.id, described, "stop"):
+    if reason := not_yet(instance, session) or loses(session, instance.id, described, "stop"):
         context = instance.context
         context.record.event(
             context.incident_id, "task", f"stop {instance.id}: {reason}", instance.id
@@ -91,18 +96,37 @@ def _stop(instance: InstanceContext, session: clients.Session, command: str) -> 
     return None
 
 
-def not_yet(instance: InstanceContext) -> str:
-    """Returns why the instance must not be stopped or terminated yet, or ''."""
+def not_yet(instance: InstanceContext, session: Sessions) -> str:
+    """Returns why the instance must not be stopped or terminated yet, or ''. Raises TargetGone, and
+    the error of DescribeInstances.
+    """
     status = instance.stored.get("status")
     if status not in (Status.CONTAINED, Status.PARTIAL):
         return f"containment is {status}, and who can reach it can start it again"
+    if reason := _not_closed(instance, session):
+        return f"{reason}, and who can reach it can start it again"
     snapshot = instance.logged_action("snapshot")
     if instance.options["snapshot"] and snapshot.get("status") not in (DONE, ALREADY, SKIPPED):
         return f"the snapshot set is not complete ({snapshot.get('detail', 'none was made')})"
     return ""
 
 
-def loses(session: clients.Session, id: str, described: AwsAnswer, how: str) -> str:
+def _not_closed(instance: InstanceContext, session: Sessions) -> str:
+    """Returns which interface is open now, or which rule the quarantine group has, or ''. The
+    verdict may be of long ago, and PARTIAL.
+    """
+    current = look(instance, session.client("ec2"))
+    if current.read_errors:
+        errors = (f"{item} could not be read ({why})" for item, why in current.read_errors.items())
+        return "; ".join(errors)
+    controls = (Network(instance, session, current), GroupRules(instance, session, current))
+    for control in controls:
+        control.read_current()
+    failed = [check for control in controls for check in control.checks() if not check.ok]
+    return "; ".join(check.detail for check in failed)
+
+
+def loses(session: Sessions, id: str, described: AwsAnswer, how: str) -> str:
     """Returns why ``how`` (stop, terminate) would destroy something, or ''."""
     kind, group = described["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]

@@ -29,11 +29,20 @@ class InstanceContext(target_context.TargetContext):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
 
-    def owns(self, group: AwsAnswer) -> bool:
-        """Says whether a security group is of this account: the owner of a shared VPC sees those of
-        its participants too, under the same name, and cannot use them.
+    def owns(self, group: AwsAnswer, kind: str) -> bool:
+        """Says whether a security group is containment's own, of that kind: it has the tag, and is
+        of this account. The owner of a shared VPC sees those of its participants too, and cannot
+        use them; a group that has only the name is somebody else's.
         """
-        return bool(group.get("OwnerId", self.target.account_id) == self.target.account_id)
+        tagged = {"Key": self.prefix, "Value": kind} in (group.get("Tags") or [])
+        return tagged and group.get("OwnerId") == self.target.account_id
+
+    def is_named(self, name: str, kind: str) -> bool:
+        """Says whether a group of that kind may have the name, of which somebody else's may have
+        been before.
+        """
+        own = f"{self.prefix}-{kind}"
+        return name == own or name.startswith(f"{own}-")
 
     @property
     def role_wide(self) -> bool:

@@ -1,16 +1,10 @@
-"""The controls of the network: the security groups of every interface, and the rules of the
-quarantine groups.
-"""
+"""The control of the network: the security groups of every interface."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
@@ -31,18 +25,17 @@ from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     Interface,
     closed,
+    in_own_group,
     open_rules,
-    rules,
 )
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import AwsAnswer, AwsClient, IpPermission, PolicyStatement
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyStatement
     from guardduty_response.containment.control import Values
     from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 CREATE = ("ec2:CreateSecurityGroup",)
-STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
 OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
 # What restricts a role to groups of containment, of the kinds that the options need.
 NEW, OWN = "aws:RequestTag/${name_prefix}", "aws:ResourceTag/${name_prefix}"
@@ -116,6 +109,19 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         interface = self.interfaces.get(id)
         return interface is not None and closed(self.target_context, self.state, interface)
 
+    @property
+    def open_vpcs(self) -> set[str]:
+        """The VPCs of interfaces that are to be closed."""
+        return {
+            interface.vpc
+            for id, interface in self.interfaces.items()
+            if not interface.managed and not self.closed(id)
+        }
+
+    def in_own_group(self, id: str) -> bool:
+        interface = self.interfaces.get(id)
+        return interface is not None and in_own_group(self.target_context, self.state, interface)
+
     def values(self, stored: NetworkBefore | None) -> Values[InterfaceBefore]:
         return dict(stored["interfaces"] or {}) if stored else {}
 
@@ -135,13 +141,40 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
 
     def intent(self) -> tuple[str, str]:
         managed = [
-            f"{id} is {interface.managed}: only that service can close it, and it stays open"
+            f"{id} is {interface.managed}: {self._way_out(interface)}"
             for id, interface in self.interfaces.items()
             if interface.managed and not self.closed(id)
         ]
+        unused = self._unused_groups()
         if pending := self.pending:
-            return PLANNED, "; ".join([self.contained_text(pending), *managed])
-        return (FAILED, "; ".join(managed)) if managed else (ALREADY, self.done_text)
+            return PLANNED, "; ".join([self.contained_text(pending), *managed, *unused])
+        if managed:
+            return FAILED, "; ".join([*managed, *unused])
+        return ALREADY, "; ".join([self.done_text, *unused])
+
+    def _way_out(self, interface: Interface) -> str:
+        """Says what ends the traffic of an interface that its service alone may change."""
+        alone = "only that service can close it, and it stays open"
+        kubernetes = any(key.startswith(("eks:", "kubernetes.io/")) for key in self.state.tags)
+        if not kubernetes and "eks" not in interface.managed:
+            return f"{alone}. Way out: end the instance through that service"
+        return (
+            f"{alone}. Way out: drain and delete the node, NODE being the name that `kubectl get"
+            " nodes -o custom-columns=NODE:.metadata.name,ID:.spec.providerID` shows beside"
+            f" {self.target_context.id}: `kubectl drain NODE --ignore-daemonsets"
+            " --delete-emptydir-data`, `kubectl delete node NODE`"
+        )
+
+    def _unused_groups(self) -> list[str]:
+        """Says which configured groups are not used, because they have rules."""
+        groups = self.state.quarantine_groups
+        configured = {vpc: self.target_context.own_groups.get(vpc, "") for vpc in self.state.vpcs}
+        return [
+            f"{id}, which quarantine_security_group_ids names for {vpc}, is not used: it has rules"
+            f" ({', '.join(wrong)}), remove them yourself"
+            for vpc, id in configured.items()
+            if id in groups and (wrong := open_rules(self.target_context, groups[id]))
+        ]
 
     def contained_text(self, pending: Values[InterfaceBefore]) -> str:
         swaps = [
@@ -211,16 +244,24 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
                     read=False,
                 )
             ]
-        return [*map(self._check, self.interfaces.values()), *self._detached_checks()]
+        # Where a service owns all of them, nothing is contained.
+        own = [id for id, interface in self.interfaces.items() if not interface.branch]
+        none_closed = not any(map(self.closed, own))
+        checks = [self._check(interface, none_closed) for interface in self.interfaces.values()]
+        return [*checks, *self._detached_checks()]
 
-    def _check(self, interface: Interface) -> Check:
-        ok = self.closed(interface.id)
+    def _check(self, interface: Interface, none_closed: bool) -> Check:
+        # What rules that group has, is told by a check of its own.
+        in_quarantine = set(interface.groups) <= self.state.quarantine_groups.keys()
+        ok = self.closed(interface.id) or (len(interface.groups) == 1 and in_quarantine)
         state = "is in the quarantine group alone" if ok else "is OPEN"
         text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
+        if self.state.flush_groups.keys() & set(interface.groups):
+            text = f"{text}, in the all-open {self.target_context.flush_group_name}"
         if interface.managed:
-            text = f"{text}; {interface.managed}"
+            text = f"{text}; {interface.managed}" + ("" if ok else f": {self._way_out(interface)}")
         name = f"{self.check_name} {interface.id}"
-        return Check(name, ok, text, fatal=self.critical and not interface.managed)
+        return Check(name, ok, text, fatal=none_closed or not interface.managed)
 
     def _detached_checks(self) -> list[Check]:
         """Passes for interfaces that were open at the verdict and are no longer the instance's."""
@@ -247,8 +288,14 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     def to_restore(self) -> Values[InterfaceBefore]:
         """Empty: what is in quarantine, and the record does not say how it was."""
         recorded = self.recorded or {}
-        own = {id: was for id, was in recorded.items() if not was.get("managed")}
-        return own | {id: {} for id in self.interfaces.keys() - recorded if self.closed(id)}
+        flush = self.state.flush_groups.keys()
+        # An earlier containment stopped half-way: nobody is put into the all-open group again.
+        own: dict[str, InterfaceBefore] = {
+            id: {} if set(was["groups"]) & flush else was
+            for id, was in recorded.items()
+            if not was.get("managed")
+        }
+        return own | {id: {} for id in self.interfaces.keys() - recorded if self.in_own_group(id)}
 
     def key_of(self, name: str) -> str:
         return f"{self.item}/{name}"
@@ -257,7 +304,7 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         return bool(before and now and set(now["groups"]) == set(before["groups"]))
 
     def left(self, name: str, before: InterfaceBefore, now: InterfaceBefore | None) -> bool:
-        return self.closed(name)
+        return self.in_own_group(name)
 
     def irreversible(self, name: str, before: InterfaceBefore, now: InterfaceBefore | None) -> str:
         if not before:
@@ -281,7 +328,9 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
                 f" still be in quarantine: {command}"
             )
         text = f"{name} is in {', '.join(value['groups'])}"
-        return f"{text}; that is quarantine, for another incident" if self.closed(name) else text
+        return (
+            f"{text}; that is quarantine, for another incident" if self.in_own_group(name) else text
+        )
 
     def restored_text(self, name: str, before: InterfaceBefore) -> str:
         return f"{name} out of quarantine, back in {', '.join(before['groups'])}"
@@ -289,89 +338,3 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     def restore_statements(self, name: str, before: InterfaceBefore) -> list[PolicyStatement]:
         groups = [self.target_context.arn(f"security-group/{group}") for group in before["groups"]]
         return [allow(MODIFY, [self.arn_of(name), *groups])]
-
-
-class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
-    """The rules of the quarantine groups: a group's ID and a rule in words -> the rule, as the
-    calls of EC2 take it; empty where the group has to be made. A configured group is never edited.
-    """
-
-    name = "strip_group_rules"
-    item = "groups"
-    check_name = "group"
-    title = "{name}"
-    placeholder = "GROUP egress RULE"
-    absent_text = "the quarantine group has no rules"
-    contained_as = "rules removed: {things}"
-    reads = (Grant(LOOK, "*"),)
-    contains = (Grant(STRIP, GROUPS, {"StringEquals": {OWN: KINDS}}),)
-    undone_by = (
-        "AuthorizeSecurityGroupIngress",
-        "AuthorizeSecurityGroupEgress",
-        "ModifySecurityGroupRules",
-    )
-
-    def read(self) -> dict[str, IpPermission]:
-        """Returns what the step has read already (state.look)."""
-        found: dict[str, IpPermission] = {
-            f"{group['GroupId']} {words}": rule
-            for group in self._groups()
-            for words, rule in open_rules(self.target_context, group).items()
-        }
-        for vpc in set(self.state.vpcs) - self.state.groups.keys():
-            found[f"of the new group of {vpc}, default egress to 0.0.0.0/0 and ::/0"] = {}
-        return found
-
-    def _groups(self) -> list[AwsAnswer]:
-        groups = self.state.groups
-        return [groups[vpc] for vpc in self.state.vpcs if vpc in groups]
-
-    def wanted(self, name: str, value: IpPermission | None) -> None:
-        """No rule."""
-
-    @property
-    def pending(self) -> Values[IpPermission | None]:
-        own = set(self.target_context.own_groups.values())
-        return {name: None for name in super().pending if name.split(" ", 1)[0] not in own}
-
-    def intent(self) -> tuple[str, str]:
-        status, text = super().intent()
-        own = ", ".join(sorted(self.values(self.current).keys() - self.pending.keys()))
-        if not own:
-            return status, text
-        never = f"{own}: a group of yours is never edited, remove its rules yourself"
-        return FAILED, f"{never}; {text}" if status == PLANNED else never
-
-    def write(self, name: str, value: IpPermission | None) -> AwsAnswer:
-        group, direction = name.split(" ")[:2]
-        revoke = self.client.revoke_security_group_egress
-        if direction == "ingress":
-            revoke = self.client.revoke_security_group_ingress
-        return edit_rule(revoke, group, self.present[name])
-
-    def command(self, name: str, value: IpPermission | None) -> str:
-        group, direction = name.split(" ")[:2]
-        rule = (self.current or {}).get(name)
-        what = f"'{json.dumps([rule])}'" if rule else "RULE"
-        return f"ec2 revoke-security-group-{direction} --group-id {group} --ip-permissions {what}"
-
-    def checks(self) -> list[Check]:
-        return [] if self.item in self.state.read_errors else [*map(self._check, self._groups())]
-
-    def _check(self, group: AwsAnswer) -> Check:
-        id = group["GroupId"]
-        name = f"{self.check_name} {id}"
-        if wrong := ", ".join(open_rules(self.target_context, group)):
-            return Check(name, False, f"{id} has rules: {wrong}")
-        but = f" but to endpoints ({', '.join(rules(group))})" if rules(group) else ", v4 or v6"
-        return Check(name, True, f"{id} has no rules{but}")
-
-
-def edit_rule(call: Callable[..., AwsAnswer], group: str, permission: IpPermission) -> AwsAnswer:
-    """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
-    try:
-        return dict(call(GroupId=group, IpPermissions=[permission]))
-    except ClientError as error:
-        if error_code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
-            raise
-        return {}

@@ -20,10 +20,16 @@ from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
-from guardduty_response.playbooks.ec2_instance.network_controls import GroupRules
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, look
+from guardduty_response.playbooks.ec2_instance.quarantine_groups import make_planned
+from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceState,
+    Interface,
+    is_empty,
+    look,
+)
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
@@ -55,7 +61,7 @@ def plan(context: Context) -> list[Planned]:
     intents = _planned_actions(instance, current, controls)
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
-    target = target._replace(scope={**_scope(current), **kept})
+    target = target._replace(scope={**_scope(instance, current), **kept})
     role = current.settings.get("profile", {}).get("role")
     lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
@@ -111,7 +117,7 @@ def _planned_actions(
     return planned
 
 
-def _scope(current: InstanceState) -> dict[str, object]:
+def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, object]:
     """Returns what later steps' sessions are narrowed to.
 
     What is absent could not be read: contain looks again.
@@ -122,8 +128,11 @@ def _scope(current: InstanceState) -> dict[str, object]:
     scope: dict[str, object] = {
         "interfaces": [interface.id for interface in current.interfaces if not interface.managed],
         "vpcs": current.vpcs,
+        # Interfaces are put into these before anything is read again.
         "groups": {
-            vpc: group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs
+            vpc: group["GroupId"]
+            for vpc, group in current.groups.items()
+            if vpc in current.vpcs and is_empty(instance, current, group["GroupId"])
         },
         "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
@@ -131,6 +140,9 @@ def _scope(current: InstanceState) -> dict[str, object]:
         "auto_scaling_group": scaling.get("group", ""),
         "addresses": [address["allocation"] for address in addresses],
     }
+    if "groups" not in current.read_errors:
+        used = {interface.vpc for interface in current.interfaces if not interface.managed}
+        scope["missing_groups"] = sorted(used - current.groups.keys())
     if "target_groups" in current.settings:
         scope["target_groups"] = current.settings["target_groups"]
     return scope
@@ -168,12 +180,15 @@ def contain(context: Context, target: Target) -> StepResult:
     # The session for the network is opened first, because everything waits for it.
     ec2, changing = allowed.client("ec2"), action_order.changing(instance)
     closing = BRANCHES.submit(first_change.close_planned, instance, allowed)
+    making = BRANCHES.submit(make_planned, instance, allowed)
     try:
         current = look(instance, ec2, stored=True)
     except TargetGone as gone:
+        making.exception()  # no call goes on when the step has ended
         text = first_change.settle_gone(instance, allowed, closing, gone)
         return StepResult(status=Status.GONE, detail=text)
     except Exception as error:
+        making.exception()
         done = closing.result()  # what it raises comes first: then nothing was changed
         refused = isinstance(error, ClientError) and not is_transient(error)
         if not refused and not done.answers:
@@ -192,7 +207,8 @@ def contain(context: Context, target: Target) -> StepResult:
 
     futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)]
     try:
-        network.close(instance, allowed, current, started.set, closing.result())
+        closed, made = closing.result(), making.result()
+        network.close(instance, allowed, current, started.set, closed, made)
     finally:
         started.set()
         problems = [problem for future in futures if (problem := future.exception())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from guardduty_response.containment.target_context import Settings
     from guardduty_response.incident.model import TargetRecord
 
+# The kinds of containment's own groups: the value of their tag, and the end of their names.
+QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 # Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
 # trunk interface of the node, not to the node: only this tag says to which.
@@ -31,7 +33,9 @@ _EKS_TRUNK = "aws-k8s-trunk-eni"
 
 
 class Interface(NamedTuple):
-    """``managed``: which AWS service owns it and alone may change it, else empty."""
+    """``managed``: which AWS service owns it and alone may change it, else empty. ``branch``:
+    whether it is a pod's or a task's, and not the instance's own.
+    """
 
     id: str
     vpc: str
@@ -39,6 +43,7 @@ class Interface(NamedTuple):
     names: tuple[str, ...] = ()
     managed: str = ""
     addresses: tuple[str, ...] = ()
+    branch: bool = False
 
     @staticmethod
     def read(node: AwsAnswer) -> Interface:
@@ -55,19 +60,21 @@ class Interface(NamedTuple):
                 str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
                 for address in private
             ),
+            node.get("InterfaceType") == "branch",
         )
 
 
 @dataclass
 class InstanceState:
-    """What was read. ``instance``: as DescribeInstances has it. ``groups``, ``flush_groups``: the
-    quarantine group and the flush group of each VPC. ``settings``: by action item. ``read_errors``:
-    what could not be read, and why.
+    """What was read. ``instance``: as DescribeInstances has it. ``groups``: VPC -> the quarantine
+    group to use there. ``quarantine_groups``, ``flush_groups``: all of containment's, by ID.
+    ``settings``: by action item. ``read_errors``: what could not be read, and why.
     """
 
     instance: AwsAnswer
     interfaces: list[Interface] = field(default_factory=list)
     groups: dict[str, AwsAnswer] = field(default_factory=dict)
+    quarantine_groups: dict[str, AwsAnswer] = field(default_factory=dict)
     flush_groups: dict[str, AwsAnswer] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
@@ -132,21 +139,25 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     for name in ("groups", "own_groups"):
         for group in found.get(name, {}).get("SecurityGroups", []):
             _sort_group(instance, current, group)
+    for vpc in {group["VpcId"] for group in current.quarantine_groups.values()}:
+        if group := choose_group(instance, current, vpc):
+            current.groups[vpc] = group
     return current
 
 
 def _look_calls(
     instance: InstanceContext, ec2: AwsClient, stored: bool
 ) -> dict[str, Callable[[], AwsAnswer]]:
-    names = [instance.group_name]
-    if instance.options["untrack_connections"]:
-        names.append(instance.flush_group_name)
     attached = filters(**{"attachment.instance-id": instance.id})
-    named = [{"Name": "group-name", "Values": names}]
+    # By the tag, and not by the name, which anybody may give a group.
+    tagged = [
+        {"Name": f"tag:{instance.prefix}", "Values": [QUARANTINE, UNTRACK]},
+        *filters(**{"owner-id": instance.target.account_id}),
+    ]
     calls: dict[str, Callable[[], AwsAnswer]] = {
         "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
         "interfaces": partial(ec2.describe_network_interfaces, Filters=attached),
-        "groups": partial(ec2.describe_security_groups, Filters=named),
+        "groups": partial(ec2.describe_security_groups, Filters=tagged),
     }
     if instance.own_groups:
         ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
@@ -183,15 +194,30 @@ def _branches(
 
 
 def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:
-    vpc = group["VpcId"]
-    if instance.own_groups.get(vpc) == group["GroupId"]:
-        current.groups[vpc] = group
-    elif not instance.owns(group):
-        return
-    elif group["GroupName"] == instance.flush_group_name:
-        current.flush_groups[vpc] = group
-    elif group["GroupName"] == instance.group_name:
-        current.groups.setdefault(vpc, group)
+    id = group["GroupId"]
+    if instance.own_groups.get(group["VpcId"]) == id or instance.owns(group, QUARANTINE):
+        current.quarantine_groups[id] = group
+    elif instance.owns(group, UNTRACK):
+        current.flush_groups[id] = group
+
+
+def choose_group(
+    instance: InstanceContext, current: InstanceState, vpc: str, refused: Collection[str] = ()
+) -> AwsAnswer | None:
+    """Returns the quarantine group to use in a VPC: one without rules, else one of containment's
+    own that can be emptied. A configured group comes first, and is never edited: with rules it is
+    not used. None: one has to be made.
+
+    ``refused``: the IDs of groups that could not be emptied.
+    """
+    own_group = instance.own_groups.get(vpc)
+    usable = [
+        (bool(open_rules(instance, group)), id != own_group, group.get("GroupName", ""), id)
+        for id, group in current.quarantine_groups.items()
+        if group["VpcId"] == vpc and id not in refused
+    ]
+    usable = [each for each in usable if each[1] or not each[0]]
+    return current.quarantine_groups[min(usable)[-1]] if usable else None
 
 
 def only_instance(instance: InstanceContext, got: AwsAnswer | Exception) -> AwsAnswer:
@@ -224,15 +250,36 @@ def filters(**equals: str) -> list[Filter]:
 
 
 def closed(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
-    """Says whether the interface has no group but the quarantine group of its VPC."""
-    if interface.vpc in current.groups:
-        return interface.groups == (current.groups[interface.vpc]["GroupId"],)
+    """Says whether the interface has no group but one quarantine group, which has no rules."""
+    if len(interface.groups) != 1:
+        return False
+    [id] = interface.groups
+    if id in current.quarantine_groups:
+        return is_empty(instance, current, id)
     if "groups" not in current.read_errors:
         return False
-    # The groups could not be read. So the quarantine group is recognised by its name, which no
-    # other group of the VPC can have, or by the id of the configured group.
-    own_group = instance.own_groups.get(interface.vpc)
-    return interface.names == (instance.group_name,) or interface.groups == (own_group,)
+    # The groups could not be read, and the verdict says so. The name, or the id of the configured
+    # group, tells what is closed all the same.
+    named = "".join(interface.names)
+    return instance.is_named(named, QUARANTINE) or id == instance.own_groups.get(interface.vpc)
+
+
+def is_empty(instance: InstanceContext, current: InstanceState, id: str) -> bool:
+    """Says whether a group is a quarantine group without rules."""
+    group = current.quarantine_groups.get(id)
+    return group is not None and not open_rules(instance, group)
+
+
+def in_own_group(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
+    """Says whether the interface is where containment puts it: in a quarantine group alone, even if
+    that has rules, or in a flush group, where a containment stopped half-way.
+    """
+    if closed(instance, current, interface):
+        return True
+    return len(interface.groups) == 1 and (
+        interface.groups[0] in current.quarantine_groups
+        or interface.groups[0] in current.flush_groups
+    )
 
 
 def to_endpoints(direction: str, rule: AwsAnswer) -> bool:

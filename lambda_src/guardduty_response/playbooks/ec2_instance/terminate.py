@@ -10,12 +10,14 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.answer import envelope_of
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
+from guardduty_response.containment.control import OneSession
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
     DONE,
     FAILED,
     SKIPPED,
+    Sessions,
     allow,
     describe_error,
 )
@@ -23,14 +25,14 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import describe
+from guardduty_response.playbooks.ec2_instance.state import LOOK, describe
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 NAME = "terminate_instance"
 READ = (
-    "ec2:DescribeInstances",
+    *LOOK,
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeSnapshots",
@@ -87,13 +89,14 @@ def terminate(context: Context, target: Target) -> StepResult:
     return end(instance, NAME, FAILED, f"it does not terminate. {manual_command}")
 
 
-def _session(instance: InstanceContext, snapshots: list[str]) -> clients.Session:
+def _session(instance: InstanceContext, snapshots: list[str]) -> Sessions:
     region = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
-    return instance.open_session(
+    statements = [
         allow(READ),
         allow(SNAPSHOT, [f"{region}::snapshot/{id}" for id in snapshots]),
         allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), instance.target.arn),
-    )
+    ]
+    return OneSession(instance, statements, {})
 
 
 def _snapshots(instance: InstanceContext) -> list[str]:
@@ -103,12 +106,12 @@ def _snapshots(instance: InstanceContext) -> list[str]:
 
 def _require_nothing_lost(
     instance: InstanceContext,
-    session: clients.Session,
+    session: Sessions,
     described: AwsAnswer,
     snapshots: list[str],
 ) -> None:
     """Raises NeedsHumanDecision where a person must decide."""
-    if reason := not_yet(instance) or loses(session, instance.id, described, "terminate"):
+    if reason := not_yet(instance, session) or loses(session, instance.id, described, "terminate"):
         raise NeedsHumanDecision(reason)
     if not snapshots:
         raise NeedsHumanDecision("there is no snapshot of it: what it holds would be lost")
@@ -129,7 +132,7 @@ def _require_nothing_lost(
         )
 
 
-def _require_readable(session: clients.Session, ids: list[str]) -> None:
+def _require_readable(session: Sessions, ids: list[str]) -> None:
     """Raises NeedsHumanDecision unless each snapshot is complete and a block of it can be read,
     decrypted: a snapshot that nobody can read is none.
     """

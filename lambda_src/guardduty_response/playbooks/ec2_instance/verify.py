@@ -66,8 +66,10 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
     for interface in current.interfaces:
         ids |= {interface.id, *interface.addresses}
-    for vpc in current.groups.keys() & current.vpcs:
-        ids |= {current.groups[vpc]["GroupId"], current.groups[vpc].get("GroupName", "")}
+    used = {id for interface in current.interfaces for id in interface.groups}
+    used |= {current.groups[vpc]["GroupId"] for vpc in current.groups.keys() & current.vpcs}
+    for id in used & current.quarantine_groups.keys():
+        ids |= {id, current.quarantine_groups[id].get("GroupName", "")}
     return sorted(ids - {""})
 
 

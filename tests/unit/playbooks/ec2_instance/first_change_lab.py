@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from guardduty_response.containment.contract import Target
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.quarantine_lab import make_group
 
 QUARANTINE = [f"{PREFIX}-quarantine"]
 MODIFY = "ModifyNetworkInterfaceAttribute"
@@ -17,15 +18,7 @@ MODIFY = "ModifyNetworkInterfaceAttribute"
 def prepare(lab: Lab) -> None:
     """Builds an instance with two interfaces, in a VPC that has the quarantine group."""
     lab.build(interfaces=2)
-    ec2 = lab.see("ec2")
-    group = ec2.create_security_group(
-        GroupName=QUARANTINE[0], Description="quarantine", VpcId=lab.ids["vpc"]
-    )["GroupId"]
-    [described] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
-    ec2.revoke_security_group_egress(
-        GroupId=group,
-        IpPermissions=described["IpPermissionsEgress"],
-    )
+    make_group(lab)
 
 
 def logged(lab: Lab) -> dict[str, str]:

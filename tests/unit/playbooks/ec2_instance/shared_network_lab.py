@@ -9,19 +9,23 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
+from tests.unit.playbooks.ec2_instance.quarantine_lab import make_group
 
 OTHER = "333333333333"
 EKS_TRUNK = "aws-k8s-trunk-eni"
 
 
-def group_of_other_account(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def group_of_other_account(
+    lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch, tagged: bool = False
+) -> str:
     """Creates a participant's group in a VPC that this account owns and shares. The owner sees it;
     each account has names of its own. Returns its id.
     """
-    id = str(
-        lab.see("ec2").create_security_group(
-            GroupName=name, Description="theirs", VpcId=lab.ids["vpc"]
-        )["GroupId"]
+    id = make_group(
+        lab,
+        name,
+        kind="quarantine" if tagged else "",
+        rules=True,
     )
     theirs = ec2_backends[MEMBER][REGION].get_security_group_from_id(id)
     assert theirs is not None

@@ -19,11 +19,11 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from sandbox.emulator import moto_quotas
 from sandbox.emulator.policy_sizes import packed_percent
-from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, Lab
+from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, empty, make_group
 from tests.unit.playbooks.ec2_instance.test_sessions import big
 
 Json = dict[str, Any]
-QUARANTINE = f"{PREFIX}-quarantine"
 
 
 @pytest.fixture(autouse=True)
@@ -43,41 +43,7 @@ def detail(lab: Lab, name: str) -> str:
     return str(lab.stored_record()["actions"][name]["detail"])
 
 
-def make_group(lab: Lab, name: str) -> str:
-    return str(
-        lab.see("ec2").create_security_group(
-            GroupName=name,
-            Description="q",
-            VpcId=lab.ids["vpc"],
-            TagSpecifications=[
-                {"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}
-            ],
-        )["GroupId"]
-    )
-
-
 # -- names and quotas ------------------------------------------------------------------------------
-
-
-def test_a_group_whose_name_differs_in_case_alone_is_named(lab: Lab) -> None:
-    """AWS takes no second name that differs in case alone, and lists the first one by its own."""
-    lab.build()
-    other = make_group(lab, QUARANTINE.upper())
-    step = lab.respond()
-    assert step.status is Status.FAILED
-    assert not closed(lab)
-    assert lab.actions()["quarantine_network"] == "FAILED"
-    for part in (other, QUARANTINE.upper(), lab.ids["vpc"], "quarantine_security_group_ids"):
-        assert part in detail(lab, "quarantine_network")
-    assert lab.actions()["revoke_sessions"] == "DONE", "nothing else waits for it"
-
-
-def test_a_group_of_the_same_case_is_used(lab: Lab) -> None:
-    lab.build()
-    group = make_group(lab, QUARANTINE)
-    assert lab.respond().status is Status.CONTAINED
-    assert closed(lab)
-    assert lab.group()["GroupId"] == group
 
 
 @pytest.mark.usefixtures("full_models")  # of the restore function
@@ -87,7 +53,7 @@ def test_an_interface_with_too_many_groups_is_not_restored_and_says_so(
     """A quota that was lowered while it was contained."""
     lab.build()
     [interface] = lab.groups()
-    own = [lab.ids["group"], *(make_group(lab, f"own-{number}") for number in range(4))]
+    own = [lab.ids["group"], *(make_group(lab, f"own-{number}", "") for number in range(4))]
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=own)
     assert lab.respond().status is Status.CONTAINED
     with monkeypatch.context() as lowered:
@@ -156,7 +122,7 @@ def test_a_new_group_that_exists_and_is_not_listed_yet_is_waited_for(lab: Lab) -
     target = lab.plan()
 
     def other_incident() -> None:
-        make_group(lab, QUARANTINE)
+        make_group(lab)
         assert lab.stale is not None
         lab.stale.write("ec2", {QUARANTINE, lab.ids["vpc"]})
 
@@ -180,9 +146,9 @@ def test_what_is_opened_again_at_once_is_closed_again(lab: Lab) -> None:
 def test_what_containing_read_too_early_is_done_once_more(lab: Lab) -> None:
     """Rules of the quarantine group that were not shown yet."""
     lab.build()
-    group = make_group(lab, QUARANTINE)
+    group = make_group(lab, rules=True)
     ec2, rules = lab.see("ec2"), lab.group()["IpPermissionsEgress"]
-    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=rules)
+    empty(lab, group)
     target = lab.plan()
     ec2_instance.contain(lab.context(), target)
     assert lab.actions()["strip_group_rules"] == "SKIPPED"

@@ -374,14 +374,17 @@ def _after(context: Any) -> Any:
 
 
 @pytest.mark.parametrize(("when", "cidr"), [("off", ""), ("after", "0.0.0.0/0")])
-def test_rules_that_are_more_than_that_are_never_contained(
+def test_a_group_with_rules_that_are_more_than_that_is_not_used(
     evidence: EvidenceLab, when: str, cidr: str
 ) -> None:
     """Without the switch any rule is one too many; with it, any that names addresses."""
     evidence.build()
-    endpoints(evidence, cidr)
+    group = endpoints(evidence, cidr)
     if when == "after":
         context = evidence.context
         evidence.context = lambda *a, **k: _after(context(*a, **k))  # type: ignore[method-assign]
-    assert evidence.respond().status is Status.PARTIAL
+    assert evidence.respond().status is Status.CONTAINED
+    assert list(evidence.groups().values()) == [["guardduty-response-quarantine"]]
+    text = evidence.stored_record()["actions"]["quarantine_network"]["detail"]
+    assert f"{group}, which quarantine_security_group_ids names" in text
     assert evidence.profiles() == ["guardduty-response-quarantine"]

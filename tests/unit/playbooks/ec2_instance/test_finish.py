@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 from tests.unit.playbooks.ec2_instance.finish_lab import (
@@ -14,6 +15,7 @@ from tests.unit.playbooks.ec2_instance.finish_lab import (
     read_events,
     state_of,
 )
+from tests.unit.playbooks.ec2_instance.quarantine_lab import let_in
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
@@ -77,6 +79,66 @@ def test_not_stopped_while_its_group_would_terminate_it(lab: Lab) -> None:
     )
 
 
+def opened(lab: Lab, how: str) -> None:
+    """Loosens the containment after its verdict."""
+    ec2, [interface, _] = lab.see("ec2"), lab.groups()
+    if how == "an interface":
+        ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=interface, Groups=[lab.ids["group"]]
+        )
+    elif how == "a rule":
+        let_in(lab, lab.group()["GroupId"])
+    elif how == "an attached interface":
+        lab.attach(5)
+    else:
+        lab.fail("DescribeSecurityGroups", "UnauthorizedOperation")
+
+
+@pytest.mark.parametrize("how", ["an interface", "a rule", "an attached interface", "not read"])
+def test_not_stopped_while_the_network_is_not_closed(lab: Lab, how: str) -> None:
+    """Evidence may have taken hours since the verdict."""
+    lab.build(interfaces=2)
+    lab.options["finish"] = "stop"
+    target = contained(lab)
+    opened(lab, how)
+    lab.wait(ec2_instance.finish, target)
+    assert state_of(lab) == "running"
+    said = {
+        "an interface": "is OPEN",
+        "a rule": "has rules",
+        "an attached interface": "is OPEN",
+        "not read": "groups could not be read",
+    }
+    line = lab.stored_record()["actions"]["stop_instance"]
+    assert line["status"] == "SKIPPED"
+    assert said[how] in line["detail"]
+    assert "who can reach it can start it again" in line["detail"]
+
+
+@pytest.mark.parametrize("interfaces", [1, 2])
+def test_not_stopped_where_a_service_keeps_an_interface_open(lab: Lab, interfaces: int) -> None:
+    """FAILED where it is the only one, PARTIAL where another one is closed."""
+    lab.build(interfaces=interfaces)
+    lab.options["finish"] = "stop"
+    node = ec2_backends["222222222222"]["us-east-1"].enis[list(lab.groups())[-1]]
+    node.requester_managed = True
+    target = lab.plan()
+    assert lab.respond(target).status == ("FAILED" if interfaces == 1 else "PARTIAL")
+    keep_snapshots(lab)
+    lab.wait(ec2_instance.finish, target._replace(scope={}))
+    assert state_of(lab) == "running"
+    assert lab.actions()["stop_instance"] == "SKIPPED"
+
+
+def test_stopped_once_the_network_could_be_read_again(lab: Lab) -> None:
+    lab.build()
+    lab.options["finish"] = "stop"
+    target = contained(lab)
+    lab.fail("DescribeInstances", "RequestLimitExceeded", times=1)
+    lab.wait(ec2_instance.finish, target)
+    assert state_of(lab) == "stopped"
+
+
 def test_a_refused_stop_is_failed_with_the_command(lab: Lab) -> None:
     lab.build()
     lab.options["finish"] = "stop"
@@ -126,8 +188,6 @@ def test_spot_is_told_before(lab: Lab) -> None:
 
 
 def spot(lab: Lab) -> None:
-    from moto.ec2.models import ec2_backends
-
     ec2_backends["222222222222"]["us-east-1"].get_instance(lab.ids["instance"]).lifecycle = "spot"
 
 

@@ -13,6 +13,7 @@ from moto.ec2.models import ec2_backends
 
 from tests.unit.links import erase
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
+from tests.unit.playbooks.ec2_instance.quarantine_lab import make_group
 
 QUARANTINE = [f"{PREFIX}-quarantine"]
 
@@ -42,10 +43,7 @@ def test_every_interface_is_closed_for_both_families(lab: Lab, interfaces: int, 
 
 def test_an_existing_group_is_stripped_while_interfaces_are_attached(lab: Lab) -> None:
     lab.build(interfaces=2)
-    ec2 = lab.see("ec2")
-    group = ec2.create_security_group(
-        GroupName=QUARANTINE[0], Description="q", VpcId=lab.ids["vpc"]
-    )["GroupId"]
+    ec2, group = lab.see("ec2"), make_group(lab, rules=True)
     rules: list[Any] = [
         {
             "IpProtocol": "tcp",
@@ -63,35 +61,6 @@ def test_an_existing_group_is_stripped_while_interfaces_are_attached(lab: Lab) -
     assert (
         "tcp 22-22 2001:db8::/32" in lab.stored_record()["actions"]["strip_group_rules"]["detail"]
     )
-
-
-def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
-    lab.build()
-    lab.fail("RevokeSecurityGroupEgress", "UnauthorizedOperation")
-    step = lab.respond()
-    assert closed(lab)
-    assert step.status is Status.PARTIAL
-    assert "egress all" in step.detail
-    assert lab.actions()["strip_group_rules"] == "FAILED"
-    assert lab.actions()["quarantine_network"] == "DONE"
-
-
-def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
-    lab.build(interfaces=2)
-    ec2 = lab.see("ec2")
-    mine = ec2.create_security_group(
-        GroupName="mine",
-        Description="m",
-        VpcId=lab.ids["vpc"],
-    )["GroupId"]
-    lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
-    step = lab.respond()
-    assert set(map(tuple, lab.groups().values())) == {("mine",)}
-    assert step.status is Status.PARTIAL  # its default egress is there
-    assert f"{mine} has rules: egress all" in step.detail
-    assert lab.group("mine")["IpPermissionsEgress"]
-    assert not {"RevokeSecurityGroupEgress", "CreateSecurityGroup"} & set(lab.operations())
-    assert "a group of yours" in lab.stored_record()["actions"]["strip_group_rules"]["detail"]
 
 
 def test_a_configured_group_without_rules_is_contained(lab: Lab) -> None:

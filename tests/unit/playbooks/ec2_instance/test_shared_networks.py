@@ -11,7 +11,8 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, REGION, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
+from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, text_of
 from tests.unit.playbooks.ec2_instance.shared_network_lab import (
     OTHER,
     add_branch,
@@ -20,7 +21,6 @@ from tests.unit.playbooks.ec2_instance.shared_network_lab import (
     groups_of,
 )
 
-QUARANTINE = f"{PREFIX}-quarantine"
 NODE_TAGS = [
     {"Key": "kubernetes.io/cluster/shop", "Value": "owned"},
     {"Key": "eks:nodegroup-name", "Value": "workers"},
@@ -132,16 +132,48 @@ def test_an_eks_node_leaves_its_group_with_all_interfaces_closed(lab: Lab) -> No
     assert lab.actions()["detach_auto_scaling"] == "DONE"
 
 
-def test_a_node_of_eks_auto_mode_is_the_services_to_close(lab: Lab) -> None:
+def managed_by(interface: str, service: str) -> None:
     """EC2 managed instances: their interfaces name the operator, who alone may change them."""
+    node: Any = ec2_backends[MEMBER][REGION].enis[interface]
+    node.requester_managed, node.requester_id = True, service
+
+
+@pytest.mark.parametrize("interfaces", [1, 3])
+def test_a_node_of_eks_auto_mode_is_not_contained_and_the_way_out_is_said(
+    lab: Lab, interfaces: int
+) -> None:
+    lab.build(interfaces=interfaces)
+    for interface in lab.groups():
+        managed_by(interface, "eks.amazonaws.com")
+    step = lab.respond()
+    assert step.status is Status.FAILED
+    assert set(map(tuple, lab.groups().values())) == {("web",)}
+    assert lab.actions()["quarantine_network"] == "FAILED"
+    for text in (step.detail, text_of(lab)):
+        assert all(interface in text for interface in lab.groups())
+        assert "kubectl drain NODE" in text and "kubectl delete node NODE" in text
+        assert lab.ids["instance"] in text, "its node is found by it"
+
+
+def test_of_a_node_that_another_service_manages_the_service_is_named(lab: Lab) -> None:
     lab.build()
     [interface] = lab.groups()
-    node: Any = ec2_backends[MEMBER][REGION].enis[interface]
-    node.requester_managed, node.requester_id = True, "eks.amazonaws.com"
+    managed_by(interface, "workspaces.amazonaws.com")
     step = lab.respond()
-    assert step.status is Status.PARTIAL
-    assert f"{interface} is OPEN" in step.detail and "managed by" in step.detail
-    assert lab.groups()[interface] == ["web"]
+    assert step.status is Status.FAILED
+    assert "managed by workspaces.amazonaws.com" in step.detail
+    assert "end the instance through that service" in step.detail
+    assert "kubectl" not in step.detail
+    assert "CreateSecurityGroup" not in lab.operations(), "no group is needed"
+
+
+def test_a_closed_branch_contains_no_node_whose_own_interfaces_are_open(lab: Lab) -> None:
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab))
+    for interface in lab.groups():
+        managed_by(interface, "eks.amazonaws.com")
+    assert lab.respond().status is Status.FAILED
+    assert groups_of(lab, branch) == [QUARANTINE], "what can be closed is closed all the same"
 
 
 def test_branches_of_ecs_tasks_are_not_told_by_aws(lab: Lab) -> None:

@@ -20,6 +20,7 @@ from tests.unit.playbooks.ec2_instance.finish_lab import (
     read_events,
     state_of,
 )
+from tests.unit.playbooks.ec2_instance.quarantine_lab import let_in
 from tests.unit.playbooks.watched_session import acting
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
@@ -122,6 +123,15 @@ def test_not_terminated_without_a_snapshot(lab: Lab, readable: list[str]) -> Non
     lab.build()
     lab.options["finish"] = "terminate"
     assert "snapshot set is not complete" in refusal(lab, contained(lab, evidence=False))
+
+
+def test_not_terminated_while_the_network_is_not_closed(lab: Lab, readable: list[str]) -> None:
+    """Somebody has opened it since the verdict."""
+    lab.build()
+    lab.options["finish"] = "terminate"
+    target = contained(lab)
+    let_in(lab, lab.group()["GroupId"])
+    assert "has rules: ingress tcp 22-22" in refusal(lab, target)
 
 
 def test_not_terminated_when_a_snapshot_cannot_be_read(lab: Lab, readable: list[str]) -> None:

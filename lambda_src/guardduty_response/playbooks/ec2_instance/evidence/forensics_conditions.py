@@ -13,7 +13,6 @@ from guardduty_response.containment.target_context import allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
-    closed,
     filters,
     look,
     to_endpoints,
@@ -21,6 +20,7 @@ from guardduty_response.playbooks.ec2_instance.state import (
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 
 def endpoint_only(group: AwsAnswer) -> str:
@@ -55,11 +55,13 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
     if without_group:
         vpcs = ", ".join(without_group)
         return f"quarantine_security_group_ids names no endpoint-only group for {vpcs}", False
-    for group in current.groups.values():
-        if too_wide := endpoint_only(group):
-            return too_wide, False
+    for id in sorted({instance.own_groups[vpc] for vpc in current.vpcs}):
+        if wrong := _unfit(id, current):
+            return wrong, False
     not_closed = [
-        interface.id for interface in current.interfaces if not closed(instance, current, interface)
+        interface.id
+        for interface in current.interfaces
+        if interface.groups != (instance.own_groups[interface.vpc],)
     ]
     if not_closed:
         return f"{', '.join(not_closed)} does not carry the endpoint-only group", True
@@ -67,6 +69,13 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
     if profile != wanted:
         return f"its instance profile is {profile}, not {wanted}", True
     return "", True
+
+
+def _unfit(id: str, current: InstanceState) -> str:
+    """Returns why a configured group is not one that lets the agent alone out, or ''."""
+    if id not in current.quarantine_groups:
+        return f"security group {id} of quarantine_security_group_ids does not exist"
+    return endpoint_only(current.quarantine_groups[id])
 
 
 def _profile(instance: InstanceContext, ec2: AwsClient) -> str:

@@ -21,6 +21,10 @@ TERMINATOR = MemberRole(
             ),
         ),
         Permission(
+            "makes sure that every interface is closed still, in a group without rules",
+            ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"),
+        ),
+        Permission(
             "takes back the protection that containment set, and terminates what it has tagged",
             ("ec2:ModifyInstanceAttribute", "ec2:TerminateInstances"),
             INSTANCES,
