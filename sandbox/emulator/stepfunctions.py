@@ -291,6 +291,16 @@ def scaled_sleep(_original: Original, seconds: float) -> None:
 
 @patch(
     stepfunctions,
+    "_register_sfn_jsonata_functions",
+    restores="(no AWS behaviour) an expression may take a minute, which a loaded machine may need",
+)
+def register_sfn_jsonata_functions(original: Original, expression: Any) -> None:
+    original(expression)
+    expression.environment.set_runtime_bounds(60_000, None)  # milliseconds; upstream: 1,000
+
+
+@patch(
+    stepfunctions,
     "_call_lambda",
     restores="the state machine's role must allow lambda:InvokeFunction on the function",
 )
