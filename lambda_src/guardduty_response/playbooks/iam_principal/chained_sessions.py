@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
 
 NAME = chained_denial.NAME
+AGAIN_SECONDS = 20  # for a check's lookups: it may read twice, and monitoring reserves 45 s for it
 MOST_RECORDED = 50  # sessions that the record lists
 
 
@@ -101,7 +102,7 @@ def search_again(principal: PrincipalContext, keeps: bool) -> None:
     is_open = open_sessions.remarks(open_sessions.recorded(principal))
     if not is_open or not principal.options["user_role_sessions"]:
         return
-    found, unsearched = _search(principal, SECONDS)
+    found, unsearched = _search(principal, AGAIN_SECONDS)
     roles = denied_roles(principal)
     by_role, left = _new_sessions(principal, found, roles)
     for role, sessions in by_role.items():
