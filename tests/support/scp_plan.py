@@ -1,4 +1,4 @@
-"""The module quarantine-scp as the tests plan it beside the sandbox, with its policies as outputs."""
+"""The module quarantine-scp as the tests plan it beside the sandbox: its policies are outputs."""
 
 QUARANTINE_SCP = """module "scp" {
   source                  = "../../modules/quarantine-scp"
