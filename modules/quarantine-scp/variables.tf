@@ -36,8 +36,9 @@ variable "exempt_principal_arns" {
 
 variable "deployer_principal_arns" {
   description = <<-EOT
-    ARNs, with * where needed, of the principals in member accounts that apply modules/responder-role, such as the role
-    of a pipeline. They alone, the exempt principals and StackSets may create, change or delete the response's roles.
+    ARNs, with * where needed, of the principals that apply modules/responder-role in member accounts, and the response
+    itself if the policies reach the security account, such as the role of a pipeline. They, the exempt principals and
+    StackSets alone may create, change or delete the response's roles.
   EOT
   type        = list(string)
   default     = []
