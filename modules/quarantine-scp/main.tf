@@ -31,28 +31,16 @@ locals {
     [for arn in distinct(concat(local.deployers, local.exempt)) : arn if can(regex("^arn:[a-z*-]+:iam::[^:]+:(role|user)/", arn))],
   )
 
+  protects_users = anytrue([for arn in local.protected : strcontains(arn, ":user/")])
+
   statements = [
     {
       Sid    = "ResponseStays"
       Effect = "Deny"
-      Action = [
-        "iam:Add*",
-        "iam:Attach*",
-        "iam:ChangePassword",
-        "iam:Create*",
-        "iam:Deactivate*",
-        "iam:Delete*",
-        "iam:Detach*",
-        "iam:Enable*",
-        "iam:Put*",
-        "iam:Remove*",
-        "iam:Reset*",
-        "iam:Resync*",
-        "iam:Tag*",
-        "iam:Untag*",
-        "iam:Update*",
-        "iam:Upload*",
-      ]
+      Action = concat(
+        ["iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:Put*", "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:Update*"],
+        local.protects_users ? ["iam:ChangePassword", "iam:Deactivate*", "iam:Enable*", "iam:Reset*", "iam:Resync*", "iam:Upload*"] : [],
+      )
       Resource  = local.protected
       Condition = local.not_of_deployer
     },
