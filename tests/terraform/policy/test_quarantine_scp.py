@@ -177,5 +177,5 @@ def test_a_forged_role_of_the_response_is_not_made(scp: str) -> None:
 
 
 def test_they_fit(planned: dict[str, str]) -> None:
-    """With the longest prefix of the default's length, and a few exempt principals."""
+    """With room for further exempt principals: AWS Organizations takes 5,120 characters."""
     assert len(planned["scp"]) < 4096 and len(planned["scp_ec2"]) < 4096
