@@ -1,70 +1,100 @@
-# For the management account (or a delegated administrator of Organizations): a service control policy that keeps
-# everybody except the response, and the principals named, from lifting the quarantine of an IAM user or role. It
-# depends on the tag that containment sets, so nobody else may set or remove that tag either. Service control policies
-# do not apply to the management account's own principals, nor to service-linked roles.
+# For the management account (or a delegated administrator of Organizations): service control policies that keep
+# everybody else from lifting or sidestepping a quarantine. This file has that of users and roles, ec2.tf that of
+# instances. They go by the names of the response's roles and by the tags that containment sets, so nobody else may
+# write either. Service control policies do not apply to the management account's own principals, nor to service-linked
+# roles. README.md says what is denied to whom, and what is not.
 
 data "aws_partition" "current" {}
 
 locals {
   partition = data.aws_partition.current.partition
+  iam       = "arn:${local.partition}:iam::*"
+  deny_all  = "arn:${local.partition}:iam::aws:policy/AWSDenyAll"
+  own       = "${local.iam}:role${var.iam_path}${var.name_prefix}"
 
-  # The response's own roles, by their exact names in every account.
-  response = [
-    for kind in ["responder", "remediator", "restorer"] :
-    "arn:${local.partition}:iam::*:role${var.iam_path}${var.name_prefix}-${kind}-iam-principal"
+  # Who may write what: the response's own roles, by their exact names in every account, and the principals named.
+  contains_principals = [for kind in ["responder", "remediator", "restorer"] : "${local.own}-${kind}-iam-principal"]
+  denies_sessions     = [for kind in ["responder", "restorer"] : "${local.own}-${kind}-ec2-instance"]
+  stackset_roles      = [for name in var.stackset_execution_roles : "${local.iam}:role/${name}"]
+  deployers           = concat(var.deployer_principal_arns, local.stackset_roles)
+  exempt              = var.exempt_principal_arns
+
+  not_of_users    = { ArnNotLike = { "aws:PrincipalArn" = concat(local.contains_principals, local.exempt) } }
+  not_of_roles    = { ArnNotLike = { "aws:PrincipalArn" = concat(local.contains_principals, local.denies_sessions, local.exempt) } }
+  not_of_deployer = { ArnNotLike = { "aws:PrincipalArn" = concat(local.deployers, local.exempt) } }
+  quarantined     = { StringEquals = { "aws:ResourceTag/${var.name_prefix}" = "quarantined" } }
+
+  # A role of the response that others could make, or whose trust policy they could change, would lift everything; so
+  # would a role or user that is exempt. In any path: a name is taken once in an account.
+  protected = concat(
+    ["${local.iam}:role*/${var.name_prefix}-*", "${local.iam}:instance-profile*/${var.name_prefix}-*"],
+    [for arn in distinct(concat(local.deployers, local.exempt)) : arn if can(regex("^arn:[a-z*-]+:iam::[^:]+:(role|user)/", arn))],
+  )
+
+  protects_users = anytrue([for arn in local.protected : strcontains(arn, ":user/")])
+
+  statements = [
+    {
+      Sid    = "ResponseStays"
+      Effect = "Deny"
+      Action = concat(
+        ["iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:Put*", "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:Update*"],
+        local.protects_users ? ["iam:ChangePassword", "iam:Deactivate*", "iam:Enable*", "iam:Reset*", "iam:Resync*", "iam:Upload*"] : [],
+      )
+      Resource  = local.protected
+      Condition = local.not_of_deployer
+    },
+    {
+      Sid       = "DenialStays"
+      Effect    = "Deny"
+      Action    = "iam:DetachUserPolicy"
+      Resource  = "*"
+      Condition = merge(local.not_of_users, { ArnEquals = { "iam:PolicyARN" = local.deny_all } })
+    },
+    {
+      Sid       = "BoundaryStays"
+      Effect    = "Deny"
+      Action    = ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"]
+      Resource  = "*"
+      Condition = merge(local.not_of_users, { ArnEquals = { "iam:PermissionsBoundary" = local.deny_all } })
+    },
+    {
+      Sid    = "UserStays"
+      Effect = "Deny"
+      Action = [
+        "iam:Attach*",
+        "iam:ChangePassword",
+        "iam:Create*",
+        "iam:Deactivate*",
+        "iam:DeleteUser*",
+        "iam:Detach*",
+        "iam:Enable*",
+        "iam:Put*",
+        "iam:Reset*",
+        "iam:Resync*",
+        "iam:Update*",
+        "iam:Upload*",
+      ]
+      Resource  = "${local.iam}:user/*"
+      Condition = merge(local.not_of_users, local.quarantined)
+    },
+    {
+      Sid       = "RoleStays"
+      Effect    = "Deny"
+      Action    = ["iam:Attach*", "iam:DeleteRole*", "iam:Detach*", "iam:Put*", "iam:Update*"]
+      Resource  = "${local.iam}:role/*"
+      Condition = merge(local.not_of_roles, local.quarantined)
+    },
+    {
+      # IAM's tag keys are the same in upper and lower case: a tag of another case takes the place of ours.
+      Sid       = "TagStays"
+      Effect    = "Deny"
+      Action    = ["iam:TagRole", "iam:TagUser", "iam:UntagRole", "iam:UntagUser"]
+      Resource  = "*"
+      Condition = merge(local.not_of_users, { "ForAnyValue:StringEqualsIgnoreCase" = { "aws:TagKeys" = [var.name_prefix, "${var.name_prefix}-incident"] } })
+    },
   ]
-  anybody_else = { ArnNotLike = { "aws:PrincipalArn" = concat(local.response, var.exempt_principal_arns) } }
-  quarantined  = { StringEquals = { "aws:ResourceTag/${var.name_prefix}" = "quarantined" } }
-
-  content = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "DenialStays"
-        Effect    = "Deny"
-        Action    = "iam:DetachUserPolicy"
-        Resource  = "*"
-        Condition = merge(local.anybody_else, { ArnEquals = { "iam:PolicyARN" = "arn:${local.partition}:iam::aws:policy/AWSDenyAll" } })
-      },
-      {
-        Sid    = "UserStays"
-        Effect = "Deny"
-        Action = [
-          "iam:CreateAccessKey",
-          "iam:CreateLoginProfile",
-          "iam:CreateServiceSpecificCredential",
-          "iam:DeleteUserPermissionsBoundary",
-          "iam:EnableMFADevice",
-          "iam:PutUserPermissionsBoundary",
-          "iam:ResetServiceSpecificCredential",
-          "iam:UpdateAccessKey",
-          "iam:UpdateLoginProfile",
-          "iam:UpdateSSHPublicKey",
-          "iam:UpdateServiceSpecificCredential",
-          "iam:UpdateSigningCertificate",
-          "iam:UpdateUser",
-          "iam:UploadSSHPublicKey",
-          "iam:UploadSigningCertificate",
-        ]
-        Resource  = "arn:${local.partition}:iam::*:user/*"
-        Condition = merge(local.anybody_else, local.quarantined)
-      },
-      {
-        Sid       = "RoleStays"
-        Effect    = "Deny"
-        Action    = ["iam:DeleteRolePolicy", "iam:PutRolePolicy"]
-        Resource  = "arn:${local.partition}:iam::*:role/*"
-        Condition = merge(local.anybody_else, local.quarantined)
-      },
-      {
-        Sid       = "TagStays"
-        Effect    = "Deny"
-        Action    = ["iam:TagRole", "iam:TagUser", "iam:UntagRole", "iam:UntagUser"]
-        Resource  = "*"
-        Condition = merge(local.anybody_else, { "ForAnyValue:StringEquals" = { "aws:TagKeys" = [var.name_prefix, "${var.name_prefix}-incident"] } })
-      },
-    ]
-  })
+  content = jsonencode({ Version = "2012-10-17", Statement = local.statements })
 }
 
 resource "aws_organizations_policy" "this" {
@@ -77,7 +107,7 @@ resource "aws_organizations_policy" "this" {
   lifecycle {
     precondition {
       condition     = length(local.content) <= 5120
-      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes 5120. Shorten exempt_principal_arns, with * where that is safe."
+      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes 5120. Shorten exempt_principal_arns and deployer_principal_arns, with * where that is safe."
     }
   }
 }

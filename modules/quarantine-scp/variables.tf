@@ -34,6 +34,45 @@ variable "exempt_principal_arns" {
   }
 }
 
+variable "deployer_principal_arns" {
+  description = <<-EOT
+    ARNs, with * where needed, of the principals that apply modules/responder-role in member accounts, and the response
+    itself if the policies reach the security account, such as the role of a pipeline. They, the exempt principals and
+    StackSets alone may create, change or delete the response's roles.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.deployer_principal_arns : can(regex("^arn:[a-z*-]+:(iam|sts)::([0-9]{12}|\\*):[a-z-]+/.*[^*/].*$", arn))])
+    error_message = "deployer_principal_arns must be ARNs of roles or users (arn:aws:iam::*:role/terraform), with a name and not * alone: * would let everybody replace the response's roles."
+  }
+}
+
+variable "stackset_execution_roles" {
+  description = <<-EOT
+    Names, with * where needed, of the roles in member accounts with which StackSets deploy modules/responder-stackset.
+    The default has that of service-managed permissions and AWS's name for self-managed ones. With AWS Control Tower,
+    add AWSControlTowerExecution if its StackSets deploy the roles. Nobody else may change roles of these names.
+  EOT
+  type        = list(string)
+  default     = ["stacksets-exec-*", "AWSCloudFormationStackSetExecutionRole"]
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.stackset_execution_roles : can(regex("^[A-Za-z0-9_+=,.@/-]*[A-Za-z0-9][A-Za-z0-9_+=,.@/*-]*$", name))])
+    error_message = "stackset_execution_roles must be names of roles (with their path, without the first slash), and not * alone: * would let everybody replace the response's roles."
+  }
+}
+
+variable "ec2" {
+  description = "Creates the policy for instances, too. An account or organizational unit takes a limited number of policies; this makes it two."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "iam_path" {
   description = "Path of the response's roles (iam.path of modules/responder-role)."
   type        = string

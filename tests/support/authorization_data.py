@@ -84,6 +84,21 @@ def remarks(document: Json, grants: bool = True) -> list[str]:
     return sorted(found)
 
 
+@cache
+def changes_of(service: str, resource_type: str) -> frozenset[str]:
+    """Returns every action of any service that takes a resource of this type and does not only
+    read it: AWS's access levels Write, Permissions management and Tagging.
+    """
+    arn = _DATA.resources.get_resource_type_details(service, resource_type)["arn"]
+    return frozenset(
+        f"{caller}:{name}"
+        for caller in _DATA.services.get_service_keys()
+        for name in _DATA.actions.get_actions_for_service(caller)
+        if _DATA.actions.get_action_details(caller, name)["accessLevel"] not in ("Read", "List")
+        if any(kind.arn == arn for kind in _action(f"{caller}:{name}").types)
+    )
+
+
 def fits(pattern: str, template: str) -> bool:
     """Returns whether some ARN matches both a policy's pattern and the reference's template."""
     if pattern == "*":

@@ -69,7 +69,7 @@ class OneAccountPlanner(Planner):
             "output": {
                 f"{name}-{output}": {"value": f"${{module.{name}.{output}}}"}
                 for name in cases
-                for output in [*outputs, "scp"]
+                for output in [*outputs, "scp", "scp_ec2"]
             },
         }
         (several / "main.tf.json").write_text(json.dumps(text))

@@ -24,6 +24,7 @@ from typing import Any
 from sandbox import playbook_variables
 from sandbox.terraform import find_mirror
 from tests.support.repository import ROOT, skip_or_fail
+from tests.support.scp_plan import QUARANTINE_SCP
 from tests.support.shared_provider import SharedProvider
 
 Json = dict[str, Any]
@@ -364,13 +365,8 @@ class Planner:
                 for name in names
             )
         )
-        # Of the management account, planned beside the others: the policy that keeps a quarantine.
-        (self.root / "scp.tf").write_text(
-            'module "scp" {\n  source = "../../modules/quarantine-scp"\n  target_ids ='
-            ' ["ou-ab12-cdef3456"]\n  exempt_principal_arns ='
-            ' ["arn:aws:iam::*:role/break-glass"]\n}\noutput "scp" {\n  value ='
-            " module.scp.content\n}\n"
-        )
+        # Of the management account, planned beside the others: the policies that keep a quarantine.
+        (self.root / "scp.tf").write_text(QUARANTINE_SCP)
         initialized(self.root, scratch)
         self._endpoint = endpoint
         self._known: dict[str, Plan] = {}

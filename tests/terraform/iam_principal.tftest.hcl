@@ -1,4 +1,4 @@
-# The playbook iam_principal: its functions, its options' rules, whom it hands over to, and the policy that keeps a quarantine.
+# The playbook iam_principal: its functions, its options' rules, and whom it hands over to.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -138,51 +138,4 @@ run "a_search_in_ones_own_tool" {
     condition     = strcontains(jsondecode(local.config_json).notifications.siem_search_url, "{access_key}")
     error_message = "The functions fill the template in."
   }
-}
-
-run "quarantine_policy" {
-  command = plan
-
-  module {
-    source = "./modules/quarantine-scp"
-  }
-
-  variables {
-    target_ids            = ["ou-ab12-cdef3456", "222222222222"]
-    exempt_principal_arns = ["arn:aws:iam::*:role/break-glass"]
-    iam_path              = "/security/"
-  }
-
-  assert {
-    condition = alltrue([
-      for s in jsondecode(output.content).Statement : s.Effect == "Deny" && s.Condition.ArnNotLike["aws:PrincipalArn"] == [
-        "arn:aws:iam::*:role/security/gdr-responder-iam-principal",
-        "arn:aws:iam::*:role/security/gdr-remediator-iam-principal",
-        "arn:aws:iam::*:role/security/gdr-restorer-iam-principal",
-        "arn:aws:iam::*:role/break-glass",
-      ]
-    ])
-    error_message = "Every statement must deny, and spare the response's roles and the exempt ones alone."
-  }
-  assert {
-    condition     = length(aws_organizations_policy_attachment.this) == 2
-    error_message = "It must be attached to each target."
-  }
-}
-
-run "quarantine_policy_rules" {
-  command = plan
-
-  module {
-    source = "./modules/quarantine-scp"
-  }
-
-  variables {
-    name_prefix           = "-"
-    target_ids            = ["production"]
-    exempt_principal_arns = ["arn:aws:iam::*:role/*"]
-    iam_path              = "security"
-  }
-
-  expect_failures = [var.name_prefix, var.target_ids, var.exempt_principal_arns, var.iam_path]
 }

@@ -24,9 +24,12 @@ EVERYTHING = {
 }
 QUARANTINED = {f"aws__ResourceTag___{P}": "quarantined"}
 DENY_ALL = {"iam__PolicyARN": "arn:aws:iam::aws:policy/AWSDenyAll"}
+BOUNDARY = {"iam__PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
 LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, DENY_ALL),
     ("iam:DeleteUserPermissionsBoundary", USER, QUARANTINED),
+    ("iam:DeleteUserPermissionsBoundary", USER, BOUNDARY),
+    ("iam:DeleteRolePermissionsBoundary", ROLE, BOUNDARY),
     ("iam:UpdateAccessKey", USER, QUARANTINED),
     ("iam:CreateAccessKey", USER, QUARANTINED),
     ("iam:CreateLoginProfile", USER, QUARANTINED),
@@ -35,19 +38,67 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PutRolePolicy", ROLE, QUARANTINED),
     ("iam:UntagUser", USER, {"aws__TagKeys": [P]}),
     ("iam:TagRole", ROLE, {"aws__TagKeys": ["team", P]}),
+    # To IAM, keys that differ in case alone are one
+    ("iam:TagRole", ROLE, {"aws__TagKeys": [P.upper()]}),
+    ("iam:UntagUser", USER, {"aws__TagKeys": [f"{P}-Incident"]}),
+]
+TO_EC2_INSTANCE = [
+    case for case in LIFTING if case[0] in ("iam:DeleteRolePolicy", "iam:PutRolePolicy")
+]
+EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
+INSTANCE, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"
+SNAPSHOT = "arn:aws:ec2:us-east-1::snapshot/snap-0a"
+OF_AN_INCIDENT = {f"aws__ResourceTag___{P}-incident": "inc-0a"}
+LIFTING_EC2: list[tuple[str, str, dict[str, Any]]] = [
+    ("ec2:CreateTags", INSTANCE, {**QUARANTINED, "aws__TagKeys": [P]}),
+    ("ec2:CreateTags", f"{EC2}:instance/i-0b", {"aws__TagKeys": ["team", f"{P}-incident"]}),
+    ("ec2:DeleteTags", INSTANCE, {**QUARANTINED, "aws__TagKeys": [P]}),
+    # Without keys it deletes all tags, and has no aws:TagKeys
+    ("ec2:DeleteTags", INSTANCE, QUARANTINED),
+    ("ec2:DeleteTags", GROUP, {f"aws__ResourceTag___{P}": "quarantine"}),
+    ("ec2:DeleteTags", SNAPSHOT, OF_AN_INCIDENT),
+    ("ec2:ModifySnapshotAttribute", SNAPSHOT, OF_AN_INCIDENT),
+    ("ssm:StartSession", INSTANCE, QUARANTINED),
+]
+USUAL_EC2: list[tuple[str, str, dict[str, Any]]] = [
+    ("ec2:CreateTags", INSTANCE, {**QUARANTINED, "aws__TagKeys": ["team"]}),
+    ("ec2:DeleteTags", INSTANCE, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", GROUP, {}),
+    ("ec2:ModifyNetworkInterfaceAttribute", f"{EC2}:network-interface/eni-0a", {}),
+    ("ec2:TerminateInstances", INSTANCE, {}),
+    ("ec2:DeleteSnapshot", SNAPSHOT, {}),
+    ("ssm:StartSession", INSTANCE, {}),
 ]
 USUAL: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
     ("iam:CreateAccessKey", USER, {}),
     ("iam:PutRolePolicy", ROLE, {}),
     ("iam:TagUser", USER, {"aws__TagKeys": ["team"]}),
-    ("ec2:StopInstances", f"arn:aws:ec2:us-east-1:{MEMBER}:instance/i-0a", {}),
+    ("iam:TagRole", ROLE, {**QUARANTINED, "aws__TagKeys": ["team"]}),
+    ("iam:CreateRole", f"arn:aws:iam::{MEMBER}:role/x-{P}-responder", {}),
+    ("iam:UpdateAssumeRolePolicy", ROLE, {}),
+    ("iam:DeleteRolePermissionsBoundary", ROLE, {}),
 ]
 
 
 @pytest.fixture(scope="module")
-def scp(plan: Planner) -> str:
-    return str(plan(remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}).outputs["scp"])
+def planned(plan: Planner) -> dict[str, str]:
+    """The two policies, scp and scp_ec2."""
+    return plan(remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}).outputs
+
+
+@pytest.fixture(scope="module")
+def scp(planned: dict[str, str]) -> str:
+    return planned["scp"]
+
+
+@pytest.fixture(scope="module")
+def scp_ec2(planned: dict[str, str]) -> str:
+    return planned["scp_ec2"]
+
+
+def _names(cases: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
+    return [case[0] for case in cases]
 
 
 def _who(role: str) -> dict[str, Any]:
@@ -55,9 +106,7 @@ def _who(role: str) -> dict[str, Any]:
     return {"principal": f"arn:aws:iam::{MEMBER}:role/{role}"}
 
 
-@pytest.mark.parametrize(
-    ("action", "resource", "context"), LIFTING, ids=[action[0] for action in LIFTING]
-)
+@pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=_names(LIFTING))
 def test_nobody_else_lifts_a_quarantine(
     scp: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
@@ -65,7 +114,9 @@ def test_nobody_else_lifts_a_quarantine(
         "admin",
         f"{P}-collector-iam-principal",
         f"x-{P}-responder-iam-principal",
-        f"{P}-responder-ec2-instance",
+        f"elsewhere/{P}-restorer-iam-principal",
+        "deploy",
+        "stacksets-exec-0a",
     ):
         assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Deny", role
 
@@ -73,13 +124,38 @@ def test_nobody_else_lifts_a_quarantine(
 @pytest.mark.parametrize(
     "role", [f"{P}-responder-iam-principal", f"{P}-restorer-iam-principal", "break-glass"]
 )
-@pytest.mark.parametrize(
-    ("action", "resource", "context"), LIFTING, ids=[action[0] for action in LIFTING]
-)
+@pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=_names(LIFTING))
 def test_the_response_and_break_glass_may(
     scp: str, role: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
     assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Allow"
+
+
+@pytest.mark.parametrize("job", ["responder", "restorer"])
+@pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=_names(LIFTING))
+def test_ec2_instance_changes_no_more_than_the_denials_of_a_quarantined_role(
+    scp: str, job: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
+    expected = "Allow" if (action, resource, context) in TO_EC2_INSTANCE else "Deny"
+    who = _who(f"{P}-{job}-ec2-instance")
+    assert decide([EVERYTHING, scp], action, resource, **who, **context) == expected
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), LIFTING_EC2, ids=_names(LIFTING_EC2))
+def test_nobody_else_lifts_the_quarantine_of_an_instance(
+    scp_ec2: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
+    for role in ("admin", f"{P}-responder-iam-principal", f"x-{P}-restorer-ec2-instance", "deploy"):
+        assert decide([EVERYTHING, scp_ec2], action, resource, **_who(role), **context) == "Deny"
+    for role in (f"{P}-restorer-ec2-instance", "break-glass"):
+        assert decide([EVERYTHING, scp_ec2], action, resource, **_who(role), **context) == "Allow"
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), USUAL_EC2)
+def test_other_instances_stay_as_they_were(
+    scp_ec2: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
+    assert decide([EVERYTHING, scp_ec2], action, resource, **_who("admin"), **context) == "Allow"
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), USUAL)
@@ -89,5 +165,17 @@ def test_everything_else_stays_as_it_was(
     assert decide([EVERYTHING, scp], action, resource, **_who("admin"), **context) == "Allow"
 
 
-def test_it_fits(scp: str) -> None:
-    assert len(scp) < 5120
+def test_a_forged_role_of_the_response_is_not_made(scp: str) -> None:
+    """The two calls by which the quarantine used to fall: a role of a name that is exempt, or a
+    role of the response that trusts somebody else.
+    """
+    for action in ("iam:CreateRole", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy"):
+        for name in (f"{P}-restorer-iam-principal", "stacksets-exec-0a", "break-glass"):
+            arn = f"arn:aws:iam::{MEMBER}:role/{name}"
+            for who in ("admin", "app", f"{P}-responder-ec2-instance"):
+                assert decide([EVERYTHING, scp], action, arn, **_who(who)) == "Deny", (name, who)
+
+
+def test_they_fit(planned: dict[str, str]) -> None:
+    """With room for further exempt principals: AWS Organizations takes 5,120 characters."""
+    assert len(planned["scp"]) < 4096 and len(planned["scp_ec2"]) < 4096

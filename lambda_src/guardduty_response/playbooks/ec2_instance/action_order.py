@@ -121,6 +121,8 @@ def changing(instance: InstanceContext) -> Sessions:
         # These calls may also be checked on the volume or interface they touch: the instance or
         # address above pins which.
         allow(modify, instance.arn("volume/*")),
+        # The role's policy allows the response's own tags alone.
+        allow(actions_of(Tag.contains), instance.arn("network-interface/*")),
     ]
     if instance.options["disassociate_elastic_ip"]:
         disassociate = actions_of(ReleaseAddress.contains)

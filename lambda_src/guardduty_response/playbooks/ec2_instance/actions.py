@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.control import Grant
+from guardduty_response.containment.control import Grant, actions_of
 from guardduty_response.containment.tag_control import OWN_TAGS, Tags
 from guardduty_response.containment.target_context import allow, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -302,21 +304,59 @@ class ReleaseAddress(Ec2Control["list[AssociatedAddress]", "AssociatedAddress"])
 
 
 class Tag(Tags[InstanceContext, InstanceState], Ec2Control[dict[str, str | None], str | None]):
+    """Tags the instance and its interfaces: by these tags the organization's quarantine policy
+    keeps both as they are. What is recorded, compared and given back are the instance's.
+    """
+
     name = "tag_instance"
     contains = (Grant(("ec2:CreateTags",), (INSTANCES, INTERFACES, VOLUMES), OWN_TAGS),)
-    restores = (Grant(("ec2:CreateTags", "ec2:DeleteTags"), INSTANCES, OWN_TAGS),)
+    restores = (Grant(("ec2:CreateTags", "ec2:DeleteTags"), (INSTANCES, INTERFACES), OWN_TAGS),)
+
+    @property
+    def interfaces(self) -> list[str]:
+        """The IDs of those that are the account's to change."""
+        return [interface.id for interface in self.state.interfaces if not interface.managed]
 
     def found_tags(self) -> Mapping[str, str]:
         return self.state.tags
 
     def put_tags(self, tags: Mapping[str, str]) -> AwsAnswer:
-        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
-        return dict(self.writer("").create_tags(Resources=[self.target_context.id], Tags=pairs))
+        return self._create(tags, [self.target_context.id])
 
     def remove_tag(self, key: str) -> AwsAnswer:
         resources = [self.target_context.id]
         return dict(self.writer("").delete_tags(Resources=resources, Tags=[{"Key": key}]))
 
+    def change(self) -> list[AwsAnswer]:
+        try:
+            return [self._create(self.tags, [self.target_context.id, *self.interfaces])]
+        except ClientError:
+            # EC2 tags all resources of a call or none, and the instance's tags count.
+            if self.interfaces:
+                self.put_tags(self.tags)
+            raise
+
+    def write(self, name: str, value: str | None) -> AwsAnswer:
+        answer = super().write(name, value)
+        if self.interfaces:
+            ours = [{"Key": name, "Value": self.tags[name] or ""}]  # of another value: stays
+            self.writer("").delete_tags(Resources=self.interfaces, Tags=ours)
+        return answer
+
+    def correct_log(self) -> None:
+        """Leaves what failed: it may be the interfaces' tags, which are not read."""
+
+    def restore_statements(self, name: str, before: str | None) -> list[PolicyStatement]:
+        interfaces = [self.target_context.arn(f"network-interface/{id}") for id in self.interfaces]
+        return [allow(actions_of(self.restores), [self.arn, *interfaces])]
+
     def command(self, name: str, value: str | None) -> str:
-        about = f"-tags --resources {self.target_context.id} --tags Key={name}"
-        return f"ec2 delete{about}" if value is None else f"ec2 create{about},Value={value}"
+        if value is not None:
+            tag = f"Key={name},Value={value}"
+            return f"ec2 create-tags --resources {self.target_context.id} --tags {tag}"
+        resources = " ".join([self.target_context.id, *self.interfaces])
+        return f"ec2 delete-tags --resources {resources} --tags Key={name}"
+
+    def _create(self, tags: Mapping[str, str], resources: list[str]) -> AwsAnswer:
+        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
+        return dict(self.writer("").create_tags(Resources=resources, Tags=pairs))

@@ -11,6 +11,7 @@ from guardduty_response.incident.statuses import Status
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
+from tests.unit.playbooks.ec2_instance.tags_lab import OURS, tags_of_instance, tags_of_interfaces
 
 QUARANTINE = f"{PREFIX}-quarantine"
 
@@ -277,3 +278,16 @@ def test_what_was_promised_is_what_is_done(lab: Lab) -> None:
             assert line["detail"].startswith(promised.pop(name))
     assert promised == {}
     assert lab.ids["planned"].principals == [f"arn:aws:iam::{MEMBER}:role/app"]
+
+
+def test_an_interface_that_takes_no_tag_does_not_keep_the_instance_from_having_it(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    lab.fail(
+        "CreateTags",
+        "InvalidNetworkInterfaceID.NotFound",
+        lambda asked: any(id.startswith("eni-") for id in asked["Resources"]),
+    )
+    assert lab.respond().status is Status.CONTAINED
+    assert tags_of_instance(lab) == OURS
+    assert lab.actions()["tag_instance"] == "FAILED"
+    assert tags_of_interfaces(lab) == [[]] * 2

@@ -13,6 +13,7 @@ from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
+from tests.unit.playbooks.ec2_instance.tags_lab import OURS, tags_of_instance, tags_of_interfaces
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
@@ -179,6 +180,32 @@ def test_tags_that_were_there_before_are_put_back(lab: Lab) -> None:
     contained(lab)
     assert lab.restore().status is Status.RESTORED
     assert picture(lab)["tags"] == [{"Key": PREFIX, "Value": "ask"}]
+
+
+def test_the_interfaces_have_the_tags_of_the_instance_until_it_is_restored(lab: Lab) -> None:
+    """The organization's quarantine policy goes by them."""
+    lab.build(interfaces=3)
+    assert lab.respond().status is Status.CONTAINED
+    assert tags_of_interfaces(lab) == [OURS] * 3
+    assert tags_of_instance(lab) == OURS
+    assert lab.restore().status is Status.RESTORED
+    assert tags_of_interfaces(lab) == [[]] * 3
+    assert tags_of_instance(lab) == []
+
+
+def test_other_tags_of_an_interface_stay(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    own = {"Key": "team", "Value": "web"}
+    ids = list(lab.groups())
+    lab.see("ec2").create_tags(Resources=ids, Tags=[own])
+    lab.respond()
+    assert tags_of_interfaces(lab) == [[*OURS, own]] * 2
+    lab.see("ec2").create_tags(Resources=ids[:1], Tags=[{"Key": PREFIX, "Value": "mine"}])
+    assert lab.restore().status is Status.RESTORED
+    assert sorted(tags_of_interfaces(lab), key=len) == [
+        [own],
+        [{"Key": PREFIX, "Value": "mine"}, own],
+    ]
 
 
 # -- Auto Scaling ----------------------------------------------------------------------------------
