@@ -22,8 +22,8 @@ from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
     ForensicsAccount,
-    copying_policy,
     forensics_account,
+    open_copying_session,
     open_forensics_session,
     sharing_policy,
 )
@@ -119,8 +119,8 @@ class Copying:
 
     def step(self) -> EvidenceItem:
         sources = [entry["source"] for entry in self.set]
-        policy = copying_policy(self.instance, self.forensics, sources)
-        self.make_copies(self.instance.open_session(*policy).client("ec2"), "copy", self.set)
+        session = open_copying_session(self.instance, self.forensics, sources)
+        self.make_copies(session.client("ec2"), "copy", self.set)
         if self.same_account:
             for entry in self.set:
                 entry["shared"] = entry.get("copy_state") == "completed"

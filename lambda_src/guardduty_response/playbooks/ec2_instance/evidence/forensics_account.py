@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
-from guardduty_response.containment.target_context import allow, fits
+from guardduty_response.containment.target_context import allow
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
@@ -81,14 +81,16 @@ def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Polic
     ]
 
 
-def copying_policy(
+def open_copying_session(
     instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
-) -> list[PolicyStatement]:
-    """Returns what the session that copies in the member account may do: copy these snapshots."""
+) -> clients.Session:
+    """Opens the session that copies in the member account: these snapshots."""
     keys = _use_keys(instance, _keys(instance, forensics))
-    exact = [*_copy_snapshots(instance, sources), *keys]
     # An instance may have more volumes than a session policy holds ARNs of.
-    return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *keys]
+    return instance.open_narrowest(
+        [*_copy_snapshots(instance, sources), *keys],
+        [*_copy_snapshots(instance, ["*"]), *keys],
+    )
 
 
 def sharing_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[PolicyStatement]:
