@@ -14,7 +14,12 @@ locals {
         for answer in manifest.answers : {
           resource_type = answer.resource_type
           playbook      = name
-          not_types     = [for key in try(answer.not_finding_types, []) : "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$"]
+          not_types = [
+            for key in flatten([
+              # What is left alone for its type alone; all else is decided about each finding.
+              for exception in try(answer.unless, []) : [for condition in exception.when : try(condition.type, []) if length(condition) == 1]
+            ]) : "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$"
+          ]
         }
       ]
     ]) : answer.resource_type => answer...

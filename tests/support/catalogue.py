@@ -30,12 +30,23 @@ def manifests() -> dict[str, dict[str, Any]]:
     }
 
 
+def left_alone(answer: dict[str, Any]) -> list[str]:
+    """Returns the globs of finding types that the playbook leaves alone, whatever they say."""
+    return [
+        glob
+        for exception in answer.get("unless", [])
+        for condition in exception["when"]
+        if condition.keys() == {"type"}
+        for glob in condition["type"]
+    ]
+
+
 def playbook_of(kind: str) -> str | None:
     """Returns the playbook that answers the finding type where it names what it usually names."""
     for resource in finding_types()[kind]["resource_type"]:
         for name, manifest in manifests().items():
             for answer in manifest["answers"]:
-                others = answer.get("not_finding_types", [])
+                others = left_alone(answer)
                 if answer["resource_type"] == resource and not any(
                     fnmatchcase(kind, glob) for glob in others
                 ):

@@ -288,6 +288,7 @@ class Gate:
             meta["severity"],
             meta.get("playbook") or None,
             "",
+            meta.get("in_doubt") or "",
         )
         approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
             "plan_digest"

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypedDict
 
 from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
+from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
-from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
 
 

@@ -8,32 +8,47 @@ no reader for YAML.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 from guardduty_response.decision.finding import Finding, get
+from guardduty_response.decision.globs import matches
 from guardduty_response.errors import ConfigError
 
 PLAYBOOKS = Path(__file__).resolve().parent.parent / "playbooks"
-# Field of the finding -> the values it may have, or that it is a list which is not empty.
-Condition = dict[str, list[str] | Literal["not empty"]]
 
 
-class Unless(TypedDict):
-    """Declares what a playbook leaves alone: one of the conditions holds; ``why`` for people."""
+class NoneOf(TypedDict):
+    """Declares that a field has none of these values, or is missing."""
+
+    none_of: list[str]
+
+
+# What a field of a finding may be: one of some globs, none of some globs, or a list with an entry.
+Wanted = list[str] | NoneOf | Literal["not empty"]
+Condition = dict[str, Wanted]  # by field, such as "service.resourceRole": all must hold
+
+
+class Case(TypedDict):
+    """Declares findings by conditions, of which one must hold; ``why`` is a sentence for people."""
 
     why: str
     when: list[Condition]
 
 
 class Answer(TypedDict):
-    """Declares which findings a playbook answers; ``why`` is a sentence for people."""
+    """Declares which findings a playbook answers; ``why`` is a sentence for people.
+
+    ``unless``: the findings that it leaves alone all the same. ``in_doubt``: those that it answers
+    once a person has approved it, because they do not show whether the resource is the victim.
+    """
 
     resource_type: str
     why: str
-    unless: NotRequired[list[Unless]]
+    unless: NotRequired[list[Case]]
+    in_doubt: NotRequired[list[Case]]
 
 
 class Manifest(TypedDict):
@@ -81,34 +96,52 @@ def playbook_for(finding: Finding) -> tuple[str | None, str]:
     (docs/decisions/0015).
     """
     refusal = ""
-    for name, manifest in load().items():
-        for answer in manifest["answers"]:
-            if answer["resource_type"] != finding.resource_type:
-                continue
-            why_not = _exception(answer, finding)
-            if not why_not:
-                return name, answer["why"]
-            refusal = refusal or why_not
+    for name, answer in _answers(finding):
+        why_not = _case(answer.get("unless"), finding)
+        if not why_not:
+            return name, answer["why"]
+        refusal = refusal or why_not
     kind = finding.resource_type or "unknown"
     return None, refusal or f"no playbook answers resource type {kind} yet"
 
 
-def _exception(answer: Answer, finding: Finding) -> str:
-    """Returns why the finding is an exception of the answer, or an empty string."""
-    for exception in answer.get("unless", []):
-        if any(_holds(condition, finding) for condition in exception["when"]):
-            return exception["why"]
+def doubt_about(finding: Finding) -> str:
+    """Returns why a person decides about a finding that a playbook answers; "": nothing says so.
+
+    Raises ConfigError.
+    """
+    for _, answer in _answers(finding):
+        if not _case(answer.get("unless"), finding):
+            return _case(answer.get("in_doubt"), finding)
+    return ""
+
+
+def _answers(finding: Finding) -> Iterator[tuple[str, Answer]]:
+    """Yields what the playbooks say of the finding's resource, each with the playbook's name."""
+    for name, manifest in load().items():
+        for answer in manifest["answers"]:
+            if answer["resource_type"] == finding.resource_type:
+                yield name, answer
+
+
+def _case(cases: list[Case] | None, finding: Finding) -> str:
+    """Returns why the finding is one of the cases, or an empty string."""
+    for case in cases or []:
+        if any(_holds(condition, finding) for condition in case["when"]):
+            return case["why"]
     return ""
 
 
 def _holds(condition: Condition, finding: Finding) -> bool:
     return all(
-        _matches(get(finding.detail, *path.split(".")), wanted)
+        _is_wanted(get(finding.detail, *path.split(".")), wanted)
         for path, wanted in condition.items()
     )
 
 
-def _matches(value: object, wanted: list[str] | Literal["not empty"]) -> bool:
+def _is_wanted(value: object, wanted: Wanted) -> bool:
     if wanted == "not empty":
         return isinstance(value, list) and bool(value)
-    return value in wanted
+    if isinstance(wanted, dict):
+        return not _is_wanted(value, wanted["none_of"])
+    return isinstance(value, str) and any(matches(glob, value.strip()) for glob in wanted)

@@ -6,13 +6,15 @@ over globs (patterns with ``*``). Among globs, the one with most literal charact
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from guardduty_response.decision import manifests
 from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.globs import matches
+
+if TYPE_CHECKING:
+    from guardduty_response.decision.finding import Finding
 
 Value = TypeVar("Value")
 MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to strictest
@@ -23,29 +25,20 @@ class Decision(NamedTuple):
     """Holds a mode and how it came about.
 
     ``key``: the key of the remediation that decided, None for the default. ``scope``: where that
-    remediation is (account, global or default).
+    remediation is (account, global or default). ``doubt``: why a person decides in any case; empty:
+    nothing says so.
     """
 
     mode: str
     key: str | None
     scope: str
     reasons: list[str]
+    doubt: str = ""
 
 
 def milder(mode: str) -> str:
     """Returns the next milder mode; ``off`` stays."""
     return MODES[max(0, MODES.index(mode) - 1)]
-
-
-@lru_cache(maxsize=4096)
-def _regex(glob: str) -> re.Pattern[str]:
-    literals = [re.escape(literal) for literal in glob.split("*")]
-    return re.compile(".*".join(literals), re.DOTALL)
-
-
-def matches(glob: str, text: str) -> bool:
-    """Tells whether ``text`` matches: ``*`` is any run of characters, all else is literal."""
-    return _regex(glob).fullmatch(text) is not None
 
 
 def _deciding_key(
@@ -66,6 +59,16 @@ def _deciding_key(
     return min(matching, key=order, default=None)
 
 
+def decide_about(config: Config, finding: Finding) -> tuple[Decision, str | None]:
+    """Returns the mode for a finding, and the playbook that answers it. Raises ConfigError."""
+    playbook, why = manifests.playbook_for(finding)
+    doubt = manifests.doubt_about(finding)
+    decision = decide(
+        config, finding.type, finding.account_id, finding.severity, playbook, why, doubt
+    )
+    return decision, playbook
+
+
 def decide(
     config: Config,
     finding_type: str,
@@ -73,10 +76,12 @@ def decide(
     severity: float,
     playbook: str | None,
     why: str,
+    doubt: str = "",
 ) -> Decision:
     """Returns the mode for a finding.
 
-    ``playbook`` and ``why`` are as ``manifests.playbook_for`` returns them; severity is 0 to 10.
+    ``playbook``, ``why`` and ``doubt`` are as ``manifests.playbook_for`` and
+    ``manifests.doubt_about`` return them; severity is 0 to 10.
     """
     scope, remediations = "account", config.account_remediations.get(account_id, {})
     key = _deciding_key(remediations, finding_type, MODES.index)
@@ -85,7 +90,7 @@ def decide(
         key = _deciding_key(remediations, finding_type, MODES.index)
     if key is None:
         reason = "no remediation names this finding type: notify"
-        return Decision("notify", None, "default", [reason])
+        return Decision("notify", None, "default", [reason], doubt)
     mode = remediations[key]
     reasons = [f"{scope} remediation '{key}' = {mode}"]
     while mode != "off" and severity < config.minimum_severity.get(mode, 0.0):
@@ -97,7 +102,10 @@ def decide(
             why = f"playbook {playbook} is not switched on anywhere"
         reasons.append(f"{mode} became notify: {why}")
         mode = "notify"
-    return Decision(_supported(mode, playbook, reasons), key, scope, reasons)
+    if mode == "auto" and doubt:
+        reasons.append(f"auto became approve: {doubt}")
+        mode = "approve"
+    return Decision(_supported(mode, playbook, reasons), key, scope, reasons, doubt)
 
 
 def _supported(mode: str, playbook: str | None, reasons: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from guardduty_response.decision import configuration, finding, manifests, policy
+from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseError
 
 
@@ -19,8 +19,7 @@ def machine_for(event: object) -> str:
         seen, config = finding.parse(event), configuration.load()
     except (NotAFinding, MalformedFinding):
         return notice_machine
-    playbook, why = manifests.playbook_for(seen)
-    decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    decision, _ = policy.decide_about(config, seen)
     if decision.mode in policy.ACTING:
         return os.environ["GDR_INCIDENT_MACHINE_ARN"]
     return notice_machine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, StepResult, load
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.decision import manifests, policy
+from guardduty_response.decision import policy
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.functions.contain_step import BUSY_ATTEMPTS, BUSY_SECONDS
 from guardduty_response.incident.statuses import Status
@@ -45,15 +45,7 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     if not lost:
         return StepResult()
     seen, config, record = context.finding, context.config, context.record
-    playbook, why = manifests.playbook_for(seen)
-    decided = policy.decide(
-        config,
-        seen.type,
-        seen.account_id,
-        seen.severity,
-        playbook,
-        why,
-    )
+    decided, _ = policy.decide_about(config, seen)
     if decided.mode != "auto" or config.paused:
         return StepResult()  # a person decides, as the message about the verdict said
     if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
-from guardduty_response.decision import configuration, finding, manifests, policy
+from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Answer, Payload
@@ -99,15 +99,7 @@ def _decide(event: object) -> Decided:
     clients.client("dynamodb")  # first, because the configuration waits for it
     clients.POOL.submit(clients.client, "s3")
     config, seen = configuration.load(), finding.parse(event)
-    playbook, why = manifests.playbook_for(seen)
-    decision = policy.decide(
-        config,
-        seen.type,
-        seen.account_id,
-        seen.severity,
-        playbook,
-        why,
-    )
+    decision, playbook = policy.decide_about(config, seen)
     return Decided(seen, decision, playbook, config)
 
 

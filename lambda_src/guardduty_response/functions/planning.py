@@ -12,7 +12,7 @@ from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target, load
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.containment.pauses import pause_reason
-from guardduty_response.decision import finding, guardrails, manifests, policy
+from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present, is_over
@@ -60,8 +60,7 @@ def apply_policy(
     """Returns the decision and its reasons: the policy once more, then the guardrails."""
     config = context.config
     pause = clients.POOL.submit(pause_reason, context.record)
-    playbook, why = manifests.playbook_for(seen)
-    decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    decided, _ = policy.decide_about(config, seen)
     mode, reasons = decided.mode, list(decided.reasons)
     if seen.sample and mode in policy.ACTING:
         mode = "dry_run"

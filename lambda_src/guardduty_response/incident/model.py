@@ -281,6 +281,7 @@ class IncidentRecord(TypedDict, total=False):
     # the decision
     mode: str
     reasons: list[str]
+    in_doubt: str  # why a person decides about it whatever the mode; empty: nothing says so
     playbook: str
     decision: str | None
     config_sha256: str

@@ -32,6 +32,7 @@ def from_finding(
         "last_seen": seen.last_seen,
         "mode": decision.mode,
         "reasons": decision.reasons,
+        "in_doubt": decision.doubt,
         "playbook": playbook or "",
         "execution": execution,
         "config_sha256": config_sha256,

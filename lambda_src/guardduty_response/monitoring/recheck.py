@@ -106,6 +106,7 @@ def _mode(meta: IncidentRecord) -> str:
         float(meta["severity"]),
         meta["playbook"],
         "no playbook",
+        meta.get("in_doubt") or "",
     ).mode
 
 

@@ -154,6 +154,14 @@ def test_an_approval_is_good_for_the_plan_that_was_approved(lab: Lab) -> None:
     lab.gate().permit()
 
 
+def test_what_may_be_the_victim_is_changed_with_an_approval_alone(lab: Lab) -> None:
+    lab.deployment.configure({"remediations": {"*": "auto"}})
+    lab.record.note(lab.incident_id, in_doubt="it may be the victim")
+    refused_and_unrecorded(lab, lab.gate(), "it may be the victim.*a person has to approve it")
+    lab.record.note(lab.incident_id, approved_digest=PLAN, approved_by="ada")
+    lab.gate().permit()
+
+
 def test_an_incident_of_an_earlier_release_came_here_by_an_approval(lab: Lab) -> None:
     lab.deployment.configure({"remediations": {"*": "approve"}})
     lab.record.note(lab.incident_id, plan_digest="", decision="approve")

@@ -104,6 +104,7 @@ def test_a_finding_is_read_and_goes_to_its_playbook(entry: Entry) -> None:
     playbook, reason = manifests.playbook_for(seen)
     assert playbook == entry.playbook, entry.why
     assert entry.words in reason
+    assert bool(manifests.doubt_about(seen)) == ("in_doubt" in entry.flags)
 
 
 @pytest.mark.parametrize("entry", READ, ids=_name)

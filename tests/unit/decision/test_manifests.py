@@ -81,6 +81,7 @@ def test_a_finding_is_not_lost_while_no_playbook_can_be_chosen(
 ANSWER = {"resource_type": "S3Bucket", "why": "a bucket was read"}
 TARGET = {"service.resourceRole": ["TARGET"]}
 LISTED = {"resource.s3BucketDetails": "not empty"}
+NO_ACTOR = {"service.resourceRole": {"none_of": ["ACTOR"]}}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,11 @@ LISTED = {"resource.s3BucketDetails": "not empty"}
         ([{"resource.s3ObjectDetails": "not empty"}], "s3_bucket"),
         ([{**TARGET, "service.count": ["x"]}], "s3_bucket"),
         ([{"service.count": ["x"]}, TARGET], None),
+        ([{"type": ["*:EC2/Bitcoin*"]}], None),
+        ([{"type": ["*:S3/*"]}], "s3_bucket"),
+        ([NO_ACTOR], None),
+        ([{"service.resourceRole": {"none_of": ["ACTOR", "TAR*"]}}], "s3_bucket"),
+        ([{"service.nothing.there": {"none_of": ["x"]}}], None),
     ],
 )
 def test_an_exception_holds_if_all_of_one_condition_does(
@@ -104,6 +110,31 @@ def test_an_exception_holds_if_all_of_one_condition_does(
     _pack(packed, "s3_bucket", json.dumps(manifest))
     found, why = manifests.playbook_for(_bucket(resourceRole="TARGET"))
     assert (found, why) == ((chosen, "a bucket was read") if chosen else (None, "it is the victim"))
+
+
+@pytest.mark.parametrize(
+    ("role", "doubt"), [("TARGET", "it may be the victim"), ("ACTOR", ""), (None, "")]
+)
+def test_a_playbook_says_itself_what_is_in_doubt(
+    packed: Path, role: str | None, doubt: str
+) -> None:
+    """What it leaves alone is not asked about either."""
+    manifest = {
+        "answers": [
+            {
+                **ANSWER,
+                "unless": [
+                    {"why": "no role", "when": [{"service.resourceRole": {"none_of": ["*"]}}]}
+                ],
+                "in_doubt": [{"why": "it may be the victim", "when": [NO_ACTOR]}],
+            }
+        ],
+        "modes": ["auto"],
+    }
+    _pack(packed, "s3_bucket", json.dumps(manifest))
+    seen = _bucket(resourceRole=role)
+    assert manifests.doubt_about(seen) == doubt
+    assert manifests.playbook_for(seen)[0] == ("s3_bucket" if role else None)
 
 
 def test_what_one_playbook_leaves_alone_another_may_answer(packed: Path) -> None:

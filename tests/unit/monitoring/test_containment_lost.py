@@ -158,6 +158,17 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     assert case.deployment.timeline(case.incident_id).count("verdict BREACHED") == 2
 
 
+def test_what_may_be_the_victim_is_left_to_a_person(case: Case) -> None:
+    """Nobody is promised that it is contained again at once."""
+    record = IncidentRepository("guardduty-response-incidents")
+    record.note(case.incident_id, in_doubt="it may be the victim")
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    [escalation] = case.deployment.messages("escalations")
+    assert "contained again at once" not in escalation["Message"]
+    assert "It is not contained again automatically" in escalation["Message"]
+
+
 def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
     _mode(case, "approve")
     case.see(OPEN, TAGGED)

@@ -24,8 +24,8 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
+from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
-from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal import chained_denial
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,

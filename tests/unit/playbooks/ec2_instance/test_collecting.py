@@ -16,7 +16,8 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import evidence as collector
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, network_logs, replacement
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT
+from tests.unit.deployment import onlooker
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
 
 Json = dict[str, Any]
@@ -68,6 +69,52 @@ def test_everything_ends_at_the_first_poll_when_snapshots_are_quick(evidence: Ev
     assert steps[0].wait_seconds == 5
     assert set(outcomes(evidence)) == ITEMS
     assert outcomes(evidence)["snapshots"] == "COMPLETE"
+
+
+def _sets_at_forensics(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns, for each step of forensics, how many snapshots there were when it began."""
+    seen: list[int] = []
+
+    def run(_: Any, before: Json) -> EvidenceItem:
+        owned = onlooker("ec2", REGION).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        named = [snapshot for snapshot in owned if snapshot.get("Tags")]
+        seen.append(len(named))
+        return EvidenceItem(Outcome.COMPLETE, "written on the volume")
+
+    monkeypatch.setattr(forensics, "run", run)
+    return seen
+
+
+def test_before_containment_snapshots_are_asked_for_before_forensics_writes(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence.build()
+    seen = _sets_at_forensics(evidence, monkeypatch)
+    target = evidence.plan()
+    assert collector.first(evidence.context(), target, 60).done
+    assert seen == [2], "of both volumes"
+    assert evidence.kept("snapshots")["state"]["ids"]
+    assert collector.first(evidence.context(2), target, 50).done
+    assert len([call for call in evidence.calls if call.operation == "CreateSnapshots"]) == 1
+
+
+def test_after_containment_too(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing was begun beside containment."""
+    evidence.build()
+    seen = _sets_at_forensics(evidence, monkeypatch)
+    target = contained(evidence)
+    collector.collect(evidence.context(), target)
+    assert seen == [2]
+
+
+def test_refused_snapshots_do_not_keep_forensics_from_running(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence.build()
+    seen = _sets_at_forensics(evidence, monkeypatch)
+    evidence.fail("CreateSnapshots", "UnauthorizedOperation")
+    assert collector.first(evidence.context(), evidence.plan(), 60).done
+    assert (seen, outcomes(evidence)["snapshots"]) == ([0], "FAILED")
 
 
 def test_the_manifest_lists_every_object_with_its_hash(evidence: EvidenceLab) -> None:
@@ -169,7 +216,8 @@ def test_forensics_first_goes_on_when_it_no_longer_waits(
     step = collector.first(evidence.context(), target, 2)
     assert (step.done, step.wait_seconds) == (False, 2), "no longer than what is left"
     assert collector.first(evidence.context(), target, 1).done
-    assert outcomes(evidence) == {"forensics": "RUNNING"}, "harvested after containment"
+    running = {"snapshots": "RUNNING", "forensics": "RUNNING"}
+    assert outcomes(evidence) == running, "harvested after containment"
 
 
 # -- the replacement -------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import state
 from guardduty_response.playbooks.ec2_instance.evidence import instance_description
 from moto.ec2.models import ec2_backends
 
@@ -47,6 +49,64 @@ def test_everything_there_is(evidence: EvidenceLab) -> None:
     assert b"Linux version" in evidence.stored[f"{evidence.ids['instance']}/console.txt"]
     assert "no user data" in part.detail
     assert short(evidence.policies)
+
+
+def _groups(seen: dict[str, Any]) -> dict[str, Any]:
+    return {group["GroupName"]: group for group in seen["security_groups"]}
+
+
+def test_after_containment_the_groups_and_rules_of_before_are_kept(evidence: EvidenceLab) -> None:
+    """A cold collector reads what containment has made of it already."""
+    evidence.build(interfaces=2)
+    target = evidence.plan()
+    assert evidence.respond(target).status is Status.CONTAINED
+    (part,) = evidence.collect(instance_description, target)
+    assert part.outcome == "COMPLETE", part.detail
+    seen = metadata(evidence)
+    now = {group["GroupName"] for eni in seen["interfaces"] for group in eni["Groups"]}
+    assert now == {"guardduty-response-quarantine"}, "what it is now"
+    assert set(_groups(seen)) == {"web", "guardduty-response-quarantine"}
+    web = _groups(seen)["web"]
+    assert web["IpPermissionsEgress"]
+    before = seen["before_containment"]["network"]["interfaces"]
+    assert {id: eni["groups"] for id, eni in before.items()} == {
+        eni["NetworkInterfaceId"]: [web["GroupId"]] for eni in seen["interfaces"]
+    }
+    assert seen["before_containment"].keys() > {"network"}, "all that was recorded"
+
+
+def test_what_is_contained_while_it_is_read_is_kept_as_it_was(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is read after the instance: what shows the change was recorded before it."""
+    evidence.build()
+    target = evidence.plan()
+
+    def contained_first(*arguments: Any) -> Any:
+        evidence.respond(target)
+        return state.describe(*arguments)
+
+    monkeypatch.setattr(instance_description, "describe", contained_first)
+    evidence.collect(instance_description, target)
+    assert "web" in _groups(metadata(evidence))
+
+
+def test_a_group_of_before_that_was_deleted_since_is_named(evidence: EvidenceLab) -> None:
+    evidence.build()
+    target = evidence.plan()
+    evidence.respond(target)
+    web = metadata_group(evidence)
+    evidence.see("ec2").delete_security_group(GroupId=web)
+    (part,) = evidence.collect(instance_description, target)
+    assert part.outcome == "PARTIAL"
+    assert f"security group {web}" in part.detail
+    assert set(_groups(metadata(evidence))) == {"guardduty-response-quarantine"}
+
+
+def metadata_group(lab: EvidenceLab) -> str:
+    """Returns the group that the instance's interface was in before containment."""
+    (interface,) = lab.stored_record()["before"]["network"]["interfaces"].values()
+    return str(interface["groups"][0])
 
 
 def test_the_screen_is_not_woken(evidence: EvidenceLab) -> None:

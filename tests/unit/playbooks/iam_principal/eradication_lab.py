@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import botocore.loaders
 import pytest
@@ -31,7 +31,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision import configuration
-from guardduty_response.decision.finding import Finding
+from guardduty_response.decision.finding import Finding, parse
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import restore_reversals
@@ -39,6 +39,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import revert
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
+from tests.support.repository import load_finding
 from tests.unit.deployment import BUCKET, MEMBER, PREFIX, REGION, TABLE, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloudtrail
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
@@ -48,6 +49,8 @@ from tests.unit.playbooks.watched_session import WatchedSession, acting, store_r
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
+KEY, THIEF = "AKIAEXAMPLE", "198.51.100.7"  # of the finding: its access key and address
+FIRST_EVENT = "2026-01-01T10:00:00.000Z"
 WHO = f"arn:aws:iam::{MEMBER}:user/{USER}"
 KINDS = [
     "access_keys",
@@ -102,6 +105,9 @@ class EradicationLab:
     # operation -> called before it
     hooks: dict[str, Callable[[Json], None]] = field(default_factory=dict)
     boundaries: dict[str, str | None] = field(default_factory=dict)
+    finding_key: str = KEY
+    service: Json = field(default_factory=dict)  # of the finding: what differs
+    handed_out: list[Json] = field(default_factory=list)  # as the collector lists it
     seen: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -127,6 +133,16 @@ class EradicationLab:
             document=json.dumps(NOTHING),
         )
         iam_backends[MEMBER]["aws"].managed_policies[DENY_ALL] = deny
+
+    @property
+    def finding(self) -> Finding:
+        """A finding about the principal's key."""
+        event = load_finding("unauthorizedaccess_iamuser_unusualasncaller")
+        details = {"accessKeyId": self.finding_key, "userType": "IAMUser", "userName": USER}
+        event["detail"]["resource"]["accessKeyDetails"] = details
+        call = {"awsApiCallAction": {"remoteIpDetails": {"ipAddressV4": THIEF}}}
+        event["detail"]["service"] = {"eventFirstSeen": FIRST_EVENT, "action": call, **self.service}
+        return parse(event)
 
     # -- looking with other eyes -------------------------------------------------------------------
 
@@ -226,9 +242,9 @@ class EradicationLab:
             "region": REGION,
             "account": self.account,
             "who": WHO,
-            "key": "AKIAEXAMPLE",
+            "key": KEY,
             "session": "",
-            "from": "198.51.100.7",
+            "from": THIEF,
             "agent": "aws-cli/2",
             **fields,
         }
@@ -247,6 +263,7 @@ class EradicationLab:
             "round": before["listed"] + 1,
             "listed": before["listed"] + 1,
             "changes": [*before["changes"], stored["key"]],
+            "handed_out": self.handed_out,
         }
         entry = {
             "outcome": "RUNNING" if more else "COMPLETE",
@@ -261,7 +278,7 @@ class EradicationLab:
         return Context(
             config=configuration.load(),
             options=self.options,
-            finding=cast(Finding, None),
+            finding=self.finding,
             incident_id=INCIDENT,
             execution="exec",
             record=self.record,

@@ -1,5 +1,8 @@
 """Reads what the instance is and shows: its description, user data, console output and screen. Each
 read fails alone.
+
+It may be contained by then. What it was before comes from the record of its containment, and the
+rules of the security groups that it was in are read, which containment does not change.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from guardduty_response.playbooks.ec2_instance.state import describe, filters
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
     from guardduty_response.incident.model import EvidenceEntry, StoredObject
+    from guardduty_response.playbooks.ec2_instance.records import NetworkBefore
 
 NAME = "instance"
 ASKED_AGAIN = 2  # times, for what was throttled
@@ -66,6 +70,10 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
         found = describe(instance, ec2)
     except TargetGone as gone:
         return EvidenceItem(Outcome.NOT_POSSIBLE, f"nothing can be read of it: {gone}")
+    # After the instance: what shows a change of containment was recorded before it.
+    recorded = instance.read_stored().get("before") or {}
+    groups = _groups(found, cast("NetworkBefore | None", recorded.get("network")))
+    reads = _reads(instance, ec2, found, groups)
     console = instance.options.get("capture_console", True)
     shows: dict[str, Callable[[], StoredObject | str]] = {
         "user data": partial(_user_data, instance, ec2)
@@ -76,7 +84,7 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
             "console output": partial(_console, instance, ec2),
             **shows,
         }
-    got = run_all({**shows, **_reads(instance, ec2, found)})
+    got = run_all({**shows, **reads})
     throttled = [
         result for result in got.values() if isinstance(result, Exception) and is_transient(result)
     ]
@@ -96,7 +104,8 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
             said.append(result)
         else:
             objects.append(cast("StoredObject", result))
-    parts = {name: got[name] for name in _reads(instance, ec2, found)}
+    parts = {name: got[name] for name in reads}
+    missing += _not_found(groups, parts["security_groups"])
     missing += [
         f"{name} ({describe_error(result)})"
         for name, result in parts.items()
@@ -108,6 +117,7 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
         "region": instance.target.region,
         "read_at": now(),
         "instance": found,
+        "before_containment": recorded,
         **{name: result for name, result in parts.items() if not isinstance(result, Exception)},
         "missing": missing,
     }
@@ -119,8 +129,8 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
         {
             **stored,
             "what": (
-                "instance, interfaces, security groups with rules, volumes, image, profile,"
-                " attributes"
+                "instance, interfaces, volumes, image, profile, attributes; settings before"
+                " containment; security groups of then and now with rules"
             ),
         },
     )
@@ -139,23 +149,37 @@ def session(instance: InstanceContext) -> clients.Session:
     )
 
 
+def _groups(found: AwsAnswer, before: NetworkBefore | None) -> list[str]:
+    """Returns the security groups that the interfaces are in, and were in before containment."""
+    now = {
+        group["GroupId"]
+        for eni in found.get("NetworkInterfaces") or []
+        for group in eni.get("Groups") or []
+    }
+    interfaces = before["interfaces"] if before else {}
+    return sorted(now.union(*(eni.get("groups") or [] for eni in interfaces.values())))
+
+
+def _not_found(groups: list[str], read: object) -> list[str]:
+    """Returns the groups whose rules cannot be had any more."""
+    if not isinstance(read, list):
+        return []
+    there = {group["GroupId"] for group in read}
+    return [f"security group {id} (deleted since)" for id in groups if id not in there]
+
+
 def _reads(
-    instance: InstanceContext, ec2: AwsClient, found: AwsAnswer
+    instance: InstanceContext, ec2: AwsClient, found: AwsAnswer, groups: list[str]
 ) -> dict[str, Callable[[], object]]:
-    groups = sorted(
-        {
-            group["GroupId"]
-            for eni in found.get("NetworkInterfaces") or []
-            for group in eni.get("Groups") or []
-        }
-    )
     attached = filters(**{"attachment.instance-id": instance.id})
+    named = [{"Name": "group-id", "Values": groups}]
     return {
         "interfaces": lambda: ec2.describe_network_interfaces(Filters=attached)[
             "NetworkInterfaces"
         ],
         "security_groups": lambda: (
-            ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"] if groups else []
+            # By filter: one that was deleted hides no other.
+            ec2.describe_security_groups(Filters=named)["SecurityGroups"] if groups else []
         ),
         "volumes": lambda: ec2.describe_volumes(Filters=attached)["Volumes"],
         "image": lambda: ec2.describe_images(ImageIds=[found["ImageId"]])["Images"],

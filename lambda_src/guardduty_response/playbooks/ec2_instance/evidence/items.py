@@ -21,11 +21,12 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 
 # These need nothing of containment, and lose by waiting for it.
 EARLY: tuple[ModuleType, ...] = (snapshots, instance_description)
-# Each stage sees how those before it stand: copies need complete snapshots, and logs wait for late
-# records only while something else is still under way.
+# Each stage sees how those before it stand: forensics writes on the volumes, so their snapshots are
+# asked for first; copies need complete snapshots, and logs wait for late records only while
+# something else is still under way.
 STAGES: tuple[tuple[ModuleType, ...], ...] = (
-    (snapshots, instance_description, forensics, replacement),
-    (copies,),
+    (snapshots, instance_description, replacement),
+    (forensics, copies),
     (network_logs, api_calls),
 )
 COLLECTION = Collection(InstanceContext, EARLY, STAGES, manifest)
@@ -34,8 +35,14 @@ COLLECTION = Collection(InstanceContext, EARLY, STAGES, manifest)
 def first(context: Context, target: Target, seconds_left: int) -> StepResult:
     """Collects forensics before containment: polled every two seconds, until done or until the
     state machine goes on.
+
+    Forensics writes on the volumes, so the snapshot set is asked for first, once: where EC2 refuses
+    it for now, it is asked for again beside containment, which waits for no snapshot.
     """
-    item = COLLECTION.advance(COLLECTION.load_target(context, target), forensics)
+    instance = COLLECTION.load_target(context, target)
+    if snapshots.NAME not in instance.stored["evidence"]:
+        COLLECTION.advance(instance, snapshots)
+    item = COLLECTION.advance(instance, forensics)
     if item.outcome is not Outcome.RUNNING or not forensics.waits(
         {"outcome": item.outcome, "state": item.state}
     ):

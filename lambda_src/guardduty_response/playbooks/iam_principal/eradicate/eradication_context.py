@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from guardduty_response.containment.target_context import TargetContext, name_of
+from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import own_roles
-from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal.reversals import Reversals
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 

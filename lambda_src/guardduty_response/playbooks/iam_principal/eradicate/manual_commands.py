@@ -2,7 +2,8 @@
 
 Event and field names are CloudTrail's: request and answer with lower-case first letters (AWS
 CloudTrail User Guide, "Record contents"). ``{p.x}`` is a parameter of the request, ``{r.x}`` a
-field of the answer.
+field of the answer. ``*`` in a field stands for each member of a list, which are all words of one
+command; ``+`` too, with a command for each.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 import re
 from pathlib import Path
 
-from guardduty_response.playbooks.iam_principal.reversals.changes import Change, command
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change, command, in_parts
+from guardduty_response.playbooks.iam_principal.reversals.compute import MOST_LISTED
 
 COMMANDS: dict[str, str] = json.loads(Path(__file__).with_suffix(".json").read_text())
-_FIELD = re.compile(r"\{(account|[pr](?:\.\w+)+)\}")
+FIELD = re.compile(r"\{(account|[pr](?:\.[\w*+]+)+)\}")
 
 
 def template(change: Change) -> str:
@@ -22,15 +24,31 @@ def template(change: Change) -> str:
     return COMMANDS.get(change.key.replace("s3-control:", "s3:"), "")
 
 
-def command_for(change: Change) -> str:
-    """Returns what a person would run, each value quoted.
+def commands_for(change: Change) -> list[str]:
+    """Returns what a person would run, each value quoted: all resources of the call are in it.
 
     Where no command is known or a value is missing, it is the command that looks the event up.
     """
-    words = template(change).split()
-    if not words:
-        return change.lookup_command
-    filled = [_FIELD.sub(lambda found: change.value(found[1]) or "\0", word) for word in words]
-    if any("\0" in word for word in filled):
-        return change.lookup_command
-    return command(" ".join(filled[:2]), *filled[2:], region=change.region)
+    text = template(change)
+    fields = list(dict.fromkeys(FIELD.findall(text)))
+    several = next((field for field in fields if set("*+") & set(field)), "")
+    fixed = {field: change.value(field) for field in fields if field != several}
+    values = change.values(several.replace("+", "*")) if several else []
+    if not text or not all([*fixed.values(), *values]) or (several and not values):
+        return [change.lookup_command]
+
+    def filled(some: list[str]) -> str:
+        words: list[str] = []
+        for word in text.split():
+            if several and f"{{{several}}}" in word:
+                words += [word.replace(f"{{{several}}}", one) for one in some]
+            else:
+                words.append(FIELD.sub(lambda found: fixed[found[1]], word))
+        return command(" ".join(words[:2]), *words[2:], region=change.region)
+
+    if not several:
+        return [filled([])]
+    one_each = "+" in several
+    commands = [filled([one]) for one in values] if one_each else in_parts(values, filled)
+    # CloudTrail's list may be longer than what is kept of it: the event tells the rest.
+    return [*commands, change.lookup_command] if len(values) >= MOST_LISTED else commands

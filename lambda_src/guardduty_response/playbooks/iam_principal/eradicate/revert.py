@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -70,6 +70,12 @@ class Result:
     reverted: bool = False
 
 
+def by_hand(status: str, text: str, commands: list[str]) -> Result:
+    """Returns the result of a change that is left to people, who read every command."""
+    first, *more = commands or [""]
+    return Result(status, text, first, [("more resources of this call", each) for each in more])
+
+
 class Revert:
     """The revert of one change by the reversal of its kind."""
 
@@ -96,7 +102,7 @@ class Revert:
             result = self._not_reversed(reason)
         except RoleUnavailable as error:
             self.eradication.unavailable = str(error)
-            result = Result(FAILED, describe_error(error), self.reversal.instead())
+            result = by_hand(FAILED, describe_error(error), self.reversal.manual_commands())
         except RetryLater:
             raise
         except Exception as error:
@@ -104,7 +110,7 @@ class Revert:
             if is_transient(error) or retryable:
                 raise RetryLater(describe_error(error), error) from error
             text = f"failed ({describe_error(error)})"
-            result = Result(FAILED, text, self.reversal.instead())
+            result = by_hand(FAILED, text, self.reversal.manual_commands())
         self._log(result, answers)
         return result
 
@@ -169,12 +175,13 @@ class Revert:
         if reason.status == ALREADY:
             recorded = self.reversal.was_recorded
             return Result(ALREADY, reason.text, "", self._remaining, recorded)
-        manual_command = reason.manual_command or self.reversal.instead()
-        return Result(reason.status, reason.text, manual_command, self._remaining)
+        given = [reason.manual_command] if reason.manual_command else []
+        result = by_hand(reason.status, reason.text, given or self.reversal.manual_commands())
+        return replace(result, remaining=[*result.remaining, *self._remaining])
 
     def give_up(self, text: str) -> Result:
         """Reports a change that was tried often enough."""
-        result = Result(FAILED, f"failed ({text})", self.reversal.instead())
+        result = by_hand(FAILED, f"failed ({text})", self.reversal.manual_commands())
         self._log(result, [])
         return result
 

@@ -19,6 +19,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
     rotate,
 )
+from guardduty_response.playbooks.iam_principal.eradicate.attribution import Attribution
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
 )
@@ -31,12 +32,14 @@ from guardduty_response.playbooks.iam_principal.eradicate.revert import (
     Result,
     RetryLater,
     Revert,
+    by_hand,
 )
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse, sentence
 from guardduty_response.playbooks.iam_principal.reversals.reversal import MANUAL
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry, StoredObject
+    from guardduty_response.playbooks.iam_principal.evidence.records import ListingState
 
 NAME = "remediation"
 BATCH_SIZE = 50  # changes until the state is written
@@ -96,9 +99,15 @@ class EradicationPass:
         self.entry = cast("EvidenceEntry", dict(principal.stored["evidence"].get(NAME) or {}))
         self.state = _state_of(self.entry)
         self.listed = listed
-        self.list_state = dict(listed.get("state") or {})
+        self.list_state = cast("ListingState", dict(listed.get("state") or {}))
         self.all_keys = [str(key) for key in self.list_state.get("changes") or []]
-        self.changes = self._read(self.all_keys[self.state["keys"] :])
+        handled = self.state["keys"]
+        self.changes = self._read(self.all_keys[handled:])
+        self.attribution = Attribution(
+            principal,
+            self.list_state.get("handed_out") or [],
+            [*self._read(self.all_keys[:handled]), *self.changes],
+        )
         self.deferred = False
 
     def _read(self, keys: list[str]) -> list[Change]:
@@ -168,18 +177,19 @@ class EradicationPass:
         if kind is None:
             if reversal_table.noteworthy(change):
                 return Result(INFO, "nothing to undo")
-            command = manual_commands.command_for(change)
-            return Result(MANUAL, "no automatic reversal exists", command)
+            return _no_reversal(change)
         revert = Revert(self.eradication, change, kind)
         if kind.category not in self.target_context.options["remediate"]:
             reason = f"not undone ({kind.category} is not in remediate)"
-            return Result(MANUAL, reason, revert.reversal.instead())
+            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
+        if reason := self.attribution.reason_to_leave(change):
+            return by_hand(MANUAL, reason, revert.reversal.manual_commands())
         return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
         kind = reversal_table.reversal_for(change)
         if kind is None:
-            return Result(FAILED, text, manual_commands.command_for(change))
+            return by_hand(FAILED, text, manual_commands.commands_for(change))
         return Revert(self.eradication, change, kind).give_up(text)
 
     def _report(self, done: list[tuple[Change, Result]]) -> None:
@@ -279,6 +289,14 @@ def _state_of(entry: EvidenceEntry) -> EradicationState:
 def _is_urgent(change: Change) -> bool:
     kind = reversal_table.reversal_for(change)
     return kind is not None and kind.category in reversal_table.FIRST
+
+
+def _no_reversal(change: Change) -> Result:
+    """Leaves to people what nothing reverts: where no command names the resource, the text does."""
+    commands, text = manual_commands.commands_for(change), "no automatic reversal exists"
+    if commands == [change.lookup_command] and change.named:
+        text += f" (its request: {change.named})"
+    return by_hand(MANUAL, text, commands)
 
 
 def _sentences(change: Change, result: Result) -> list[str]:

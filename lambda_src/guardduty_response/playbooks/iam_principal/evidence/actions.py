@@ -263,6 +263,7 @@ class Listing:
         state["cut_off"] = iso(self.time_range.end)
         state["events"] = len(self.collection.seen)
         state["issued"] = list(self.progress["issued"][:MOST_FOLLOWED])
+        state["handed_out"] = list(self.progress["handed_out"])
         state["due"] = 0 if refused else self._second_pass_at()
         report = Report(
             self.target_context,

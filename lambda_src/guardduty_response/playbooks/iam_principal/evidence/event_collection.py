@@ -14,7 +14,11 @@ from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.playbooks.iam_principal.evidence import condense
-from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership, issued
+from guardduty_response.playbooks.iam_principal.evidence.ownership import (
+    Ownership,
+    handed_out,
+    issued,
+)
 from guardduty_response.playbooks.iam_principal.evidence.records import Progress
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 MOST_EVENTS = 20_000  # of one pass
 MOST_CHANGES, MOST_BYTES = 3000, 8_000_000  # of one pass; beyond MOST_BYTES without parameters
 MOST_FOLLOWED = 25  # sessions whose calls are listed too
+MOST_HANDED_OUT = 200  # keys that are kept with who asked for them
 
 
 class EventCollection:
@@ -38,6 +43,7 @@ class EventCollection:
         progress.setdefault("rows", {})
         progress.setdefault("changes", [])
         progress.setdefault("issued", [])
+        progress.setdefault("handed_out", [])
         progress.setdefault("bytes", 0)
         progress.setdefault("left_out", 0)
         progress.setdefault("full", False)
@@ -92,6 +98,9 @@ class EventCollection:
 
     def _follow(self, record: CloudTrailRecord) -> None:
         """Remember the credentials that the call handed out."""
+        handed = handed_out(record)
+        if handed and len(self.progress["handed_out"]) < MOST_HANDED_OUT:
+            self.progress["handed_out"].append(handed)
         known = self.progress["issued"]
         session = issued(record)
         if session is None or len(known) >= 4 * MOST_FOLLOWED:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import identify
-from guardduty_response.playbooks.iam_principal.evidence.records import IssuedSession
+from guardduty_response.playbooks.iam_principal.evidence.records import HandedOut, IssuedSession
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
 if TYPE_CHECKING:
@@ -152,6 +152,22 @@ def issued(record: CloudTrailRecord) -> IssuedSession | None:
         "session": text(session, 128),
         "account": account,
         "at": text(record.get("eventTime"), 40),
+    }
+
+
+def handed_out(record: CloudTrailRecord) -> HandedOut | None:
+    """Return the temporary key that a successful call handed out, and who asked for it; or None.
+
+    Also one of GetSessionToken, which is the caller's own in another form.
+    """
+    key = get(record, "responseElements", "credentials", "accessKeyId")
+    if record.get("eventSource") != "sts.amazonaws.com" or not isinstance(key, str):
+        return None
+    return {
+        "key": text(key, 128),
+        "by": text(get(record, "userIdentity", "accessKeyId"), 128),
+        "at": text(record.get("eventTime"), 40),
+        "origin": text(record.get("sourceIPAddress"), 128),
     }
 
 

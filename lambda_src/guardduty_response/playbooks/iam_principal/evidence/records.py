@@ -52,6 +52,17 @@ class IssuedSession(TypedDict):
     at: str
 
 
+class HandedOut(TypedDict):
+    """A temporary key that a successful call handed out, and the call: with which key it was made,
+    when, and from which address.
+    """
+
+    key: str
+    by: str
+    at: str
+    origin: str
+
+
 class RegionLookup(TypedDict, total=False):
     """LookupEvents in one Region.
 
@@ -90,7 +101,8 @@ class Progress(TypedDict, total=False):
 
     ``seen``: event IDs; ``rows``: of the summary; ``changes``: of this pass; ``bytes``: of these;
     ``left_out``: changes beyond the bound; ``issued``: credentials the principal was handed;
-    ``full``: whether the bound on events is reached; ``earlier``: gaps of the first pass.
+    ``handed_out``: these and others, with who asked for them; ``full``: whether the bound on events
+    is reached; ``earlier``: gaps of the first pass.
     """
 
     seen: list[str]
@@ -99,6 +111,7 @@ class Progress(TypedDict, total=False):
     bytes: int
     left_out: int
     issued: list[IssuedSession]
+    handed_out: list[HandedOut]
     full: bool
     regions: dict[str, RegionLookup]
     query: TrailQuery | None
@@ -111,9 +124,10 @@ class ListingState(TypedDict, total=False):
     ``round``: the pass (1 or 2); ``listed``: the pass that is complete; ``changes``: keys of the
     changes of each pass; ``cut_off``: later events are not listed; ``due``: when the second pass
     begins; ``window``: the time range; ``since``, ``until``: of the second pass; ``events``,
-    ``mutating``: counts; ``issued``: credentials handed out; ``key``: the finding's; ``said``: the
-    text for people; ``source``: what was queried; ``fell_back``, ``remark``: what failed;
-    ``progress``: key of the ``Progress``; ``files``, ``parity``: for the names of objects.
+    ``mutating``: counts; ``issued``: credentials handed out; ``handed_out``: these and others,
+    with who asked for them; ``key``: the finding's; ``said``: the text for people; ``source``:
+    what was queried; ``fell_back``, ``remark``: what failed; ``progress``: key of the
+    ``Progress``; ``files``, ``parity``: for the names of objects.
     """
 
     round: int
@@ -127,6 +141,7 @@ class ListingState(TypedDict, total=False):
     events: int
     mutating: int
     issued: list[IssuedSession]
+    handed_out: list[HandedOut]
     key: str
     said: str
     source: str

@@ -7,6 +7,7 @@ quoted in commands.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guardduty_response.cloudtrail.event import CallFields
@@ -14,6 +15,7 @@ from guardduty_response.decision import finding
 
 MOST_SENTENCE = 400  # characters of a sentence for people, its command included
 MOST_COMMAND = 260  # characters of a command; a longer command gives way to the event's look-up
+MOST_NAMED = 160  # characters of the request's own words, where no command has them
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Change:
     """One successful call.
 
     ``parameters`` and ``response`` are CloudTrail's requestParameters and responseElements, bounded
-    in size. ``actor`` is the ARN of the caller, ``origin`` its address.
+    in size. ``actor`` is the ARN of the caller, ``origin`` its address, ``access_key`` the ID of
+    the key that signed the call.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Change:
     origin: str
     parameters: CallFields
     response: CallFields
+    access_key: str = ""
 
     @property
     def key(self) -> str:
@@ -61,6 +65,28 @@ class Change:
         keys = [int(field) if field.isdigit() else field for field in fields]
         read = self.request_text if source == "p" else self.response_text
         return read(*keys)
+
+    def values(self, path: str) -> list[str]:
+        """Returns what a path names, each once: ``*`` in it stands for each member of a list.
+
+        A member that is named by itself, as EC2 does with a single one, is a list of one. Empty
+        texts stand for members without the value.
+        """
+        source, *keys = path.split(".")
+        nodes: list[object] = [self.parameters if source == "p" else self.response]
+        for key in keys:
+            if key == "*":
+                nodes = [each for node in nodes for each in _members(node)]
+            else:
+                nodes = [finding.get(node, key) for node in nodes]
+        return list(dict.fromkeys(finding.text(node, 300) for node in nodes))
+
+    @property
+    def named(self) -> str:
+        """``modelId=x, name=y``: the texts of the request, where no command is known."""
+        texts = {name: finding.text(value, 60) for name, value in self.parameters.items()}
+        words = ", ".join(f"{name[:40]}={value}" for name, value in texts.items() if value)
+        return words if len(words) <= MOST_NAMED else f"{words[: MOST_NAMED - 1]}…"
 
     @property
     def summary(self) -> str:
@@ -105,7 +131,27 @@ def parse(raw: object) -> Change | None:
         origin=text("from"),
         parameters=mapping("parameters"),
         response=mapping("response"),
+        access_key=text("key"),
     )
+
+
+def _members(node: object) -> list[object]:
+    if node is None:
+        return []
+    return node if isinstance(node, list) else [node]
+
+
+def in_parts(values: Sequence[str], make: Callable[[list[str]], str]) -> list[str]:
+    """Returns commands that name all the values, as few as are short enough for people.
+
+    ``make`` returns the command for some of them.
+    """
+    size = len(values)
+    while True:
+        parts = [make(list(values[at : at + size])) for at in range(0, len(values), size or 1)]
+        if size <= 1 or max(map(len, parts)) <= MOST_COMMAND:
+            return parts
+        size -= 1
 
 
 def items(node: object, *path: str | int) -> list[CallFields]:

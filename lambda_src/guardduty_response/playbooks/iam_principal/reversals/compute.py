@@ -11,7 +11,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.decision.finding import text
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.reversals.changes import Change, items
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change, in_parts, items
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
     NotReversed,
@@ -132,7 +132,15 @@ class Instances(Reversal[dict[str, resource_state.Instance], str]):
         if self.reservation:
             filters = [f"Name=reservation-id,Values={self.reservation}"]
             return self.shown("describe_instances", Filters=filters)
-        return self._call(self.record["instances"], self.wants).command(self.record["region"])
+        return self._stop_command(self.record["instances"])
+
+    def parts_instead(self) -> list[str]:
+        if self.reservation:
+            return [self.instead()]
+        return in_parts(self.record["instances"], self._stop_command)
+
+    def _stop_command(self, ids: list[str]) -> str:
+        return self._call(ids, self.wants).command(self.record["region"])
 
     def as_before(self, name: str, before: str, now: str | None) -> bool:
         return now in RUNS

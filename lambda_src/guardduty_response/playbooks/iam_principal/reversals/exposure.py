@@ -12,7 +12,7 @@ from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.reversals.changes import Change, items
+from guardduty_response.playbooks.iam_principal.reversals.changes import Change, in_parts, items
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     MANUAL,
     NotReversed,
@@ -144,10 +144,17 @@ class Rules(Reversal["dict[str, IpPermission]", "IpPermission | None"]):
 
     def instead(self) -> str:
         if self.added:
-            call = self._revoking(SecurityGroupRuleIds=sorted(self.added))
-        else:
-            call = self._revoking(IpPermissions=self.requested)
-        return call.command(self.record["region"])
+            return self._revoke_command(sorted(self.added))
+        return self._revoking(IpPermissions=self.requested).command(self.record["region"])
+
+    def parts_instead(self) -> list[str]:
+        if self.added:
+            return in_parts(sorted(self.added), self._revoke_command)
+        rules = [self._revoking(IpPermissions=[rule]) for rule in self.requested]
+        return [rule.command(self.record["region"]) for rule in rules]
+
+    def _revoke_command(self, ids: list[str]) -> str:
+        return self._revoking(SecurityGroupRuleIds=ids).command(self.record["region"])
 
     def as_before(self, name: str, before: IpPermission | None, now: IpPermission | None) -> bool:
         return now is not None

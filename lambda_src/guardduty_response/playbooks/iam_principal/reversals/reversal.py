@@ -142,6 +142,13 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
         """Returns the command that a person runs instead of the reversal."""
         return self.full_command(next(iter(self.fields or self.implied)), self.wants)
 
+    def manual_commands(self) -> list[str]:
+        """Returns all that a person runs instead: more where one would be too long to be shown."""
+        return self.parts_instead() if self.is_named else [self.event.lookup_command]
+
+    def parts_instead(self) -> list[str]:
+        return [self.instead()]
+
     # -- shared by all -----------------------------------------------------------------------------
 
     @property
