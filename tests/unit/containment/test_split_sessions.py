@@ -16,7 +16,7 @@ from guardduty_response.errors import RoleUnavailable, SessionPolicyTooLarge
 
 Json = dict[str, Any]
 ARNS = [f"arn:aws:ec2:eu-west-1:222222222222:network-interface/eni-{n}" for n in range(5)]
-GRANTS = dict.fromkeys(ARNS, ("ec2:ModifyNetworkInterfaceAttribute",))
+GRANTS: dict[str, tuple[str, ...]] = dict.fromkeys(ARNS, ("ec2:ModifyNetworkInterfaceAttribute",))
 
 
 class Answer:

@@ -28,12 +28,9 @@ from tests.unit.playbooks.iam_principal.eradication_lab import EradicationLab
 from tests.unit.playbooks.iam_principal.test_manual_commands import OFFICE
 
 Json = dict[str, Any]
-CALLS = [
-    pytest.param(call, id=f"{technique.id}-{call.event}{'-refused' * bool(call.error)}")
-    for technique in techniques()
-    for call in technique.calls
-]
-CHANGES = [case for case in CALLS if not case.values[0].error]  # type: ignore[attr-defined]
+ALL = [(technique.id, call) for technique in techniques() for call in technique.calls]
+CHANGES = [pytest.param(call, id=f"{id}-{call.event}") for id, call in ALL if not call.error]
+REFUSED = [pytest.param(call, id=f"{id}-{call.event}") for id, call in ALL if call.error]
 # A credential or a sign-in was handed out; no resource is there to be changed back.
 HANDED_OUT = {"signin:ConsoleLogin", "sts:GetFederationToken"}
 # Settings of an account in a Region: the Region is all that names them.
@@ -97,7 +94,7 @@ def test_a_command_changes_it_back_unless_nothing_can(call: Call) -> None:
         assert shows == (call.event in HAPPENED | ONLY_SHOWN)
 
 
-@pytest.mark.parametrize("call", [case for case in CALLS if case not in CHANGES])
+@pytest.mark.parametrize("call", REFUSED)
 def test_a_call_that_aws_refused_is_no_change(call: Call) -> None:
     assert call.answer() == (Answer.REFUSED, [])
     assert not condense.mutating(call.record)
