@@ -13,7 +13,7 @@ from guardduty_response.playbooks.ec2_instance.evidence import copies, snapshots
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
-from tests.unit.playbooks.ec2_instance.test_copies import configure_vault, own
+from tests.unit.playbooks.ec2_instance.test_copies import configure_vault, own, sources
 from tests.unit.playbooks.packed_sts import PackedSts, permissions
 
 Json = dict[str, Any]
@@ -136,16 +136,21 @@ def test_a_snapshot_set_is_one_call_so_its_volumes_are_pinned_by_the_instance(
     assert all(target.arn in json.dumps(policy) for policy in used)
 
 
-def test_copies_whose_sources_cannot_be_packed_are_pinned_by_their_tags(
-    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("most", "refused"), [(None, 0), (1020, 1)])
+def test_copies_whose_sources_cannot_be_packed_together_are_made_in_a_session_each(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch, most: int | None, refused: int
 ) -> None:
     configure_vault(evidence)
     evidence.build()
     target = evidence.plan()
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
-    sts = PackedSts(monkeypatch, 1020)
+    sts = PackedSts(monkeypatch, most)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
-    assert len(own(evidence, MEMBER)) == 2
-    assert sts.refused and all("snapshot/snap-" in json.dumps(p) for p in sts.refused)
-    used = [policy for policy in sts.taken if "ec2:CopySnapshot" in json.dumps(policy)]
-    assert used and all(f"{PREFIX}-incident" in json.dumps(policy) for policy in used)
+    made = set(own(evidence, MEMBER))
+    assert len(made) == 2
+    assert len({json.dumps(policy) for policy in sts.refused}) == refused
+    assert permissions(sts.refused) <= permissions(sts.taken)
+    for policy in sts.taken:
+        named = {id for id in made if f"snapshot/{id}" in json.dumps(policy)}
+        assert len(named) <= 2 - refused
+        assert not any(arn.endswith(":*:snapshot/*") for arn in sources(policy))
