@@ -39,9 +39,22 @@ def _logs(clone: Path) -> Iterator[tuple[str, str]]:
         for path in (clone / LOGS).glob("aws.*.json"):
             yield path.stem, path.read_text(encoding="utf-8")
         return
-    for name in _git(clone, "ls-tree", "--name-only", "HEAD", f"{LOGS}/").splitlines():
+    for name in _git(
+        clone,
+        "ls-tree",
+        "--name-only",
+        "HEAD",
+        f"{LOGS}/",
+    ).splitlines():
         if Path(name).match("aws.*.json"):
-            yield Path(name).stem, _git(clone, "show", f"HEAD:{name}")
+            yield (
+                Path(name).stem,
+                _git(
+                    clone,
+                    "show",
+                    f"HEAD:{name}",
+                ),
+            )
 
 
 def _git(clone: Path, *words: str) -> str:

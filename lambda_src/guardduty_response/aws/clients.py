@@ -53,7 +53,7 @@ _LOCK = threading.RLock()  # botocore sessions are not safe to build clients fro
 POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
 # Calls on POOL wait for the AssumeRole call of a session that was refused and is asked for again,
 # so these have threads of their own.
-_ASSUMING = ThreadPoolExecutor(max_workers=32, thread_name_prefix="assume")
+ASSUMING = ThreadPoolExecutor(max_workers=32, thread_name_prefix="assume")
 
 # Answers of an STS endpoint whose Region the role's account has not enabled or whose endpoint it
 # deactivated, and of one whose Region the asking account has not enabled (AWS STS API reference,
@@ -154,7 +154,7 @@ class Session:
         self._config = config
         self.role_arn, self.region, self._permit = role_arn, region, permit
         document = json.dumps(policy, separators=(",", ":"))
-        self._future: Future[ReadOnlyCredentials] = _ASSUMING.submit(
+        self._future: Future[ReadOnlyCredentials] = ASSUMING.submit(
             _assume, role_arn, name, document, region
         )
         self._session: BotocoreSession | None = None

@@ -69,7 +69,11 @@ class Account:
             "222222222222",
             "eu-west-1",
         )
-        return Sessions(TargetContext(context, target), [], GRANTS)
+        return Sessions(
+            TargetContext(context, target),
+            [],
+            GRANTS,
+        )
 
 
 @pytest.mark.parametrize(("most", "asked"), [(5, 1), (4, 3), (2, 5), (1, 9)])
@@ -94,7 +98,11 @@ def test_a_client_that_is_asked_for_later_knows_the_halves() -> None:
     known = len(account.asked)
     assert sessions.client("ec2", ARNS[0]).act(ARNS[0]) == {ARNS[0]}
     assert len(account.asked) == known
-    assert sessions.client("ec2", "other", ("ec2:Other",)).act("other") == {"other"}
+    assert sessions.client(
+        "ec2",
+        "other",
+        ("ec2:Other",),
+    ).act("other") == {"other"}
     assert account.asked[-1] == {"other"}
 
 

@@ -29,7 +29,11 @@ class PackedSts:
 
     def answer_with(self, answer: Callable[..., Any]) -> None:
         """Lets ``answer`` stand for AssumeRole; it may call the method of that name."""
-        self._patch.setattr(clients.client("sts"), "assume_role", answer)
+        self._patch.setattr(
+            clients.client("sts"),
+            "assume_role",
+            answer,
+        )
 
     def answer(self, **request: Any) -> Any:
         document = json.loads(request["Policy"])

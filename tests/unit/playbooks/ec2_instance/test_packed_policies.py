@@ -26,10 +26,26 @@ def closed(lab: Lab) -> bool:
 @pytest.mark.parametrize(
     ("most", "refused"),
     [
-        pytest.param(None, 0, id="nothing refused"),
-        pytest.param(1100, 1, id="two interfaces together, not four"),
-        pytest.param(1045, 2, id="two interfaces together, and every other ARN alone"),
-        pytest.param(1000, 4, id="every ARN alone"),
+        pytest.param(
+            None,
+            0,
+            id="nothing refused",
+        ),
+        pytest.param(
+            1100,
+            1,
+            id="two interfaces together, not four",
+        ),
+        pytest.param(
+            1045,
+            2,
+            id="two interfaces together, and every other ARN alone",
+        ),
+        pytest.param(
+            1000,
+            4,
+            id="every ARN alone",
+        ),
     ],
 )
 def test_what_sts_cannot_pack_is_contained_in_smaller_sessions(

@@ -102,7 +102,11 @@ def test_a_call_that_aws_refused_is_no_change(call: Call) -> None:
     assert call._replace(error="").change is not None, "it is the error alone"
 
 
-@pytest.mark.parametrize("technique", techniques(), ids=lambda technique: technique.id)
+@pytest.mark.parametrize(
+    "technique",
+    techniques(),
+    ids=lambda technique: technique.id,
+)
 def test_what_only_reads_is_no_change(technique: Technique) -> None:
     for event in technique.reads:
         source, _, name = event.partition(":")
@@ -114,7 +118,13 @@ def test_what_only_reads_is_no_change(technique: Technique) -> None:
 def test_of_what_is_not_undone_people_read_the_resource(lab: EradicationLab, call: Call) -> None:
     """Made from the owner's address before the finding: nothing is undone by itself."""
     source, _, name = call.event.partition(":")
-    lab.happened(source, name, call.parameters or {}, call.response, **OFFICE)
+    lab.happened(
+        source,
+        name,
+        call.parameters or {},
+        call.response,
+        **OFFICE,
+    )
     lab.eradicate()
     assert lab.changed() == []
     if call.event in HANDED_OUT:
@@ -137,7 +147,13 @@ def test_of_what_is_not_undone_people_read_the_resource(lab: EradicationLab, cal
     ],
 )
 def test_the_command_depends_on_what_was_changed(parameters: Json, command: str) -> None:
-    record = Call("ec2:ModifyInstanceAttribute", parameters, None, "i-1", "").record
+    record = Call(
+        "ec2:ModifyInstanceAttribute",
+        parameters,
+        None,
+        "i-1",
+        "",
+    ).record
     change = parse(condense.change(record))
     assert change is not None
     [found] = manual_commands.commands_for(change)
@@ -169,7 +185,11 @@ def _write_clone(folder: Path) -> Path:
 
 def _git(clone: Path, *words: str) -> None:
     who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    subprocess.run(["git", *who, "-C", str(clone), *words], check=True, capture_output=True)
+    subprocess.run(
+        ["git", *who, "-C", str(clone), *words],
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -178,10 +198,30 @@ def test_the_comparison_reads_a_clone(
 ) -> None:
     clone = _write_clone(tmp_path / "clone")
     if bare:
-        _git(clone, "init", "-q")
-        _git(clone, "add", ".")
-        _git(clone, "commit", "-qm", "logs")
-        _git(tmp_path, "clone", "-q", "--bare", "clone", "bare")
+        _git(
+            clone,
+            "init",
+            "-q",
+        )
+        _git(
+            clone,
+            "add",
+            ".",
+        )
+        _git(
+            clone,
+            "commit",
+            "-qm",
+            "logs",
+        )
+        _git(
+            tmp_path,
+            "clone",
+            "-q",
+            "--bare",
+            "clone",
+            "bare",
+        )
         clone = tmp_path / "bare"
     assert attack_upstream.main([str(clone)]) == 0
     assert "has the techniques and calls of the clone" in capsys.readouterr().out
@@ -194,7 +234,13 @@ def test_the_comparison_tells_every_difference(
     logs = clone / attack_upstream.LOGS
     (logs / "aws.defense-evasion.cloudtrail-stop.json").write_text("[]")
     (logs / "aws.defense-evasion.cloudtrail-delete.json").unlink()
-    new = Call("iam:CreateGroup", {}, {}, "", "AccessDenied")
+    new = Call(
+        "iam:CreateGroup",
+        {},
+        {},
+        "",
+        "AccessDenied",
+    )
     (logs / "aws.impact.new.json").write_text(json.dumps([new.record]))
     backdoor = logs / "aws.persistence.iam-backdoor-user.json"
     backdoor.write_text(json.dumps([*json.loads(backdoor.read_text()), new.record]))

@@ -17,9 +17,21 @@ ROLES = ("admin", "batch", "deploy")
 @pytest.mark.parametrize(
     ("reads", "refused"),
     [
-        pytest.param(3, 0, id="nothing refused"),
-        pytest.param(2, 1, id="two roles together"),
-        pytest.param(1, 2, id="every role alone"),
+        pytest.param(
+            3,
+            0,
+            id="nothing refused",
+        ),
+        pytest.param(
+            2,
+            1,
+            id="two roles together",
+        ),
+        pytest.param(
+            1,
+            2,
+            id="every role alone",
+        ),
     ],
 )
 @pytest.mark.usefixtures("untrimmed_models")  # of the restore function
@@ -29,7 +41,12 @@ def test_sessions_in_many_roles_are_denied_and_verified(
     iam.user()
     for name in ROLES:
         iam.role(name, session=None)
-        iam.add_assume_role(alice(iam), name, f"alice-{name}", f"ASIA{name}")
+        iam.add_assume_role(
+            alice(iam),
+            name,
+            f"alice-{name}",
+            f"ASIA{name}",
+        )
     sts = PackedSts(monkeypatch, None)
 
     def too_many(**request: object) -> object:
