@@ -35,6 +35,10 @@ class RoleUnavailable(ResponseError):
     """The responder role of the finding's account could not be assumed."""
 
 
+class SessionPolicyTooLarge(RoleUnavailable):
+    """AWS STS does not take the session policy: it is too large as AWS packs it."""
+
+
 class GateClosed(ResponseError):
     """Nothing may be changed now: a pause, an exemption, the policy of now, or somebody else."""
 

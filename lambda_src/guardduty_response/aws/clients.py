@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import __version__
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.errors import RoleUnavailable
+from guardduty_response.errors import RoleUnavailable, SessionPolicyTooLarge
 
 if TYPE_CHECKING:
     from botocore.session import Session as BotocoreSession
@@ -51,6 +51,9 @@ CHECK_CONFIG = _CONFIG.merge(
 _MODELS = Path(__file__).with_name("models")
 _LOCK = threading.RLock()  # botocore sessions are not safe to build clients from in parallel
 POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
+# Calls on POOL wait for the AssumeRole call of a session that was refused and is asked for again,
+# so these have threads of their own.
+ASSUMING = ThreadPoolExecutor(max_workers=32, thread_name_prefix="assume")
 
 # Answers of an STS endpoint whose Region the role's account has not enabled or whose endpoint it
 # deactivated, and of one whose Region the asking account has not enabled (AWS STS API reference,
@@ -151,7 +154,7 @@ class Session:
         self._config = config
         self.role_arn, self.region, self._permit = role_arn, region, permit
         document = json.dumps(policy, separators=(",", ":"))
-        self._future: Future[ReadOnlyCredentials] = POOL.submit(
+        self._future: Future[ReadOnlyCredentials] = ASSUMING.submit(
             _assume, role_arn, name, document, region
         )
         self._session: BotocoreSession | None = None
@@ -162,6 +165,12 @@ class Session:
         when asking again may help.
         """
         self._future.result()
+
+    def too_large(self) -> bool:
+        """Tells, once AWS STS has answered, whether its session policy is too large as AWS packs
+        it.
+        """
+        return isinstance(self._future.exception(), SessionPolicyTooLarge)
 
     def failed_in_passing(self) -> bool:
         """Tells whether the role could not be assumed, and asking again may help."""
@@ -204,7 +213,7 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
             if is_transient(error):
                 raise
             if error_code(error).removesuffix("Exception") == _PACKED:
-                raise RoleUnavailable(
+                raise SessionPolicyTooLarge(
                     f"cannot assume {role_arn} in account {account} ({error}). The role is there:"
                     f" AWS STS does not take the session policy, of {len(policy)} characters, that"
                     " narrows it to this resource. Nothing that you deploy changes that: contain"

@@ -4,6 +4,7 @@ sessions that may do no more than needed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Item -> a setting, in the form in which its control reads and records it.
 Settings = dict[str, Any]
+Grants = dict[str, tuple[str, ...]]  # an ARN -> the IAM actions on it
 K = TypeVar("K")
 T = TypeVar("T")
 DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
@@ -55,6 +57,17 @@ class TargetContext:
 
     def open_session(self, *statements: PolicyStatement) -> clients.Session:
         return self.context.assume(self.target.account_id, self.target.region, policy(*statements))
+
+    def open_narrowest(self, *choices: list[PolicyStatement]) -> clients.Session:
+        """Returns a session of the first of ``choices`` (statements) that AWS STS takes, by the
+        estimate and then by its answer, for which this waits; the last is not asked about.
+        """
+        for statements in choices[:-1]:
+            if fits(*statements):
+                session = self.open_session(*statements)
+                if not session.too_large():
+                    return session
+        return self.open_session(*choices[-1])
 
     def arn(self, resource: str, service: str = "ec2") -> str:
         region = "" if service == "iam" else self.target.region
@@ -166,32 +179,38 @@ class Sessions:
     the statements ``base``.
 
     AssumeRole is under way when this returns. ``client`` opens a further session for an ARN that
-    none covers.
+    none covers. A session whose policy AWS STS finds too large, in spite of the estimate, gives way
+    to two, each for half of its ARNs, when a call needs it: down to one ARN, whose refusal is the
+    call's error (SessionPolicyTooLarge). Threads may share it.
     """
 
     def __init__(
         self,
         target_context: TargetContext,
         base: list[PolicyStatement],
-        grants: dict[str, tuple[str, ...]],
+        grants: Grants,
     ) -> None:
         self.target_context, self.base = target_context, base
-        self.opened: list[tuple[clients.Session, set[str]]] = []
+        self.opened: list[tuple[clients.Session, Grants]] = []
+        self._changing = threading.RLock()  # ``opened``, which is replaced and never edited
         self.extend(grants)
 
-    def extend(self, grants: dict[str, tuple[str, ...]]) -> None:
+    def extend(self, grants: Grants) -> None:
         remaining = sorted(grants, key=lambda arn: grants[arn])
         while remaining or not self.opened:
             count = len(remaining)
             while count > 1 and not fits(*self._statements(grants, remaining[:count])):
                 count -= 1
             arns, remaining = remaining[:count], remaining[count:]
-            session = self.target_context.open_session(*self._statements(grants, arns))
-            self.opened.append((session, set(arns)))
+            entry = self._open({arn: grants[arn] for arn in arns})
+            with self._changing:
+                self.opened = [*self.opened, entry]
 
-    def _statements(
-        self, grants: dict[str, tuple[str, ...]], arns: list[str]
-    ) -> list[PolicyStatement]:
+    def _open(self, grants: Grants) -> tuple[clients.Session, Grants]:
+        statements = self._statements(grants, list(grants))
+        return self.target_context.open_session(*statements), grants
+
+    def _statements(self, grants: Grants, arns: list[str]) -> list[PolicyStatement]:
         by_actions: dict[tuple[str, ...], list[str]] = {}
         for arn in arns:
             by_actions.setdefault(grants[arn], []).append(arn)
@@ -199,10 +218,44 @@ class Sessions:
 
     def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> AwsClient:
         while True:
-            for session, arns in self.opened:
-                if not arn or arn in arns:
-                    return session.client(service)
+            for session, grants in self.opened:
+                if not arn or arn in grants:
+                    client = session.client(service)  # is built while STS is asked
+                    return SplitClient(self, service, arn) if len(grants) > 1 else client
             self.extend({arn: actions})
+
+    def session_of(self, arn: str, wait: bool = False) -> clients.Session:
+        """Returns the session that covers an ARN (empty: the first one).
+
+        ``wait``: until AWS STS has answered. A session that is refused for its size is split first.
+        """
+        while True:
+            entry = next(entry for entry in self.opened if not arn or arn in entry[1])
+            session, grants = entry
+            if not wait or len(grants) < 2 or not session.too_large():
+                return session
+            with self._changing:
+                if entry in self.opened:  # else another thread has split it
+                    arns = list(grants)
+                    parts = arns[: len(arns) // 2], arns[len(arns) // 2 :]
+                    halves = [self._open({arn: grants[arn] for arn in part}) for part in parts]
+                    at = self.opened.index(entry)
+                    self.opened = [*self.opened[:at], *halves, *self.opened[at + 1 :]]
+
+
+class SplitClient:
+    """A client of whichever session of ``sessions`` covers ``arn`` when a call is made."""
+
+    def __init__(self, sessions: Sessions, service: str, arn: str) -> None:
+        self._sessions, self._service, self._arn = sessions, service, arn
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._sessions.session_of(self._arn).client(self._service), name)
+        return partial(self._call, name) if callable(found) else found
+
+    def _call(self, name: str, *values: object, **named: object) -> Any:
+        session = self._sessions.session_of(self._arn, wait=True)
+        return getattr(session.client(self._service), name)(*values, **named)
 
 
 def run_all(

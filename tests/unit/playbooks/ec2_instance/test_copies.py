@@ -26,6 +26,7 @@ from tests.unit.playbooks.ec2_instance.evidence_lab import (
     put_clock_forward,
     short,
 )
+from tests.unit.playbooks.watched_session import granted_resources
 
 Json = dict[str, Any]
 
@@ -323,21 +324,32 @@ def test_no_forensics_account(evidence: EvidenceLab) -> None:
     assert "CopySnapshot" not in evidence.operations()
 
 
+def sources(policy: Json) -> list[str]:
+    """The snapshots that a session may copy."""
+    granted = granted_resources(policy, "ec2:CopySnapshot")
+    return [arn for arn in granted if "::" not in arn]
+
+
 def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None:
     instance = InstanceContext(evidence.context(), ready(evidence, "guardduty-response-vault"))
     many = [f"snap-0123456789abcde{number:02}" for number in range(40)]
     account = forensics_account.forensics_account(instance)
     assert account is not None
-    copying = [
-        policy(*forensics_account.copying_policy(instance, account, many[:count]))
-        for count in (3, 40)
-    ]
+    opened = len(evidence.policies)
+    forensics_account.CopyingSessions(instance, account, many[:3])
+    [few] = evidence.policies[opened:]
+    forensics_account.CopyingSessions(instance, account, many)
+    copying = evidence.policies[opened:]
     sharing = policy(*forensics_account.sharing_policy(instance, account))
     in_forensics = policy(*forensics_account.forensics_policy(instance, account))
     assert all(map(accepted, [*copying, sharing, in_forensics]))
-    few, all_of_them = map(json.dumps, copying)
-    assert "snapshot/snap-0123456789abcde02" in few
-    assert "snap-0123" not in all_of_them
+    assert granted_resources(few, "ec2:CopySnapshot")[:1] == [
+        f"arn:aws:ec2:{REGION}::snapshot/*"  # the new ones, by their tags
+    ]
+    assert [arn.rpartition("/")[2] for arn in sources(few)] == many[:3]
+    assert [arn for policy in copying[1:] for arn in sources(policy)] == [
+        f"arn:aws:ec2:{REGION}:*:snapshot/{id}" for id in many
+    ]
     (share,) = [
         statement
         for statement in sharing["Statement"]

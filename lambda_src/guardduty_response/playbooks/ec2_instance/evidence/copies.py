@@ -9,6 +9,7 @@ original set stays as it is.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
@@ -21,8 +22,8 @@ from guardduty_response.errors import GateClosed
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
+    CopyingSessions,
     ForensicsAccount,
-    copying_policy,
     forensics_account,
     open_forensics_session,
     sharing_policy,
@@ -119,8 +120,8 @@ class Copying:
 
     def step(self) -> EvidenceItem:
         sources = [entry["source"] for entry in self.set]
-        policy = copying_policy(self.instance, self.forensics, sources)
-        self.make_copies(self.instance.open_session(*policy).client("ec2"), "copy", self.set)
+        sessions = CopyingSessions(self.instance, self.forensics, sources)
+        self.make_copies(sessions.client, "copy", self.set)
         if self.same_account:
             for entry in self.set:
                 entry["shared"] = entry.get("copy_state") == "completed"
@@ -133,9 +134,13 @@ class Copying:
 
     # -- copies ------------------------------------------------------------------------------------
 
-    def make_copies(self, ec2: AwsClient, place: Place, entries: list[SnapshotCopy]) -> None:
+    def make_copies(
+        self, client: Callable[[str], AwsClient], place: Place, entries: list[SnapshotCopy]
+    ) -> None:
         """Looks for the copies of ``entries`` in one place, asks for those that are missing, and
         reads the state of the others.
+
+        ``client`` returns one that may copy a source (its ID), or read all (empty).
         """
         wanted = {
             entry["source"] if place == "copy" else entry["copy"]: entry
@@ -144,7 +149,7 @@ class Copying:
         }
         if not wanted or all(_state(entry, place) == "completed" for entry in wanted.values()):
             return
-        self._read(ec2, place, wanted)
+        self._read(client(""), place, wanted)
         missing = {source: entry for source, entry in wanted.items() if not entry.get(place)}
         if not missing:
             return
@@ -156,7 +161,7 @@ class Copying:
         # ``self.state``: a call that ends knows its copies.
         self._remember({**self.state, "asked": {**asked, place: int(time.time())}})
         for source, entry in missing.items():
-            if not self._copy(ec2, place, entry, source):
+            if not self._copy(client(source), place, entry, source):
                 return
 
     def _read(self, ec2: AwsClient, place: Place, wanted: dict[str, SnapshotCopy]) -> None:
@@ -271,7 +276,7 @@ class Copying:
     def copy_into_forensics_account(self, shared: list[SnapshotCopy]) -> None:
         try:
             ec2 = open_forensics_session(self.instance, self.forensics).client("ec2")
-            self.make_copies(ec2, "vault", shared)
+            self.make_copies(lambda _: ec2, "vault", shared)
         except GateClosed:
             raise
         except AWS_ERRORS as error:

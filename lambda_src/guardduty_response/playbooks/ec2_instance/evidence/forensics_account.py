@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
-from guardduty_response.containment.target_context import allow, fits
+from guardduty_response.containment.target_context import Grants, Sessions, allow
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import PolicyStatement
+    from guardduty_response.aws.api import AwsClient, PolicyStatement
 
 KEY_USE = (
     "kms:Decrypt",
@@ -66,8 +66,13 @@ def _use_keys(instance: InstanceContext, keys: list[str]) -> list[PolicyStatemen
     return [allow((*KEY_USE, "kms:CreateGrant"), keys, **via)]
 
 
-def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[PolicyStatement]:
-    """Allows copies of ``sources``, tagged with this incident.
+def _source_arn(instance: InstanceContext, id: str) -> str:
+    partition, region = instance.context.config.partition, instance.target.region
+    return f"arn:{partition}:ec2:{region}:*:snapshot/{id}"
+
+
+def _make_copies(instance: InstanceContext) -> list[PolicyStatement]:
+    """Allows copies that are tagged with this incident, of what other statements allow.
 
     CopySnapshot is checked on its source and on the new snapshot; the tags pin the new snapshot.
     """
@@ -75,20 +80,28 @@ def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Polic
     incident = {f"aws:RequestTag/{instance.prefix}-incident": instance.context.incident_id}
     return [
         allow(("ec2:DescribeSnapshots",)),
-        allow(("ec2:CopySnapshot",), [f"{arn}:*:snapshot/{id}" for id in sources]),
         allow(("ec2:CopySnapshot",), f"{arn}::snapshot/*", **incident),
         allow(("ec2:CreateTags",), f"{arn}::snapshot/*", **{"ec2:CreateAction": "CopySnapshot"}),
     ]
 
 
-def copying_policy(
-    instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
-) -> list[PolicyStatement]:
-    """Returns what the session that copies in the member account may do: copy these snapshots."""
-    keys = _use_keys(instance, _keys(instance, forensics))
-    exact = [*_copy_snapshots(instance, sources), *keys]
-    # An instance may have more volumes than a session policy holds ARNs of.
-    return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *keys]
+class CopyingSessions:
+    """The sessions that copy in the member account: these snapshots, as many a session as it
+    takes.
+    """
+
+    def __init__(
+        self, instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
+    ) -> None:
+        self._instance = instance
+        keys = _use_keys(instance, _keys(instance, forensics))
+        grants: Grants = {_source_arn(instance, id): ("ec2:CopySnapshot",) for id in sources}
+        self._sessions = Sessions(instance, [*_make_copies(instance), *keys], grants)
+
+    def client(self, source: str) -> AwsClient:
+        """Returns a client that may copy a snapshot (its ID), or read all (empty)."""
+        arn = _source_arn(self._instance, source) if source else ""
+        return self._sessions.client("ec2", arn)
 
 
 def sharing_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[PolicyStatement]:
@@ -120,7 +133,8 @@ def forensics_policy(
     """Returns what the session in the forensics account may do: copy what it was given, and
     delete nothing.
     """
-    return [*_copy_snapshots(instance, ["*"]), *_use_keys(instance, [forensics.key])]
+    any_source = allow(("ec2:CopySnapshot",), _source_arn(instance, "*"))
+    return [*_make_copies(instance), any_source, *_use_keys(instance, [forensics.key])]
 
 
 def open_forensics_session(

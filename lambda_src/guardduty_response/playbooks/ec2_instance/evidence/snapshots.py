@@ -16,7 +16,6 @@ from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     allow,
     describe_error,
-    fits,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Outcome
@@ -143,10 +142,8 @@ def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
     exact = allow(("ec2:CreateSnapshots",), [instance.arn(f"volume/{id}") for id in volumes])
     # A set is one call, so the policy cannot be split; the call takes an instance only, which pins
     # the volumes.
-    return instance.open_session(
-        *fixed,
-        exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), instance.arn("volume/*")),
-    )
+    any_volume = allow(("ec2:CreateSnapshots",), instance.arn("volume/*"))
+    return instance.open_narrowest([*fixed, exact], [*fixed, any_volume])
 
 
 def _failed(instance: InstanceContext, state: SnapshotsState, text: str) -> EvidenceItem:

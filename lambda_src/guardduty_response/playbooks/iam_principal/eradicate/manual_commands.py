@@ -20,8 +20,13 @@ FIELD = re.compile(r"\{(account|[pr](?:\.[\w*+]+)+)\}")
 
 
 def template(change: Change) -> str:
-    """Returns the command of the table with its placeholders, or empty."""
-    return COMMANDS.get(change.key.replace("s3-control:", "s3:"), "")
+    """Returns the command of the table with its placeholders, or empty.
+
+    ``event/parameter`` is the command for a call that has the parameter.
+    """
+    event = change.key.replace("s3-control:", "s3:")
+    by_parameter = (COMMANDS.get(f"{event}/{name}") for name in change.parameters)
+    return next(filter(None, by_parameter), COMMANDS.get(event, ""))
 
 
 def commands_for(change: Change) -> list[str]:
