@@ -77,9 +77,27 @@ _SAME = "changes nothing that a quarantine rests on"
 _COPIES = "copies what is there: nothing is lifted or lost"
 _NEW = "makes another resource, which has no tag of ours: nobody else may give it one"
 _OF_INSTANCES = {
-    **_because("stops what runs there", "ec2", "PauseVolumeIO", "RebootInstances", "StopInstances"),
-    **_because(_COPIES, "ec2", "CreateImage", "CreateInstanceExportTask", "CreateSnapshots"),
-    **_because(_NEW, "ec2", "CreateFleet", "ImportInstance", "RunInstances"),
+    **_because(
+        "stops what runs there",
+        "ec2",
+        "PauseVolumeIO",
+        "RebootInstances",
+        "StopInstances",
+    ),
+    **_because(
+        _COPIES,
+        "ec2",
+        "CreateImage",
+        "CreateInstanceExportTask",
+        "CreateSnapshots",
+    ),
+    **_because(
+        _NEW,
+        "ec2",
+        "CreateFleet",
+        "ImportInstance",
+        "RunInstances",
+    ),
     **_because(
         _SAME,
         "ec2",
@@ -177,7 +195,13 @@ _OF_SNAPSHOTS = {
         "PutSnapshotBlock",
     ),
     **_because(_NEW, "ebs", "StartSnapshot"),
-    **_because(_NEW, "ec2", "CreateSnapshot", "CreateSnapshots", "ImportSnapshot"),
+    **_because(
+        _NEW,
+        "ec2",
+        "CreateSnapshot",
+        "CreateSnapshots",
+        "ImportSnapshot",
+    ),
     **_because(
         "reads it: people examine copies and volumes of it",
         "ec2",
@@ -192,7 +216,12 @@ _OF_SNAPSHOTS = {
         "RequestSpotInstances",
         "RunInstances",
     ),
-    **_because("keeps it longer", "ec2", "LockSnapshot", "RestoreSnapshotFromRecycleBin"),
+    **_because(
+        "keeps it longer",
+        "ec2",
+        "LockSnapshot",
+        "RestoreSnapshotFromRecycleBin",
+    ),
     **_because(
         _SAME,
         "ec2",
@@ -208,7 +237,13 @@ def _role(name: str) -> Protected:
 
 
 def _ec2(kind: str, arn: str, context: dict[str, Any], allowed: Allowed) -> Protected:
-    return Protected("scp_ec2", ("ec2", kind), arn, context, allowed)
+    return Protected(
+        "scp_ec2",
+        ("ec2", kind),
+        arn,
+        context,
+        allowed,
+    )
 
 
 KINDS = ("collector", "monitor", "remediator", "responder", "restorer", "terminator")

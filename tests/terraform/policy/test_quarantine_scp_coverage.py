@@ -82,8 +82,18 @@ def test_the_response_makes_every_change_that_it_may(planned: Plan, name: str) -
     case, changed = CONTAINED[name], 0
     for role, own in _roles(planned):
         for asked in ASKED:
-            may = _changes([own], case, role, **asked)
-            passes = _changes([own, planned.outputs[case.policy]], case, role, **asked)
+            may = _changes(
+                [own],
+                case,
+                role,
+                **asked,
+            )
+            passes = _changes(
+                [own, planned.outputs[case.policy]],
+                case,
+                role,
+                **asked,
+            )
             assert may - passes == WITHHELD.get((role, name), set()), (role, asked)
             changed += len(passes)
     assert changed

@@ -134,7 +134,12 @@ def test_the_word_of_the_type_says_what_a_finding_is_about(
     kind: str, mode: str, buckets: Any
 ) -> None:
     """Not the presence of a bucket beside the credential."""
-    found, reasons = _mode({}, kind, "AccessKey", s3BucketDetails=buckets)
+    found, reasons = _mode(
+        {},
+        kind,
+        "AccessKey",
+        s3BucketDetails=buckets,
+    )
     assert found == mode
     assert ("about a bucket" in reasons[-1]) == (mode == "notify")
 

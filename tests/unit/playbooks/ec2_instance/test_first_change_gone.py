@@ -227,7 +227,12 @@ def test_a_pause_that_comes_before_the_first_change_closes_nothing(
 ) -> None:
     """The instance was described before the pause, and is gone."""
     target, context = prepared.plan(), prepared.context()
-    gate = PausableGate.of(prepared, context, target, INCIDENT)
+    gate = PausableGate.of(
+        prepared,
+        context,
+        target,
+        INCIDENT,
+    )
     _terminate(prepared)
 
     def refuse(_: object) -> None:

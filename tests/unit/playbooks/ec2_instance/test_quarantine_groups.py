@@ -81,7 +81,12 @@ def assert_in_new_group(lab: Lab, not_used: str) -> str:
 def test_a_group_that_has_only_the_name_is_not_used(lab: Lab, name: str, is_open: bool) -> None:
     """EC2 takes no second name that differs in case alone, either."""
     lab.build(interfaces=2)
-    theirs = make_group(lab, name, kind="", rules=is_open)
+    theirs = make_group(
+        lab,
+        name,
+        kind="",
+        rules=is_open,
+    )
     if is_open:
         let_in(lab, theirs)
     refuse_emptying(lab, theirs)  # the role may edit groups with the tag alone
@@ -127,7 +132,12 @@ def test_a_group_with_another_tag_is_not_used(lab: Lab, kind: str) -> None:
 def test_a_group_of_another_account_is_not_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner of a shared VPC sees the group that a participant's response has made."""
     lab.build()
-    theirs = group_of_other_account(lab, QUARANTINE, monkeypatch, tagged=True)
+    theirs = group_of_other_account(
+        lab,
+        QUARANTINE,
+        monkeypatch,
+        tagged=True,
+    )
     assert lab.respond().status is Status.CONTAINED
     assert_in_new_group(lab, theirs)
     assert has_rules(lab, theirs), "it is not edited"
@@ -302,7 +312,12 @@ def test_a_rule_that_came_later_hinders_no_restore(lab: Lab) -> None:
 
 def test_a_configured_group_with_rules_is_neither_used_nor_edited(lab: Lab) -> None:
     lab.build(interfaces=2)
-    mine = make_group(lab, "mine", kind="", rules=True)  # as EC2 makes it
+    mine = make_group(
+        lab,
+        "mine",
+        kind="",
+        rules=True,
+    )  # as EC2 makes it
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
     assert lab.respond().status is Status.CONTAINED
     assert_in_new_group(lab, mine)
@@ -335,7 +350,12 @@ def test_a_configured_group_that_gets_a_rule_is_left(lab: Lab, when: str) -> Non
 def test_a_configured_group_is_used_once_its_rules_are_gone(lab: Lab) -> None:
     """The plan saw rules, which its owner has taken off since."""
     lab.build()
-    mine = make_group(lab, "mine", kind="", rules=True)
+    mine = make_group(
+        lab,
+        "mine",
+        kind="",
+        rules=True,
+    )
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
     target = lab.plan()
     empty(lab, mine)

@@ -38,7 +38,12 @@ def refuse(lab: Lab, *kinds: str, error: str = "AuthFailure", times: int = 10**6
         names = {group["GroupName"] for group in found["SecurityGroups"]}
         return "Groups" in params and bool(names & set(kinds))
 
-    lab.fail(MODIFY, error, names_one, times)
+    lab.fail(
+        MODIFY,
+        error,
+        names_one,
+        times,
+    )
 
 
 def flushed(lab: Lab) -> list[Any]:
@@ -101,7 +106,12 @@ def test_an_interface_that_stays_in_the_all_open_group_is_said(lab: Lab) -> None
 
 def test_a_later_attempt_takes_it_out_of_the_all_open_group(lab: Lab) -> None:
     lab.build()
-    refuse(lab, QUARANTINE, "web", times=2)
+    refuse(
+        lab,
+        QUARANTINE,
+        "web",
+        times=2,
+    )
     assert lab.respond().status is Status.CONTAINED
     assert list(lab.groups().values()) == [[QUARANTINE]]
 
@@ -167,7 +177,12 @@ def test_without_an_empty_quarantine_group_nothing_is_untracked(
     lab: Lab, operation: str, error: str
 ) -> None:
     lab.build(interfaces=2)
-    untracks = make_group(lab, UNTRACK, kind="untrack", rules=True)
+    untracks = make_group(
+        lab,
+        UNTRACK,
+        kind="untrack",
+        rules=True,
+    )
     let_in(lab, untracks)
     lab.fail(operation, error)
     assert lab.respond().status is Status.FAILED

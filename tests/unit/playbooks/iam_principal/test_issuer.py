@@ -34,15 +34,33 @@ def alice(iam: IamLab, **more: Any) -> dict[str, Any]:
 
 
 def issued(iam: IamLab, caller: dict[str, Any], key: str = KEY, **more: Any) -> str:
-    return iam.add_assume_role(caller, "app", "carol", key, **more)
+    return iam.add_assume_role(
+        caller,
+        "app",
+        "carol",
+        key,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("region", [HOME, THIRD])
 def test_the_user_whose_key_got_the_session_is_named_and_escalated(
     world: IamLab, region: str
 ) -> None:
-    issued(world, alice(world), region=region, ago=1800)
-    world.add_assume_role(alice(world), "app", "mallory", "ASIAMALLORY", region=region, ago=60)
+    issued(
+        world,
+        alice(world),
+        region=region,
+        ago=1800,
+    )
+    world.add_assume_role(
+        alice(world),
+        "app",
+        "mallory",
+        "ASIAMALLORY",
+        region=region,
+        ago=60,
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL, "who got it can assume the role again"
     event = world.trail[0]["record"]["eventID"]
@@ -67,14 +85,24 @@ def test_the_issuer_of_the_findings_key_comes_before_the_latest(world: IamLab) -
 
 
 def test_without_the_keys_event_the_sessions_name_tells(world: IamLab) -> None:
-    issued(world, alice(world), "ASIAEARLIER", ago=1800)
+    issued(
+        world,
+        alice(world),
+        "ASIAEARLIER",
+        ago=1800,
+    )
     assert world.respond().status is Status.PARTIAL
     assert "user/alice" in world.detail(NAME)
 
 
 CALLERS: dict[str, tuple[dict[str, Any], str]] = {
     "session": (
-        identity("ci", "deploy", "AROADEPLOY0000000001", "ASIACI"),
+        identity(
+            "ci",
+            "deploy",
+            "AROADEPLOY0000000001",
+            "ASIACI",
+        ),
         "aws iam put-role-policy --role-name deploy",
     ),
     "another account": (
@@ -122,8 +150,23 @@ def test_a_workloads_session_is_the_services(world: IamLab) -> None:
 
 def test_a_session_that_got_itself_anew_leads_to_who_got_it_first(world: IamLab) -> None:
     unique_id = world.ids["roles"]["app"]
-    issued(world, alice(world), "ASIAFIRST", ago=1800)
-    issued(world, identity("carol", "app", unique_id, "ASIAFIRST"), KEY, ago=900)
+    issued(
+        world,
+        alice(world),
+        "ASIAFIRST",
+        ago=1800,
+    )
+    issued(
+        world,
+        identity(
+            "carol",
+            "app",
+            unique_id,
+            "ASIAFIRST",
+        ),
+        KEY,
+        ago=900,
+    )
     world.respond()
     assert "user/alice" in world.detail(NAME)
 
@@ -165,7 +208,13 @@ def test_contained_once_who_got_it_is(world: IamLab) -> None:
 def _contain_alice(world: IamLab) -> None:
     """Another incident contains alice."""
     arn = "arn:aws:iam::222222222222:user/alice"
-    own = Target("iam_user", "alice", arn, "222222222222", "eu-central-1")
+    own = Target(
+        "iam_user",
+        "alice",
+        arn,
+        "222222222222",
+        "eu-central-1",
+    )
     joined = world.record.containments.join(own.reference(), "inc-other", "iam_principal")
     world.record.containments.set(arn, joined.generation, status=Status.CONTAINED)
 
@@ -173,7 +222,12 @@ def _contain_alice(world: IamLab) -> None:
 def test_the_keys_own_event_is_added_when_it_is_shown(world: IamLab) -> None:
     """Until then the last session of the same name tells, which somebody else may have got."""
     dave = alice(world, userName="dave", arn="arn:aws:iam::222222222222:user/dave")
-    issued(world, dave, "ASIAEARLIER", ago=1800)
+    issued(
+        world,
+        dave,
+        "ASIAEARLIER",
+        ago=1800,
+    )
     issued(world, alice(world), shown=600)
     target, status = responded(world)
     assert status is Status.PARTIAL

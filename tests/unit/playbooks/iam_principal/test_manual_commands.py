@@ -126,7 +126,12 @@ def test_a_command_names_the_resource_of_the_event(
     [
         (
             "ec2:StopInstances",
-            _items("i-1", "i-2", "i-3", "i-1"),
+            _items(
+                "i-1",
+                "i-2",
+                "i-3",
+                "i-1",
+            ),
             [f"aws ec2 start-instances --instance-ids i-1 i-2 i-3 --region {REGION}"],
         ),
         (
@@ -201,7 +206,14 @@ def test_people_read_every_resource(lab: EradicationLab) -> None:
 
 
 def test_of_an_owners_launch_every_instance_is_told(lab: EradicationLab) -> None:
-    made = lab.does("ec2", "run_instances", also=OFFICE, ImageId="ami-1", MinCount=14, MaxCount=14)
+    made = lab.does(
+        "ec2",
+        "run_instances",
+        also=OFFICE,
+        ImageId="ami-1",
+        MinCount=14,
+        MaxCount=14,
+    )
     lab.eradicate()
     ids = [instance["InstanceId"] for instance in made["Instances"]]
     assert all(id in " ".join(lab.left) for id in ids) and len(lab.left) == 2

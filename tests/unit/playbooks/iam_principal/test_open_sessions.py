@@ -38,8 +38,19 @@ def responded(world: IamLab) -> tuple[Target, Status | None]:
     result = world.respond(target)
     checks = list(world.checks.values())
     stored = [check.record() for check in checks]
-    fields = drift.baseline(world.context(), target, result, checks)
-    world.record.set_target(INCIDENT, target.kind, target.id, checks=stored, **fields)
+    fields = drift.baseline(
+        world.context(),
+        target,
+        result,
+        checks,
+    )
+    world.record.set_target(
+        INCIDENT,
+        target.kind,
+        target.id,
+        checks=stored,
+        **fields,
+    )
     return target, result.status
 
 
@@ -47,7 +58,12 @@ def rechecked(world: IamLab, target: Target, attempt: int = drift.READS) -> Stat
     """Verifies again, as the incident machine does, and stores what it comes to."""
     again = target._replace(verify_only=True)
     step, checks = playbook.verify(world.context(attempt), again)
-    step, checks, fields = drift.recheck(world.context(attempt), again, step, checks)
+    step, checks, fields = drift.recheck(
+        world.context(attempt),
+        again,
+        step,
+        checks,
+    )
     world.checks = {check.name: check for check in checks}
     stored = [check.record() for check in checks]
     world.record.set_target(
@@ -89,7 +105,12 @@ def test_a_search_that_failed_is_partial_with_the_command(world: IamLab, error: 
 
 
 def test_a_throttled_search_is_repeated_before_the_verdict(world: IamLab) -> None:
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+    )
     world.fail("LookupEvents", "ThrottlingException", times=len(world.regions))
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [userid]}
@@ -104,7 +125,12 @@ def test_a_search_that_was_cut_off_is_partial(
         records, _ = real(*arguments)
         return records, {THIRD: "not answered to its end within 15 s"}
 
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+    )
     monkeypatch.setattr(regions, "look_up", cut)
     result = world.respond()
     assert result.status is Status.PARTIAL
@@ -141,8 +167,18 @@ def test_events_of_busy_regions_that_were_not_read_to_the_end_are_partial(
 
 @pytest.mark.parametrize("error", ["UnmodifiableEntity", "AccessDenied", "LimitExceeded"])
 def test_a_denial_that_is_refused_is_partial(world: IamLab, error: str) -> None:
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
-    other = world.add_assume_role(alice(world), "batch", "alice-2", "ASIA2")
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+    )
+    other = world.add_assume_role(
+        alice(world),
+        "batch",
+        "alice-2",
+        "ASIA2",
+    )
     world.fail("PutRolePolicy", error, when=lambda params: params["RoleName"] == "admin")
     result = world.respond()
     assert result.status is Status.PARTIAL
@@ -183,7 +219,12 @@ def test_a_session_in_another_account_is_partial_until_it_is_over(world: IamLab)
 def test_a_session_in_a_role_that_is_spared_is_partial(world: IamLab, role: str) -> None:
     world.guardrails = {"exempt_principals": ["arn:aws:iam::*:role/terraform"]}
     world.role(role, session=None)
-    userid = world.add_assume_role(alice(world), role, "alice-1", "ASIA1")
+    userid = world.add_assume_role(
+        alice(world),
+        role,
+        "alice-1",
+        "ASIA1",
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL
     assert userid in result.detail
@@ -191,7 +232,12 @@ def test_a_session_in_a_role_that_is_spared_is_partial(world: IamLab, role: str)
 
 
 def test_a_role_that_is_deleted_keeps_nothing_alive(world: IamLab) -> None:
-    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+    )
     world.see().delete_role(RoleName="admin")
     assert world.respond().status is Status.CONTAINED
 
@@ -200,7 +246,13 @@ def test_a_role_that_is_deleted_keeps_nothing_alive(world: IamLab) -> None:
 
 
 def test_finish_tries_again_and_a_recheck_sees_it_mended(world: IamLab) -> None:
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", seconds=7200)
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        seconds=7200,
+    )
     world.fail("LookupEvents", "AccessDeniedException")
     target, status = responded(world)
     assert status is Status.PARTIAL
@@ -227,7 +279,13 @@ def test_a_scheduled_check_searches_again_and_changes_nothing(world: IamLab) -> 
 
 def test_what_a_scheduled_check_finds_is_contained_again(world: IamLab) -> None:
     """The search is mended, and shows a session that is not denied: containing again denies it."""
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", seconds=7200)
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        seconds=7200,
+    )
     world.fail("LookupEvents", "AccessDeniedException")
     target, _ = responded(world)
     world.faults.clear()
@@ -242,7 +300,13 @@ def test_what_a_scheduled_check_finds_is_contained_again(world: IamLab) -> None:
 
 
 def test_a_denial_that_was_throttled_is_contained_again(world: IamLab) -> None:
-    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", seconds=7200)
+    userid = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        seconds=7200,
+    )
     world.fail("PutRolePolicy", "Throttling")
     target, status = responded(world)
     assert status is Status.PARTIAL
@@ -253,7 +317,13 @@ def test_a_denial_that_was_throttled_is_contained_again(world: IamLab) -> None:
 
 
 def test_a_role_that_refuses_for_good_is_no_loss_each_time(world: IamLab) -> None:
-    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", seconds=7200)
+    world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        seconds=7200,
+    )
     world.fail("PutRolePolicy", "UnmodifiableEntity")
     target, status = responded(world)
     assert status is Status.PARTIAL
@@ -286,12 +356,30 @@ def test_what_finish_finds_and_cannot_deny_is_partial_and_no_loss(world: IamLab)
 
 
 def test_a_record_of_an_earlier_release_is_no_loss(world: IamLab) -> None:
-    world.add_assume_role(alice(world), "elsewhere", "alice-1", "ASIA1", account=OTHER)
+    world.add_assume_role(
+        alice(world),
+        "elsewhere",
+        "alice-1",
+        "ASIA1",
+        account=OTHER,
+    )
     target, _ = responded(world)
     entry = world.stored_target()["evidence"][NAME]
     state = {name: value for name, value in entry["state"].items() if name in ("roles", "found")}
-    world.record.evidence(INCIDENT, target.kind, target.id, NAME, {**entry, "state": state})
-    world.record.set_target(INCIDENT, target.kind, target.id, weak=[], checks=[])
+    world.record.evidence(
+        INCIDENT,
+        target.kind,
+        target.id,
+        NAME,
+        {**entry, "state": state},
+    )
+    world.record.set_target(
+        INCIDENT,
+        target.kind,
+        target.id,
+        weak=[],
+        checks=[],
+    )
     assert rechecked(world, target) is Status.CONTAINED
 
 

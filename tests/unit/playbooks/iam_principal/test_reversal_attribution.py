@@ -130,7 +130,12 @@ def test_what_its_sessions_did_is_undone_too(
 def test_what_keys_did_that_it_created_is_undone_too_in_a_later_list(lab: EradicationLab) -> None:
     theirs = lab.does("iam", "create_access_key", UserName="alice")["AccessKey"]["AccessKeyId"]
     owners = {"key": CI_KEY, "from": OFFICE, "at": BEFORE}
-    ours = lab.does("iam", "create_access_key", also=owners, UserName="alice")["AccessKey"]
+    ours = lab.does(
+        "iam",
+        "create_access_key",
+        also=owners,
+        UserName="alice",
+    )["AccessKey"]
     lab.eradicate(more=True)
     by_theirs = _launches(lab, key=theirs, at=AFTER)
     by_ours = _launches(lab, key=ours["AccessKeyId"], at=AFTER)
