@@ -120,6 +120,7 @@ class Collector:
             context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
         )
         instance.stored = {"evidence": self.evidence}
+        instance.read_stored = instance.stored.copy  # type: ignore[method-assign]
         record = self.evidence.__setitem__
         instance.record_evidence = record  # type: ignore[method-assign, assignment]
         return instance

@@ -24,51 +24,55 @@ def closed(lab: Lab) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("most", "refused"),
+    ("interfaces", "most", "refused"),
     [
         pytest.param(
+            4,
             None,
             0,
             id="nothing refused",
         ),
         pytest.param(
-            1100,
+            4,
+            1180,
             1,
             id="two interfaces together, not four",
         ),
         pytest.param(
-            1045,
+            4,
+            1150,
             2,
             id="two interfaces together, and every other ARN alone",
         ),
         pytest.param(
-            1000,
+            8,
+            1100,
             4,
-            id="every ARN alone",
+            id="eight interfaces two by two, and every other ARN alone",
         ),
     ],
 )
 def test_what_sts_cannot_pack_is_contained_in_smaller_sessions(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, most: int | None, refused: int
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, interfaces: int, most: int | None, refused: int
 ) -> None:
-    lab.build(interfaces=4)
+    lab.build(interfaces=interfaces)
     sts = PackedSts(monkeypatch, most)
     target = lab.plan()
     before = list(lab.groups())
     assert lab.respond(target).status is Status.CONTAINED
-    assert len(before) == 4 and closed(lab)
+    assert len(before) == interfaces and closed(lab)
     assert "FAILED" not in lab.actions().values()
     assert len(sts.refused) == refused, [len(json.dumps(p)) for p in sts.refused]
     # Every policy was asked about once, and no session may do what none might before
     assert len({json.dumps(policy) for policy in sts.refused}) == refused
     wide = permissions(sts.refused)
     assert wide <= permissions(sts.taken)
-    interfaces = {f"network-interface/{id}" for id in before}
+    every = {f"network-interface/{id}" for id in before}
     for policy in sts.taken:
         narrow = permissions([policy])
-        named = {resource.rpartition(":")[2] for _, resource, _ in narrow} & interfaces
+        named = {resource.rpartition(":")[2] for _, resource, _ in narrow} & every
         if named and refused:
-            assert named < interfaces
+            assert named < every
             assert any(narrow <= permissions([larger]) for larger in sts.refused)
 
 
@@ -99,7 +103,7 @@ def test_one_resource_that_cannot_be_packed_is_the_error(
 
 
 @pytest.mark.usefixtures("full_models")  # of the restore function
-@pytest.mark.parametrize("most", [1100, 1000])
+@pytest.mark.parametrize("most", [1180, 1100])
 def test_what_was_contained_in_smaller_sessions_is_restored(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
