@@ -234,7 +234,10 @@ def test_a_new_function(lab: EradicationLab, name: str, reserved: int | None) ->
 def test_new_code_is_for_people(lab: EradicationLab) -> None:
     lab.happened("lambda", "UpdateFunctionCode20150331v2", {"functionName": "web"})
     lab.eradicate()
-    assert "aws lambda list-versions-by-function --function-name web" in lab.left[0]
+    assert (
+        "aws lambda update-function-code --zip-file fileb://code.zip --function-name web"
+        in lab.left[0]
+    )
 
 
 # -- sharing ---------------------------------------------------------------------------------------

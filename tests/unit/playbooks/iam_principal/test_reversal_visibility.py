@@ -233,7 +233,8 @@ def test_a_detector_switched_off(lab: EradicationLab) -> None:
             "cloudtrail",
             "PutEventSelectors",
             {"trailName": "all"},
-            "aws cloudtrail get-event-selectors --trail-name all",
+            "aws cloudtrail put-event-selectors --event-selectors file://selectors.json"
+            " --trail-name all",
         ),
     ],
 )
