@@ -44,12 +44,6 @@ def closed(lab: Lab) -> bool:
             2,
             id="two interfaces together, and every other ARN alone",
         ),
-        pytest.param(
-            8,
-            1100,
-            4,
-            id="eight interfaces two by two, and every other ARN alone",
-        ),
     ],
 )
 def test_what_sts_cannot_pack_is_contained_in_smaller_sessions(
