@@ -39,7 +39,7 @@ def cold(runs: int) -> list[Figure]:
         f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; best of {runs} in turns"
     )
     return [
-        Figure("cold import and clients", ratio["seconds"], "×", 0.80, note),
+        Figure("cold import and clients", ratio["seconds"], "×", 0.85, note),
         Figure("peak memory", ratio["megabytes"], "×", 0.62, note),
     ]
 
