@@ -85,9 +85,7 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
         else:
             roles[role] = answer
     left += open_sessions.known_before(principal, roles, left)
-    entry = _entry(found, roles, left, unsearched)
-    principal.record_evidence(NAME, entry)
-    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+    entry = _keep(principal, _entry(found, roles, left, unsearched))
     remarks = open_sessions.remarks(cast("SessionSearch", entry["state"]))
     status = DONE if calls else SKIPPED
     if remarks:
@@ -108,10 +106,15 @@ def search_again(principal: PrincipalContext, keeps: bool) -> None:
     for role, sessions in by_role.items():
         left.append(open_sessions.seen_again(principal, role, sessions))
     left += open_sessions.known_before(principal, roles, left)
-    entry = _entry(found, roles, left, unsearched)
-    if keeps:
+    _keep(principal, _entry(found, roles, left, unsearched), keeps)
+
+
+def _keep(principal: PrincipalContext, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
+    """Keeps what was found for this step's checks, and in the record. Returns it."""
+    if records:
         principal.record_evidence(NAME, entry)
     principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+    return entry
 
 
 def _search(principal: PrincipalContext, seconds: int) -> tuple[list[ChainedSession], list[str]]:

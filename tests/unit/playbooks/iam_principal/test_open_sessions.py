@@ -32,6 +32,17 @@ def world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
     return iam
 
 
+def session_in_admin(world: IamLab, seconds: int | None = None) -> str:
+    """Alice gets a session of the role admin. Returns its userid."""
+    return world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA1",
+        seconds=seconds,
+    )
+
+
 def responded(world: IamLab) -> tuple[Target, Status | None]:
     """Contains, and stores the verdict as the state machine does."""
     target = world.plan()
@@ -105,12 +116,7 @@ def test_a_search_that_failed_is_partial_with_the_command(world: IamLab, error: 
 
 
 def test_a_throttled_search_is_repeated_before_the_verdict(world: IamLab) -> None:
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-    )
+    userid = session_in_admin(world)
     world.fail("LookupEvents", "ThrottlingException", times=len(world.regions))
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [userid]}
@@ -125,12 +131,7 @@ def test_a_search_that_was_cut_off_is_partial(
         records, _ = real(*arguments)
         return records, {THIRD: "not answered to its end within 15 s"}
 
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-    )
+    userid = session_in_admin(world)
     monkeypatch.setattr(regions, "look_up", cut)
     result = world.respond()
     assert result.status is Status.PARTIAL
@@ -167,12 +168,7 @@ def test_events_of_busy_regions_that_were_not_read_to_the_end_are_partial(
 
 @pytest.mark.parametrize("error", ["UnmodifiableEntity", "AccessDenied", "LimitExceeded"])
 def test_a_denial_that_is_refused_is_partial(world: IamLab, error: str) -> None:
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-    )
+    userid = session_in_admin(world)
     other = world.add_assume_role(
         alice(world),
         "batch",
@@ -232,12 +228,7 @@ def test_a_session_in_a_role_that_is_spared_is_partial(world: IamLab, role: str)
 
 
 def test_a_role_that_is_deleted_keeps_nothing_alive(world: IamLab) -> None:
-    world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-    )
+    session_in_admin(world)
     world.see().delete_role(RoleName="admin")
     assert world.respond().status is Status.CONTAINED
 
@@ -246,13 +237,7 @@ def test_a_role_that_is_deleted_keeps_nothing_alive(world: IamLab) -> None:
 
 
 def test_finish_tries_again_and_a_recheck_sees_it_mended(world: IamLab) -> None:
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-        seconds=7200,
-    )
+    userid = session_in_admin(world, seconds=7200)
     world.fail("LookupEvents", "AccessDeniedException")
     target, status = responded(world)
     assert status is Status.PARTIAL
@@ -279,13 +264,7 @@ def test_a_scheduled_check_searches_again_and_changes_nothing(world: IamLab) -> 
 
 def test_what_a_scheduled_check_finds_is_contained_again(world: IamLab) -> None:
     """The search is mended, and shows a session that is not denied: containing again denies it."""
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-        seconds=7200,
-    )
+    userid = session_in_admin(world, seconds=7200)
     world.fail("LookupEvents", "AccessDeniedException")
     target, _ = responded(world)
     world.faults.clear()
@@ -300,13 +279,7 @@ def test_what_a_scheduled_check_finds_is_contained_again(world: IamLab) -> None:
 
 
 def test_a_denial_that_was_throttled_is_contained_again(world: IamLab) -> None:
-    userid = world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-        seconds=7200,
-    )
+    userid = session_in_admin(world, seconds=7200)
     world.fail("PutRolePolicy", "Throttling")
     target, status = responded(world)
     assert status is Status.PARTIAL
@@ -317,13 +290,7 @@ def test_a_denial_that_was_throttled_is_contained_again(world: IamLab) -> None:
 
 
 def test_a_role_that_refuses_for_good_is_no_loss_each_time(world: IamLab) -> None:
-    world.add_assume_role(
-        alice(world),
-        "admin",
-        "alice-1",
-        "ASIA1",
-        seconds=7200,
-    )
+    session_in_admin(world, seconds=7200)
     world.fail("PutRolePolicy", "UnmodifiableEntity")
     target, status = responded(world)
     assert status is Status.PARTIAL
