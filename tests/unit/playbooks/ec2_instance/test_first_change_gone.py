@@ -115,7 +115,11 @@ def test_an_interface_of_an_instance_that_shuts_down_stays_closed(prepared: Lab)
 
 def test_groups_that_somebody_gave_since_are_left(prepared: Lab) -> None:
     ec2 = prepared.see("ec2")
-    new = ec2.create_security_group(GroupName="new", Description="n", VpcId=prepared.ids["vpc"])
+    new = ec2.create_security_group(
+        GroupName="new",
+        Description="n",
+        VpcId=prepared.ids["vpc"],
+    )
 
     def give() -> None:
         [free] = ec2.describe_network_interfaces(
@@ -185,7 +189,11 @@ def test_nothing_is_said_to_be_closed_where_all_was_deleted(prepared: Lab) -> No
     assert all(f"{id} no longer exists" in line["detail"] for id in both)
 
 
-@pytest.mark.parametrize("age", [0, FRESH_SECONDS + 1], ids=["fresh", "older"])
+@pytest.mark.parametrize(
+    "age",
+    [0, FRESH_SECONDS + 1],
+    ids=["fresh", "older"],
+)
 def test_what_an_attempt_closed_that_could_not_describe_the_instance_is_put_back(
     prepared: Lab, age: float
 ) -> None:
@@ -238,7 +246,11 @@ def test_a_pause_that_comes_before_the_first_change_closes_nothing(
     def refuse(_: object) -> None:
         raise GateClosed("nothing is changed any more: the response is paused by ada")
 
-    monkeypatch.setattr(gate, "write_befores", refuse)
+    monkeypatch.setattr(
+        gate,
+        "write_befores",
+        refuse,
+    )
     step = ec2_instance.contain(context, target)
     assert step.status == "GONE"
     assert "nothing was closed (nothing is changed any more: the response is paused by ada)" in (

@@ -59,7 +59,11 @@ def flushed(lab: Lab) -> list[Any]:
 @pytest.mark.parametrize("error", ["AuthFailure", "IncorrectState", "RequestLimitExceeded"])
 def test_a_refused_second_swap_puts_the_old_groups_back(lab: Lab, error: str) -> None:
     lab.build(interfaces=2)
-    refuse(lab, QUARANTINE, error=error)
+    refuse(
+        lab,
+        QUARANTINE,
+        error=error,
+    )
     step = lab.respond()
     assert flushed(lab), "both were in the all-open group"
     assert list(lab.groups().values()) == [["web"], ["web"]]
@@ -71,7 +75,14 @@ def test_a_refused_second_swap_puts_the_old_groups_back(lab: Lab, error: str) ->
 def test_several_old_groups_are_put_back(lab: Lab) -> None:
     lab.build()
     [interface] = lab.groups()
-    both = [lab.ids["group"], make_group(lab, "second", kind="")]
+    both = [
+        lab.ids["group"],
+        make_group(
+            lab,
+            "second",
+            kind="",
+        ),
+    ]
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=both)
     refuse(lab, QUARANTINE)
     lab.respond()
@@ -80,7 +91,11 @@ def test_several_old_groups_are_put_back(lab: Lab) -> None:
 
 def test_what_failed_once_is_closed_in_the_end(lab: Lab) -> None:
     lab.build(interfaces=2)
-    refuse(lab, QUARANTINE, times=2)
+    refuse(
+        lab,
+        QUARANTINE,
+        times=2,
+    )
     assert lab.respond().status is Status.CONTAINED
     assert list(lab.groups().values()) == [[QUARANTINE]] * 2
     before = lab.stored_record()["before"]["network"]["interfaces"]
@@ -90,7 +105,11 @@ def test_what_failed_once_is_closed_in_the_end(lab: Lab) -> None:
 def test_an_interface_that_stays_in_the_all_open_group_is_said(lab: Lab) -> None:
     """Neither the quarantine group nor its own groups can be given to it."""
     lab.build()
-    refuse(lab, QUARANTINE, "web")
+    refuse(
+        lab,
+        QUARANTINE,
+        "web",
+    )
     step = lab.respond()
     [interface] = lab.groups()
     assert lab.groups()[interface] == [UNTRACK]
@@ -120,7 +139,11 @@ def test_a_later_attempt_takes_it_out_of_the_all_open_group(lab: Lab) -> None:
 def test_what_is_in_the_all_open_group_is_restored(lab: Lab) -> None:
     """It is there by containment, and not by somebody else's change. The option may be off now."""
     lab.build()
-    refuse(lab, QUARANTINE, "web")
+    refuse(
+        lab,
+        QUARANTINE,
+        "web",
+    )
     lab.respond()
     assert list(lab.groups().values()) == [[UNTRACK]]
     lab.faults.clear()
@@ -134,7 +157,11 @@ def test_what_is_in_the_all_open_group_is_restored(lab: Lab) -> None:
 def test_the_all_open_group_does_not_pass_for_the_state_before(lab: Lab) -> None:
     """An instance that a containment left there, of which no record is."""
     lab.build()
-    refuse(lab, QUARANTINE, "web")
+    refuse(
+        lab,
+        QUARANTINE,
+        "web",
+    )
     lab.respond()
     erase(lab.record, lab.stored_record()["arn"])
     lab.faults.clear()
@@ -145,7 +172,11 @@ def test_the_all_open_group_does_not_pass_for_the_state_before(lab: Lab) -> None
     assert "choose groups" in left
 
 
-@pytest.mark.parametrize("existing", [False, True], ids=["new", "existing"])
+@pytest.mark.parametrize(
+    "existing",
+    [False, True],
+    ids=["new", "existing"],
+)
 def test_nothing_is_untracked_before_the_quarantine_group_is_empty(
     lab: Lab, existing: bool
 ) -> None:
@@ -159,7 +190,11 @@ def test_nothing_is_untracked_before_the_quarantine_group_is_empty(
         seen.append(bool(group["IpPermissions"] or group["IpPermissionsEgress"]))
         return False
 
-    lab.fail(MODIFY, "Never", moving)
+    lab.fail(
+        MODIFY,
+        "Never",
+        moving,
+    )
     assert lab.respond().status is Status.CONTAINED
     assert seen == [False] * 4, "two calls for each interface"
 
@@ -192,7 +227,11 @@ def test_without_an_empty_quarantine_group_nothing_is_untracked(
 
 def test_somebody_elses_group_of_that_name_is_not_passed_through(lab: Lab) -> None:
     lab.build()
-    theirs = make_group(lab, UNTRACK, kind="")
+    theirs = make_group(
+        lab,
+        UNTRACK,
+        kind="",
+    )
     assert lab.respond().status is Status.CONTAINED
     assert list(lab.groups().values()) == [[QUARANTINE]]
     [call] = flushed(lab)
@@ -217,7 +256,11 @@ def test_an_interface_that_somebody_put_there_later_is_a_loss(lab: Lab) -> None:
 def test_an_interface_that_is_gone_meanwhile_needs_no_groups(lab: Lab) -> None:
     lab.build(interfaces=2)
     target = lab.plan()
-    refuse(lab, QUARANTINE, error="InvalidNetworkInterfaceID.NotFound")
+    refuse(
+        lab,
+        QUARANTINE,
+        error="InvalidNetworkInterfaceID.NotFound",
+    )
     ec2_instance.contain(lab.context(), target)
     assert "stays as it was" not in text_of(lab)
     assert not [call for call in lab.calls if call.params.get("Groups") == [lab.ids["group"]]]

@@ -89,7 +89,11 @@ def monitored(world: IamLab, target: Target) -> dict[str, Check]:
 
     def assume(account: str, region: str, _: Any) -> Any:
         with acting(world, "monitor"):
-            return world.assume(account, region, policy(allow(monitor.READ)))
+            return world.assume(
+                account,
+                region,
+                policy(allow(monitor.READ)),
+            )
 
     context.assume = partial(assume)
     unique_id = target.scope["unique_id"]
@@ -117,7 +121,11 @@ def test_a_search_that_failed_is_partial_with_the_command(world: IamLab, error: 
 
 def test_a_throttled_search_is_repeated_before_the_verdict(world: IamLab) -> None:
     userid = session_in_admin(world)
-    world.fail("LookupEvents", "ThrottlingException", times=len(world.regions))
+    world.fail(
+        "LookupEvents",
+        "ThrottlingException",
+        times=len(world.regions),
+    )
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [userid]}
 
@@ -132,7 +140,11 @@ def test_a_search_that_was_cut_off_is_partial(
         return records, {THIRD: "not answered to its end within 15 s"}
 
     userid = session_in_admin(world)
-    monkeypatch.setattr(regions, "look_up", cut)
+    monkeypatch.setattr(
+        regions,
+        "look_up",
+        cut,
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL
     assert f"{THIRD} not looked at (not answered to its end within 15 s)" in result.detail
@@ -159,7 +171,11 @@ def test_events_of_busy_regions_that_were_not_read_to_the_end_are_partial(
 
     for number in range(session_search.QUERIES + 1):
         world.add_assume_role(alice(world), "admin", f"s{number}", f"ASIA{number}")
-    monkeypatch.setattr(regions, "look_up", cut)
+    monkeypatch.setattr(
+        regions,
+        "look_up",
+        cut,
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL
     assert f"not known what {session_search.QUERIES + 1} of its sessions did" in result.detail
@@ -175,7 +191,11 @@ def test_a_denial_that_is_refused_is_partial(world: IamLab, error: str) -> None:
         "alice-2",
         "ASIA2",
     )
-    world.fail("PutRolePolicy", error, when=lambda params: params["RoleName"] == "admin")
+    world.fail(
+        "PutRolePolicy",
+        error,
+        when=lambda params: params["RoleName"] == "admin",
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL
     assert denied(world) == {"batch": [other]}
