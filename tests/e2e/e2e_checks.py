@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sandbox.findings import Sent
 from sandbox.seed import Victim
-from tests.e2e.e2e_world import PREFIX, Json, Seen, World, actions
+from tests.e2e.e2e_world import EVIDENCE, PREFIX, Json, Seen, World, actions
 
 
 def assert_network_closed(world: World, victim: Victim) -> Seen:
@@ -72,6 +72,17 @@ def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
     assert_snapshots(victim, incident, seen)
     _assert_incident(victim, incident)
     return seen
+
+
+def changed(incident: Json) -> set[str]:
+    """Returns the actions that changed the instance. Leaving the Auto Scaling group may deregister
+    it before the response does: then that action found it done.
+    """
+    statuses = actions(incident)
+    done = {name for name, status in statuses.items() if status == "DONE"} - EVIDENCE
+    if statuses.get("deregister_targets") == "ALREADY" and "detach_auto_scaling" in done:
+        done.add("deregister_targets")
+    return done
 
 
 def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:

@@ -10,9 +10,13 @@ import pytest
 
 from sandbox.findings import Sent
 from sandbox.seed import Network, Victim
-from tests.e2e.e2e_checks import assert_contained, assert_network_closed, assert_told_contained
+from tests.e2e.e2e_checks import (
+    assert_contained,
+    assert_network_closed,
+    assert_told_contained,
+    changed,
+)
 from tests.e2e.e2e_world import (
-    EVIDENCE,
     MANNERS,
     MEMBER,
     MINING,
@@ -78,8 +82,7 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     incident = world.incident(sent)
     seen = assert_contained(world, victim, incident)
     assert seen.addresses == before.addresses, "the Elastic IP stays, unless switched on"
-    done = {name for name, status in actions(incident).items() if status == "DONE"} - EVIDENCE
-    assert done == {
+    assert changed(incident) == {
         "quarantine_network",
         "strip_group_rules",
         "protect_instance",

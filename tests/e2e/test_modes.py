@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.findings import Sent
 from sandbox.seed import Victim
-from tests.e2e.e2e_checks import assert_contained, assert_untouched
-from tests.e2e.e2e_world import EVIDENCE, PREFIX, SECURITY, World, actions
+from tests.e2e.e2e_checks import assert_contained, assert_untouched, changed
+from tests.e2e.e2e_world import PREFIX, SECURITY, World, actions
 
 DRY_RUN, APPROVE = "Trojan:EC2/DNSDataExfiltration", "UnauthorizedAccess:EC2/TorClient"
 
@@ -61,8 +61,7 @@ def test_what_was_promised_is_what_is_done(world: World) -> None:
     promised = actions(world.respond(victim, DRY_RUN))
     incident = world.respond(victim)
     assert_contained(world, victim, incident)
-    done = {name for name, status in actions(incident).items() if status == "DONE"} - EVIDENCE
-    assert done == set(promised) | {"strip_group_rules"}
+    assert changed(incident) == set(promised) | {"strip_group_rules"}
 
 
 def test_approve_waits_for_a_person_and_then_lets_be(world: World) -> None:
