@@ -7,6 +7,7 @@ after the last attempt.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonata
+import jsonata.parser
 
 Json = dict[str, Any]
 MACHINES = Path(__file__).resolve().parents[2] / "modules" / "incident"
@@ -73,6 +75,18 @@ class Failed(Exception):
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
         self.error, self.cause = error, cause
+
+
+_parse = jsonata.parser.Parser.parse
+
+
+@functools.cache
+def _parsed(text: str, *engine: Any) -> Any:
+    return _parse(jsonata.parser.Parser(), text, *engine)
+
+
+# A definition's expressions are evaluated in each test: what they mean is worked out once.
+jsonata.parser.Parser.parse = lambda _parser, *what: _parsed(*what)
 
 
 def _hash(text: str, algorithm: str) -> str:
