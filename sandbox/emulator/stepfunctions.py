@@ -304,8 +304,8 @@ def register_sfn_jsonata_functions(original: Original, expression: Any) -> None:
 
 
 @patch(
-    jsonata.parser,
-    "Parser.parse",
+    jsonata.parser.Parser,
+    "parse",
     restores="(no AWS behaviour) an expression is parsed once, not at each evaluation",
 )
 def parse_once(original: Original, parser: object, *what: object) -> object:

@@ -17,13 +17,14 @@ from guardduty_response.incident.statuses import WATCHED, Status
 from guardduty_response.monitoring import dispatch, reading
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
-from tests.support import boto_speed, leading_keys, moto_dynamodb
+from tests.support import boto_speed, leading_keys, moto_dynamodb, moto_requests
 from tests.support.repository import load_finding
 from tests.unit.deployment import TABLE, Deployment, deployed
 from tests.unit.fake_playbook import FakePlaybook, configure
 from tests.unit.function_calls import EXECUTION, call, target
 
 boto_speed.hasten()
+moto_requests.hasten("dynamodb", "ec2", "iam", "sts", "cloudtrail", "sns")
 moto_dynamodb.take_turns()
 leading_keys.enforce()
 
