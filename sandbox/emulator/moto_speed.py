@@ -1,5 +1,5 @@
 """moto answers the same, sooner: half of its time went into working out, again and again, what a
-shape's member may be called.
+shape's member may be called, and into looking for one resource's tags among all tags.
 
 Not in ``patching``: nothing of AWS is restored here. tests/sandbox/test_emulator_speed.py compares
 the answers.
@@ -14,10 +14,16 @@ from typing import Any
 _serialize: Any = importlib.import_module("moto.core.serialize")
 _utils: Any = importlib.import_module("moto.core.utils")
 _sns: Any = importlib.import_module("moto.sns.models")
+_ec2: Any = importlib.import_module("moto.ec2.models.core")
+_tags: Any = importlib.import_module("moto.ec2.models.tags")
+_responses: Any = importlib.import_module("moto.core.responses")
 _get_value = _utils.get_value
 _MISSING = _utils.MISSING
 _as_moto_has_it = _serialize.ResponseSerializer.get_value
 _private_key = _sns.Subscription.private_key
+_get_tags = _ec2.TaggedEC2Resource.get_tags
+_names_of_methods = _responses.method_names_from_class
+_method_names: dict[type, tuple[int, list[str]]] = {}
 
 
 def _value(self: Any, value: Any, key: str, shape: object) -> Any:
@@ -60,16 +66,41 @@ def _one_key() -> Any:
     return _private_key.__wrapped__(None)
 
 
+def _tags_of(resource: Any) -> list[dict[str, str]]:
+    """Return a resource's tags. moto compiles a pattern of its ID and tries all resources."""
+    if not resource.id:
+        return []
+    kind = _tags.EC2_PREFIX_TO_RESOURCE.get(_tags.get_prefix(resource.id), "")
+    tags = resource.ec2_backend.tags.get(resource.id, {})
+    return [
+        {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+        for key, value in tags.items()
+    ]
+
+
+def _method_names_of(kind: type) -> list[str]:
+    """Return the names of a class's methods, listed anew when one of its classes got another."""
+    size = sum(len(each.__dict__) for each in kind.__mro__)
+    known = _method_names.get(kind)
+    if known is None or known[0] != size:
+        known = _method_names[kind] = (size, _names_of_methods(kind))
+    return known[1]
+
+
 def hasten() -> None:
-    """Put both in place, in this process."""
+    """Put all of it in place, in this process."""
     _serialize.ResponseSerializer.get_value = _value
     _sns.Subscription.private_key = lambda _self: _one_key()
+    _ec2.TaggedEC2Resource.get_tags = _tags_of
+    _responses.method_names_from_class = _method_names_of
 
 
 def slow() -> None:
     """As moto has it."""
     _serialize.ResponseSerializer.get_value = _as_moto_has_it
     _sns.Subscription.private_key = _private_key
+    _ec2.TaggedEC2Resource.get_tags = _get_tags
+    _responses.method_names_from_class = _names_of_methods
 
 
 hasten()

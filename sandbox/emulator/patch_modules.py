@@ -24,6 +24,7 @@ GATEWAY = (
     "lambda_environments",
     "lambdas",
     "logs",
+    "ministack_speed",
     "nested_executions",
     "s3",
     "stacksets_api",

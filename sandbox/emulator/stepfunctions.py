@@ -11,8 +11,6 @@ import threading
 import time
 from typing import Any
 
-import jsonata.parser
-
 from . import service_roles, settings
 from .execution_state import (
     RUNNING_EXECUTION,
@@ -25,8 +23,6 @@ from .execution_state import (
 from .faults import FAULTS
 from .ministack import lambdas, responses, stepfunctions
 from .patching import Original, patch
-
-_PARSED: dict[tuple[object, ...], object] = {}  # what Parser.parse was given -> the expression
 
 
 def _jsonata(state: dict[str, Any], context: object) -> bool:
@@ -301,17 +297,6 @@ def scaled_sleep(_original: Original, seconds: float) -> None:
 def register_sfn_jsonata_functions(original: Original, expression: Any) -> None:
     original(expression)
     expression.environment.set_runtime_bounds(60_000, None)  # milliseconds; upstream: 1,000
-
-
-@patch(
-    jsonata.parser.Parser,
-    "parse",
-    restores="(no AWS behaviour) an expression is parsed once, not at each evaluation",
-)
-def parse_once(original: Original, parser: object, *what: object) -> object:
-    if what not in _PARSED:
-        _PARSED[what] = original(parser, *what)
-    return _PARSED[what]
 
 
 @patch(

@@ -41,6 +41,8 @@ def _asked(client: Any) -> list[Json]:
         ec2.describe_network_interfaces(),
         ec2.describe_security_groups(),
         ec2.describe_volumes(),
+        ec2.describe_volumes(Filters=[{"Name": "tag:name", "Values": ["d?sk"]}]),
+        ec2.describe_instances(Filters=[{"Name": "tag-key", "Values": ["name"]}]),
         ec2.describe_iam_instance_profile_associations(),
         iam.get_role(RoleName="r"),
         iam.list_users(),
@@ -67,6 +69,10 @@ def test_every_answer_is_the_same(client: Any) -> None:
         ImageId="ami-12c6146b",
         MinCount=2,
         MaxCount=2,
+        TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "name", "Value": "web"}]},
+            {"ResourceType": "volume", "Tags": [{"Key": "name", "Value": "disk"}]},
+        ],
     )
     iam.create_role(
         RoleName="r",
@@ -94,9 +100,10 @@ def test_every_answer_is_the_same(client: Any) -> None:
     moto_speed.hasten()
     assert _asked(client) == slow
     assert _asked(client) == slow, "nor when every name is known already"
-    assert slow[0]["Reservations"][0]["Instances"][0]["NetworkInterfaces"], (
-        "and there was something to tell"
-    )
+    [instance, _] = slow[0]["Reservations"][0]["Instances"]
+    assert instance["NetworkInterfaces"], "and there was something to tell"
+    assert instance["Tags"] == [{"Key": "name", "Value": "web"}]
+    assert len(slow[4]["Volumes"]) == 2
 
 
 @pytest.mark.smoke

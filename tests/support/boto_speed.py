@@ -24,7 +24,6 @@ _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _model: Any = importlib.import_module("botocore.model")
 _mocking: Any = importlib.import_module("moto.core.models")
-_moto_responses: Any = importlib.import_module("moto.core.responses")
 _moto_serialize: Any = importlib.import_module("moto.core.serialize")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
 _user_agent: Any = importlib.import_module("botocore.useragent")
@@ -34,7 +33,6 @@ _add_auth = _auth.SigV4Auth.add_auth
 _provide = _config.EnvironmentProvider.provide
 _resolve_shape = _model.ShapeResolver.resolve_shape_ref
 _possible_keys = _moto_serialize.XFormedAttributePicker.get_possible_keys
-_names_of_methods = _moto_responses.method_names_from_class
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
@@ -43,7 +41,6 @@ _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
 _aliases: dict[str, str] = {}
 _services: dict[tuple[str, ...], list[str]] = {}
-_method_names: dict[type, tuple[int, list[str]]] = {}
 # Who resolves, the id of a reference in a model -> the reference, and its shape
 _shapes: dict[tuple[type, int], tuple[Any, Any]] = {}
 _keys: dict[tuple[Any, ...], tuple[str, ...]] = {}
@@ -119,15 +116,6 @@ def _sign(auth: Any, request: Any) -> None:
     )
 
 
-def _method_names_from_class(kind: type) -> list[str]:
-    """Return the names of a class's methods, listed anew when one of its classes got another."""
-    size = sum(len(each.__dict__) for each in kind.__mro__)
-    known = _method_names.get(kind)
-    if known is None or known[0] != size:
-        known = _method_names[kind] = (size, _names_of_methods(kind))
-    return known[1]
-
-
 def _own_user_agent(agent: Any) -> str:
     """Return what a client says of itself (``leading_keys`` reads it), without Python's, boto's
     and the system's versions: it is built twice for each call.
@@ -185,7 +173,6 @@ def _provide_variable(provider: Any) -> Any:
 def hasten() -> None:
     """Put all of it in place, in this process."""
     _auth.SigV4Auth.add_auth = _sign
-    _moto_responses.method_names_from_class = _method_names_from_class
     # Looks through all of a service's operations for one that DynamoDB does not need to be found.
     _client.ClientCreator._register_endpoint_discovery = lambda *_: None
     _client.ClientCreator._create_methods = _create_methods
