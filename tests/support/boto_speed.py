@@ -22,6 +22,7 @@ _endpoint: Any = importlib.import_module("botocore.endpoint")
 _http: Any = importlib.import_module("botocore.httpsession")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
+_regions: Any = importlib.import_module("botocore.regions")
 _model: Any = importlib.import_module("botocore.model")
 _mocking: Any = importlib.import_module("moto.core.models")
 _moto_serialize: Any = importlib.import_module("moto.core.serialize")
@@ -36,11 +37,14 @@ _possible_keys = _moto_serialize.XFormedAttributePicker.get_possible_keys
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
+_take_out = _hooks._PrefixTrie.remove_item
+_new_provider = _regions.EndpointProvider
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
 _aliases: dict[str, str] = {}
 _services: dict[tuple[str, ...], list[str]] = {}
+_providers: dict[tuple[tuple[str, int], ...], tuple[Any, Any]] = {}
 # Who resolves, the id of a reference in a model -> the reference, and its shape
 _shapes: dict[tuple[type, int], tuple[Any, Any]] = {}
 _keys: dict[tuple[Any, ...], tuple[str, ...]] = {}
@@ -73,6 +77,8 @@ def _accepts_kwargs(function: Callable[..., Any]) -> bool:
     """Tell whether a function takes any keyword: from its code, without building a signature."""
     plain = getattr(function, "__func__", function)
     code = getattr(plain, "__code__", None)
+    if code is None and not inspect.isclass(plain):
+        code = getattr(vars(type(plain)).get("__call__"), "__code__", None)
     if code is None:
         return inspect.getfullargspec(function)[2] is not None
     return bool(code.co_flags & inspect.CO_VARKEYWORDS)
@@ -124,19 +130,61 @@ def _own_user_agent(agent: Any) -> str:
     return str((config and config.user_agent_extra) or "Boto3")
 
 
-def _copy_of_handlers(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the tree of event handlers, as each client gets one."""
-    copied: dict[str, Any] = {}
-    for key, value in node.items():
-        kind = type(value)
-        if kind is _hooks.NodeList:
-            first, middle, last = value
-            copied[key] = tuple.__new__(kind, (first[:], middle[:], last[:]))
-        elif kind is dict:
-            copied[key] = _copy_of_handlers(value)
-        else:
-            copied[key] = value
-    return copied
+def _own(trie: Any, node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node of a tree of event handlers that this tree alone has: itself, or a copy."""
+    if node.get("owner") is trie.owner:
+        return node
+    values = node["values"]
+    own = None if values is None else _hooks.NodeList(*(list(section) for section in values))
+    children = dict(node["children"])
+    return {"chunk": node["chunk"], "children": children, "values": own, "owner": trie.owner}
+
+
+def _own_path(trie: Any, parts: list[str]) -> dict[str, Any]:
+    """Return the node of a key, which this tree alone has from its root on."""
+    if not hasattr(trie, "owner"):
+        trie.owner = object()
+    node = trie._root = _own(trie, trie._root)
+    for part in parts:
+        child = node["children"].get(part) or {"chunk": part, "values": None, "children": {}}
+        node["children"][part] = _own(trie, child)
+        node = node["children"][part]
+    return node
+
+
+def _append_handler(trie: Any, key: str, value: object, section: int = 1) -> None:
+    node = _own_path(trie, key.split("."))
+    if node["values"] is None:
+        node["values"] = _hooks.NodeList([], [], [])
+    node["values"][section].append(value)
+
+
+def _remove_handler(trie: Any, key: str, value: object) -> None:
+    parts, node = key.split("."), trie._root
+    for part in parts:
+        node = node["children"].get(part)
+        if node is None:
+            raise ValueError(f"key is not in trie: {key}")
+    _own_path(trie, parts)
+    _take_out(trie, key, value)
+
+
+def _share_handlers(trie: Any) -> Any:
+    """Return a copy of a tree of event handlers, as each client gets one: what is registered with
+    either of them from now on is copied then.
+    """
+    shared = type(trie)()
+    shared._root = trie._root
+    trie.owner, shared.owner = object(), object()
+    return shared
+
+
+def _endpoint_provider(**data: Any) -> Any:
+    """Return what resolves a service's endpoints, made once of the same files."""
+    key = tuple(sorted((name, id(value)) for name, value in data.items()))
+    if key not in _providers:  # with the data: an ID is another's once they are gone
+        _providers[key] = (_new_provider(**data), data)
+    return _providers[key][0]
 
 
 def _resolve_shape_once(resolver: Any, reference: Any) -> Any:
@@ -181,7 +229,10 @@ def hasten() -> None:
     # moto answers before a connection is opened.
     _endpoint.get_environ_proxies = lambda _url: {}
     _http.create_urllib3_context = functools.cache(_http.create_urllib3_context)
-    _hooks._PrefixTrie._recursive_copy = lambda _trie, node: _copy_of_handlers(node)
+    _hooks._PrefixTrie.__copy__ = _share_handlers
+    _hooks._PrefixTrie.append_item = _append_handler
+    _hooks._PrefixTrie.remove_item = _remove_handler
+    _regions.EndpointProvider = _endpoint_provider
     _hooks.accepts_kwargs = _accepts_kwargs
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
