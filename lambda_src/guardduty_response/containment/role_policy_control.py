@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.containment.aws_call import AwsCall
@@ -13,13 +14,33 @@ from guardduty_response.containment.control import (
     SettingType,
     StateType,
 )
-from guardduty_response.containment.role_policies import OLDER, revoked_before
+from guardduty_response.containment.role_policies import (
+    OLDER,
+    revoked_before,
+    role_policy,
+    statements,
+    without_revocation,
+)
+from guardduty_response.containment.session_denials import (
+    denials_of,
+    denies,
+    denies_any,
+    document,
+    entries_of,
+    foreign,
+    has_expired,
+    older_of,
+    sessions_policy,
+)
 from guardduty_response.containment.target_context import allow, name_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
+    from guardduty_response.incident.shared_settings import Held, SharedSetting
+    from guardduty_response.incident.target_repository import Place
 
 ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
 
@@ -27,17 +48,46 @@ ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playb
 class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument | None"]):
     """Inline policies of a role that deny sessions: name -> document, None where there is none.
 
-    They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
-    ``arn``: the role's.
+    The containments of a role write them in turn. Restore takes out what no other containment
+    needs. ``arn``: the role's. ``part``: names what this control denies among the denials of one
+    containment on one role.
     """
 
     service = "iam"
     restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
     undone_by = ("DeleteRolePolicy", "PutRolePolicy")
+    part = "own"
+    shared: SharedSetting | None = None  # the role's, as it was read last
+
+    # -- what each control declares ----------------------------------------------------------------
+
+    def denial(self) -> SessionDenial:
+        """Returns what is denied by name; empty: nothing."""
+        raise NotImplementedError
+
+    # -- names and values --------------------------------------------------------------------------
 
     @property
     def role_name(self) -> str:
         return name_of(self.arn)
+
+    @property
+    def place(self) -> Place:
+        target = self.target_context.target
+        return target.place or (target.arn, 0)
+
+    @property
+    def merged(self) -> str:
+        """The name of the policy that the containments of a role share."""
+        return sessions_policy(self.target_context.prefix)
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy that denies named sessions: one of this containment's own where an
+        earlier release made it.
+        """
+        old = f"{self.target_context.prefix}-deny-"
+        return next((name for name in self.recorded or {} if name.startswith(old)), self.merged)
 
     def values(self, stored: SettingType | None) -> Values[PolicyDocument | None]:
         sessions = cast("RoleSessions", stored or {})
@@ -47,8 +97,55 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         named = {"RoleName": self.role_name, "PolicyName": name}
         if value is None:
             return AwsCall("iam", "delete_role_policy", named)
-        document = json.dumps(value, separators=(",", ":"))
-        return AwsCall("iam", "put_role_policy", {**named, "PolicyDocument": document})
+        text = json.dumps(value, separators=(",", ":"))
+        return AwsCall("iam", "put_role_policy", {**named, "PolicyDocument": text})
+
+    # -- containing --------------------------------------------------------------------------------
+
+    def is_denied(self) -> bool:
+        """Tells whether what was read denies this containment's sessions by name, or they are over
+        by themselves.
+        """
+        denial, found = self.denial(), self.values(self.current)
+        if has_expired(denial.get("before", "")):
+            return True
+        return any(denies(policy, denial) for name, policy in found.items() if name != OLDER)
+
+    def with_denial(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
+        """Returns the policy of that name with this containment's denial."""
+        denial = self.denial()
+        if name != self.merged:
+            return document([denial])
+        if self.held and self.shared:
+            others = denials_of(entries_of(self.shared), (self.place, self.part))
+            return document([*others, denial], foreign(value))
+        return document([denial], statements(value))
+
+    def enter(self, revoked: str = "") -> None:
+        """Records what this containment needs of the role, while its setting is held.
+
+        ``revoked``: the date before which every session is to be denied; empty: not every one.
+        """
+        if not self.held or self.policy != self.merged:
+            return
+        self.shared = self.target_context.context.record.shared.read(*self.setting)
+        entries = entries_of(self.shared)
+        known: RoleEntry = entries.get(self.place, {"denials": {}})
+        entry: RoleEntry = {**known, "denials": dict(known["denials"])}
+        if denial := self.denial():
+            entry["denials"][self.part] = denial
+        if revoked:
+            entry.setdefault("base", self._base(self.shared))
+            entry["older"] = max(revoked, entry.get("older") or "")
+        if entry != entries.get(self.place):
+            ended = self.shared.known.keys() - entries.keys()
+            self.held.change_entry(self.place, entry, ended)
+
+    def _base(self, shared: SharedSetting) -> str:
+        """Returns the date of AWSRevokeOlderSessions that no containment made, or ''."""
+        date = revoked_before(self.values(self.current).get(OLDER))
+        bases = [entry["base"] for entry in shared.known.values() if entry.get("older") == date]
+        return max(bases) if date and bases else date
 
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
         answer = super().write(name, value)
@@ -56,9 +153,79 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             self.held.written(value)
         return answer
 
+    # -- restoring ---------------------------------------------------------------------------------
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        """The setting of the role that holds the entries. It has the name under which earlier
+        releases take turns at AWSRevokeOlderSessions.
+        """
+        return self.arn, OLDER
+
+    def to_restore(self) -> Values[PolicyDocument | None]:
+        """Returns what each policy is to be: without what this containment alone needs."""
+        recorded = dict(self.recorded or {})
+        if self.current is None:
+            return recorded
+        now = self.values(self.current)
+        return {name: self._without_ours(name, now.get(name), recorded[name]) for name in recorded}
+
+    def _known(self) -> SharedSetting:
+        if self.shared is None:
+            self.shared = self.target_context.context.record.shared.read(*self.setting)
+        return self.shared
+
+    def _without_ours(
+        self, name: str, now: PolicyDocument | None, before: PolicyDocument | None
+    ) -> PolicyDocument | None:
+        if name == self.merged:
+            others = denials_of(entries_of(self._known()), (self.place, self.part))
+            return document(others, foreign(now))
+        if name != OLDER or not self._revocation_known:
+            return before
+        known, date = self._known().known, revoked_before(now)
+        if date not in {entry.get("older") for entry in known.values() if entry.get("older")}:
+            return now  # it is a person's, or was taken out
+        kept = max(known[self.place]["base"], older_of(entries_of(self._known()), self.place))
+        if kept == date:
+            return now
+        left = without_revocation(now, kept)
+        if kept == revoked_before(before) and left == without_revocation(before, kept):
+            return before
+        return left
+
+    @property
+    def _revocation_known(self) -> bool:
+        """Whether it is known what this containment made of AWSRevokeOlderSessions: an earlier
+        release recorded nothing of it.
+        """
+        return "older" in (self._known().known.get(self.place) or {})
+
+    def as_before(
+        self, name: str, before: PolicyDocument | None, now: PolicyDocument | None
+    ) -> bool:
+        if name != self.merged or now is None:
+            return super().as_before(name, before, now)
+        if now == before:
+            return True
+        ours = len(foreign(now)) < len(statements(now))
+        return ours and not denies_any(now, self._entered())
+
+    def _entered(self) -> SessionDenial:
+        """Returns what this containment has denied by name, by its entry or else by its record."""
+        entry = self._known().known.get(self.place) or {}
+        return cast("SessionDenial", (entry.get("denials") or {}).get(self.part) or self.denial())
+
+    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
+        if name == OLDER:
+            return self._revocation_known
+        if name == self.merged:
+            return denies_any(now, self._entered())
+        return bool(statements(now)) and not foreign(now)
+
     def retained(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> str:
         date = revoked_before(now)
-        if name != OLDER or not date:
+        if name != OLDER or not date or self._revocation_known:
             return ""
         return (
             f"{OLDER} stays on role {self.role_name}: sessions issued before {date} stay dead by"
@@ -70,13 +237,46 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             return f"role {self.role_name} has no policy {name}"
         if value == self.to_restore().get(name):
             return f"policy {name} of role {self.role_name} is as it was"
+        if name == self.merged and not self.left(name, None, value) and not foreign(value):
+            return f"policy {name} of role {self.role_name} denies what other containments need"
         return f"role {self.role_name} has another policy {name}"
 
     def restored_text(self, name: str, before: PolicyDocument | None) -> str:
+        if before is not None and name in (self.merged, OLDER):
+            return (
+                f"what this containment denied taken out of policy {name} of role"
+                f" {self.role_name}: these sessions work again"
+            )
         change = "removed from" if before is None else "put back as it was on"
         return (
             f"policy {name} {change} role {self.role_name}: the sessions that it denied work again"
         )
+
+    def restore_value(self, name: str, before: PolicyDocument | None) -> list[AwsAnswer]:
+        if name not in (self.merged, OLDER):
+            return super().restore_value(name, before)
+        part = f"{self.part} {name}"
+        with self.target_context.hold(*self.setting, part) as held:
+            self.shared = None  # another containment may have entered meanwhile
+            read = partial(role_policy, self.client, self.arn, name)
+            now = held.latest(read) if name == OLDER else read()
+            value = self._without_ours(name, now, (self.recorded or {}).get(name))
+            answers = [] if value == now else super().restore_value(name, value)
+            self._leave(held, name)
+            if name == OLDER and answers:
+                held.written(value)
+        return answers
+
+    def _leave(self, held: Held, name: str) -> None:
+        known: RoleEntry | None = self._known().known.get(self.place)
+        if known is None:
+            return
+        entry: RoleEntry = {**known, "denials": dict(known["denials"])}
+        if name == OLDER:
+            entry["older"] = ""
+        else:
+            entry["denials"].pop(self.part, None)
+        held.change_entry(self.place, entry)
 
     def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
         action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"

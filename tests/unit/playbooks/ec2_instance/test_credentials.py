@@ -11,9 +11,8 @@ from guardduty_response.containment.role_policies import revoke_document, revoke
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, REGION, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, REGION, Lab, deny_document
 
 QUARANTINE = f"{PREFIX}-quarantine"
 

@@ -8,9 +8,8 @@ import json
 
 import pytest
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab, deny_document
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 from tests.unit.playbooks.ec2_instance.tags_lab import OURS, tags_of_instance, tags_of_interfaces
