@@ -206,10 +206,15 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     ) -> bool:
         if name != self.merged or now is None:
             return super().as_before(name, before, now)
-        if now == before:
-            return True
-        ours = len(foreign(now)) < len(statements(now))
-        return ours and not denies_any(now, self._entered())
+        if foreign(now) == statements(now) and not self._has_left:
+            return now == (self.recorded or {}).get(name)  # else somebody else wrote it
+        return now == before or not denies_any(now, self._entered())
+
+    @property
+    def _has_left(self) -> bool:
+        """Whether a restore has taken this containment's denial out."""
+        entry = self._known().known.get(self.place)
+        return entry is not None and self.part not in entry.get("denials", {})
 
     def _entered(self) -> SessionDenial:
         """Returns what this containment has denied by name, by its entry or else by its record."""
@@ -235,10 +240,11 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def state_text(self, name: str, value: PolicyDocument | None) -> str:
         if value is None:
             return f"role {self.role_name} has no policy {name}"
-        if value == self.to_restore().get(name):
-            return f"policy {name} of role {self.role_name} is as it was"
-        if name == self.merged and not self.left(name, None, value) and not foreign(value):
+        target = self.to_restore().get(name)
+        if name == self.merged and foreign(value) != statements(value):
             return f"policy {name} of role {self.role_name} denies what other containments need"
+        if self.as_before(name, target, value):
+            return f"policy {name} of role {self.role_name} is as it was"
         return f"role {self.role_name} has another policy {name}"
 
     def restored_text(self, name: str, before: PolicyDocument | None) -> str:

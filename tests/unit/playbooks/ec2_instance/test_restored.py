@@ -16,7 +16,7 @@ from tests.unit.playbooks.ec2_instance.tags_lab import OURS, tags_of_instance, t
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
-QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
+QUARANTINE = f"{PREFIX}-quarantine"
 
 
 # -- what comes back -------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_a_profile_taken_and_not_given_is_given_the_next_time(lab: Lab) -> None:
 
 def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
     lab.build()
-    name = DENY + lab.ids["instance"]
+    name = lab.deny_name()
     own = {
         "Version": "2012-10-17",
         "Statement": [
@@ -166,7 +166,8 @@ def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
         PolicyDocument=json.dumps(own),
     )
     contained(lab)
-    assert lab.role_policies() == {name: deny_document(lab.ids["instance"])}
+    denial = deny_document(lab.ids["instance"])["Statement"]
+    assert lab.role_policies() == {name: {**own, "Statement": [*own["Statement"], *denial]}}
     assert lab.restore().status is Status.RESTORED
     assert lab.role_policies() == {name: own}
 
