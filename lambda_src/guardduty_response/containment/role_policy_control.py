@@ -14,6 +14,8 @@ from guardduty_response.containment.control import (
     SettingType,
     StateType,
 )
+from guardduty_response.containment.denial_ladder import Ladder, managed_document
+from guardduty_response.containment.managed_denial import ManagedDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoked_before,
@@ -55,9 +57,17 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
 
     service = "iam"
     restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
-    undone_by = ("DeleteRolePolicy", "PutRolePolicy")
+    undone_by = (
+        "DeleteRolePolicy",
+        "PutRolePolicy",
+        "DetachRolePolicy",
+        "CreatePolicyVersion",
+        "SetDefaultPolicyVersion",
+        "DeletePolicy",
+    )
     part = "own"
     shared: SharedSetting | None = None  # the role's, as it was read last
+    ladder: Ladder | None = None  # how the last change denied the sessions
 
     # -- what each control declares ----------------------------------------------------------------
 
@@ -103,21 +113,70 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     # -- containing --------------------------------------------------------------------------------
 
     def is_denied(self) -> bool:
-        """Tells whether what was read denies this containment's sessions by name, or they are over
-        by themselves.
+        """Tells whether what was read denies this containment's sessions, or they are over by
+        themselves. AWSRevokeOlderSessions counts where it is there instead of their names.
         """
-        denial, found = self.denial(), self.values(self.current)
-        if has_expired(denial.get("before", "")):
+        if has_expired(self.denial().get("before", "")):
             return True
-        return any(denies(policy, denial) for name, policy in found.items() if name != OLDER)
+        return any(
+            denies(policy, self.denial()) or (self.by_date and revoked_before(policy) >= until)
+            for until in (self.denied_until,)
+            for name, policy in self.values(self.current).items()
+            if name != OLDER or self.by_date
+        )
+
+    @property
+    def denied_until(self) -> str:
+        """The date until which sessions are denied where all of the role are."""
+        found = cast("RoleSessions", self.current or {})
+        return str(self.denial().get("before") or found.get("revoked_before") or "")
+
+    @property
+    def by_date(self) -> bool:
+        """Whether the names did not fit, and every older session of the role was denied."""
+        return self.step_key(OLDER) in self.target_context.before_states
+
+    def is_by_date(self, name: str) -> bool:
+        """Tells whether the policy of that name denies every older session."""
+        return name == OLDER or bool(self.entry.get("older_in"))
+
+    def step_key(self, name: str) -> str:
+        """Returns the key of the state before of a policy that a later way writes."""
+        return f"{self.item}/{name}"
+
+    def record_step(self, name: str, found: PolicyDocument | None) -> None:
+        """Records a policy before a later way writes it."""
+        key = self.step_key(name)
+        if key not in self.target_context.before_states and name not in (self.recorded or {}):
+            self.target_context.record_before_state(key, self.step_state(name, found))
+
+    def step_state(self, name: str, found: PolicyDocument | None) -> object:
+        """Returns what is recorded of such a policy."""
+        return found
+
+    @property
+    def steps(self) -> list[str]:
+        """The policies that later ways have written, by the record."""
+        managed = self.managed.name
+        return [name for name in (managed, OLDER) if name in (self.recorded or {})]
+
+    @property
+    def managed(self) -> ManagedDenial:
+        return ManagedDenial(self.target_context, self.arn)
+
+    def read_policy(self, name: str) -> PolicyDocument | None:
+        """Returns the policy of that name on the role; None: there is none."""
+        if name == self.managed.name:
+            return self.managed.read()
+        return role_policy(self.client, self.arn, name)
 
     def with_denial(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
         """Returns the policy of that name with this containment's denial."""
         denial = self.denial()
         if name != self.merged:
             return document([denial])
-        if self.held and self.shared:
-            others = denials_of(entries_of(self.shared), (self.place, self.part))
+        if self.held:
+            others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
             return document([*others, denial], foreign(value))
         return document([denial], statements(value))
 
@@ -132,22 +191,51 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         entries = entries_of(self.shared)
         known: RoleEntry = entries.get(self.place, {"denials": {}})
         entry: RoleEntry = {**known, "denials": dict(known["denials"])}
-        if denial := self.denial():
+        denial = self.denial()
+        if denial and not self.by_date and self.part not in entry["denials"]:
             entry["denials"][self.part] = denial
+        elif denial and self.part in entry["denials"]:
+            where: SessionDenial = {"policy": entry["denials"][self.part].get("policy", "")}
+            entry["denials"][self.part] = {**denial, **where} if where["policy"] else denial
         if revoked:
-            entry.setdefault("base", self._base(self.shared))
+            entry.setdefault("base", self.base_of(self.values(self.current).get(OLDER)))
             entry["older"] = max(revoked, entry.get("older") or "")
         if entry != entries.get(self.place):
             ended = self.shared.known.keys() - entries.keys()
             self.held.change_entry(self.place, entry, ended)
+            self.shared = None
 
-    def _base(self, shared: SharedSetting) -> str:
+    def read_shared(self) -> SharedSetting:
+        """Returns who needs what of the role, as it was read last."""
+        if self.shared is None:
+            self.shared = self.target_context.context.record.shared.read(*self.setting)
+        return self.shared
+
+    @property
+    def entry(self) -> RoleEntry:
+        """What this containment needs of the role, by its entry."""
+        return entries_of(self.read_shared()).get(self.place, {"denials": {}})
+
+    def change_entry(self, entry: RoleEntry) -> None:
+        assert self.held is not None, "the setting is held"
+        self.held.change_entry(self.place, entry)
+        self.shared = None
+
+    def base_of(self, older: PolicyDocument | None) -> str:
         """Returns the date of AWSRevokeOlderSessions that no containment made, or ''."""
-        date = revoked_before(self.values(self.current).get(OLDER))
-        bases = [entry["base"] for entry in shared.known.values() if entry.get("older") == date]
+        date, known = revoked_before(older), self.read_shared().known
+        bases = [entry["base"] for entry in known.values() if entry.get("older") == date]
         return max(bases) if date and bases else date
 
+    def changed_text(self, text: str) -> str:
+        return self.ladder.text(text) if self.ladder else text
+
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
+        if name == self.managed.name:
+            return self.managed.remove() if value is None else self.managed.change(value)
+        if name == self.merged and self.held and value is not None:
+            self.ladder = Ladder(self, super().write)
+            return self.ladder.write(value)
         answer = super().write(name, value)
         if name == OLDER and self.held:
             self.held.written(value)
@@ -170,23 +258,21 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         now = self.values(self.current)
         return {name: self._without_ours(name, now.get(name), recorded[name]) for name in recorded}
 
-    def _known(self) -> SharedSetting:
-        if self.shared is None:
-            self.shared = self.target_context.context.record.shared.read(*self.setting)
-        return self.shared
-
-    def _without_ours(
+    def _without_ours(  # noqa: PLR0911  (one return for each kind of policy)
         self, name: str, now: PolicyDocument | None, before: PolicyDocument | None
     ) -> PolicyDocument | None:
         if name == self.merged:
-            others = denials_of(entries_of(self._known()), (self.place, self.part))
+            others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
             return document(others, foreign(now))
+        if name == self.managed.name:
+            ours = (self.place, self.part)
+            return managed_document(entries_of(self.read_shared()), name, ours)
         if name != OLDER or not self._revocation_known:
             return before
-        known, date = self._known().known, revoked_before(now)
+        known, date = self.read_shared().known, revoked_before(now)
         if date not in {entry.get("older") for entry in known.values() if entry.get("older")}:
             return now  # it is a person's, or was taken out
-        kept = max(known[self.place]["base"], older_of(entries_of(self._known()), self.place))
+        kept = max(known[self.place]["base"], older_of(entries_of(self.read_shared()), self.place))
         if kept == date:
             return now
         left = without_revocation(now, kept)
@@ -199,11 +285,13 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         """Whether it is known what this containment made of AWSRevokeOlderSessions: an earlier
         release recorded nothing of it.
         """
-        return "older" in (self._known().known.get(self.place) or {})
+        return "older" in (self.read_shared().known.get(self.place) or {})
 
     def as_before(
         self, name: str, before: PolicyDocument | None, now: PolicyDocument | None
     ) -> bool:
+        if name == self.managed.name:
+            return now is None or now == before
         if name != self.merged or now is None:
             return super().as_before(name, before, now)
         if foreign(now) == statements(now) and not self._has_left:
@@ -213,17 +301,19 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     @property
     def _has_left(self) -> bool:
         """Whether a restore has taken this containment's denial out."""
-        entry = self._known().known.get(self.place)
+        entry = self.read_shared().known.get(self.place)
         return entry is not None and self.part not in entry.get("denials", {})
 
     def _entered(self) -> SessionDenial:
         """Returns what this containment has denied by name, by its entry or else by its record."""
-        entry = self._known().known.get(self.place) or {}
+        entry = self.read_shared().known.get(self.place) or {}
         return cast("SessionDenial", (entry.get("denials") or {}).get(self.part) or self.denial())
 
     def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
         if name == OLDER:
             return self._revocation_known
+        if name == self.managed.name:
+            return True
         if name == self.merged:
             return denies_any(now, self._entered())
         return bool(statements(now)) and not foreign(now)
@@ -259,30 +349,41 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         )
 
     def restore_value(self, name: str, before: PolicyDocument | None) -> list[AwsAnswer]:
-        if name not in (self.merged, OLDER):
+        managed = name == self.managed.name
+        if name not in (self.merged, OLDER) and not managed:
             return super().restore_value(name, before)
         part = f"{self.part} {name}"
         with self.target_context.hold(*self.setting, part) as held:
             self.shared = None  # another containment may have entered meanwhile
-            read = partial(role_policy, self.client, self.arn, name)
+            read = partial(self.read_policy, name)
             now = held.latest(read) if name == OLDER else read()
             value = self._without_ours(name, now, (self.recorded or {}).get(name))
-            answers = [] if value == now else super().restore_value(name, value)
+            if value == now:
+                answers = []
+            elif managed:
+                answers = [self.write(name, value)]
+            else:
+                answers = super().restore_value(name, value)
             self._leave(held, name)
             if name == OLDER and answers:
                 held.written(value)
         return answers
 
     def _leave(self, held: Held, name: str) -> None:
-        known: RoleEntry | None = self._known().known.get(self.place)
+        known: RoleEntry | None = self.read_shared().known.get(self.place)
         if known is None:
             return
         entry: RoleEntry = {**known, "denials": dict(known["denials"])}
-        if name == OLDER:
+        if name == OLDER or (entry.get("older_in") and name == self.managed.name):
             entry["older"] = ""
         else:
             entry["denials"].pop(self.part, None)
         held.change_entry(self.place, entry)
+
+    def command(self, name: str, value: PolicyDocument | None) -> str:
+        if name == self.managed.name:
+            return self.managed.command(value)
+        return super().command(name, value)
 
     def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
         action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"

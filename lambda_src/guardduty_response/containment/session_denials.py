@@ -28,23 +28,27 @@ NAMED = {"StringEquals", "DateLessThan"}  # the operators of a statement that de
 
 class SessionDenial(TypedDict, total=False):
     """Which sessions of a role are denied: those of an instance (its ID), or those with these
-    ``aws:userid`` (``AROA…:name``) that were issued before ``before`` (ISO 8601, UTC).
+    ``aws:userid`` (``AROA…:name``) that were issued before ``before`` (ISO 8601, UTC). ``policy``:
+    the name of the managed policy that denies them (absent: the inline policy).
     """
 
     instance: str
     userids: list[str]
     before: str
+    policy: str
 
 
 class RoleEntry(TypedDict, total=False):
     """What one containment needs of a role: its denials, each under the name of its part, and the
     date before which AWSRevokeOlderSessions is to deny every session (empty: no more). ``base``:
-    the date that it had before any containment ('': none).
+    the date that it had before any containment ('': none). ``older_in``: the managed policy that
+    has the date instead.
     """
 
     denials: dict[str, SessionDenial]
     older: str
     base: str
+    older_in: str
 
 
 def sessions_policy(prefix: str) -> str:
@@ -61,9 +65,10 @@ def rounded_up(moment: datetime) -> str:
 
 def has_expired(before: str) -> bool:
     """Tells whether every session issued before ``before`` (ISO 8601; empty: not known) is over."""
-    if not before:
+    try:
+        issued = datetime.fromisoformat(before.replace("Z", "+00:00"))
+    except ValueError:
         return False
-    issued = datetime.fromisoformat(before.replace("Z", "+00:00"))
     return issued + LONGEST + CLOCKS < datetime.fromtimestamp(time.time(), UTC)
 
 
@@ -164,20 +169,29 @@ def entries_of(shared: SharedSetting) -> dict[Place, RoleEntry]:
 
 
 def denials_of(
-    entries: dict[Place, RoleEntry], without: tuple[Place, str] | None = None
+    entries: dict[Place, RoleEntry], without: tuple[Place, str] | None = None, policy: str = ""
 ) -> list[SessionDenial]:
-    """Returns the denials of sessions that may live. ``without``: but for that containment's
-    part.
+    """Returns the denials of sessions that may live, of the managed ``policy`` or else of the
+    inline one. ``without``: but for that containment's part.
     """
     return [
         denial
         for place, entry in sorted(entries.items())
         for part, denial in sorted(entry["denials"].items())
-        if (place, part) != without and not has_expired(denial.get("before", ""))
+        if (place, part) != without
+        and denial.get("policy", "") == policy
+        and not has_expired(denial.get("before", ""))
     ]
 
 
-def older_of(entries: dict[Place, RoleEntry], place: Place) -> str:
-    """Returns the date before which others than ``place`` need every session denied, or ''."""
-    dates = [entry.get("older") or "" for other, entry in entries.items() if other != place]
+def older_of(entries: dict[Place, RoleEntry], place: Place | None, policy: str = "") -> str:
+    """Returns the date before which others than ``place`` need every session denied, or ''.
+
+    ``policy``: the managed policy that has it; empty: AWSRevokeOlderSessions has.
+    """
+    dates = [
+        entry.get("older") or ""
+        for other, entry in entries.items()
+        if other != place and entry.get("older_in", "") == policy
+    ]
     return max((date for date in dates if not has_expired(date)), default="")

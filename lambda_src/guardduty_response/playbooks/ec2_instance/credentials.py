@@ -20,7 +20,6 @@ from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
-    role_policy,
 )
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.session_denials import rounded_up
@@ -257,7 +256,8 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
             return {}
         if _is_of_aws(role):
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
-        names = [self.policy, *[OLDER] * self.target_context.role_wide]
+        older = [OLDER] * self.target_context.role_wide
+        names = list(dict.fromkeys([self.policy, *older, *self.steps]))
         found = self._read_policies(role, names)
         self.state.settings[self.item] = found
         self.enter(found["revoked_before"] if self.target_context.role_wide else "")
@@ -271,9 +271,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         before = self.target_context.before_state(self.item) or {}
         calls: dict[str, Callable[[], PolicyDocument | None]] = {
             name: partial(
-                role_policy,
-                self.client,
-                role,
+                self.read_policy,
                 name,
             )
             for name in names
@@ -285,6 +283,8 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return {"role": role, "policies": policies, "revoked_before": revoked}
 
     def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
+        if name == self.managed.name:
+            return value
         if name != OLDER:
             return value if self.is_denied() else self.with_denial(name, value)
         revoked = str(self.present["revoked_before"])

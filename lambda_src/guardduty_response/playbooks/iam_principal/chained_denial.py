@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guardduty_response.containment.control import Grant
-from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.target_context import Sessions, allow
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -54,8 +53,14 @@ class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, "DeniedSessio
         denied = (self.target_context.evidence_state(NAME).get("roles") or {}).get(self.role)
         return {"userids": denied["userids"], "before": denied["before"]} if denied else {}
 
+    def step_key(self, name: str) -> str:
+        return f"{self.item} {name}"
+
+    def step_state(self, name: str, found: PolicyDocument | None) -> DeniedSessionsBefore:
+        return {"role": self.role, "policy": name, "document": found}
+
     def read(self) -> DeniedSessionsBefore:
-        document = role_policy(self.client, self.role, self.policy)
+        document = self.read_policy(self.policy)
         return {"role": self.role, "policy": self.policy, "document": document}
 
     def values(self, stored: DeniedSessionsBefore | None) -> Values[PolicyDocument | None]:

@@ -6,12 +6,14 @@ own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
+from guardduty_response.containment.managed_denial import ManagedDenial
 from guardduty_response.containment.role_policies import OLDER, role_policy
 from guardduty_response.containment.session_denials import (
     denies,
@@ -159,9 +161,7 @@ def _entry(
     left: list[OpenSessions],
     unsearched: list[str],
 ) -> EvidenceEntry:
-    counts = [
-        f"{name_of(role)} ({len(denied['userids'])})" for role, denied in sorted(roles.items())
-    ]
+    counts = [_counted(role, denied) for role, denied in sorted(roles.items())]
     detail = "it holds no session of a role, as far as CloudTrail shows by now"
     if counts:
         detail = f"sessions denied in {', '.join(counts)}"
@@ -182,6 +182,16 @@ def _entry(
         "state": cast("StoredState", state),
         "at": now_rounded_up(),
     }
+
+
+def _counted(role: str, denied: DeniedSessions) -> str:
+    text = f"{name_of(role)} ({len(denied['userids'])})"
+    if denied["policy"] == OLDER:
+        text += (
+            f" by {OLDER}, with every session of the role issued until then: the named ones fit in"
+            " no policy, and every workload of the role needs new credentials"
+        )
+    return text
 
 
 def _exemption(principal: PrincipalContext, role: str) -> str:
@@ -224,6 +234,8 @@ def _deny_on_role(
         control.wanted_denial = {"userids": denied["userids"], "before": denied["before"]}
         control.enter()
         control.write(name, control.with_denial(name, found))
+        if control.ladder:
+            denied["policy"] = control.ladder.written
     return denied
 
 
@@ -246,10 +258,13 @@ def _denial_checks(principal: PrincipalContext) -> list[Check]:
         return []
     grant = ("iam:GetRolePolicy",)
     sessions = Sessions(principal, [], dict.fromkeys(roles, grant))
-    calls = {}
+    calls: dict[str, Callable[[], PolicyDocument | None]] = {}
     for role, denied in roles.items():
+        managed = ManagedDenial(principal, role)
         client = sessions.client("iam", role, grant)
         calls[role] = partial(role_policy, client, role, denied["policy"])
+        if denied["policy"] == managed.name:
+            calls[role] = managed.read
     answers = run_all(calls)
     return [_check(role, denied, answers[role]) for role, denied in roles.items()]
 

@@ -49,7 +49,8 @@ class PrincipalContext(target_context.TargetContext):
         """Whether all older sessions of the role are denied: by option, because the finding names
         no session, or because another finding's containment has done so.
         """
-        if OLDER in ((self.before_state("sessions") or {}).get("policies") or {}):
+        recorded = (self.before_state("sessions") or {}).get("policies") or {}
+        if OLDER in recorded or f"sessions/{OLDER}" in self.before_states:
             return True
         return self.options["revoke_sessions"] == "role" or not self.identity.session
 

@@ -17,7 +17,6 @@ from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
-    role_policy,
 )
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.session_denials import (
@@ -69,9 +68,8 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
     def denial(self) -> SessionDenial:
         if not self._userids:
             return {}
-        recorded: RoleSessions = self.target_context.before_state(self.item) or {}
-        before = self.current or recorded
-        date = str(before.get("revoked_before") or now_rounded_up())
+        found: RoleSessions | None = self.current or self.target_context.before_state(self.item)
+        date = str((found or {}).get("revoked_before") or now_rounded_up())
         return {"userids": self._userids, "before": date}
 
     @property
@@ -84,7 +82,8 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
     def _names(self) -> list[str]:
         """The policies that this containment needs."""
         everything = self.target_context.role_wide or not self._userids
-        return [*[self.policy] * bool(self._userids), *[OLDER] * everything]
+        names = [*[self.policy] * bool(self._userids), *[OLDER] * everything]
+        return list(dict.fromkeys([*names, *self.steps]))
 
     def manual_text(self) -> str:
         """A policy of its own denies the session by hand: a person writes over nobody's denials."""
@@ -105,7 +104,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
             ROLE: partial(self.client.get_role, RoleName=self.role)
         }
         for name in self._names:
-            calls[name] = partial(role_policy, self.client, self.role, name)
+            calls[name] = partial(self.read_policy, name)
         if self.held and OLDER in calls:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
         answers = run_all(calls)
@@ -144,7 +143,7 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
 
     def read_recorded(self) -> RoleSessions:
         names = self.recorded or {}
-        calls = {name: partial(role_policy, self.client, self.role, name) for name in names}
+        calls = {name: partial(self.read_policy, name) for name in names}
         found = {name: result_or_raise(document) for name, document in run_all(calls).items()}
         return {"policies": found}
 
@@ -161,14 +160,23 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
             least = max(least, str(self.target_context.scope("planned") or ""))
         if has_expired(least):
             return least
-        present = min((self._date(name, policies) for name in self._names), default="")
+        dates = []
+        if self._userids:
+            dates.append(
+                max(
+                    self._date(policy)
+                    for name, policy in policies.items()
+                    if name != OLDER or self.by_date
+                )
+            )
+        if OLDER in policies:
+            dates.append(revoked_before(policies[OLDER]))
+        present = min(dates, default="")
         return present if least and present >= least else now_rounded_up()
 
-    def _date(self, name: str, policies: dict[str, PolicyDocument | None]) -> str:
-        """Returns the date before which a policy denies this containment's sessions, or ''."""
-        if name == OLDER:
-            return revoked_before(policies[OLDER])
-        return min(denied_before(policies[name], userid) for userid in self._userids)
+    def _date(self, policy: PolicyDocument | None) -> str:
+        """Returns the date before which a policy denies this containment's session, or ''."""
+        return min(denied_before(policy, userid) for userid in self._userids)
 
     def _missing(self) -> dict[str, PolicyDocument | None]:
         """Returns the policies that are to be written. A later date than ours denies ours too."""

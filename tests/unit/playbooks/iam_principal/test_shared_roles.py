@@ -9,11 +9,12 @@ from threading import Event, Thread
 
 import pytest
 from guardduty_response.aws.api import AwsClient, PolicyDocument
+from guardduty_response.containment import role_policy_control
 from guardduty_response.containment.contract import Target
 from guardduty_response.containment.role_policies import OLDER, deny, revoked_before, role_policy
 from guardduty_response.incident import leases, shared_settings
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import playbook, role
+from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.tags import SETTING
 
 from tests.unit.playbooks.iam_principal.center_lab import CenterLab
@@ -252,7 +253,7 @@ def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
             )
         )
 
-    monkeypatch.setattr(role, "role_policy", shown_late)
+    monkeypatch.setattr(role_policy_control, "role_policy", shown_late)
     playbook.contain(iam.context(), target)
     assert iam.role_policies()[OLDER] == later
     assert views == []
