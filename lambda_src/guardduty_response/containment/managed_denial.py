@@ -134,6 +134,16 @@ class ManagedDenial:
         )
 
 
+def denial_names(target_context: TargetContext, role: str, item: str) -> set[str]:
+    """Returns what a call that changes a role's managed policy would name, where containment has
+    written it: by the states before that begin with ``item``.
+    """
+    managed = ManagedDenial(target_context, role)
+    found = [key for key in target_context.before_states if key.startswith(item)]
+    written = any(key.endswith(managed.name) for key in found)
+    return {managed.name, managed.arn} if role and written else set()
+
+
 def _unless_missing(call: Callable[[], AwsAnswer]) -> AwsAnswer:
     try:
         return dict(retry_on_conflict(call))
