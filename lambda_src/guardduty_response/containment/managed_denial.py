@@ -29,7 +29,12 @@ VERSIONS = 5
 ATTACHES, DETACHES = "iam:AttachRolePolicy", "iam:DetachRolePolicy"
 LISTS = ("iam:ListAttachedRolePolicies",)
 READS = ("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions")
-WRITES = ("iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion")
+WRITES = (
+    "iam:CreatePolicy",
+    "iam:CreatePolicyVersion",
+    "iam:DeletePolicy",
+    "iam:DeletePolicyVersion",
+)
 CHANGES = ("iam:CreatePolicyVersion", "iam:DeletePolicyVersion")
 REMOVES = ("iam:DeletePolicy", "iam:DeletePolicyVersion")
 
@@ -78,13 +83,21 @@ class ManagedDenial:
         """Makes the policy say ``document``, and attaches it."""
         iam = self._client((WRITES, self.arn), attaches=ATTACHES)
         text = json.dumps(document, separators=(",", ":"))
+        create = partial(iam.create_policy, PolicyName=self.name, PolicyDocument=text)
+        new = True
         try:
-            retry_on_conflict(partial(iam.create_policy, PolicyName=self.name, PolicyDocument=text))
+            retry_on_conflict(create)
         except ClientError as error:
             if error_code(error) != "EntityAlreadyExists":
                 raise
+            new = False
             self._write_version(iam, text)
-        return dict(retry_on_conflict(partial(iam.attach_role_policy, **self._named)))
+        try:
+            return dict(retry_on_conflict(partial(iam.attach_role_policy, **self._named)))
+        except ClientError:
+            if new:
+                _unless_missing(partial(iam.delete_policy, PolicyArn=self.arn))
+            raise
 
     def change(self, document: PolicyDocument) -> AwsAnswer:
         """Makes the policy, which is attached, say ``document``."""

@@ -37,6 +37,8 @@ from guardduty_response.containment.session_denials import (
 from guardduty_response.containment.target_context import allow, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
@@ -116,11 +118,11 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         """Tells whether what was read denies this containment's sessions, or they are over by
         themselves. AWSRevokeOlderSessions counts where it is there instead of their names.
         """
-        if has_expired(self.denial().get("before", "")):
+        denial, until = self.denial(), self.denied_until
+        if has_expired(denial.get("before", "")):
             return True
         return any(
-            denies(policy, self.denial()) or (self.by_date and revoked_before(policy) >= until)
-            for until in (self.denied_until,)
+            denies(policy, denial) or (self.by_date and revoked_before(policy) >= until)
             for name, policy in self.values(self.current).items()
             if name != OLDER or self.by_date
         )
@@ -146,9 +148,10 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
 
     def record_step(self, name: str, found: PolicyDocument | None) -> None:
         """Records a policy before a later way writes it."""
-        key = self.step_key(name)
-        if key not in self.target_context.before_states and name not in (self.recorded or {}):
-            self.target_context.record_before_state(key, self.step_state(name, found))
+        key, recorded = self.step_key(name), self.recorded or {}
+        if key not in self.target_context.before_states:
+            before = recorded.get(name, found)
+            self.target_context.record_before_state(key, self.step_state(name, before))
 
     def step_state(self, name: str, found: PolicyDocument | None) -> object:
         """Returns what is recorded of such a policy."""
@@ -201,9 +204,9 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             entry.setdefault("base", self.base_of(self.values(self.current).get(OLDER)))
             entry["older"] = max(revoked, entry.get("older") or "")
         if entry != entries.get(self.place):
-            ended = self.shared.known.keys() - entries.keys()
-            self.held.change_entry(self.place, entry, ended)
-            self.shared = None
+            self.change_entry(entry, self.shared.known.keys() - entries.keys())
+        if self.recorded is None:
+            self.record_before()  # else no restore takes out what others had denied already
 
     def read_shared(self) -> SharedSetting:
         """Returns who needs what of the role, as it was read last."""
@@ -216,10 +219,15 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         """What this containment needs of the role, by its entry."""
         return entries_of(self.read_shared()).get(self.place, {"denials": {}})
 
-    def change_entry(self, entry: RoleEntry) -> None:
+    def change_entry(self, entry: RoleEntry, ended: Iterable[Place] = ()) -> None:
+        """Records what this containment needs of the role, and forgets who has ``ended``."""
         assert self.held is not None, "the setting is held"
-        self.held.change_entry(self.place, entry)
-        self.shared = None
+        self.held.change_entry(self.place, entry, ended)
+        shared = self.read_shared()
+        self.shared = shared._replace(
+            entries={**shared.entries, self.place: entry},
+            known={**shared.known, self.place: entry},
+        )
 
     def base_of(self, older: PolicyDocument | None) -> str:
         """Returns the date of AWSRevokeOlderSessions that no containment made, or ''."""

@@ -162,13 +162,8 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
             return least
         dates = []
         if self._userids:
-            dates.append(
-                max(
-                    self._date(policy)
-                    for name, policy in policies.items()
-                    if name != OLDER or self.by_date
-                )
-            )
+            named = [name for name in policies if name != OLDER or self.by_date]
+            dates.append(max(self._date(policies[name]) for name in named))
         if OLDER in policies:
             dates.append(revoked_before(policies[OLDER]))
         present = min(dates, default="")

@@ -164,6 +164,7 @@ def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
 def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
     lab.build()
     lab.fail("PutRolePolicy", "LimitExceeded")
+    lab.fail("CreatePolicy", "LimitExceeded")
     step = lab.respond()
     assert step.status is Status.PARTIAL
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}

@@ -130,9 +130,22 @@ def test_where_no_policy_can_be_attached_the_older_sessions_are_denied(iam: IamL
     assert set(iam.role_policies()) == {"own", OLDER}
     assert not allowed(iam, "carol")
     assert not allowed(iam, "dave")
+    made = iam.see().list_policies(Scope="Local")["Policies"]
+    assert not [name for name in made if name["PolicyName"].startswith(SESSIONS)], "not left behind"
     detail = iam.detail("revoke_sessions")
     assert f"denied by {OLDER}, because" in detail
     assert "every workload of the role needs new credentials" in detail
+    assert iam.restore().status is Status.RESTORED
+    assert set(iam.role_policies()) == {"own"}
+
+
+def test_all_sessions_by_option_need_no_room_for_their_names(iam: IamLab) -> None:
+    iam.options["revoke_sessions"] = "role"
+    iam.role()
+    fill(iam, room=175)
+    fill_attachments(iam)
+    assert iam.respond().status is Status.CONTAINED
+    assert set(iam.role_policies()) == {"own", OLDER}
     assert iam.restore().status is Status.RESTORED
     assert set(iam.role_policies()) == {"own"}
 

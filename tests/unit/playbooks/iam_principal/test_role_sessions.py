@@ -158,6 +158,7 @@ def test_a_role_that_somebody_else_changes_is_waited_for(iam: IamLab) -> None:
 
 def test_a_full_role_is_not_contained_and_says_what_to_run(iam: IamLab) -> None:
     iam.role().fail("PutRolePolicy", "LimitExceeded")
+    iam.fail("CreatePolicy", "LimitExceeded")
     result = iam.respond()
     assert result.status is Status.FAILED
     assert iam.role_policies() == {}
