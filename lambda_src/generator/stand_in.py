@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context
@@ -11,6 +11,7 @@ from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.finding import Finding
 from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.shared_settings import SharedSetting
 
 PREFIX, INCIDENT = "P", "INCIDENT"
 # What an intruder changed is newer than the finding.
@@ -33,10 +34,32 @@ def context(options: dict[str, Any]) -> Context:
         finding=cast("Finding", finding),
         incident_id=INCIDENT,
         execution="",
-        record=cast("IncidentRepository", SimpleNamespace()),
+        record=cast("IncidentRepository", SimpleNamespace(shared=_Shared())),
         assume=_assume,
         put_evidence=_put_evidence,
     )
+
+
+class _Known(dict[Any, Any]):
+    """Knows of every containment that it denied a role's older sessions."""
+
+    ENTRY: ClassVar[dict[str, Any]] = {"denials": {}, "older": "NOW", "base": ""}
+
+    def __missing__(self, _: object) -> dict[str, Any]:
+        return self.ENTRY
+
+    def get(self, *_: object) -> dict[str, Any]:
+        return self.ENTRY
+
+    def values(self) -> Any:
+        return [self.ENTRY]
+
+
+class _Shared:
+    """Shared settings that nobody else needs."""
+
+    def read(self, *_: str) -> SharedSetting:
+        return SharedSetting({}, _Known(), None, {})
 
 
 def _assume(*_: object, **__: object) -> clients.Session:

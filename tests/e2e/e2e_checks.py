@@ -38,7 +38,7 @@ def deny(victim: Victim) -> Json:
                 "Effect": "Deny",
                 "Action": "*",
                 "Resource": "*",
-                "Condition": {"StringLike": {"aws:userid": f"*:{victim.instance}"}},
+                "Condition": {"StringLike": {"aws:userid": [f"*:{victim.instance}"]}},
             }
         ],
     }
@@ -50,7 +50,7 @@ def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
     """
     assert incident["status"] == "CONTAINED", incident  # first: its reasons and ledger tell why not
     seen = assert_network_closed(world, victim)
-    policies = {f"{PREFIX}-deny-{victim.instance}": deny(victim)} if victim.role else {}
+    policies = {f"{PREFIX}-sessions": deny(victim)} if victim.role else {}
     assert {
         name: document for name, document in seen.role_policies.items() if name != "workload"
     } == policies

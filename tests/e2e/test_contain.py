@@ -186,7 +186,7 @@ def test_already_quarantined(world: World) -> None:
         before.profile,
         before.attributes,
     )
-    assert set(after.role_policies) == {"workload", f"{PREFIX}-deny-{victim.instance}"}
+    assert set(after.role_policies) == {"workload", f"{PREFIX}-sessions"}
 
 
 def test_a_group_with_rules_is_emptied(world: World) -> None:

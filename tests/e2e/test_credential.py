@@ -25,8 +25,7 @@ def iam(world: World) -> People:
 
 def _deny_of(policies: dict[str, Json]) -> Json:
     """The condition of the one policy that denies sessions."""
-    [name] = [policy for policy in policies if policy.startswith(f"{PREFIX}-deny-")]
-    [statement] = policies[name]["Statement"]
+    [statement] = policies[f"{PREFIX}-sessions"]["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
     return dict(statement["Condition"])
 
@@ -164,8 +163,9 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     incident = world.settled(world.send(found))
     assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert actions(incident)["hand_over_to_ec2_instance"] == "DONE"
-    older = world.role_policies(victim)["AWSRevokeOlderSessions"]["Statement"][-1]
-    assert older["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
+    policies = world.role_policies(victim)
+    assert "AWSRevokeOlderSessions" not in policies
+    assert f"{victim.role_id}:{victim.instance}" in str(policies[f"{PREFIX}-sessions"])
 
     def answered() -> Json | None:
         ours = [

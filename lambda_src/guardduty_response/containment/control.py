@@ -192,6 +192,10 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         """Says that a value is restored."""
         return self.restored_as.format(thing=self.named(name), before=before)
 
+    def changed_text(self, text: str) -> str:
+        """Says what was done, where the change took another way than ``text`` (contained_text)."""
+        return text
+
     def shared_setting(self) -> tuple[str, str] | None:
         """Returns the ARN and the name of a setting that other containments write too, or None."""
         return None
@@ -306,7 +310,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
             try:
                 self.record_before()
                 answers = self.change()
-                status = DONE
+                status, text = DONE, self.changed_text(text)
             except Exception as error:
                 status = FAILED
                 text = f"failed ({describe_error(error)}): {text}. {self.manual_text()}"

@@ -27,9 +27,10 @@ def role_policy(iam: AwsClient, role: str, name: str) -> PolicyDocument | None:
         return None
 
 
-def deny(operator: str, key: str, text: str) -> PolicyStatement:
+def deny(operator: str, key: str, value: str | list[str]) -> PolicyStatement:
     """Returns the statement that denies everything where a condition holds."""
-    return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
+    condition = {operator: {key: value}}
+    return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
 
 
 def statements(document: PolicyDocument | None) -> list[PolicyStatement]:
@@ -53,6 +54,16 @@ def _revocation_date(statement: PolicyStatement) -> str:
 def revoked_before(document: PolicyDocument | None) -> str:
     """Returns the date before which a policy revokes all sessions (ISO 8601, UTC), or ''."""
     return max(map(_revocation_date, statements(document)), default="")
+
+
+def without_revocation(old: PolicyDocument | None, before: str) -> PolicyDocument | None:
+    """Returns the policy as it is to be once no more is revoked than before ``before`` (empty:
+    nothing); None where nothing else is left of it.
+    """
+    others = [statement for statement in statements(old) if not _revocation_date(statement)]
+    kept = [deny("DateLessThan", "aws:TokenIssueTime", before)] if before else []
+    found = [*others, *kept]
+    return {"Version": "2012-10-17", "Statement": found} if found else None
 
 
 def revoke_document(old: PolicyDocument | None, before: str) -> PolicyDocument:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.containment.aws_call import AwsCall
@@ -13,13 +14,37 @@ from guardduty_response.containment.control import (
     SettingType,
     StateType,
 )
-from guardduty_response.containment.role_policies import OLDER, revoked_before
+from guardduty_response.containment.denial_ladder import Ladder, managed_document
+from guardduty_response.containment.managed_denial import ManagedDenial
+from guardduty_response.containment.role_policies import (
+    OLDER,
+    revoked_before,
+    role_policy,
+    statements,
+    without_revocation,
+)
+from guardduty_response.containment.session_denials import (
+    denials_of,
+    denies,
+    denies_any,
+    document,
+    entries_of,
+    foreign,
+    has_expired,
+    older_of,
+    sessions_policy,
+)
 from guardduty_response.containment.target_context import allow, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
+    from guardduty_response.incident.shared_settings import Held, SharedSetting
+    from guardduty_response.incident.target_repository import Place
 
 ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
 
@@ -27,17 +52,54 @@ ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playb
 class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument | None"]):
     """Inline policies of a role that deny sessions: name -> document, None where there is none.
 
-    They go when restored, but for AWSRevokeOlderSessions: the sessions that it denies stay dead.
-    ``arn``: the role's.
+    The containments of a role write them in turn. Restore takes out what no other containment
+    needs. ``arn``: the role's. ``part``: names what this control denies among the denials of one
+    containment on one role.
     """
 
     service = "iam"
     restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
-    undone_by = ("DeleteRolePolicy", "PutRolePolicy")
+    undone_by = (
+        "DeleteRolePolicy",
+        "PutRolePolicy",
+        "DetachRolePolicy",
+        "CreatePolicyVersion",
+        "SetDefaultPolicyVersion",
+        "DeletePolicy",
+    )
+    part = "own"
+    shared: SharedSetting | None = None  # the role's, as it was read last
+    ladder: Ladder | None = None  # how the last change denied the sessions
+
+    # -- what each control declares ----------------------------------------------------------------
+
+    def denial(self) -> SessionDenial:
+        """Returns what is denied by name; empty: nothing."""
+        raise NotImplementedError
+
+    # -- names and values --------------------------------------------------------------------------
 
     @property
     def role_name(self) -> str:
         return name_of(self.arn)
+
+    @property
+    def place(self) -> Place:
+        target = self.target_context.target
+        return target.place or (target.arn, 0)
+
+    @property
+    def merged(self) -> str:
+        """The name of the policy that the containments of a role share."""
+        return sessions_policy(self.target_context.prefix)
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy that denies named sessions: one of this containment's own where an
+        earlier release made it.
+        """
+        old = f"{self.target_context.prefix}-deny-"
+        return next((name for name in self.recorded or {} if name.startswith(old)), self.merged)
 
     def values(self, stored: SettingType | None) -> Values[PolicyDocument | None]:
         sessions = cast("RoleSessions", stored or {})
@@ -47,18 +109,226 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         named = {"RoleName": self.role_name, "PolicyName": name}
         if value is None:
             return AwsCall("iam", "delete_role_policy", named)
-        document = json.dumps(value, separators=(",", ":"))
-        return AwsCall("iam", "put_role_policy", {**named, "PolicyDocument": document})
+        text = json.dumps(value, separators=(",", ":"))
+        return AwsCall("iam", "put_role_policy", {**named, "PolicyDocument": text})
+
+    # -- containing --------------------------------------------------------------------------------
+
+    def is_denied(self) -> bool:
+        """Tells whether what was read denies this containment's sessions, or they are over by
+        themselves. AWSRevokeOlderSessions counts where it is there instead of their names.
+        """
+        denial, until = self.denial(), self.denied_until
+        if has_expired(denial.get("before", "")):
+            return True
+        return any(
+            denies(policy, denial) or (self.by_date and revoked_before(policy) >= until)
+            for name, policy in self.values(self.current).items()
+            if name != OLDER or self.by_date
+        )
+
+    @property
+    def denied_until(self) -> str:
+        """The date until which sessions are denied where all of the role are."""
+        found = cast("RoleSessions", self.current or {})
+        return str(self.denial().get("before") or found.get("revoked_before") or "")
+
+    @property
+    def by_date(self) -> bool:
+        """Whether the names did not fit, and every older session of the role was denied."""
+        return self.step_key(OLDER) in self.target_context.before_states
+
+    def is_by_date(self, name: str) -> bool:
+        """Tells whether the policy of that name denies every older session."""
+        return name == OLDER or bool(self.entry.get("older_in"))
+
+    def step_key(self, name: str) -> str:
+        """Returns the key of the state before of a policy that a later way writes."""
+        return f"{self.item}/{name}"
+
+    def record_step(self, name: str, found: PolicyDocument | None) -> None:
+        """Records a policy before a later way writes it."""
+        key, recorded = self.step_key(name), self.recorded or {}
+        if key not in self.target_context.before_states:
+            before = recorded.get(name, found)
+            self.target_context.record_before_state(key, self.step_state(name, before))
+
+    def step_state(self, name: str, found: PolicyDocument | None) -> object:
+        """Returns what is recorded of such a policy."""
+        return found
+
+    @property
+    def steps(self) -> list[str]:
+        """The policies that later ways have written, by the record."""
+        managed = self.managed.name
+        return [name for name in (managed, OLDER) if name in (self.recorded or {})]
+
+    @property
+    def managed(self) -> ManagedDenial:
+        return ManagedDenial(self.target_context, self.arn)
+
+    def read_policy(self, name: str) -> PolicyDocument | None:
+        """Returns the policy of that name on the role; None: there is none."""
+        if name == self.managed.name:
+            return self.managed.read()
+        return role_policy(self.client, self.arn, name)
+
+    def with_denial(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
+        """Returns the policy of that name with this containment's denial."""
+        denial = self.denial()
+        if name != self.merged:
+            return document([denial])
+        if self.held:
+            others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
+            return document([*others, denial], foreign(value))
+        return document([denial], statements(value))
+
+    def enter(self, revoked: str = "") -> None:
+        """Records what this containment needs of the role, while its setting is held.
+
+        ``revoked``: the date before which every session is to be denied; empty: not every one.
+        """
+        if not self.held or self.policy != self.merged:
+            return
+        self.shared = self.target_context.context.record.shared.read(*self.setting)
+        entries = entries_of(self.shared)
+        known: RoleEntry = entries.get(self.place, {"denials": {}})
+        entry: RoleEntry = {**known, "denials": dict(known["denials"])}
+        denial = self.denial()
+        if denial and not self.by_date and self.part not in entry["denials"]:
+            entry["denials"][self.part] = denial
+        elif denial and self.part in entry["denials"]:
+            where: SessionDenial = {"policy": entry["denials"][self.part].get("policy", "")}
+            entry["denials"][self.part] = {**denial, **where} if where["policy"] else denial
+        if revoked:
+            entry.setdefault("base", self.base_of(self.values(self.current).get(OLDER)))
+            entry["older"] = max(revoked, entry.get("older") or "")
+        if entry != entries.get(self.place):
+            self.change_entry(entry, self.shared.known.keys() - entries.keys())
+        if self.recorded is None:
+            self.record_before()  # else no restore takes out what others had denied already
+
+    def read_shared(self) -> SharedSetting:
+        """Returns who needs what of the role, as it was read last."""
+        if self.shared is None:
+            self.shared = self.target_context.context.record.shared.read(*self.setting)
+        return self.shared
+
+    @property
+    def entry(self) -> RoleEntry:
+        """What this containment needs of the role, by its entry."""
+        return entries_of(self.read_shared()).get(self.place, {"denials": {}})
+
+    def change_entry(self, entry: RoleEntry, ended: Iterable[Place] = ()) -> None:
+        """Records what this containment needs of the role, and forgets who has ``ended``."""
+        assert self.held is not None, "the setting is held"
+        self.held.change_entry(self.place, entry, ended)
+        shared = self.read_shared()
+        self.shared = shared._replace(
+            entries={**shared.entries, self.place: entry},
+            known={**shared.known, self.place: entry},
+        )
+
+    def base_of(self, older: PolicyDocument | None) -> str:
+        """Returns the date of AWSRevokeOlderSessions that no containment made, or ''."""
+        date, known = revoked_before(older), self.read_shared().known
+        bases = [entry["base"] for entry in known.values() if entry.get("older") == date]
+        return max(bases) if date and bases else date
+
+    def changed_text(self, text: str) -> str:
+        return self.ladder.text(text) if self.ladder else text
 
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
+        if name == self.managed.name:
+            return self.managed.remove() if value is None else self.managed.change(value)
+        if name == self.merged and self.held and value is not None:
+            self.ladder = Ladder(self, super().write)
+            return self.ladder.write(value)
         answer = super().write(name, value)
         if name == OLDER and self.held:
             self.held.written(value)
         return answer
 
+    # -- restoring ---------------------------------------------------------------------------------
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        """The setting of the role that holds the entries. It has the name under which earlier
+        releases take turns at AWSRevokeOlderSessions.
+        """
+        return self.arn, OLDER
+
+    def to_restore(self) -> Values[PolicyDocument | None]:
+        """Returns what each policy is to be: without what this containment alone needs."""
+        recorded = dict(self.recorded or {})
+        if self.current is None:
+            return recorded
+        now = self.values(self.current)
+        return {name: self._without_ours(name, now.get(name), recorded[name]) for name in recorded}
+
+    def _without_ours(  # noqa: PLR0911  (one return for each kind of policy)
+        self, name: str, now: PolicyDocument | None, before: PolicyDocument | None
+    ) -> PolicyDocument | None:
+        if name == self.merged:
+            others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
+            return document(others, foreign(now))
+        if name == self.managed.name:
+            ours = (self.place, self.part)
+            return managed_document(entries_of(self.read_shared()), name, ours)
+        if name != OLDER or not self._revocation_known:
+            return before
+        known, date = self.read_shared().known, revoked_before(now)
+        if date not in {entry.get("older") for entry in known.values() if entry.get("older")}:
+            return now  # it is a person's, or was taken out
+        kept = max(known[self.place]["base"], older_of(entries_of(self.read_shared()), self.place))
+        if kept == date:
+            return now
+        left = without_revocation(now, kept)
+        if kept == revoked_before(before) and left == without_revocation(before, kept):
+            return before
+        return left
+
+    @property
+    def _revocation_known(self) -> bool:
+        """Whether it is known what this containment made of AWSRevokeOlderSessions: an earlier
+        release recorded nothing of it.
+        """
+        return "older" in (self.read_shared().known.get(self.place) or {})
+
+    def as_before(
+        self, name: str, before: PolicyDocument | None, now: PolicyDocument | None
+    ) -> bool:
+        if name == self.managed.name:
+            return now is None or now == before
+        if name != self.merged or now is None:
+            return super().as_before(name, before, now)
+        if foreign(now) == statements(now) and not self._has_left:
+            return now == (self.recorded or {}).get(name)  # else somebody else wrote it
+        return now == before or not denies_any(now, self._entered())
+
+    @property
+    def _has_left(self) -> bool:
+        """Whether a restore has taken this containment's denial out."""
+        entry = self.read_shared().known.get(self.place)
+        return entry is not None and self.part not in entry.get("denials", {})
+
+    def _entered(self) -> SessionDenial:
+        """Returns what this containment has denied by name, by its entry or else by its record."""
+        entry = self.read_shared().known.get(self.place) or {}
+        return cast("SessionDenial", (entry.get("denials") or {}).get(self.part) or self.denial())
+
+    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
+        if name == OLDER:
+            return self._revocation_known
+        if name == self.managed.name:
+            return True
+        if name == self.merged:
+            return denies_any(now, self._entered())
+        return bool(statements(now)) and not foreign(now)
+
     def retained(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> str:
         date = revoked_before(now)
-        if name != OLDER or not date:
+        if name != OLDER or not date or self._revocation_known:
             return ""
         return (
             f"{OLDER} stays on role {self.role_name}: sessions issued before {date} stay dead by"
@@ -68,15 +338,60 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def state_text(self, name: str, value: PolicyDocument | None) -> str:
         if value is None:
             return f"role {self.role_name} has no policy {name}"
-        if value == self.to_restore().get(name):
+        target = self.to_restore().get(name)
+        if name == self.merged and foreign(value) != statements(value):
+            return f"policy {name} of role {self.role_name} denies what other containments need"
+        if self.as_before(name, target, value):
             return f"policy {name} of role {self.role_name} is as it was"
         return f"role {self.role_name} has another policy {name}"
 
     def restored_text(self, name: str, before: PolicyDocument | None) -> str:
+        if before is not None and name in (self.merged, OLDER):
+            return (
+                f"what this containment denied taken out of policy {name} of role"
+                f" {self.role_name}: these sessions work again"
+            )
         change = "removed from" if before is None else "put back as it was on"
         return (
             f"policy {name} {change} role {self.role_name}: the sessions that it denied work again"
         )
+
+    def restore_value(self, name: str, before: PolicyDocument | None) -> list[AwsAnswer]:
+        managed = name == self.managed.name
+        if name not in (self.merged, OLDER) and not managed:
+            return super().restore_value(name, before)
+        part = f"{self.part} {name}"
+        with self.target_context.hold(*self.setting, part) as held:
+            self.shared = None  # another containment may have entered meanwhile
+            read = partial(self.read_policy, name)
+            now = held.latest(read) if name == OLDER else read()
+            value = self._without_ours(name, now, (self.recorded or {}).get(name))
+            if value == now:
+                answers = []
+            elif managed:
+                answers = [self.write(name, value)]
+            else:
+                answers = super().restore_value(name, value)
+            self._leave(held, name)
+            if name == OLDER and answers:
+                held.written(value)
+        return answers
+
+    def _leave(self, held: Held, name: str) -> None:
+        known: RoleEntry | None = self.read_shared().known.get(self.place)
+        if known is None:
+            return
+        entry: RoleEntry = {**known, "denials": dict(known["denials"])}
+        if name == OLDER or (entry.get("older_in") and name == self.managed.name):
+            entry["older"] = ""
+        else:
+            entry["denials"].pop(self.part, None)
+        held.change_entry(self.place, entry)
+
+    def command(self, name: str, value: PolicyDocument | None) -> str:
+        if name == self.managed.name:
+            return self.managed.command(value)
+        return super().command(name, value)
 
     def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
         action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"

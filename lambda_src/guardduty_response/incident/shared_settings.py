@@ -15,7 +15,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -29,6 +29,7 @@ from guardduty_response.incident.table import Table
 from guardduty_response.incident.target_repository import Place
 
 if TYPE_CHECKING:
+    from guardduty_response.incident.model import ContainmentRecord
     from guardduty_response.incident.table import Write
 
 HOLD_SECONDS = 180  # longer than any function may run: nobody else writes meanwhile
@@ -52,12 +53,14 @@ class SharedSetting(NamedTuple):
     """Says which containments (ARN and generation) need a setting, and what each makes of it.
 
     ``known``: those that have entered, also if they have ended since. ``before``: the value before
-    the first of those that need it.
+    the first of those that need it. ``gone``: those whose resource no longer exists, and since when
+    (ISO 8601): they are not among ``entries``.
     """
 
     entries: dict[Place, SettingValue]
     known: dict[Place, SettingValue]
     before: SettingValue
+    gone: dict[Place, str]
 
     def others(self, place: Place) -> dict[Place, SettingValue]:
         """Returns the containments of other resources that need the setting."""
@@ -83,15 +86,24 @@ class SharedSettings:
             if stored["sk"].startswith("ENTRY#")
         }
         befores = [stored["value"] for stored in items if stored["sk"] == "BEFORE"]
-        entries = {place: known[place] for place in sorted(known) if self._stands(place)}
-        return SharedSetting(entries, known, befores[0] if befores else None)
+        entries: dict[Place, SettingValue] = {}
+        gone: dict[Place, str] = {}
+        for place in sorted(known):
+            state = self._state(place)
+            if state and state["status"] == Status.GONE:
+                gone[place] = state["updated_at"]
+            elif state:
+                entries[place] = known[place]
+        return SharedSetting(entries, known, befores[0] if befores else None, gone)
 
-    def _stands(self, place: Place) -> bool:
-        """Tells whether a containment is the resource's present one, and has not ended."""
+    def _state(self, place: Place) -> ContainmentRecord | None:
+        """Returns a containment's state; None: it has ended, or is not the resource's present
+        one.
+        """
         present = self.containments.present(place[0])
         if present.generation != place[1] or not present.state:
-            return False
-        return Status(present.state["status"]) not in (*ENDED, Status.GONE)
+            return None
+        return None if Status(present.state["status"]) in ENDED else present.state
 
     @contextmanager
     def hold(self, arn: str, setting: str, owner: str) -> Iterator[Held]:
@@ -164,19 +176,30 @@ class Held:
         shared = self.settings.read(self.arn, self.setting)
         if place in shared.entries:
             return
-        arn, generation = place
-        entry: Item = {"pk": self._key, "sk": _entry(place), "at": now()}
-        entry |= {"arn": arn, "generation": generation, "value": value}
-        writes: list[Write] = [{"Put": {"Item": item(entry)}}]
+        writes: list[Write] = [self._put(place, value)]
         if not shared.entries:
             # What an ended containment made of it was not given back, or AWS still shows it.
             if before not in shared.known.values():
                 first = {"pk": self._key, "sk": "BEFORE", "value": before}
                 writes.append({"Put": {"Item": item(first)}})
-            ended = sorted(set(shared.known) - {place})[:MOST_FORGOTTEN]
-            keys = [{"pk": self._key, "sk": _entry(old)} for old in ended]
-            writes += [{"Delete": {"Key": item(key)}} for key in keys]
+            writes += self._forget(set(shared.known) - {place})
         self.settings.table.transact(writes)
+
+    def change_entry(self, place: Place, value: SettingValue, ended: Iterable[Place] = ()) -> None:
+        """Records what a containment makes of the setting from now on, and forgets the entries of
+        those that have ``ended``.
+        """
+        writes = [self._put(place, value), *self._forget(set(ended) - {place})]
+        self.settings.table.transact(writes)
+
+    def _put(self, place: Place, value: SettingValue) -> Write:
+        entry: Item = {"pk": self._key, "sk": _entry(place), "at": now()}
+        entry |= {"arn": place[0], "generation": place[1], "value": value}
+        return {"Put": {"Item": item(entry)}}
+
+    def _forget(self, places: Iterable[Place]) -> list[Write]:
+        keys = [{"pk": self._key, "sk": _entry(old)} for old in sorted(places)[:MOST_FORGOTTEN]]
+        return [{"Delete": {"Key": item(key)}} for key in keys]
 
 
 def _partition(arn: str, setting: str) -> str:

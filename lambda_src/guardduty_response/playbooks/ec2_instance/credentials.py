@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -15,15 +15,14 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.control import Grant, actions_of
+from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_policies import (
     OLDER,
-    deny,
     revoke_document,
     revoked_before,
-    role_policy,
 )
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.session_denials import rounded_up
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     )
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.containment.session_denials import SessionDenial
     from guardduty_response.containment.target_context import Sessions
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
@@ -65,6 +65,7 @@ STATE_ERRORS = (*PASSING_ERRORS, "UnsupportedOperation")
 PAUSES = (0.5, 1.0, 2.0, 3.0, 3.5)  # seconds until a call is repeated after one of those
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
+REVOKES = ("iam:PutRolePolicy",)
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
@@ -198,12 +199,18 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
     item = "sessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     reads = (ROLE_READS,)
-    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+    contains = (Grant(REVOKES, ROLES),)
 
     @property
     def placeholder(self) -> str:  # type: ignore[override]
-        """The name of the policy that denies this instance's sessions."""
+        """The name of a policy that denies this instance's sessions alone: what a person writes
+        over nobody else's denials.
+        """
         return f"{self.target_context.prefix}-deny-{self.target_context.id}"
+
+    def denial(self) -> SessionDenial:
+        """EC2 names an instance's sessions of a role by the instance's id."""
+        return {"instance": self.target_context.id}
 
     def manual_text(self) -> str:
         return (
@@ -217,7 +224,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return str(known.get("role") or self._role() or "ROLE")
 
     def writer(self, name: str) -> AwsClient:
-        return self.sessions.client(self.service, self.arn, actions_of(self.contains))
+        return self.sessions.client(self.service, self.arn, REVOKES)
 
     def _role(self) -> str:
         """Returns the role that the instance had before containment, or ''."""
@@ -228,12 +235,12 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return str(profile.get("role") or "")
 
     def shared_setting(self) -> tuple[str, str] | None:
-        if not (self.enabled and self.target_context.role_wide):
+        if not self.enabled:
             return None
         with suppress(*AWS_ERRORS):  # ``read`` fails of it, and says so
             self._read_profile()
         role = self._role()
-        return (role, OLDER) if role else None
+        return (role, OLDER) if role and not _is_of_aws(role) else None
 
     def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
@@ -247,37 +254,39 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
             raise RuntimeError(error)
         if not role:
             return {}
-        if ":role/aws-service-role/" in role or ":role/aws-reserved/" in role:
+        if _is_of_aws(role):
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
-        names = [self.placeholder, *[OLDER] * self.target_context.role_wide]
-        return self._read_policies(role, names)
+        older = [OLDER] * self.target_context.role_wide
+        names = list(dict.fromkeys([self.policy, *older, *self.steps]))
+        found = self._read_policies(role, names)
+        self.state.settings[self.item] = found
+        self.enter(found["revoked_before"] if self.target_context.role_wide else "")
+        return found
 
     def read_recorded(self) -> RoleSessions:
         role = str(self.target_context.before_state(self.item)["role"])
-        return self._read_policies(role, list(self.to_restore()))
+        return self._read_policies(role, list(self.recorded or {}))
 
     def _read_policies(self, role: str, names: list[str]) -> RoleSessions:
         before = self.target_context.before_state(self.item) or {}
-        # Rounded up: a session issued within this second is older too.
-        now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         calls: dict[str, Callable[[], PolicyDocument | None]] = {
             name: partial(
-                role_policy,
-                self.client,
-                role,
+                self.read_policy,
                 name,
             )
             for name in names
         }
-        if self.held:
+        if self.held and OLDER in calls:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
         policies = {name: result_or_raise(found) for name, found in run_all(calls).items()}
-        revoked = before.get("revoked_before") or now
+        revoked = before.get("revoked_before") or rounded_up(datetime.now(UTC))
         return {"role": role, "policies": policies, "revoked_before": revoked}
 
-    def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument:
+    def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
+        if name == self.managed.name:
+            return value
         if name != OLDER:
-            return deny_document(self.target_context.id)
+            return value if self.is_denied() else self.with_denial(name, value)
         revoked = str(self.present["revoked_before"])
         if value is not None and revoked_before(value) >= revoked:
             return value
@@ -286,7 +295,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
     def contained_text(self, pending: Values[PolicyDocument | None]) -> str:
         text = (
             f"sessions of {self.target_context.id} denied on role {self.role_name} by policy"
-            f" {self.placeholder}"
+            f" {self.policy}"
         )
         if OLDER not in self.values(self.current):
             return f"{text}; other workloads of the role go on"
@@ -295,8 +304,9 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
             " new credentials"
         )
 
-    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
-        return bool(now == deny_document(self.target_context.id))
+
+def _is_of_aws(role: str) -> bool:
+    return ":role/aws-service-role/" in role or ":role/aws-reserved/" in role
 
 
 def profile(
@@ -380,14 +390,3 @@ def _repeat(call: Callable[[], AwsAnswer]) -> AwsAnswer:
                 raise
         time.sleep(seconds)
     return dict(call())
-
-
-def deny_document(instance_id: str) -> PolicyDocument:
-    """Returns the policy that denies everything to this instance's sessions of a role.
-
-    EC2 names these sessions by the instance's id.
-    """
-    return {
-        "Version": "2012-10-17",
-        "Statement": [deny("StringLike", "aws:userid", f"*:{instance_id}")],
-    }

@@ -46,13 +46,12 @@ class InstanceContext(target_context.TargetContext):
 
     @property
     def role_wide(self) -> bool:
-        """Says whether all older sessions of the role are revoked too: by option, because
-        credentials were stolen, or because another finding's containment has done so.
+        """Says whether all older sessions of the role are revoked too: by option, or because
+        another finding's containment has done so.
         """
         recorded = (self.before_state("sessions") or {}).get("policies") or {}
         return (
             self.options["revoke_sessions"] == "role"
             or OLDER in recorded
             or f"sessions/{OLDER}" in self.before_states
-            or "CredentialExfiltration" in self.context.finding.type
         )

@@ -9,6 +9,7 @@ from guardduty_response.containment.late_checks import (
     check_controls,
     read_was_throttled,
 )
+from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.target_context import AWS_ERRORS, describe_error, name_of
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.errors import TargetGone
@@ -64,6 +65,8 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     profile = current.settings.get("profile") or {}
     before = instance.before_state("profile") or {}
     ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
+    sessions = instance.before_state("sessions") or {}
+    ids |= denial_names(instance, str(sessions.get("role") or ""), "sessions/")
     for interface in current.interfaces:
         ids |= {interface.id, *interface.addresses}
     used = {id for interface in current.interfaces for id in interface.groups}

@@ -6,15 +6,20 @@ own.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.role_policies import role_policy
+from guardduty_response.containment.managed_denial import ManagedDenial
+from guardduty_response.containment.role_policies import OLDER, role_policy
+from guardduty_response.containment.session_denials import (
+    denies,
+    has_expired,
+    sessions_policy,
+)
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
@@ -32,7 +37,6 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
 )
-from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.playbooks.iam_principal.session_search import (
     SECONDS,
     ChainedSession,
@@ -41,6 +45,8 @@ from guardduty_response.playbooks.iam_principal.session_search import (
 )
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import PolicyDocument
+    from guardduty_response.containment.session_denials import SessionDenial
     from guardduty_response.incident.model import EvidenceEntry, StoredState
     from guardduty_response.playbooks.iam_principal.records import (
         DeniedSessions,
@@ -155,9 +161,7 @@ def _entry(
     left: list[OpenSessions],
     unsearched: list[str],
 ) -> EvidenceEntry:
-    counts = [
-        f"{name_of(role)} ({len(denied['userids'])})" for role, denied in sorted(roles.items())
-    ]
+    counts = [_counted(role, denied) for role, denied in sorted(roles.items())]
     detail = "it holds no session of a role, as far as CloudTrail shows by now"
     if counts:
         detail = f"sessions denied in {', '.join(counts)}"
@@ -180,6 +184,16 @@ def _entry(
     }
 
 
+def _counted(role: str, denied: DeniedSessions) -> str:
+    text = f"{name_of(role)} ({len(denied['userids'])})"
+    if denied["policy"] == OLDER:
+        text += (
+            f" by {OLDER}, with every session of the role issued until then: the named ones fit in"
+            " no policy, and every workload of the role needs new credentials"
+        )
+    return text
+
+
 def _exemption(principal: PrincipalContext, role: str) -> str:
     """Why a role is not changed, or empty."""
     config = principal.context.config
@@ -197,31 +211,31 @@ def _deny_on_role(
     sessions: list[ChainedSession],
     known: DeniedSessions | None,
 ) -> DeniedSessions:
-    """Denies the role's sessions, those denied before too."""
-    name = policy_name(principal.prefix, f"{principal.id} {role}")
+    """Denies the role's sessions, those denied before too. Raises SettingBusy."""
+    item = f"{NAME}/{name_of(role)}"
+    before: DeniedSessionsBefore | None = principal.before_state(item)
+    name = before["policy"] if before else sessions_policy(principal.prefix)
     grant = ("iam:GetRolePolicy", "iam:PutRolePolicy")
-    iam = Sessions(principal, [], {role: grant}).client("iam", role, grant)
-    state: DeniedSessionsBefore = {
-        "role": role,
-        "policy": name,
-        "document": role_policy(iam, role, name),
-    }
-    principal.record_before_state(f"{NAME}/{name_of(role)}", state)
-    userids = {session.userid for session in sessions}
-    if known:
-        userids |= set(known["userids"])
-    denied: DeniedSessions = {
-        "policy": name,
-        "userids": sorted(userids),
-        "before": now_rounded_up(),
-    }
-    put = partial(
-        iam.put_role_policy,
-        RoleName=name_of(role),
-        PolicyName=name,
-        PolicyDocument=json.dumps(deny_sessions(denied["userids"], denied["before"])),
-    )
-    retry_on_conflict(put)
+    iam = Sessions(principal, [], {role: grant})
+    with principal.hold(role, OLDER, chained_denial.ChainedDenial.part) as held:
+        found = role_policy(iam.client("iam", role, grant), role, name)
+        state: DeniedSessionsBefore = {"role": role, "policy": name, "document": found}
+        principal.record_before_state(item, state)
+        userids = {session.userid for session in sessions}
+        if known:
+            userids |= set(known["userids"])
+        denied: DeniedSessions = {
+            "policy": name,
+            "userids": sorted(userids),
+            "before": now_rounded_up(),
+        }
+        control = chained_denial.ChainedDenial(principal, item)
+        control.held, control.sessions, control.state.settings[item] = held, iam, state
+        control.wanted_denial = {"userids": denied["userids"], "before": denied["before"]}
+        control.enter()
+        control.write(name, control.with_denial(name, found))
+        if control.ladder:
+            denied["policy"] = control.ladder.written
     return denied
 
 
@@ -244,10 +258,13 @@ def _denial_checks(principal: PrincipalContext) -> list[Check]:
         return []
     grant = ("iam:GetRolePolicy",)
     sessions = Sessions(principal, [], dict.fromkeys(roles, grant))
-    calls = {}
+    calls: dict[str, Callable[[], PolicyDocument | None]] = {}
     for role, denied in roles.items():
+        managed = ManagedDenial(principal, role)
         client = sessions.client("iam", role, grant)
         calls[role] = partial(role_policy, client, role, denied["policy"])
+        if denied["policy"] == managed.name:
+            calls[role] = managed.read
     answers = run_all(calls)
     return [_check(role, denied, answers[role]) for role, denied in roles.items()]
 
@@ -262,6 +279,9 @@ def _check(role: str, denied: DeniedSessions, found: object) -> Check:
         )
     count = len(denied["userids"])
     plural = "session" if count == 1 else "sessions"
-    if found == deny_sessions(denied["userids"], denied["before"]):
+    denial: SessionDenial = {"userids": denied["userids"], "before": denied["before"]}
+    if denies(cast("PolicyDocument | None", found), denial):
         return Check(name, True, f"{count} {plural} denied by {where}")
+    if has_expired(denied["before"]):
+        return Check(name, True, f"{count} {plural} of role {name_of(role)} over by now")
     return Check(name, False, f"{count} {plural} NOT denied by {where}")

@@ -46,14 +46,13 @@ class PrincipalContext(target_context.TargetContext):
 
     @property
     def role_wide(self) -> bool:
-        """Whether all older sessions of the role are denied: by option, because credentials were
-        stolen from where they were handed out, because the finding names no session, or because
-        another finding's containment has done so.
+        """Whether all older sessions of the role are denied: by option, because the finding names
+        no session, or because another finding's containment has done so.
         """
-        if OLDER in ((self.before_state("sessions") or {}).get("policies") or {}):
+        recorded = (self.before_state("sessions") or {}).get("policies") or {}
+        if OLDER in recorded or f"sessions/{OLDER}" in self.before_states:
             return True
-        stolen = "CredentialExfiltration" in self.context.finding.type
-        return self.options["revoke_sessions"] == "role" or stolen or not self.identity.session
+        return self.options["revoke_sessions"] == "role" or not self.identity.session
 
     @property
     def since(self) -> datetime:

@@ -17,10 +17,13 @@ from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
-    role_policy,
-    statements,
 )
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.session_denials import (
+    denied_before,
+    document,
+    has_expired,
+)
 from guardduty_response.containment.target_context import (
     Sessions,
     allow,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.containment.session_denials import SessionDenial
 
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
@@ -55,27 +59,43 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
 
     @property
     def arn(self) -> str:
-        return role_arn(self.target_context)
+        return str((self.current or {}).get("role") or role_arn(self.target_context))
 
     @property
     def role(self) -> str:
         return self.target_context.identity.role
 
+    def denial(self) -> SessionDenial:
+        if not self._userids:
+            return {}
+        found: RoleSessions | None = self.current or self.target_context.before_state(self.item)
+        date = str((found or {}).get("revoked_before") or now_rounded_up())
+        return {"userids": self._userids, "before": date}
+
     @property
-    def policy(self) -> str:
-        """The name of the policy that denies the session the finding names."""
-        return policy_name(self.target_context.prefix, self.target_context.id)
+    def _userids(self) -> list[str]:
+        unique_id = self.target_context.unique_id
+        session = self.target_context.identity.session
+        return [f"{unique_id}:{session}"] if session and unique_id else []
+
+    @property
+    def _names(self) -> list[str]:
+        """The policies that this containment needs."""
+        everything = self.target_context.role_wide or not self._userids
+        names = [*[self.policy] * bool(self._userids), *[OLDER] * everything]
+        return list(dict.fromkeys([*names, *self.steps]))
 
     def manual_text(self) -> str:
-        current: RoleSessions = self.current or {}
-        documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
-        name, document = next(iter(documents.items()))
+        """A policy of its own denies the session by hand: a person writes over nobody's denials."""
+        date = str((self.current or {}).get("revoked_before") or now_rounded_up())
+        name, policy = OLDER, revoke_document(None, date)
+        if self._userids:
+            name = policy_name(self.target_context.prefix, self.target_context.id)
+            policy = deny_sessions(self._userids, date)
         full = "(role full: another managed policy, or a service control policy)"
-        return f"By hand: {self.full_command(name, document)} {full}"
+        return f"By hand: {self.full_command(name, policy)} {full}"
 
     def shared_setting(self) -> tuple[str, str] | None:
-        if OLDER not in self._documents(""):
-            return None
         return str(self.target_context.scope("role_arn")), OLDER
 
     def read(self) -> RoleSessions:
@@ -83,19 +103,22 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
         calls: dict[str, Callable[[], AwsAnswer | PolicyDocument | None]] = {
             ROLE: partial(self.client.get_role, RoleName=self.role)
         }
-        for name in self._documents(""):
-            calls[name] = partial(role_policy, self.client, self.role, name)
-        if self.held:
+        for name in self._names:
+            calls[name] = partial(self.read_policy, name)
+        if self.held and OLDER in calls:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
         answers = run_all(calls)
         found = cast("AwsAnswer", result_or_raise(answers.pop(ROLE)))["Role"]
         policies = {name: result_or_raise(document) for name, document in answers.items()}
-        return {
+        setting: RoleSessions = {
             "role": found["Arn"],
             "id": found["RoleId"],
             "policies": policies,
             "revoked_before": self._revoked_before(policies),
         }
+        self.state.settings[self.item] = setting
+        self.enter(setting["revoked_before"] if OLDER in policies else "")
+        return setting
 
     @property
     def pending(self) -> Values[PolicyDocument | None]:
@@ -119,52 +142,48 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
         return "; ".join(sentences)
 
     def read_recorded(self) -> RoleSessions:
-        names = self.to_restore()
-        calls = {name: partial(role_policy, self.client, self.role, name) for name in names}
+        names = self.recorded or {}
+        calls = {name: partial(self.read_policy, name) for name in names}
         found = {name: result_or_raise(document) for name, document in run_all(calls).items()}
         return {"policies": found}
-
-    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
-        return denies_named_sessions(now)
-
-    def _documents(
-        self, before: str, old: PolicyDocument | None = None
-    ) -> dict[str, PolicyDocument]:
-        """Returns each policy's name with the document that denies what was issued before
-        ``before``. ``old``: what AWSRevokeOlderSessions says today, which is kept.
-        """
-        documents: dict[str, PolicyDocument] = {}
-        unique_id = self.target_context.unique_id
-        session = self.target_context.identity.session
-        if session and unique_id:
-            documents[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
-        if self.target_context.role_wide or not documents:
-            documents[OLDER] = revoke_document(old, before)
-        return documents
 
     def _revoked_before(self, policies: dict[str, PolicyDocument | None]) -> str:
         """Returns the date that the policies have, if it is late enough, else now.
 
         Late enough is the first containment's date, and not older than this execution's plan (a
         principal that is contained again may have signed in again meanwhile). A check only asks
-        for the first containment's date.
+        for the first containment's date; when every session that is older is over, for none.
         """
         before: RoleSessions | None = self.target_context.before_state(self.item)
         least = str(before["revoked_before"] or "") if before else ""
         if self.target_context.acts:
             least = max(least, str(self.target_context.scope("planned") or ""))
-        present = min((denied_before(document) for document in policies.values()), default="")
+        if has_expired(least):
+            return least
+        dates = []
+        if self._userids:
+            named = [name for name in policies if name != OLDER or self.by_date]
+            dates.append(max(self._date(policies[name]) for name in named))
+        if OLDER in policies:
+            dates.append(revoked_before(policies[OLDER]))
+        present = min(dates, default="")
         return present if least and present >= least else now_rounded_up()
 
-    def _missing(self) -> dict[str, PolicyDocument]:
+    def _date(self, policy: PolicyDocument | None) -> str:
+        """Returns the date before which a policy denies this containment's session, or ''."""
+        return min(denied_before(policy, userid) for userid in self._userids)
+
+    def _missing(self) -> dict[str, PolicyDocument | None]:
         """Returns the policies that are to be written. A later date than ours denies ours too."""
         policies, revoked = self.present["policies"], self.present["revoked_before"]
-        documents = self._documents(revoked, policies.get(OLDER))
-        if OLDER in documents and revoked_before(policies[OLDER]) >= revoked:
-            del documents[OLDER]
-        return {
-            name: document for name, document in documents.items() if document != policies[name]
-        }
+        if has_expired(revoked):
+            return {}
+        missing: dict[str, PolicyDocument | None] = {}
+        if self.policy in self._names and not self.is_denied():
+            missing[self.policy] = self.with_denial(self.policy, policies[self.policy])
+        if OLDER in policies and revoked_before(policies[OLDER]) < revoked:
+            missing[OLDER] = revoke_document(policies[OLDER], revoked)
+        return missing
 
 
 # Run in sequence: both change the role.
@@ -174,28 +193,6 @@ WORKLOADS = ("ec2:DescribeInstances", "lambda:ListFunctions")
 READ = actions_of(grant for control in CONTROLS for grant in control.reads)
 READ_USERS = ("iam:ListInstanceProfilesForRole",)
 CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
-
-
-def denies_named_sessions(document: PolicyDocument | None) -> bool:
-    """Tells whether it is a policy as ``deny_sessions`` writes it."""
-    found = statements(document)
-    if len(found) != 1:
-        return False
-    condition = found[0].get("Condition") or {}
-    if set(condition) != {"StringEquals", "DateLessThan"}:
-        return False
-    return "aws:userid" in condition["StringEquals"]
-
-
-def denied_before(document: PolicyDocument | None) -> str:
-    """Returns the date of a policy as ``deny_sessions`` or ``revoke_document`` writes it, or an
-    empty string.
-    """
-    if date := revoked_before(document):
-        return date
-    found = statements(document)
-    condition = (found[0].get("Condition") or {}) if len(found) == 1 else {}
-    return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
 def policy_name(prefix: str, principal_id: str) -> str:
@@ -209,14 +206,9 @@ def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
     """Returns a policy that denies everything to these sessions (``AROA…:name``) as far as they
     were issued before ``before`` (ISO 8601, UTC).
     """
-    condition = {
-        "StringEquals": {"aws:userid": sorted(userids)},
-        "DateLessThan": {"aws:TokenIssueTime": before},
-    }
-    return {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}],
-    }
+    denied = document([{"userids": userids, "before": before}])
+    assert denied is not None, "it denies no session"
+    return denied
 
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:

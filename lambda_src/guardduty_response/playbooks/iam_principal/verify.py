@@ -17,6 +17,7 @@ from guardduty_response.containment.late_checks import (
     check_controls,
     read_was_throttled,
 )
+from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -167,7 +168,10 @@ def _watched(principal: PrincipalContext) -> list[str]:
     before = principal.stored.get("before") or {}
     names = {principal.identity.user, principal.identity.role}
     names |= set(before.get("access_keys") or {})
-    names |= {name_of(arn) for arn in chained_sessions.denied_roles(principal)}
+    sessions = before.get("sessions") or {}
+    names |= denial_names(principal, str(sessions.get("role") or ""), "sessions/")
+    for arn in chained_sessions.denied_roles(principal):
+        names |= {name_of(arn), *denial_names(principal, arn, f"{chained_sessions.NAME}/")}
     return sorted(names - {""})
 
 

@@ -109,6 +109,15 @@ _S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
 
 
+def _iam_arn(params: Json) -> str:
+    """Returns the role or policy that a changing call of IAM names."""
+    if "RoleName" in params:
+        return f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"
+    return str(
+        params.get("PolicyArn") or f"arn:aws:iam::{MEMBER}:policy/{params.get('PolicyName')}"
+    )
+
+
 def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
     names.
@@ -135,6 +144,8 @@ def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEM
     elif call.operation in ("CopySnapshot", "ModifySnapshotAttribute"):
         id = params.get("SourceSnapshotId") or params["SnapshotId"]
         named = [f"arn:aws:ec2:{region}:{MEMBER}:snapshot/{id}"]
+    elif call.service == "iam" and "InstanceProfileName" not in params:
+        named = [_iam_arn(params)]
     elif call.operation.startswith("Describe") or (
         call.operation.startswith("Get") and "Console" not in call.operation
     ):
@@ -148,8 +159,6 @@ def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEM
         named = [params["TargetGroupArn"]]
     elif call.operation == "AssociateAddress":
         named.append(f"arn:aws:ec2:{region}:{MEMBER}:elastic-ip/{params['AllocationId']}")
-    elif call.operation in ("PutRolePolicy", "DeleteRolePolicy"):
-        named = [f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"]
     elif "AutoScalingGroupName" in params:
         named = [
             f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import contained, picture
@@ -14,8 +13,7 @@ pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no t
 
 
 def _contain_again(lab: Lab) -> None:
-    target = ec2_instance.plan(lab.context())[0].target
-    assert lab.respond(target).status is Status.CONTAINED
+    assert lab.respond(lab.plan()).status is Status.CONTAINED
 
 
 def _attach_volume(lab: Lab) -> None:
@@ -74,7 +72,7 @@ def test_an_address_is_taken_and_given_back(lab: Lab) -> None:
     assert picture(lab)["addresses"] == [interface]
 
 
-def test_a_wider_revocation_is_recorded_and_stays(lab: Lab) -> None:
+def test_a_wider_revocation_is_recorded_and_taken_back(lab: Lab) -> None:
     lab.build()
     contained(lab)
     lab.options["revoke_sessions"] = "role"
@@ -84,10 +82,9 @@ def test_a_wider_revocation_is_recorded_and_stays(lab: Lab) -> None:
     lab.options["revoke_sessions"] = "instance"
     lab.see("iam").delete_role_policy(RoleName="app", PolicyName=OLDER)
     _contain_again(lab)
-    got = lab.restore()
-    assert got.status is Status.RESTORE_PARTIAL
-    assert "stay dead by design" in got.not_restored[0]
-    assert list(lab.role_policies()) == [OLDER]
+    assert set(lab.role_policies()) == {lab.deny_name(), OLDER}
+    assert lab.restore().status is Status.RESTORED
+    assert lab.role_policies() == {}
 
 
 def test_what_was_left_contained_keeps_its_first_state(lab: Lab) -> None:

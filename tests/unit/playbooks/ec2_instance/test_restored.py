@@ -8,16 +8,15 @@ import json
 
 import pytest
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab, deny_document
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 from tests.unit.playbooks.ec2_instance.tags_lab import OURS, tags_of_instance, tags_of_interfaces
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
-QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
+QUARANTINE = f"{PREFIX}-quarantine"
 
 
 # -- what comes back -------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ def test_a_profile_taken_and_not_given_is_given_the_next_time(lab: Lab) -> None:
 
 def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
     lab.build()
-    name = DENY + lab.ids["instance"]
+    name = lab.deny_name()
     own = {
         "Version": "2012-10-17",
         "Statement": [
@@ -167,7 +166,8 @@ def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
         PolicyDocument=json.dumps(own),
     )
     contained(lab)
-    assert lab.role_policies() == {name: deny_document(lab.ids["instance"])}
+    denial = deny_document(lab.ids["instance"])["Statement"]
+    assert lab.role_policies() == {name: {**own, "Statement": [*own["Statement"], *denial]}}
     assert lab.restore().status is Status.RESTORED
     assert lab.role_policies() == {name: own}
 

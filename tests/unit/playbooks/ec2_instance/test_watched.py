@@ -13,10 +13,9 @@ from guardduty_response.containment.contract import Check, StepResult, Target
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
-from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab, deny_document
 from tests.unit.playbooks.ec2_instance.restore_lab import contained, picture
 
 pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
@@ -124,7 +123,7 @@ def _policy_gone(lab: Lab) -> None:
 
 
 def _policy_weaker(lab: Lab) -> None:
-    weaker = json.dumps(credentials.deny_document("i-00000000000000000"))
+    weaker = json.dumps(deny_document("i-00000000000000000"))
     lab.see("iam").put_role_policy(
         RoleName="app", PolicyName=lab.deny_name(), PolicyDocument=weaker
     )

@@ -172,7 +172,9 @@ def resource(call: Call) -> str:
             name = call.params[parameter]
             found = [entity for entity in named.values() if entity.name == name]
             return f"arn:aws:iam::{MEMBER}:{kind}{found[0].path if found else '/'}{name}"
-    return "*"
+    if call.service == "iam" and call.operation == "CreatePolicy":
+        return f"arn:aws:iam::{MEMBER}:policy/{call.params['PolicyName']}"
+    return str(call.params.get("PolicyArn", "*")) if call.service == "iam" else "*"
 
 
 def resources(call: Call) -> list[str]:

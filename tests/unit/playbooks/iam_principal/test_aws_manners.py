@@ -32,19 +32,6 @@ def filling(size: int) -> str:
 # -- quotas ----------------------------------------------------------------------------------------
 
 
-def test_a_full_role_is_not_contained_and_says_what_to_run(iam: IamLab) -> None:
-    iam.role()
-    iam.see("iam").put_role_policy(
-        RoleName="app", PolicyName="own", PolicyDocument=filling(INLINE["role"])
-    )
-    result = iam.respond()
-    assert result.status is Status.FAILED
-    assert set(iam.role_policies()) == {"own"}
-    detail = iam.detail("revoke_sessions")
-    assert "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role app" in detail
-    assert "aws iam put-role-policy --role-name app" in detail
-
-
 @pytest.mark.parametrize("of", ["user", "group"])
 def test_an_inline_policy_that_no_longer_fits_is_not_restored_and_says_so(
     lab: EradicationLab, of: str

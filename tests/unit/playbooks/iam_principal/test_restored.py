@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 from moto.iam.models import iam_backends
@@ -267,18 +266,6 @@ def test_a_role_is_as_it_was(iam: IamLab) -> None:
     assert (result.status, result.not_restored) == (Status.RESTORED, [])
     assert iam.role_dump() == before
     assert is_allowed(iam, "carol", -60)
-
-
-def test_older_sessions_stay_dead_by_design(iam: IamLab) -> None:
-    iam.options["revoke_sessions"] = "role"
-    iam.role().respond()
-    result = iam.restore()
-    assert result.status is Status.RESTORE_PARTIAL
-    assert set(iam.role_policies()) == {OLDER}
-    [text] = result.not_restored
-    assert "stay dead by design" in text
-    assert f"aws iam delete-role-policy --role-name app --policy-name {OLDER}" in text
-    assert result.still_contained == ["sessions"]
 
 
 def test_a_policy_that_another_has_written_since_is_left(iam: IamLab) -> None:

@@ -12,7 +12,7 @@ from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.decision import manifests
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
-from guardduty_response.playbooks.iam_principal import playbook, role
+from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from moto.ec2.utils import filter_dict_attribute_mapping
 
@@ -27,6 +27,8 @@ from tests.unit.playbooks.iam_principal.session_judge import (
     moment,
 )
 
+SESSIONS = f"{PREFIX}-sessions"
+
 
 def test_one_of_two_sessions_is_denied_and_only_as_far_as_it_is_older(iam: IamLab) -> None:
     iam.role(session="carol")
@@ -39,7 +41,7 @@ def test_one_of_two_sessions_is_denied_and_only_as_far_as_it_is_older(iam: IamLa
         "names are compared whole; whoever signs in again may go on"
     )
     [(name, document)] = iam.role_policies().items()
-    assert name == role.policy_name(PREFIX, "app/carol")
+    assert name == SESSIONS
     [statement] = document["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
     assert statement["Condition"]["StringEquals"] == {
@@ -54,15 +56,13 @@ def test_all_sessions_by_option(iam: IamLab) -> None:
     assert not is_allowed(iam, "carol", -600)
     assert not is_allowed(iam, "dave", -600)
     assert is_allowed(iam, "dave", 60)
-    assert set(iam.role_policies()) == {OLDER, role.policy_name(PREFIX, "app/carol")}
+    assert set(iam.role_policies()) == {OLDER, SESSIONS}
 
 
 @pytest.mark.parametrize("old", ["2024-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
-def test_stolen_instance_credentials_deny_all_and_keep_what_was_there(
-    iam: IamLab, old: str
-) -> None:
+def test_all_sessions_by_option_keep_what_was_there(iam: IamLab, old: str) -> None:
     iam.role(session=INSTANCE, trust={"Service": "ec2.amazonaws.com"})
-    iam.finding_type = EXFILTRATION
+    iam.options["revoke_sessions"] = "role"
     own_statement = {
         "Effect": "Deny",
         "Action": "s3:*",
@@ -91,6 +91,15 @@ def test_stolen_instance_credentials_deny_all_and_keep_what_was_there(
         assert found[1]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] > moment(-60)
     assert iam.stored_target()["before"]["sessions"]["policies"][OLDER] == document
     assert not is_allowed(iam, "i-0fffffffffffffff0", -60)
+
+
+def test_stolen_instance_credentials_deny_the_session_that_is_named(iam: IamLab) -> None:
+    iam.role(session=INSTANCE, trust={"Service": "ec2.amazonaws.com"})
+    iam.finding_type = EXFILTRATION
+    assert iam.respond().status is Status.CONTAINED
+    assert not is_allowed(iam, INSTANCE, -60)
+    assert is_allowed(iam, "i-0fffffffffffffff0", -60), "another instance of the role goes on"
+    assert set(iam.role_policies()) == {SESSIONS}
 
 
 def test_a_finding_without_a_session_denies_all(iam: IamLab) -> None:
@@ -133,7 +142,7 @@ def test_how_the_role_was_is_in_the_record_before_it_is_changed(iam: IamLab) -> 
     iam.hooks.append(("PutRolePolicy", die))
     with pytest.raises(KeyboardInterrupt):
         playbook.contain(iam.context(), target)
-    assert seen[0]["policies"] == {role.policy_name(PREFIX, "app/carol"): None}
+    assert seen[0]["policies"] == {SESSIONS: None}
     assert seen[1] == {}
 
 
@@ -149,6 +158,7 @@ def test_a_role_that_somebody_else_changes_is_waited_for(iam: IamLab) -> None:
 
 def test_a_full_role_is_not_contained_and_says_what_to_run(iam: IamLab) -> None:
     iam.role().fail("PutRolePolicy", "LimitExceeded")
+    iam.fail("CreatePolicy", "LimitExceeded")
     result = iam.respond()
     assert result.status is Status.FAILED
     assert iam.role_policies() == {}
@@ -180,9 +190,7 @@ def test_contained_again_by_a_later_execution_the_new_sessions_are_denied_too(ia
     assert is_allowed(iam, "carol", 1800), "signed in again meanwhile"
     assert iam.respond(iam.plan()).status is Status.CONTAINED
     assert not is_allowed(iam, "carol", 1800)
-    assert iam.stored_target()["before"]["sessions"]["policies"] == {
-        role.policy_name(PREFIX, "app/carol"): None
-    }
+    assert iam.stored_target()["before"]["sessions"]["policies"] == {SESSIONS: None}
 
 
 def test_a_check_of_what_stands_finds_nothing_undone(
@@ -203,7 +211,7 @@ def test_a_check_of_what_stands_finds_nothing_undone(
         )[0].status
         is Status.CONTAINED
     )
-    iam.see().delete_role_policy(RoleName="app", PolicyName=role.policy_name(PREFIX, "app/carol"))
+    iam.see().delete_role_policy(RoleName="app", PolicyName=SESSIONS)
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     result, checks = playbook.verify(iam.context(2), check)
     assert (

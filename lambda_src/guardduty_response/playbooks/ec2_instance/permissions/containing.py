@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guardduty_response.containment import managed_denial, managed_permissions
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -50,14 +51,18 @@ RESPONDER = MemberRole(
             INSTANCES,
             sid="Stop",
         ),
-        never_its_own(changing_roles(CONTROLS, CONTAINS)),
+        *managed_permissions.DENIES,
+        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
     ),
 )
 
-MONITOR = MemberRole("monitor", (READS, FINDS), ())
+MONITOR = MemberRole("monitor", (READS, FINDS), managed_permissions.READS)
 
 RESTORER = MemberRole(
     "restorer",
     (READS, RESTORES),
-    (never_its_own(changing_roles(CONTROLS, RESTORES)),),
+    (
+        *managed_permissions.RESTORES,
+        never_its_own((*changing_roles(CONTROLS, RESTORES), managed_denial.DETACHES)),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guardduty_response.containment import managed_denial, managed_permissions
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.declared import (
     CONTAINS,
@@ -61,7 +62,8 @@ RESPONDER = MemberRole(
             ("iam:ListInstanceProfilesForRole",),
             ROLES,
         ),
-        never_its_own(changing_roles(CONTROLS, CONTAINS)),
+        *managed_permissions.DENIES,
+        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
     ),
 )
 
@@ -69,6 +71,7 @@ MONITOR = MemberRole(
     "monitor",
     (READS, FINDS),
     (
+        *managed_permissions.READS,
         Permission(
             "finds whose a key is by now, where its user is gone or has another name",
             ("iam:GetAccessKeyLastUsed",),
@@ -107,6 +110,7 @@ RESTORER = MemberRole(
     "restorer",
     (READS, RESTORES),
     (
+        *managed_permissions.RESTORES,
         Permission(
             "compares what eradication changed with how it is now",
             tuple({*reversals.READS} - _of_controls(READS)),
@@ -123,6 +127,7 @@ RESTORER = MemberRole(
         never_its_own(
             (
                 *changing_roles(CONTROLS, RESTORES),
+                managed_denial.DETACHES,
                 *(action for action in _GRANTS_BACK.actions if "Role" in action),
             )
         ),
