@@ -111,9 +111,12 @@ def _result(exists: bool, items: list[RestoreItem]) -> RestoreResult:
     restored = [item for item in items if item.restored]
     not_restored = [item for item in items if not item.restored]
     status = Status.RESTORE_PARTIAL if not_restored else Status.RESTORED
+    # What is on other resources, and could not be taken back, needs a person all the same.
+    if not exists and not any(item.status is RestoreStatus.MANUAL for item in items):
+        status = Status.GONE
     contained = (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
     return RestoreResult(
-        status if exists else Status.GONE,
+        status,
         sorted({item.name for item in restored} - {item.name for item in not_restored}),
         sorted({item.name for item in not_restored if item.status in contained}),
         [item.text for item in restored],
