@@ -91,6 +91,7 @@ OPERATIONS: dict[str, list[str]] = {
 MEMBERS = {  # large answers: what is read of them
     "Instance": (
         "BlockDeviceMappings",
+        "IamInstanceProfile",
         "InstanceId",
         "InstanceLifecycle",
         "InstanceType",
