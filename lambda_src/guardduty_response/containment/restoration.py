@@ -98,6 +98,8 @@ def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResu
     """
     exists, items = read_items()
     done_earlier = set((target_context.stored.get("restored") or {}).get("done") or [])
+    if target_context.stored.get("status") == Status.GONE:  # its sessions may be denied since
+        done_earlier = set()
     items = [_restored_earlier(item) if item.name in done_earlier else item for item in items]
     calls = {item.key: item.call for item in items if item.call}
     results: Results = run_all(calls, BRANCHES)
