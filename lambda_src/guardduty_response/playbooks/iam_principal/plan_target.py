@@ -105,14 +105,14 @@ def plan_gone(
     if namesake:
         arn = f"{arn}#{identity.unique_id}"
     target = make_target(context, identity, arn, gone=why)
-    following = following_steps(PrincipalContext(context, target))
-    if chained_denial.NAME not in following:
+    later_actions = following_steps(PrincipalContext(context, target))
+    if chained_denial.NAME not in later_actions:
         raise TargetGone(f"{why}; {open_sessions.NOT_LOOKED_FOR}")
     kept = (chained_denial.NAME, "actions")
     return Planned(
         target,
         principals=[arn.partition("#")[0]],
-        actions={name: text for name, text in following.items() if name in kept},
+        actions={name: text for name, text in later_actions.items() if name in kept},
         consequences=f"{why}; sessions that it got of roles work on until they are denied",
     )
 
