@@ -126,7 +126,8 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         _tags(instance, gone),
         [role] if role else [],
         {control.name: sentence} if status != SKIPPED else {},
-        f"{gone}: nothing is left of it to close, stop or copy"
+        # Not how AWS shows it: that changes while people are asked about the plan.
+        f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
         + ("; credentials that were taken from it work on" if status == PLANNED else ""),
         immutable_id=instance.id,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.role_policies import OLDER, revoked_before
 from guardduty_response.errors import TargetGone
+from guardduty_response.functions.planning import plan_digest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
@@ -103,6 +104,16 @@ def test_planning_changes_nothing(known: Lab) -> None:
     said = known.ids["planned"]
     assert said.actions["revoke_sessions"].startswith(f"sessions of {known.ids['instance']} denied")
     assert "credentials that were taken from it work on" in said.consequences
+
+
+def test_the_plan_stays_the_one_that_was_approved(known: Lab) -> None:
+    """AWS forgets a terminated instance while people are asked."""
+    terminate(known)
+    known.plan()
+    asked = known.ids["planned"]
+    known.fail("DescribeInstances", "InvalidInstanceID.NotFound")
+    known.plan()
+    assert plan_digest([known.ids["planned"]]) == plan_digest([asked])
 
 
 @pytest.mark.parametrize("end", [terminate, forget])
