@@ -101,6 +101,7 @@ OPERATIONS: dict[str, list[str]] = {
 MEMBERS = {  # large answers: what is read of them
     "Instance": (
         "BlockDeviceMappings",
+        "IamInstanceProfile",
         "InstanceId",
         "InstanceLifecycle",
         "InstanceType",

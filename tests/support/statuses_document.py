@@ -35,7 +35,10 @@ MEANINGS = {
     Status.NOTIFIED: "The policy lets nothing act: people were told.",
     Status.DRY_RUN: "Nothing was changed; the record says what would have been done.",
     Status.SKIPPED: "Nothing was done; the record says why (paused, exempt, not a finding …).",
-    Status.GONE: "The resource no longer exists.",
+    Status.GONE: (
+        "The resource no longer exists, and sessions known to outlive it are denied; the verdict"
+        " says what may still live."
+    ),
     Status.REJECTED: "A person refused the containment.",
     Status.TIMED_OUT: "Nobody answered the approval in time.",
     Status.RESTORED: "Containment was undone on purpose.",

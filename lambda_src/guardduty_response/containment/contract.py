@@ -251,6 +251,11 @@ def knows_state_before(playbook: Playbook) -> bool:
     return bool(getattr(playbook, "KNOWS_STATE_BEFORE", False))
 
 
+def finishes_gone(playbook: Playbook) -> bool:
+    """Tells whether ``finish`` has something to do for a target that is gone."""
+    return bool(getattr(playbook, "FINISHES_GONE", False))
+
+
 def load(name: str) -> Playbook:
     """Returns the playbook of that name. Raises ConfigError when this build has none."""
     return cast("Playbook", _load(f"{name}.playbook"))

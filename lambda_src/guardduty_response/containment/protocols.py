@@ -23,7 +23,8 @@ class Playbook(Protocol):
     Its steps raise botocore errors only for throttling and outages: the state machine retries.
     ``COLLECTS_FIRST = True``: its collector has something to do before containment
     (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
-    ``plan`` read it, before its first call.
+    ``plan`` read it, before its first call. ``FINISHES_GONE = True``: ``finish`` runs for a target
+    that is GONE too.
 
     ``LATER``: names of modules that ``verify`` or ``finish`` import when they are called, for
     ``respond._warm``, which imports them while the incident is opened.

@@ -98,6 +98,8 @@ def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResu
     """
     exists, items = read_items()
     done_earlier = set((target_context.stored.get("restored") or {}).get("done") or [])
+    if target_context.stored.get("status") == Status.GONE:  # its sessions may be denied since
+        done_earlier = set()
     items = [_restored_earlier(item) if item.name in done_earlier else item for item in items]
     calls = {item.key: item.call for item in items if item.call}
     results: Results = run_all(calls, BRANCHES)
@@ -111,9 +113,12 @@ def _result(exists: bool, items: list[RestoreItem]) -> RestoreResult:
     restored = [item for item in items if item.restored]
     not_restored = [item for item in items if not item.restored]
     status = Status.RESTORE_PARTIAL if not_restored else Status.RESTORED
+    # What is on other resources, and could not be taken back, needs a person all the same.
+    if not exists and not any(item.status is RestoreStatus.MANUAL for item in items):
+        status = Status.GONE
     contained = (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
     return RestoreResult(
-        status if exists else Status.GONE,
+        status,
         sorted({item.name for item in restored} - {item.name for item in not_restored}),
         sorted({item.name for item in not_restored if item.status in contained}),
         [item.text for item in restored],

@@ -114,6 +114,8 @@ def _what_stays(
     reason: str | None,
 ) -> str:
     """Says what closing leaves behind."""
+    if status is Status.GONE and any(target.get("before") for target in targets):
+        return "; what is denied on roles stays so, and this incident cannot be restored any more"
     if not _leaves_changes(status, targets):
         return ""
     watched = sorted({other for named in others.values() for other in named})

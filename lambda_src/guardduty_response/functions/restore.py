@@ -85,7 +85,7 @@ def _context(record: IncidentRepository, incident_id: str, owner: str, target: T
     )
 
 
-def _check_restorable(meta: IncidentRecord) -> None:
+def _check_restorable(meta: IncidentRecord, targets: list[TargetRecord]) -> None:
     """Raises Refused when the incident is not in a state to be restored."""
     incident_id, status = meta["incident_id"], Status(meta["status"])
     playbook = os.environ["GDR_PLAYBOOK"]
@@ -99,7 +99,8 @@ def _check_restorable(meta: IncidentRecord) -> None:
             f"incident {incident_id} is {status}: it is still at work. Wait until it has ended,"
             " then ask again."
         )
-    if Event.RESTORED not in TRANSITIONS[status]:
+    nothing = status is Status.GONE and not any(target.get("before") for target in targets)
+    if nothing or Event.RESTORED not in TRANSITIONS[status]:
         raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
 
 
@@ -212,11 +213,11 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
         for target in targets:
             _tell_linked(record, incident_id, target, requester, owner)
         return answer(meta, targets, left=children_left(record, meta))
-    _check_restorable(meta)
+    _check_restorable(meta, targets)
     try:
         acquire_leases(record, incident_id, targets, owner)
         # The finding may have recurred before the lease was ours.
-        _check_restorable(record.meta(incident_id))
+        _check_restorable(record.meta(incident_id), targets)
         newer = [_contained_since(record, target) for target in targets]
         if targets and all(newer):
             raise Refused(f"{'; '.join(newer)}: nothing was changed")

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, StepResult, Target, member_session
+from guardduty_response.containment.contract import (
+    Context,
+    StepResult,
+    Target,
+    finishes_gone,
+    load,
+    member_session,
+)
 from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding, planned_options
 from guardduty_response.evidence import store as evidence_store
@@ -258,5 +265,11 @@ def _refuse_when_ended(context: Context, step_name: str, target: Target) -> Step
         return StepResult(detail=f"{context.incident_id} was closed: nothing more is done")
     status = Status(context.record.target(context.incident_id, target.kind, target.id)["status"])
     if status in statuses.IN_PROGRESS or status in statuses.WATCHED or status is Status.FAILED:
+        return None
+    if (
+        status is Status.GONE
+        and step_name == "finish"
+        and finishes_gone(load(os.environ["GDR_PLAYBOOK"]))
+    ):
         return None
     return StepResult(detail=f"{target.id} is {status} meanwhile: nothing more is done")

@@ -59,6 +59,16 @@ def recheck(machine_arn: str, incident_id: str) -> str:
     return _start(machine_arn, request)
 
 
+def is_restorable(meta: IncidentRecord) -> bool:
+    """Tells whether an incident may have something to restore. One that is GONE has where its
+    resource was planned for: what is denied outlives it.
+    """
+    status = Status(meta["status"])
+    return Event.RESTORED in TRANSITIONS[status] and (
+        status is not Status.GONE or bool(meta.get("targets"))
+    )
+
+
 def of_incident(meta: IncidentRecord, can_restore: bool) -> list[tuple[str, str]]:
     """Returns what a person can do with an incident now: a word and a command each.
 
@@ -69,7 +79,7 @@ def of_incident(meta: IncidentRecord, can_restore: bool) -> list[tuple[str, str]
     found: list[tuple[str, str]] = []
     if not playbook or not machine_arn:
         return found
-    if can_restore and Event.RESTORED in TRANSITIONS[status]:
+    if can_restore and is_restorable(meta):
         request = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
         found.append(("Restore", invoke_restore(prefix, playbook, request, region)))
         close = close_incident(prefix, playbook, meta["incident_id"], region)

@@ -20,7 +20,6 @@ from guardduty_response.incident.model import (
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import can_restore, search_links
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 # Stores evidence: (incident ID, name, content) -> the stored object (``evidence.store.put``).
 PutEvidence = Callable[[str, str, bytes], StoredObject]
@@ -57,7 +56,7 @@ def _finding_section(meta: IncidentRecord) -> str:
 
 def _undo_section(meta: IncidentRecord, restore: bool) -> str:
     """Says how a person undoes the containment or ends monitoring, ready to paste."""
-    if not (meta.get("playbook") and Event.RESTORED in TRANSITIONS[Status(meta["status"])]):
+    if not (meta.get("playbook") and commands.is_restorable(meta)):
         return "<p>There is nothing to undo.</p>"
     if not restore:
         return (

@@ -101,7 +101,8 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
     S.NOTIFIED: {E.CLOSED: S.CLOSED},
     S.DRY_RUN: {E.CLOSED: S.CLOSED},
     S.SKIPPED: {E.CLOSED: S.CLOSED},
-    S.GONE: {E.GONE: S.GONE, E.CLOSED: S.CLOSED},
+    # Its credentials may have outlived it: denied, they are given back; not denied, they are open.
+    S.GONE: {E.GONE: S.GONE, E.PARTIAL: S.PARTIAL, **_RESTORE},
     S.REJECTED: {E.CLOSED: S.CLOSED},
     S.TIMED_OUT: {E.CLOSED: S.CLOSED},
     S.RESTORED: {E.CLOSED: S.CLOSED},

@@ -15,7 +15,7 @@ from guardduty_response.decision.configuration import load
 from guardduty_response.errors import ConfigError, ResponseError, TransientError
 from guardduty_response.functions import collect, respond, terminate
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.statuses import Event, Status
 
 from tests.support.patience import until
 from tests.support.repository import load_finding
@@ -340,3 +340,49 @@ def test_unknown_verbs_and_missing_code(
             },
             None,
         )
+
+
+# -- a target that is gone -------------------------------------------------------------------------
+
+
+def _gone(deployment: Deployment, fake: FakePlaybook) -> str:
+    """An incident whose target is gone, and told so."""
+    incident_id = _contained(fake)
+    record = IncidentRepository("guardduty-response-incidents")
+    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.GONE)
+    record.transition(incident_id, Event.GONE)
+    return incident_id
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_target_that_is_gone_is_finished_where_the_playbook_says_so(
+    deployment: Deployment, fake: FakePlaybook, finishes: bool
+) -> None:
+    incident_id = _gone(deployment, fake)
+    if finishes:
+        fake.FINISHES_GONE = True  # type: ignore[attr-defined]
+    assert _run("finish", incident_id)["done"]
+    assert [name for name, _ in fake.calls] == ["finish"] * finishes
+
+
+def test_what_is_found_open_of_a_target_that_is_gone_escalates(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    """Its credentials live on, and could not be denied: somebody has to hear of it."""
+    incident_id = _gone(deployment, fake)
+    deployment.messages()
+    fake.FINISHES_GONE = True  # type: ignore[attr-defined]
+
+    def finish(context: Context, target: Target) -> StepResult:
+        context.record.set_target(
+            incident_id, target.kind, target.id, status=Status.PARTIAL, verdict="one lives on"
+        )
+        return StepResult()
+
+    fake.finish = finish  # type: ignore[method-assign]
+    _run("finish", incident_id)
+    call("close", incident_id=incident_id, decision="act", error="")
+    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+    texts = [message["Message"] for message in deployment.messages()]
+    assert any("one lives on" in text for text in texts)
+    assert deployment.messages("escalations")

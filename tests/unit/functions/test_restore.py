@@ -97,7 +97,7 @@ def ask(incident_id: str, **event: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "status", ["CONTAINED", "PARTIAL", "BREACHED", "FAILED", "RESTORE_PARTIAL"]
+    "status", ["CONTAINED", "PARTIAL", "BREACHED", "FAILED", "RESTORE_PARTIAL", "GONE"]
 )
 def test_restored_written_and_told(
     deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str
@@ -180,7 +180,6 @@ def test_a_second_restore_is_a_no_op(
         ("NOTIFIED", "nothing in it to restore"),
         ("DRY_RUN", "nothing in it to restore"),
         ("SKIPPED", "nothing in it"),
-        ("GONE", "nothing in it"),
         ("REJECTED", "nothing in it"),
         ("TIMED_OUT", "nothing in it"),
         ("CLOSED", "nothing in it"),
@@ -194,6 +193,16 @@ def test_refused_by_status(
     assert answer["status"] == status
     assert f"incident {incident_id} is {status}" in answer["refused"] and said in answer["refused"]
     assert (restorer.calls, notified(deployment)) == ([], ([], []))
+
+
+def test_what_is_gone_and_was_never_changed_is_refused(
+    deployment: Deployment, restorer: Restorer, incident: Callable[..., str]
+) -> None:
+    incident_id = incident(status="GONE", playbook="fake")
+    answer = ask(incident_id)
+    assert answer["status"] == "GONE"
+    assert "nothing in it to restore" in answer["refused"]
+    assert restorer.calls == []
 
 
 def test_refused_while_an_execution_works_on_it(
@@ -374,7 +383,7 @@ def test_closed_and_told(
     assert message["MessageAttributes"]["event"]["Value"] == "CLOSED"
     assert f"Requested by {WHO}. It was {status}" in message["Message"]
     assert ("cannot be restored any more" in message["Message"]) == (
-        status in ("CONTAINED", "FAILED")
+        status in ("CONTAINED", "FAILED", "GONE")
     )
     assert "CLOSED" in deployment.evidence(incident_id)["report.html"].decode()
     assert deployment.items(f"RESOURCE#{ARN}") == []

@@ -11,6 +11,7 @@ from guardduty_response.aws import clients
 from guardduty_response.containment.contract import RestoreResult
 from guardduty_response.containment.gate import Gate
 from guardduty_response.containment.session_policy import changes
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 
 _HOOKING = threading.Lock()
@@ -77,6 +78,7 @@ def store_restored(
 ) -> None:
     """Writes the result of a restore into the record, as the restore function does."""
     restored = {
+        "at": now(),
         "done": result.done,
         "restored": result.restored,
         "not_restored": result.not_restored,

@@ -173,7 +173,7 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
                 " nothing says what it would hand out"
             )
         try:
-            roles = _roles(self.sessions, before)
+            roles = roles_of(self.sessions, before)
         except ClientError as error:
             if error_code(error) != "NoSuchEntity":
                 raise
@@ -199,6 +199,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
     item = "sessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     reads = (ROLE_READS,)
+    finds = (Grant(("iam:GetRole",), ROLES),)
     contains = (Grant(REVOKES, ROLES),)
 
     @property
@@ -322,7 +323,7 @@ def profile(
     )
     calls: dict[str, Callable[[], AwsAnswer | str]] = {"": associations}
     if expected and not instance.scope("role"):
-        calls[expected] = partial(_roles, sessions, expected)
+        calls[expected] = partial(roles_of, sessions, expected)
     results = run_all(calls)
     described = cast("AwsAnswer", result_or_raise(results[""]))
     live = [
@@ -337,13 +338,13 @@ def profile(
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
-        role = str(result_or_raise(results[name])) if name in results else _roles(sessions, name)
+        role = str(result_or_raise(results[name])) if name in results else roles_of(sessions, name)
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
     return {**found, "role": role}
 
 
-def _roles(sessions: Sessions, profile_name: str) -> str:
+def roles_of(sessions: Sessions, profile_name: str) -> str:
     """Returns the ARN of the profile's role: a profile holds one at most."""
     got = sessions.client("iam").get_instance_profile(InstanceProfileName=profile_name)
     return "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])

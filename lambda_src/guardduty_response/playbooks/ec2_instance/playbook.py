@@ -16,8 +16,7 @@ from guardduty_response.containment.planned_state import planned_state
 from guardduty_response.containment.target_context import BRANCHES, SKIPPED
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
-from guardduty_response.errors import NoTarget, TargetGone
-from guardduty_response.incident.statuses import Status
+from guardduty_response.errors import NoTarget
 from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
@@ -25,6 +24,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.quarantine_groups import make_planned
 from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceGone,
     InstanceState,
     Interface,
     is_empty,
@@ -49,9 +49,11 @@ def plan(context: Context) -> list[Planned]:
     sessions = action_order.reading(instance, *action_order.PLAN_READ)
     try:
         current = look(instance, sessions.client("ec2"))
-    except TargetGone:
+    except InstanceGone as ended:
         if not context.finding.sample:
-            raise
+            from guardduty_response.playbooks.ec2_instance import gone
+
+            return [gone.plan(instance, sessions, ended)]
         sample = _sample(context.finding.detail)
         controls = action_order.look(instance, sessions, sample, exists=False)
         intents = _planned_actions(instance, sample, controls)
@@ -183,10 +185,12 @@ def contain(context: Context, target: Target) -> StepResult:
     making = BRANCHES.submit(make_planned, instance, allowed)
     try:
         current = look(instance, ec2, stored=True)
-    except TargetGone as gone:
+    except InstanceGone as ended:
+        from guardduty_response.playbooks.ec2_instance import gone
+
         making.exception()  # no call goes on when the step has ended
-        text = first_change.settle_gone(instance, allowed, closing, gone)
-        return StepResult(status=Status.GONE, detail=text)
+        text = first_change.settle_gone(instance, allowed, closing, ended)
+        return StepResult(detail=f"{text}; {gone.deny(instance, changing, ended)}")
     except Exception as error:
         making.exception()
         done = closing.result()  # what it raises comes first: then nothing was changed

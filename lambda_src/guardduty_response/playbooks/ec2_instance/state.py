@@ -64,6 +64,14 @@ class Interface(NamedTuple):
         )
 
 
+class InstanceGone(TargetGone):
+    """The instance no longer exists. ``described``: as AWS shows it still, or empty."""
+
+    def __init__(self, text: str, described: AwsAnswer) -> None:
+        super().__init__(text)
+        self.described = described
+
+
 @dataclass
 class InstanceState:
     """What was read. ``instance``: as DescribeInstances has it. ``groups``: VPC -> the quarantine
@@ -109,7 +117,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     """Reads the state in one round trip.
 
     ``stored``: whether the target's record is read into ``instance.stored`` too.
-    Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
+    Raises InstanceGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
     results = run_all(_look_calls(instance, ec2, stored))
     record = results.get("stored")
@@ -221,7 +229,7 @@ def choose_group(
 
 
 def only_instance(instance: InstanceContext, got: AwsAnswer | Exception) -> AwsAnswer:
-    """Returns the instance of a DescribeInstances answer. Raises TargetGone when it is gone."""
+    """Returns the instance of a DescribeInstances answer. Raises InstanceGone when it is gone."""
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
     found = [
@@ -232,14 +240,13 @@ def only_instance(instance: InstanceContext, got: AwsAnswer | Exception) -> AwsA
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
         where = f"account {instance.target.account_id}, {instance.target.region}"
-        raise TargetGone(
-            f"instance {instance.id} is {state} ({where}): there is nothing left to contain"
-        )
+        described = dict(found[0]) if found else {}
+        raise InstanceGone(f"instance {instance.id} is {state} ({where})", described)
     return dict(found[0])
 
 
 def describe(instance: InstanceContext, ec2: AwsClient) -> AwsAnswer:
-    """Returns the instance as it is now. Raises TargetGone, ClientError."""
+    """Returns the instance as it is now. Raises InstanceGone, ClientError."""
     return only_instance(
         instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )

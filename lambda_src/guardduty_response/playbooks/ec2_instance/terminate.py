@@ -23,6 +23,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import LOOK, describe
@@ -205,15 +206,29 @@ def _terminated(instance: InstanceContext, requested: dict[str, str], text: str)
     if instance.options.get("terminate_keeps_volumes", True):
         kept = "its volumes and snapshots are kept"
     text = f"{instance.id} is terminated by this response, read back; {kept}"
+    alive = _sessions_not_denied(instance)
+    result = StepResult(status=Status.GONE, detail=text)
+    if alive:
+        detail = f"{text}. Its credentials may have been taken: {alive[0].detail}"
+        result = StepResult(status=Status.PARTIAL, detail=detail)
     instance.context.record.persist(
         instance.context.incident_id,
         instance.target.reference(),
         envelope_of(
             instance.context,
             instance.target,
-            StepResult(status=Status.GONE, detail=text),
-            [Check("instance", True, text)],
+            result,
+            [Check("instance", True, text), *alive],
         ),
     )
     answer = {"ResponseMetadata": {"RequestId": requested.get("request_id", "")}}
     return end(instance, NAME, DONE, text, (answer,))
+
+
+def _sessions_not_denied(instance: InstanceContext) -> list[Check]:
+    """Returns what the last verification said where the sessions of the instance are not denied."""
+    return [
+        Check(found["name"], False, found["detail"], read=found.get("read", True))
+        for found in instance.stored.get("checks") or []
+        if found["name"] == RevokeSessions.name and not found["ok"]
+    ]

@@ -10,13 +10,17 @@ from guardduty_response.containment.late_checks import (
     read_was_throttled,
 )
 from guardduty_response.containment.managed_denial import denial_names
-from guardduty_response.containment.target_context import AWS_ERRORS, describe_error, name_of
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    Sessions,
+    describe_error,
+    name_of,
+)
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
-from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order
+from guardduty_response.playbooks.ec2_instance import action_order, gone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
+from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, look
 
 ATTEMPTS = 3  # of containing what failed
 # Of looking for what was done, and of reading what was throttled.
@@ -30,9 +34,8 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     sessions = action_order.reading(instance)
     try:
         current = look(instance, sessions.client("ec2"), stored=True)
-    except TargetGone as gone:
-        gone_check = Check("instance", True, str(gone))
-        return StepResult(status=Status.GONE, detail=str(gone)), [gone_check]
+    except InstanceGone as ended:
+        return _verify_gone(instance, sessions, ended)
     except Exception as error:
         why = f"could not be read back ({describe_error(error)})"
         text = f"{target.id} {why}: treat it as not contained"
@@ -50,6 +53,20 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     late = LateChecks(instance, controls)
     step = _conclude(instance, checks, late)._replace(watched=_watched(instance, current))
     return step, checks
+
+
+def _verify_gone(
+    instance: InstanceContext, sessions: Sessions, ended: InstanceGone
+) -> tuple[StepResult, list[Check]]:
+    """GONE only where the sessions of the instance are seen to be denied, or can do nothing."""
+    checks, controls, denied, alive = gone.verify(instance, sessions, ended, _acts(instance.target))
+    step = _conclude(instance, checks, LateChecks(instance, controls))
+    if step.status is Status.CONTAINED:
+        return step._replace(status=Status.GONE, detail=denied), checks
+    roles = {control.role_name for control in controls}
+    return step._replace(
+        detail=f"{alive}. {step.detail}", watched=sorted({instance.id, *roles})
+    ), checks
 
 
 def _acts(target: Target) -> bool:

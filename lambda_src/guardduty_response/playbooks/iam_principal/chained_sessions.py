@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -36,6 +37,7 @@ from guardduty_response.playbooks.iam_principal import chained_denial, open_sess
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
+    parse_time,
 )
 from guardduty_response.playbooks.iam_principal.session_search import (
     SECONDS,
@@ -45,6 +47,9 @@ from guardduty_response.playbooks.iam_principal.session_search import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from guardduty_response.aws.api import PolicyDocument
     from guardduty_response.containment.session_denials import SessionDenial
     from guardduty_response.incident.model import EvidenceEntry, StoredState
@@ -61,8 +66,20 @@ MOST_RECORDED = 50  # sessions that the record lists
 
 
 def denied_roles(principal: PrincipalContext) -> dict[str, DeniedSessions]:
-    """Returns each role's ARN with what is denied on it, by the record."""
-    return dict(principal.evidence_state(NAME).get("roles") or {})
+    """Returns each role's ARN with what is denied on it, by the record, and was not given back."""
+    roles: dict[str, DeniedSessions] = principal.evidence_state(NAME).get("roles") or {}
+    restored: Mapping[str, Any] = principal.stored.get("restored") or {}
+    names = {f"{NAME}/{name_of(role)}": role for role in roles}
+    given_back = {names[name] for name in restored.get("done") or [] if name in names}
+    if not given_back:
+        return dict(roles)
+    # ``before`` of a denial is its time, rounded up by a second.
+    since = parse_time(restored["at"]) + timedelta(seconds=1)
+    return {
+        role: denied
+        for role, denied in roles.items()
+        if role not in given_back or parse_time(denied["before"]) > since
+    }
 
 
 # -- containment -----------------------------------------------------------------------------------

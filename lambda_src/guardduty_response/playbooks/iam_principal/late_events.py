@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
@@ -18,6 +18,7 @@ from guardduty_response.containment.target_context import (
     describe_error,
 )
 from guardduty_response.decision.finding import get, text
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
     identify,
@@ -32,6 +33,7 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 
 if TYPE_CHECKING:
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.incident.model import TargetRecord
     from guardduty_response.playbooks.iam_principal.records import (
         CloudTrailRecord,
         SeenSession,
@@ -69,23 +71,36 @@ def _search_again(principal: PrincipalContext) -> None:
     chained_sessions.deny(principal, SEARCH_SECONDS)
     issuer.find(principal, whole=True)
     checks = open_sessions.checks(principal) + issuer.checks(principal)
+    target = principal.target
     weak = principal.stored.get("weak") or []
-    if new := [check.name for check in checks if not check.ok and check.name not in weak]:
-        target = principal.target
-        principal.context.record.set_target(
-            principal.context.incident_id,
-            target.kind,
-            target.id,
-            place=target.place,
-            unless_restored=True,
-            weak=[*weak, *new],
-        )
+    new = [check for check in checks if not check.ok and check.name not in weak]
+    if not new:
+        return
+    fields: TargetRecord = {"weak": [*weak, *(check.name for check in new)]}
+    if principal.stored.get("status") == Status.GONE:  # nothing verifies it again, and says so
+        found = "; ".join(check.detail for check in new)
+        verdict = f"{principal.stored.get('verdict')} CloudTrail showed later: {found}"
+        shown = [Check(target.kind, True, f"{target.id} no longer exists"), *checks]
+        fields |= {
+            "status": Status.PARTIAL,
+            "verdict": verdict,
+            "checks": [check.record() for check in shown],
+        }
+    principal.context.record.set_target(
+        principal.context.incident_id,
+        target.kind,
+        target.id,
+        place=target.place,
+        unless_restored=True,
+        **fields,
+    )
 
 
 def _contained_at(principal: PrincipalContext) -> float:
     """When the principal was denied, in seconds since 1970; 0 when it never was."""
     actions = principal.stored.get("actions", {})
-    for name in ("revoke_sessions", "deny_all", *_permission_set_actions(principal)):
+    names = ("revoke_sessions", "deny_all", *_permission_set_actions(principal))
+    for name in (*names, chained_sessions.NAME):  # the last: of a principal that is gone
         if name in actions:
             try:
                 return parse_time(str(actions[name]["at"])).timestamp()

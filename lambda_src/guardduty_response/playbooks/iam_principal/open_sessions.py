@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import describes_transient
@@ -20,6 +20,14 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
     parse_time,
 )
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
+from guardduty_response.playbooks.iam_principal.session_search import (
+    CHAINED_HOURS,
+    HOURS,
+    own_lookups,
+)
+from guardduty_response.playbooks.iam_principal.session_search import (
+    manual_command as lookup_commands,
+)
 
 if TYPE_CHECKING:
     from guardduty_response.playbooks.iam_principal.records import (
@@ -29,6 +37,11 @@ if TYPE_CHECKING:
     )
     from guardduty_response.playbooks.iam_principal.session_search import ChainedSession
 
+# Said of a principal that is gone, with the option user_role_sessions off.
+NOT_LOOKED_FOR = (
+    "sessions that it got of roles are not looked for (user_role_sessions), and may live up to"
+    f" {HOURS} hours"
+)
 MOST_NAMED = 5  # sessions in a sentence, and in a command: a policy has room for so many for sure
 MOST_RECORDED = 50  # sessions that the record lists of a role
 
@@ -140,6 +153,36 @@ def remarks(state: SessionSearch) -> list[str]:
     """
     alive = [known["text"] for known in state.get("open") or [] if _is_alive(known)]
     return alive + list(state.get("unsearched") or [])
+
+
+def until_text(principal: PrincipalContext) -> str:
+    """Says of a principal that is gone what is denied of the sessions that it got of roles, and
+    until when one may live that is not.
+    """
+    entry = (principal.stored.get("evidence") or {}).get(NAME)
+    if not principal.options["user_role_sessions"]:
+        return NOT_LOOKED_FOR
+    if not entry:
+        return "sessions that it got of roles were not looked for"
+    hours = CHAINED_HOURS if principal.identity.role else HOURS
+    until = parse_time(entry["at"]) + timedelta(hours=hours)
+    return (
+        f"{entry['detail']}. One that CloudTrail shows later may live until"
+        f" {until.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+    )
+
+
+def unsearched(principal: PrincipalContext) -> list[Check]:
+    """Returns a failed check where nothing says what a principal that is gone got of roles."""
+    if not principal.options["user_role_sessions"]:
+        return []
+    if not own_lookups(principal):
+        text = "the finding names neither its session nor its key: what it got is not known"
+        return [Check(NAME, False, text)]
+    if "open" in recorded(principal) or not principal.acts:
+        return []
+    text = "sessions that it got of roles were not looked for. By hand:"
+    return [Check(NAME, False, f"{text} {lookup_commands(principal)}")]
 
 
 def _is_alive(known: OpenSessions) -> bool:

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.containment.target_context import BRANCHES, run_all
-from guardduty_response.errors import TargetGone
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import hand_over, identify, role
 from guardduty_response.playbooks.iam_principal.identify import Principal
@@ -24,6 +23,7 @@ from guardduty_response.playbooks.iam_principal.plan_target import (
     identifying_session,
     make_target,
     plan_external,
+    plan_gone,
     plan_not_containable,
     planned_actions,
     session_arn,
@@ -47,7 +47,7 @@ IDENTITY_CENTER_PATH = ":role/aws-reserved/sso.amazonaws.com/"
 
 
 def plan_role_session(context: Context, identity: Principal) -> Planned:
-    """Raises TargetGone when the role is deleted."""
+    """Raises TargetGone when the role is deleted and nothing of it is looked for."""
     try:
         found = identifying_session(context).client("iam").get_role(RoleName=identity.role)["Role"]
     except ClientError as error:
@@ -57,11 +57,12 @@ def plan_role_session(context: Context, identity: Principal) -> Planned:
     if identity.unique_id and found["RoleId"] != identity.unique_id:
         if external := plan_external(context, identity):
             return external
-        raise TargetGone(
+        why = (
             f"role {identity.role} ({identity.unique_id}) of account {context.finding.account_id}"
             " no longer exists, and its sessions can do nothing; a new role of the same name"
             f" ({found['RoleId']}) does, and is left alone"
         )
+        return plan_gone(context, identity, session_arn(context, identity), why, namesake=True)
     identity = replace(identity, unique_id=found["RoleId"])
     if SERVICE_LINKED_PATH in found["Arn"]:
         return plan_not_containable(context, replace(identity, kind=identify.SERVICE_LINKED))
@@ -103,8 +104,8 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
 
 
 def _plan_missing_role(context: Context, identity: Principal) -> Planned:
-    """Plans for a sample finding or another account's key. Raises TargetGone for a role that was
-    deleted.
+    """Plans for a sample finding, another account's key, or a role that was deleted. Raises
+    TargetGone as ``plan_gone`` does.
     """
     if context.finding.sample:
         sentence = (
@@ -124,7 +125,7 @@ def _plan_missing_role(context: Context, identity: Principal) -> Planned:
             "; if it was IAM Identity Center's (its name says so, and anybody may say so), look"
             f" what else {identity.session} holds"
         )
-    raise TargetGone(reason)
+    return plan_gone(context, identity, session_arn(context, identity), reason)
 
 
 def _describe_credentials(identity: Principal, found: AwsAnswer) -> str:

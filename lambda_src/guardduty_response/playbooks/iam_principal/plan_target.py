@@ -8,7 +8,13 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, Planned, Target
 from guardduty_response.containment.target_context import AWS_ERRORS, SKIPPED, allow, policy
-from guardduty_response.playbooks.iam_principal import identify, not_containable
+from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.iam_principal import (
+    chained_denial,
+    identify,
+    not_containable,
+    open_sessions,
+)
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
@@ -85,6 +91,30 @@ def following_steps(principal: PrincipalContext) -> dict[str, str]:
             "a replacement access key made and put into Secrets Manager for its owner"
         )
     return sentences
+
+
+def plan_gone(
+    context: Context, identity: Principal, arn: str, why: str, namesake: bool = False
+) -> Planned:
+    """Plans for a user or role that no longer exists: sessions that it got of roles live on. Raises
+    TargetGone where these are not to be looked for.
+
+    ``why``: says that it is gone. ``namesake``: whether another principal has its name, and so its
+    ARN, by now: its containment is another one.
+    """
+    if namesake:
+        arn = f"{arn}#{identity.unique_id}"
+    target = make_target(context, identity, arn, gone=why)
+    later_actions = following_steps(PrincipalContext(context, target))
+    if chained_denial.NAME not in later_actions:
+        raise TargetGone(f"{why}; {open_sessions.NOT_LOOKED_FOR}")
+    kept = (chained_denial.NAME, "actions")
+    return Planned(
+        target,
+        principals=[arn.partition("#")[0]],
+        actions={name: text for name, text in later_actions.items() if name in kept},
+        consequences=f"{why}; sessions that it got of roles work on until they are denied",
+    )
 
 
 def plan_external(context: Context, identity: Principal) -> Planned | None:

@@ -14,7 +14,7 @@ from guardduty_response.cloudtrail.actors import IAM_REGION
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.containment.planned_state import planned_state
 from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, run_all
-from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.errors import NoTarget
 from guardduty_response.playbooks.iam_principal import identify, user
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.identify import Principal
@@ -24,6 +24,7 @@ from guardduty_response.playbooks.iam_principal.plan_target import (
     identifying_session,
     make_target,
     plan_external,
+    plan_gone,
     planned_actions,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -41,7 +42,9 @@ UNKNOWN_KEY = ("NoSuchEntity", "AccessDenied", "ValidationError", "ParamValidati
 
 
 def plan_user(context: Context, identity: Principal) -> Planned:
-    """Raises NoTarget when nothing names the user, TargetGone when it is deleted."""
+    """Raises NoTarget when nothing names the user, TargetGone when it is deleted and nothing of it
+    is looked for.
+    """
     session = identifying_session(context)
     iam = session.client("iam")
     name = identity.user or _key_owner(context, session, identity)
@@ -111,8 +114,8 @@ def _is_same_user(found: AwsAnswer | None, identity: Principal) -> bool:
 def _plan_missing_user(
     context: Context, identity: Principal, namesake: AwsAnswer | None
 ) -> Planned:
-    """Plans for a sample finding or another account's key. Raises TargetGone for a user that was
-    deleted.
+    """Plans for a sample finding, another account's key, or a user that was deleted. Raises
+    TargetGone as ``plan_gone`` does.
     """
     account = context.finding.account_id
     if context.finding.sample:
@@ -126,14 +129,16 @@ def _plan_missing_user(
     if external := plan_external(context, identity):
         return external
     if namesake:
-        raise TargetGone(
+        why = (
             f"IAM user {identity.user} ({identity.unique_id}) of account {account} no longer"
             f" exists; a new user of the same name ({namesake['UserId']}) does, and is left alone"
         )
-    raise TargetGone(
-        f"IAM user {identity.user} no longer exists in account {account}: its keys, password and"
-        " sessions are dead"
+        return plan_gone(context, identity, namesake["Arn"], why, namesake=True)
+    why = (
+        f"IAM user {identity.user} no longer exists in account {account}: its keys and its password"
+        " do nothing any more"
     )
+    return plan_gone(context, identity, iam_arn(context, f"user/{identity.user}"), why)
 
 
 def _key_owner(context: Context, session: clients.Session, identity: Principal) -> str:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 KNOWS_STATE_BEFORE = True  # DenyAll.deny_first
+FINISHES_GONE = True  # CloudTrail shows late what a principal that is gone got of roles
 
 
 def plan(context: Context) -> list[Planned]:
@@ -59,6 +60,8 @@ def contain(context: Context, target: Target) -> StepResult:
         incident = target.attach or context.incident_id
         return StepResult(detail=f"linked to incident {incident}; nothing was changed")
     principal = PrincipalContext(context, target)
+    if principal.scope("gone"):
+        return _contain_gone(principal)
     if target.kind == identify.USER:
         return _contain_user(principal)
     if target.kind == identify.SESSION:
@@ -121,6 +124,18 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
     )
     return StepResult(
         detail=f"Denial of sessions of role {principal.identity.role} attempted; see actions"
+    )
+
+
+def _contain_gone(principal: PrincipalContext) -> StepResult:
+    """Denies what the principal got of roles. Who has its name by now is another principal."""
+    _read_record(principal)
+    if principal.target.kind == identify.SESSION:
+        _ask_cloudtrail(principal)
+    else:
+        chained_sessions.deny(principal)
+    return StepResult(
+        detail=f"{principal.scope('gone')}; sessions that it got of roles looked for; see actions"
     )
 
 

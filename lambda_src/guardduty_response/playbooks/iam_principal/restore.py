@@ -56,8 +56,9 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
         calls |= _chained(principal, before)
         return True, [*read_all(calls), *restore_reversals.parts(principal)]
     sessions, gone = _open(principal)
-    if gone:
-        return False, [gone, *restore_reversals.parts(principal)]
+    if gone:  # what is denied on other roles is taken back all the same
+        chained = read_all(_chained(principal, before))
+        return False, [gone, *chained, *restore_reversals.parts(principal)]
     for control in _controls(principal):
         if control.item in before:
             restored = control(principal, sessions, PrincipalState())
@@ -90,7 +91,8 @@ def _open(principal: PrincipalContext) -> tuple[Sessions, RestoreItem | None]:
     """Returns sessions that read the user or role, and an item in case it no longer exists."""
     if principal.target.kind == identify.USER:
         name = principal.identity.user
-        sessions = user.reading_sessions(principal, principal.target.arn)
+        # After "#": whose containment it is, where another user has the name by now.
+        sessions = user.reading_sessions(principal, principal.target.arn.partition("#")[0])
         user_id = _unique_id(sessions.client("iam").get_user, "User", UserName=name)
         return sessions, _gone(principal, "user", f"IAM user {name}", user_id)
     name = principal.identity.role

@@ -30,6 +30,8 @@ DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
 CLOCK_SECONDS = 300  # what clocks may differ
 SECONDS = 30  # for all lookups while the verdict waits
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
+# So long a session lives that was got with a session of a role (role chaining).
+CHAINED_HOURS = 1
 # Lookups for one principal or key, in all: containment's verdict waits for them, and LookupEvents
 # takes two calls a second. What more sessions did is read from all AssumeRole events.
 QUERIES = 12

@@ -36,6 +36,7 @@ from guardduty_response.playbooks.iam_principal import (
     identify,
     issuer,
     not_containable,
+    open_sessions,
     role,
     user,
 )
@@ -55,7 +56,7 @@ HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
 
 class Gone(Exception):
-    """The user or role no longer exists, and nothing of it can act."""
+    """The user or role no longer exists. Sessions that it got of other roles live on."""
 
 
 def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepResult, list[Check]]:
@@ -75,14 +76,30 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
     try:
         checks = _checks(principal)
     except Gone as gone:
-        ended = StepResult(status=Status.GONE, detail=str(gone))
-        return ended, [Check(target.kind, True, str(gone))]
+        return _verify_gone(principal, str(gone))
     result = _conclude(principal, checks)
     return result._replace(watched=_watched(principal)), checks
 
 
+def _verify_gone(principal: PrincipalContext, gone: str) -> tuple[StepResult, list[Check]]:
+    """GONE only where every session that it is known to have got of a role is denied."""
+    checks = [Check(principal.target.kind, True, gone)]
+    found = chained_sessions.checks(principal)
+    checks += found + issuer.checks(principal)
+    if all(check.ok for check in found):
+        checks += open_sessions.unsearched(principal)
+    result = _conclude(principal, checks)
+    if result.status is Status.CONTAINED:
+        text = f"{gone}; {open_sessions.until_text(principal)}"
+        return result._replace(status=Status.GONE, detail=text), checks
+    detail = f"{gone}. {result.detail}"
+    return result._replace(detail=detail, watched=_watched(principal)), checks
+
+
 def _checks(principal: PrincipalContext) -> list[Check]:
     """Raises Gone."""
+    if gone := principal.scope("gone"):
+        raise Gone(gone)
     current = PrincipalState()
     controls = _controls(principal, current)
     calls: dict[str, Callable[[], list[Check] | None]] = {
@@ -156,9 +173,7 @@ def _checks_without_user(principal: PrincipalContext) -> list[Check]:
                 " longer under its old name"
             )
             return [Check("deny_all", False, detail, fatal=True)]
-    raise Gone(
-        f"IAM user {name} no longer exists: its keys, its password and its sessions are dead"
-    )
+    raise Gone(f"IAM user {name} no longer exists: its keys and its password do nothing any more")
 
 
 def _watched(principal: PrincipalContext) -> list[str]:

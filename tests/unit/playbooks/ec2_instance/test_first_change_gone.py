@@ -49,9 +49,9 @@ def _give_away(lab: Lab, gone: Callable[[], object]) -> str:
 
     close_first(lab, happen)
     step = ec2_instance.contain(lab.context(), target)
-    assert step.status == "GONE"
+    assert step.status is None, "verification says what it came to"
     line = logged(lab)
-    assert step.detail == line["detail"]
+    assert step.detail.startswith(line["detail"])
     return left[0]
 
 
@@ -100,7 +100,7 @@ def test_an_interface_of_an_instance_that_shuts_down_stays_closed(prepared: Lab)
 
     close_first(prepared, shut_down)
     step = ec2_instance.contain(prepared.context(), target)
-    assert step.status == "GONE"
+    assert step.status is None, "verification says what it came to"
     assert all_closed(prepared)
     line = logged(prepared)
     assert line["status"] == "FAILED", "a person has to look"
@@ -183,9 +183,9 @@ def test_groups_that_are_still_shown_as_they_were_are_not_taken_for_somebody_els
 def test_nothing_is_said_to_be_closed_where_all_was_deleted(prepared: Lab) -> None:
     target, both = prepared.plan(), sorted(prepared.groups())
     _terminate(prepared)
-    step = ec2_instance.contain(prepared.context(), target)
+    ec2_instance.contain(prepared.context(), target)
     line = logged(prepared)
-    assert (step.status, line["status"]) == ("GONE", "SKIPPED")
+    assert line["status"] == "SKIPPED"
     assert all(f"{id} no longer exists" in line["detail"] for id in both)
 
 
@@ -210,10 +210,11 @@ def test_what_an_attempt_closed_that_could_not_describe_the_instance_is_put_back
     [deleted] = prepared.groups()
     _terminate(prepared)
     step = ec2_instance.contain(prepared.context(), older(target, age))
-    assert step.status == "GONE"
+    assert step.status is None, "verification says what it came to"
     assert groups_of(prepared, left) == [prepared.ids["group"]]
     line = logged(prepared)
-    assert (line["status"], line["detail"]) == ("DONE", step.detail)
+    assert line["status"] == "DONE"
+    assert step.detail.startswith(line["detail"])
     assert f"{deleted} no longer exists" in line["detail"]
     assert f"{left} is not the instance's any more, and is back in its groups" in line["detail"]
     assert line["request_id"]
@@ -226,7 +227,7 @@ def test_what_an_earlier_attempt_did_keeps_its_line(prepared: Lab) -> None:
     line = logged(prepared)
     assert line["status"] == "DONE"
     _terminate(prepared)
-    assert ec2_instance.contain(prepared.context(), target).status == "GONE"
+    ec2_instance.contain(prepared.context(), target)
     assert logged(prepared) == line
 
 
@@ -252,7 +253,7 @@ def test_a_pause_that_comes_before_the_first_change_closes_nothing(
         refuse,
     )
     step = ec2_instance.contain(context, target)
-    assert step.status == "GONE"
+    assert step.status is None, "verification says what it came to"
     assert "nothing was closed (nothing is changed any more: the response is paused by ada)" in (
         step.detail
     )
@@ -267,7 +268,7 @@ def test_a_record_that_cannot_be_written_closes_nothing_of_an_instance_that_is_g
     prepared.fail("PutItem", "InternalServerError")
     prepared.fail("UpdateItem", "InternalServerError")
     prepared.fail("TransactWriteItems", "InternalServerError")
-    step = ec2_instance.contain(prepared.context(), target)
-    assert step.status == "GONE"
-    assert "nothing was closed (InternalServerError" in step.detail
+    with pytest.raises(ClientError, match="InternalServerError"):  # the machine repeats the step
+        ec2_instance.contain(prepared.context(), target)
+    assert prepared.role_policies() == {}
     assert MODIFY not in prepared.operations()

@@ -189,22 +189,6 @@ def test_a_requester_managed_interface_is_named_and_partial(lab: Lab) -> None:
     ]
 
 
-def test_terminated_before_the_plan(lab: Lab) -> None:
-    lab.build()
-    lab.see("ec2").terminate_instances(InstanceIds=[lab.ids["instance"]])
-    with pytest.raises(TargetGone, match="nothing left to contain"):
-        lab.plan()
-
-
-def test_terminated_meanwhile_is_gone(lab: Lab) -> None:
-    lab.build()
-    target = lab.plan()
-    lab.see("ec2").terminate_instances(InstanceIds=[lab.ids["instance"]])
-    assert ec2_instance.contain(lab.context(), target).status is Status.GONE
-    assert lab.verify(target).status is Status.GONE
-    assert lab.actions() == {}
-
-
 def test_unknown_instance_is_gone_and_a_sample_is_rehearsed(lab: Lab) -> None:
     lab.build()
     lab.ids["instance"] = "i-99999999"

@@ -11,9 +11,10 @@ import pytest
 from botocore.stub import Stubber
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import terminate
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, Lab
 from tests.unit.playbooks.ec2_instance.finish_lab import (
     contained,
     keep_snapshots,
@@ -266,3 +267,23 @@ def test_gone_before_it_was_asked_for_is_not_ours(lab: Lab, readable: list[str])
     run_terminate(lab, target)
     assert lab.actions()["terminate_instance"] == "ALREADY"
     assert "TerminateInstances" not in lab.operations()
+
+
+def test_sessions_that_could_not_be_denied_outlive_the_instance(
+    lab: Lab, readable: list[str]
+) -> None:
+    """GONE would tell nobody that credentials which were taken from it work on."""
+    lab.build()
+    lab.options |= {"finish": "terminate", "protect_instance": False}
+    lab.fail("PutRolePolicy", "LimitExceeded")
+    target = lab.plan()
+    assert lab.respond(target).status is Status.PARTIAL
+    checks = [check.record() for check in lab.ids["checks"].values()]
+    lab.record.set_target(INCIDENT, target.kind, target.id, checks=checks)
+    keep_snapshots(lab)
+    run_terminate(lab, target._replace(scope={}))
+    assert state_of(lab) == "terminated"
+    stored = lab.stored_record()
+    assert stored["status"] == Status.PARTIAL
+    assert "credentials may have been taken: revoke_sessions: not sessions of" in stored["verdict"]
+    assert lab.verify(target).status is Status.PARTIAL

@@ -31,6 +31,9 @@ WHY = {
     ),
     ("replace_instance_profile", "iam:GetInstanceProfile"): _FINDS_ROLE,
     ("revoke_sessions", "iam:GetInstanceProfile"): _FINDS_ROLE,
+    ("revoke_sessions", "iam:GetRole"): (
+        "finds out whether the role of an instance that no longer exists was deleted too"
+    ),
     ("deregister_targets", "elasticloadbalancing:DescribeTargetGroups"): (
         "finds the target groups of the instance's VPCs, where none are recorded"
     ),

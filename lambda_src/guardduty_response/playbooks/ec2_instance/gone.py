@@ -1,0 +1,211 @@
+"""An instance that no longer exists. The credentials of its role may have been taken before, and
+work until they expire: its sessions are denied all the same.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.contract import Check, Planned
+from guardduty_response.containment.late_checks import check_controls
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    DONE,
+    PLANNED,
+    SKIPPED,
+    Sessions,
+    describe_error,
+    name_of,
+)
+from guardduty_response.decision.finding import get, text
+from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions, roles_of
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, tags
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
+
+# So long the credentials that EC2 gives an instance are valid at most, as far as is known.
+HOURS = 6
+# So long a session lives that was got with a session of a role (role chaining).
+CHAINED_HOURS = 1
+
+
+class Ended(NamedTuple):
+    """Holds what is known of the role of an instance that is gone.
+
+    ``nothing``: why nothing is to be denied; empty: the control denies its sessions.
+    """
+
+    control: RevokeSessions
+    nothing: str
+
+
+def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> Ended:
+    """Finds the role whose credentials the instance had: by the record, the plan, the finding, and
+    what AWS shows of the instance. Raises nothing of AWS's.
+    """
+    profile = _profile(instance, sessions, gone)
+    state = InstanceState({}, settings={"profile": profile})
+    control = RevokeSessions(instance, sessions, state)
+    role = str(profile.get("role") or "")
+    nothing = ""
+    if not profile:
+        nothing = "neither the finding nor AWS names an instance profile whose credentials it had"
+    elif not control.enabled:
+        whose = f"role {name_of(role)}" if role else f"instance profile {profile['name']}"
+        nothing = (
+            f"its sessions of {whose} are not denied (revoke_sessions = none): credentials that"
+            f" were taken from it may be used for {HOURS} hours"
+        )
+    elif role and _is_deleted(sessions, role):
+        nothing = f"role {name_of(role)} no longer exists: its sessions may do nothing"
+    return Ended(control, nothing)
+
+
+def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> InstanceProfile:
+    before: InstanceProfile | None = instance.before_state("profile")
+    recorded: RoleSessions | None = instance.before_state("sessions")
+    name = before.get("name", "") if before else ""
+    roles = (before or {}).get("role"), (recorded or {}).get("role"), instance.scope("role")
+    if role := next(filter(None, roles), ""):
+        return {"name": name, "role": str(role)}
+    name = name or _named(instance, gone)
+    if not name:
+        return {}
+    try:
+        role, error = roles_of(sessions, name), f"instance profile {name} holds no role by now"
+    except AWS_ERRORS as failed:
+        role, error = "", f"the role of instance profile {name}: {describe_error(failed)}"
+    return {"name": name, "role": role} if role else {"name": name, "role": "", "error": error}
+
+
+def _named(instance: InstanceContext, gone: InstanceGone) -> str:
+    """Returns the name of the profile that the instance had, or ''. That of the finding comes
+    first: its credentials are the ones that may have been taken.
+    """
+    details = get(instance.context.finding.detail, "resource", "instanceDetails")
+    arns = (
+        text(get(details, "iamInstanceProfile", "arn"), 300),
+        text(get(gone.described, "IamInstanceProfile", "Arn"), 300),
+    )
+    named = [name_of(arn) for arn in arns if ":instance-profile/" in arn]
+    others = [name for name in named if name not in instance.quarantine_profiles]
+    return others[0] if others else ""
+
+
+def _is_deleted(sessions: Sessions, role: str) -> bool:
+    try:
+        sessions.client("iam").get_role(RoleName=name_of(role))
+    except AWS_ERRORS as error:  # what else is wrong, denying it will tell
+        return error_code(error) == "NoSuchEntity"
+    return False
+
+
+# -- plan ------------------------------------------------------------------------------------------
+
+
+def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> Planned:
+    """Plans that the instance's sessions are denied. Raises TargetGone where nothing is to be
+    denied.
+    """
+    control, nothing = find(instance, sessions, gone)
+    if nothing:
+        raise TargetGone(f"{gone}; {nothing}")
+    control.read_current()
+    role = str(control.state.settings["profile"].get("role") or "")
+    status, sentence = control.intent()
+    # A role that takes no policy is in no session.
+    scope = {"role": role} if control.item not in control.state.read_errors else {}
+    return Planned(
+        instance.target._replace(scope=scope),
+        _tags(instance, gone),
+        [role] if role else [],
+        {control.name: sentence} if status != SKIPPED else {},
+        # Not how AWS shows it: that changes while people are asked about the plan.
+        f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
+        + ("; credentials that were taken from it work on" if status == PLANNED else ""),
+        immutable_id=instance.id,
+    )
+
+
+def _tags(instance: InstanceContext, gone: InstanceGone) -> dict[str, str]:
+    """Returns the tags that AWS shows, else those of the finding."""
+    if gone.described.get("Tags"):
+        return tags(gone.described)
+    found = get(instance.context.finding.detail, "resource", "instanceDetails", "tags")
+    return {
+        text(get(tag, "key"), 200): text(get(tag, "value"), 300)
+        for tag in (found if isinstance(found, list) else [])
+    }
+
+
+# -- contain ---------------------------------------------------------------------------------------
+
+
+def deny(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> str:
+    """Denies the instance's sessions, and logs it. Returns what is to be said of it."""
+    control, nothing = find(instance, sessions, gone)
+    if not nothing:
+        control.run()
+        return f"denial of its sessions of role {control.role_name} attempted; see actions"
+    if control.state.settings["profile"]:
+        instance.log_action(control.name, SKIPPED, nothing)
+    return nothing
+
+
+# -- verify ----------------------------------------------------------------------------------------
+
+
+class Verified(NamedTuple):
+    """Holds what was read of an instance that is gone. ``text``: says it where every check passed,
+    and ``alive`` what may still be used where one did not.
+    """
+
+    checks: list[Check]
+    controls: list[RevokeSessions]
+    text: str
+    alive: str
+
+
+def verify(
+    instance: InstanceContext, sessions: Sessions, gone: InstanceGone, acts: bool
+) -> Verified:
+    """Reads whether the sessions of the instance are denied. ``acts``: whether this incident is to
+    deny them.
+    """
+    control, nothing = find(instance, sessions, gone)
+    checks = [Check("instance", True, str(gone))]
+    if nothing:
+        checks.append(Check(control.name, True, nothing))
+        return Verified(checks, [], f"{gone}; {nothing}", "")
+    control.read_current()
+    checks += check_controls([control], acts)
+    role = control.role_name
+    if not control.values(control.current) and checks[-1].ok:
+        problem = f"{control.name}: its role is not known. {control.manual_text()}"
+        checks[-1] = Check(control.name, False, problem)
+    chained = _until(instance, control, CHAINED_HOURS)
+    policies = " and ".join(sorted(control.values(control.current)))
+    denied = (
+        f"{gone}; its sessions of role {role} are denied by policy {policies}. Sessions that these"
+        f" got of other roles (AssumeRole) are not looked for, and may live until {chained}"
+    )
+    alive = (
+        f"{gone}, and credentials that were taken from it may be used until"
+        f" {_until(instance, control, HOURS)}"
+    )
+    return Verified(checks, [control], denied, alive)
+
+
+def _until(instance: InstanceContext, control: RevokeSessions, hours: int) -> str:
+    """Returns so many hours after the sessions were denied, or after now."""
+    logged = instance.logged_action(control.name)
+    since = datetime.now(UTC)
+    if logged.get("status") == DONE:
+        since = datetime.fromisoformat(logged["at"].replace("Z", "+00:00"))
+    return (since + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
