@@ -45,6 +45,7 @@ OPERATIONS: dict[str, list[str]] = {
         "DescribeInstances",
         "DescribeNetworkInterfaces",
         "DescribeSecurityGroups",
+        "DescribeTrunkInterfaceAssociations",
         "DisassociateAddress",
         "DisassociateIamInstanceProfile",
         "ModifyInstanceAttribute",

@@ -16,6 +16,8 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.ec2_instance import branch_interfaces
+from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
@@ -26,10 +28,7 @@ if TYPE_CHECKING:
 # The kinds of containment's own groups: the value of their tag, and the end of their names.
 QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
-# Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
-# trunk interface of the node, not to the node: only this tag says to which.
-_TRUNK_TAG = "tag:vpcresources.k8s.aws/trunk-eni-id"
-_EKS_TRUNK = "aws-k8s-trunk-eni"
+WHOSE = "trunk interfaces of branches"  # the name of what could not be read where none is told
 
 
 class Interface(NamedTuple):
@@ -68,7 +67,9 @@ class Interface(NamedTuple):
 class InstanceState:
     """What was read. ``instance``: as DescribeInstances has it. ``groups``: VPC -> the quarantine
     group to use there. ``quarantine_groups``, ``flush_groups``: all of containment's, by ID.
-    ``settings``: by action item. ``read_errors``: what could not be read, and why.
+    ``settings``: by action item. ``read_errors``: what could not be read, and why. ``trunks``: the
+    instance's trunk interfaces, with their descriptions. ``unknown_branches``: branch interfaces in
+    its subnets of which nothing tells whose they are, by ID.
     """
 
     instance: AwsAnswer
@@ -78,6 +79,8 @@ class InstanceState:
     flush_groups: dict[str, AwsAnswer] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
+    trunks: dict[str, str] = field(default_factory=dict)
+    unknown_branches: dict[str, AwsAnswer] = field(default_factory=dict)
 
     @property
     def disks(self) -> dict[str, AwsAnswer]:
@@ -91,6 +94,17 @@ class InstanceState:
     @property
     def vpcs(self) -> list[str]:
         return sorted({interface.vpc for interface in self.interfaces})
+
+    def note_unknown_branches(self) -> None:
+        """Says, among what could not be read, of which branches nothing tells whose they are."""
+        self.read_errors.pop(WHOSE, None)
+        if ids := sorted(self.unknown_branches):
+            self.read_errors[WHOSE] = (
+                f"neither a tag nor an association tells which one carries {', '.join(ids)}, in the"
+                " subnets of the instance: they stay as they are. Close those that are this"
+                " instance's: `aws ec2 modify-network-interface-attribute --network-interface-id"
+                f" {ids[0]} --groups GROUP`"
+            )
 
     @property
     def spot(self) -> bool:
@@ -133,7 +147,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         *(current.instance.get("NetworkInterfaces") or []),
         *found.get("interfaces", {}).get("NetworkInterfaces", []),
     ]
-    described += _branches(ec2, current, described)
+    described += _branches(instance, ec2, current, described)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [Interface.read(interface) for interface in by_id.values()]
     for name in ("groups", "own_groups"):
@@ -168,29 +182,33 @@ def _look_calls(
 
 
 def _branches(
-    ec2: AwsClient, current: InstanceState, described: list[AwsAnswer]
+    instance: InstanceContext, ec2: AwsClient, current: InstanceState, described: list[AwsAnswer]
 ) -> list[AwsAnswer]:
-    """Returns the branch interfaces of trunk interfaces: their traffic passes the groups of the
-    branch, and not those of the trunk.
-    """
-    trunks = {
-        interface["NetworkInterfaceId"]: interface.get("Description", "")
-        for interface in described
-        if interface.get("InterfaceType") == "trunk"
-    }
-    if not trunks:
+    """Returns the branch interfaces of the instance, and keeps what is not known of others."""
+    current.trunks = branch_interfaces.trunks_of(described)
+    if not current.trunks:
         return []
-    wanted = [{"Name": _TRUNK_TAG, "Values": sorted(trunks)}]
-    got = run_all({0: partial(ec2.describe_network_interfaces, Filters=wanted)})[0]
-    if isinstance(got, Exception):
-        current.read_errors["branch interfaces"] = describe_error(got)
-        return []
-    if others := sorted(id for id, text in trunks.items() if text != _EKS_TRUNK):
+    subnets = {each["SubnetId"] for each in described if each.get("SubnetId")}
+    read = {each["NetworkInterfaceId"] for each in described}
+    found = branch_interfaces.find(ec2, current.trunks, subnets, _known(instance) - read)
+    current.unknown_branches = found.unknown
+    if found.errors:
+        current.read_errors["branch interfaces"] = "; ".join(found.errors)
+    elif others := sorted(id for id, text in current.trunks.items() if text != EKS_TRUNK):
         current.read_errors["branch interfaces"] = (
             f"AWS does not tell which branch interfaces {', '.join(others)} carries: those of"
             " Amazon ECS tasks stay as they are. Stop the tasks, or the instance"
         )
-    return list(got["NetworkInterfaces"])
+    current.note_unknown_branches()
+    return found.own
+
+
+def _known(instance: InstanceContext) -> set[str]:
+    """Returns the interfaces that planning found, or an earlier containment."""
+    known: set[str] = set()
+    for before in (instance.scope("before") or {}, instance.stored.get("before") or {}):
+        known |= ((before.get("network") or {}).get("interfaces") or {}).keys()
+    return known
 
 
 def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from tests.unit.playbooks.watched_session import granted_resources
@@ -47,8 +49,8 @@ class Fault:
 
 
 def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> None:
-    """Records calls, injects faults and latency, and refuses what the session policy does
-    not allow.
+    """Records calls, injects faults and latency, gives the lab's own answers, and refuses what the
+    session policy does not allow.
     """
     local = threading.local()
 
@@ -83,6 +85,13 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         lab.calls.append(call)
         local.call = call
 
+    def answer(model: Any, **_: Any) -> Any:
+        """Answers instead of moto, where it lacks the call or the lab models it."""
+        if model.name not in lab.answers:
+            return None
+        found = {**lab.answers[model.name](local.call.params), "ResponseMetadata": {}}
+        return AWSResponse("", 200, HTTPHeaders(), None), found
+
     def send(**_: Any) -> None:
         local.call.start = time.monotonic()
         time.sleep(lab.latency)
@@ -91,6 +100,7 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         local.call.end = time.monotonic()
 
     client.meta.events.register_first("before-parameter-build", before)
+    client.meta.events.register_first("before-call", answer)
     client.meta.events.register_first("before-send", send)
     client.meta.events.register_last("after-call", after)
 

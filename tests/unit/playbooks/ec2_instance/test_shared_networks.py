@@ -16,9 +16,11 @@ from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, text_of
 from tests.unit.playbooks.ec2_instance.shared_network_lab import (
     OTHER,
     add_branch,
+    add_subnet,
     attach_trunk,
     group_of_other_account,
     groups_of,
+    show_associations,
 )
 
 NODE_TAGS = [
@@ -110,12 +112,93 @@ def test_branches_that_cannot_be_listed_are_said(lab: Lab) -> None:
     lab.fail(
         "DescribeNetworkInterfaces",
         "UnauthorizedOperation",
-        lambda params: "trunk-eni-id" in str(params),
+        lambda params: "trunk-eni-id" in str(params) or "interface-type" in str(params),
     )
     step = lab.respond()
     assert step.status is Status.PARTIAL
     assert "branch interfaces could not be read" in step.detail
     assert groups_of(lab, branch) == ["web"]
+
+
+def test_branches_without_a_tag_are_named_and_prevent_the_verdict(lab: Lab) -> None:
+    """Nothing tells whose they are: perhaps the trunk of this node carries them."""
+    lab.build()
+    trunk = attach_trunk(lab)
+    tagged = add_branch(lab, trunk)
+    of_nobody = [add_branch(lab, "") for _ in range(2)]
+    of_no_trunk = add_branch(lab, "unknown")
+    other_subnet = add_branch(lab, "", add_subnet(lab))
+    step = lab.respond()
+    assert step.status is Status.PARTIAL, step.detail
+    assert all(branch in step.detail for branch in (*of_nobody, of_no_trunk))
+    assert tagged not in step.detail and other_subnet not in step.detail
+    assert "neither a tag nor an association" in step.detail
+    assert "aws ec2 modify-network-interface-attribute" in step.detail
+    assert groups_of(lab, tagged) == [QUARANTINE]
+    assert [groups_of(lab, branch) for branch in (*of_nobody, of_no_trunk)] == [["web"]] * 3
+    for branch in (*of_nobody, of_no_trunk):
+        lab.see("ec2").delete_network_interface(NetworkInterfaceId=branch)
+    assert lab.verify(lab.plan()).status is Status.CONTAINED
+
+
+def test_a_branch_of_another_node_is_not_touched(lab: Lab) -> None:
+    lab.build()
+    attach_trunk(lab)
+    by_tag, by_association = add_branch(lab, "eni-0123456789abcdef0"), add_branch(lab, "")
+    show_associations(lab, {by_association: "eni-0123456789abcdef0"})
+    step = lab.respond()
+    assert step.status is Status.CONTAINED, step.detail
+    assert [groups_of(lab, branch) for branch in (by_tag, by_association)] == [["web"]] * 2
+
+
+def test_a_node_without_a_trunk_has_no_branches(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    add_branch(lab, "")
+    assert lab.respond().status is Status.CONTAINED
+    assert "DescribeTrunkInterfaceAssociations" not in lab.operations()
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+def test_associations_add_branches_without_a_tag_in_any_subnet(lab: Lab) -> None:
+    """Where AWS shows associations, they are believed too: beside the tag, and on every page."""
+    lab.build()
+    trunk = attach_trunk(lab)
+    branches = [add_branch(lab, "") for _ in range(2)]
+    branches += [
+        add_branch(lab, "", add_subnet(lab)),
+        add_branch(lab, "eni-0123456789abcdef0"),
+    ]
+    show_associations(lab, dict.fromkeys(branches, trunk))
+    step = lab.respond()
+    assert step.status is Status.CONTAINED, step.detail
+    assert [groups_of(lab, branch) for branch in branches] == [[QUARANTINE]] * 4
+    assert lab.restore().status is Status.RESTORED
+    assert [groups_of(lab, branch) for branch in branches] == [["web"]] * 4
+
+
+def test_a_tagged_branch_in_another_subnet_is_found_by_its_tag(lab: Lab) -> None:
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab), add_subnet(lab))
+    assert lab.respond().status is Status.CONTAINED
+    assert groups_of(lab, branch) == [QUARANTINE]
+
+
+@pytest.mark.parametrize("refused", ["trunk-eni-id", "interface-type"])
+def test_either_list_of_branches_that_is_refused_prevents_the_verdict(
+    lab: Lab, refused: str
+) -> None:
+    """What the other one shows is closed all the same."""
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab))
+    lab.fail(
+        "DescribeNetworkInterfaces",
+        "UnauthorizedOperation",
+        lambda params: refused in str(params),
+    )
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert "branch interfaces could not be read" in step.detail
+    assert groups_of(lab, branch) == [QUARANTINE]
 
 
 # -- clusters --------------------------------------------------------------------------------------

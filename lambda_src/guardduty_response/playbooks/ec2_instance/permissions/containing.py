@@ -12,6 +12,7 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
 
@@ -35,6 +36,12 @@ WHY = {
     ),
 }
 
+# As far as AWS lets a role see it.
+_ATTRIBUTION = Permission(
+    "finds branch interfaces of the instance that no tag attributes to it",
+    attribution.READ,
+)
+
 RESPONDER = MemberRole(
     "responder",
     (READS, FINDS, CONTAINS),
@@ -43,6 +50,7 @@ RESPONDER = MemberRole(
             "tells people what a stop would lose: instance-store volumes",
             ("ec2:DescribeInstanceTypes",),
         ),
+        _ATTRIBUTION,
         Permission("finds who undid a containment", ("cloudtrail:LookupEvents",)),
         Permission(
             "stops the instance after the snapshots, with finish = stop",
@@ -54,7 +62,7 @@ RESPONDER = MemberRole(
     ),
 )
 
-MONITOR = MemberRole("monitor", (READS, FINDS), ())
+MONITOR = MemberRole("monitor", (READS, FINDS), (_ATTRIBUTION,))
 
 RESTORER = MemberRole(
     "restorer",

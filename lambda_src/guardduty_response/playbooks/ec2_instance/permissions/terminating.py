@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, VOLUMES
 
 TERMINATOR = MemberRole(
@@ -22,7 +23,11 @@ TERMINATOR = MemberRole(
         ),
         Permission(
             "makes sure that every interface is closed still, in a group without rules",
-            ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"),
+            (
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                *attribution.READ,
+            ),
         ),
         Permission(
             "takes back the protection that containment set, and terminates what it has tagged",
