@@ -113,6 +113,7 @@ SERVICES = (
     "dynamodb",
     "ebs",
     "ec2",
+    "ecs",
     "elbv2",
     "guardduty",
     "iam",

@@ -89,7 +89,7 @@ def look(
             control.read_current()
 
     if exists:
-        attribution.attribute(sessions, current)
+        attribution.attribute(instance, sessions, current)
     known = made if exists else made[:1]
     run_all({n: partial(read, branch) for n, branch in enumerate(known)}, BRANCHES)
     return [control for branch in made for control in branch]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guardduty_response.containment.target_context import describe_error, run_all
 
@@ -39,6 +39,14 @@ def trunks_of(described: Iterable[AwsAnswer]) -> dict[str, str]:
     }
 
 
+def is_of_task(interface: AwsAnswer) -> bool:
+    """Says whether an interface is described as Amazon ECS describes those of its tasks: by the ARN
+    of their attachment. Anybody may have described it so: Amazon ECS has to confirm it.
+    """
+    description = interface.get("Description") or ""
+    return description.startswith("arn:") and ":ecs:" in description
+
+
 def find(
     ec2: AwsClient, trunks: Collection[str], subnets: Collection[str], known: Collection[str]
 ) -> Branches:
@@ -61,7 +69,7 @@ def find(
         trunk = _tagged_trunk(interface)
         if trunk in trunks or id in known:
             branches.own.append(interface)
-        elif not trunk:
+        elif not trunk and not is_of_task(interface):  # Amazon ECS tells whose those are
             branches.unknown[id] = interface
     return branches
 
@@ -70,7 +78,7 @@ def associations(ec2: AwsClient) -> dict[str, str]:
     """Returns branch interface -> trunk interface, of the whole account: EC2 has no filter for it.
     Raises the error of EC2, which may refuse that to every role that is assumed.
     """
-    found = _all_pages(ec2.describe_trunk_interface_associations, "InterfaceAssociations")
+    found = all_pages(ec2.describe_trunk_interface_associations, "InterfaceAssociations")
     return {each["BranchInterfaceId"]: each["TrunkInterfaceId"] for each in found}
 
 
@@ -82,7 +90,7 @@ def by_ids(ec2: AwsClient, ids: Collection[str]) -> list[AwsAnswer]:
 def list_interfaces(ec2: AwsClient, filters: list[Filter]) -> list[AwsAnswer]:
     """Returns the interfaces of every page. Raises the error of EC2."""
     describe = partial(ec2.describe_network_interfaces, Filters=filters, MaxResults=PAGE)
-    return _all_pages(describe, "NetworkInterfaces")
+    return all_pages(describe, "NetworkInterfaces")
 
 
 def _filter(**values: Collection[str]) -> list[Filter]:
@@ -104,10 +112,13 @@ def _by_id(answers: Iterable[object]) -> dict[str, AwsAnswer]:
     }
 
 
-def _all_pages(call: Callable[..., AwsAnswer], key: str) -> list[AwsAnswer]:
+def all_pages(call: Callable[..., AwsAnswer], key: str, next_key: str = "NextToken") -> list[Any]:
+    """Returns the entries of every page. ``next_key``: what names the next page, in the answer and
+    in the call. Raises the error of the call.
+    """
     answer = call()
-    found: list[AwsAnswer] = list(answer.get(key) or [])
-    while token := answer.get("NextToken"):
-        answer = call(NextToken=token)
+    found = list(answer.get(key) or [])
+    while next_page := answer.get(next_key):
+        answer = call(**{next_key: next_page})
         found += answer.get(key) or []
     return found

@@ -118,7 +118,7 @@ def _not_closed(instance: InstanceContext, session: Sessions) -> str:
     verdict may be of long ago, and PARTIAL.
     """
     current = look(instance, session.client("ec2"))
-    attribution.attribute(session, current)
+    attribution.attribute(instance, session, current)
     if current.read_errors:
         errors = (f"{item} could not be read ({why})" for item, why in current.read_errors.items())
         return "; ".join(errors)

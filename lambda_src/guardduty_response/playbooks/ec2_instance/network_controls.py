@@ -14,6 +14,7 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     allow,
 )
+from guardduty_response.playbooks.ec2_instance.container_tasks import stop_command
 from guardduty_response.playbooks.ec2_instance.instance_control import (
     GROUPS,
     INSTANCES,
@@ -155,6 +156,8 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     def _way_out(self, interface: Interface) -> str:
         """Says what ends the traffic of an interface that its service alone may change."""
         alone = "only that service can close it, and it stays open"
+        if stop := stop_command(interface.managed, self.target_context.target.region):
+            return f"{alone}. Way out: stop the task, `{stop}`"
         kubernetes = any(key.startswith(("eks:", "kubernetes.io/")) for key in self.state.tags)
         if not kubernetes and "eks" not in interface.managed:
             return f"{alone}. Way out: end the instance through that service"
@@ -260,8 +263,11 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
             text = f"{text}, in the all-open {self.target_context.flush_group_name}"
         if interface.managed:
             text = f"{text}; {interface.managed}" + ("" if ok else f": {self._way_out(interface)}")
+        of_service = bool(interface.managed)
+        if interface.id in self.state.trunks_for_tasks:
+            of_service, text = True, f"{text}; it is the trunk interface of Amazon ECS"
         name = f"{self.check_name} {interface.id}"
-        return Check(name, ok, text, fatal=none_closed or not interface.managed)
+        return Check(name, ok, text, fatal=none_closed or not of_service)
 
     def _detached_checks(self) -> list[Check]:
         """Passes for interfaces that were open at the verdict and are no longer the instance's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -17,18 +17,21 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import branch_interfaces
-from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK
+from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK, is_of_task
+from guardduty_response.playbooks.ec2_instance.container_tasks import OF_TASK
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
     from guardduty_response.containment.target_context import Settings
     from guardduty_response.incident.model import TargetRecord
+    from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
 
 # The kinds of containment's own groups: the value of their tag, and the end of their names.
 QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
-WHOSE = "trunk interfaces of branches"  # the name of what could not be read where none is told
+# Names of what could not be read: whose branches are, and what Amazon ECS runs on the instance.
+WHOSE, TASKS = "trunk interfaces of branches", "tasks of Amazon ECS"
 
 
 class Interface(NamedTuple):
@@ -69,7 +72,9 @@ class InstanceState:
     group to use there. ``quarantine_groups``, ``flush_groups``: all of containment's, by ID.
     ``settings``: by action item. ``read_errors``: what could not be read, and why. ``trunks``: the
     instance's trunk interfaces, with their descriptions. ``unknown_branches``: branch interfaces in
-    its subnets of which nothing tells whose they are, by ID.
+    its subnets of which nothing tells whose they are, by ID. ``for_tasks``: the interfaces by which
+    it looks like a container instance of Amazon ECS. ``trunks_for_tasks``: the trunk interfaces
+    among them, once Amazon ECS has said that it is one: the account cannot change them.
     """
 
     instance: AwsAnswer
@@ -81,6 +86,8 @@ class InstanceState:
     read_errors: dict[str, str] = field(default_factory=dict)
     trunks: dict[str, str] = field(default_factory=dict)
     unknown_branches: dict[str, AwsAnswer] = field(default_factory=dict)
+    for_tasks: list[str] = field(default_factory=list)
+    trunks_for_tasks: Collection[str] = ()
 
     @property
     def disks(self) -> dict[str, AwsAnswer]:
@@ -147,9 +154,12 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         *(current.instance.get("NetworkInterfaces") or []),
         *found.get("interfaces", {}).get("NetworkInterfaces", []),
     ]
-    described += _branches(instance, ec2, current, described)
+    known = _known(instance)
+    described += _branches(ec2, current, described, known)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
-    current.interfaces = [Interface.read(interface) for interface in by_id.values()]
+    current.interfaces = [
+        _as_known(Interface.read(interface), known) for interface in by_id.values()
+    ]
     for name in ("groups", "own_groups"):
         for group in found.get(name, {}).get("SecurityGroups", []):
             _sort_group(instance, current, group)
@@ -182,33 +192,47 @@ def _look_calls(
 
 
 def _branches(
-    instance: InstanceContext, ec2: AwsClient, current: InstanceState, described: list[AwsAnswer]
+    ec2: AwsClient,
+    current: InstanceState,
+    described: list[AwsAnswer],
+    known: Mapping[str, InterfaceBefore],
 ) -> list[AwsAnswer]:
     """Returns the branch interfaces of the instance, and keeps what is not known of others."""
     current.trunks = branch_interfaces.trunks_of(described)
+    current.for_tasks = sorted(
+        {id for id, text in current.trunks.items() if text != EKS_TRUNK}
+        | {each["NetworkInterfaceId"] for each in described if is_of_task(each)}
+    )
+    if current.for_tasks:
+        current.read_errors[TASKS] = "not asked for"
     if not current.trunks:
         return []
     subnets = {each["SubnetId"] for each in described if each.get("SubnetId")}
     read = {each["NetworkInterfaceId"] for each in described}
-    found = branch_interfaces.find(ec2, current.trunks, subnets, _known(instance) - read)
+    found = branch_interfaces.find(ec2, current.trunks, subnets, known.keys() - read)
     current.unknown_branches = found.unknown
     if found.errors:
         current.read_errors["branch interfaces"] = "; ".join(found.errors)
-    elif others := sorted(id for id, text in current.trunks.items() if text != EKS_TRUNK):
-        current.read_errors["branch interfaces"] = (
-            f"AWS does not tell which branch interfaces {', '.join(others)} carries: those of"
-            " Amazon ECS tasks stay as they are. Stop the tasks, or the instance"
-        )
     current.note_unknown_branches()
     return found.own
 
 
-def _known(instance: InstanceContext) -> set[str]:
-    """Returns the interfaces that planning found, or an earlier containment."""
-    known: set[str] = set()
-    for before in (instance.scope("before") or {}, instance.stored.get("before") or {}):
-        known |= ((before.get("network") or {}).get("interfaces") or {}).keys()
+def _known(instance: InstanceContext) -> dict[str, InterfaceBefore]:
+    """Returns the interfaces that planning found, and an earlier containment."""
+    known: dict[str, InterfaceBefore] = {}
+    planned = (instance.scope("before") or {}).get("network")
+    networks: tuple[NetworkBefore | None, ...] = (instance.before_state("network"), planned)
+    for network in networks:
+        known |= (network["interfaces"] or {}) if network else {}
     return known
+
+
+def _as_known(interface: Interface, known: Mapping[str, InterfaceBefore]) -> Interface:
+    """Returns an interface with the task that Amazon ECS said it is of, in planning."""
+    managed = known.get(interface.id, {}).get("managed", "")
+    if interface.managed or not managed.startswith(OF_TASK):
+        return interface
+    return interface._replace(managed=managed)
 
 
 def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:

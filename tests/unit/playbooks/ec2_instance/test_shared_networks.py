@@ -259,17 +259,6 @@ def test_a_closed_branch_contains_no_node_whose_own_interfaces_are_open(lab: Lab
     assert groups_of(lab, branch) == [QUARANTINE], "what can be closed is closed all the same"
 
 
-def test_branches_of_ecs_tasks_are_not_told_by_aws(lab: Lab) -> None:
-    """An ECS container instance with trunking: what can be closed is closed, the rest is said."""
-    lab.build(asg=True)
-    trunk = attach_trunk(lab, description="")
-    step = lab.respond()
-    assert step.status is Status.PARTIAL
-    assert f"which branch interfaces {trunk} carries" in step.detail
-    assert "Stop the tasks, or the instance" in step.detail
-    assert list(lab.groups().values()) == [[QUARANTINE]] * 2
-
-
 def test_an_interface_of_an_ecs_task_that_refuses_is_named(lab: Lab) -> None:
     """A task in network mode awsvpc without trunking has an interface on the instance."""
     lab.build(interfaces=2)

@@ -12,9 +12,9 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
-from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
+from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
 _FINDS_ROLE = "finds the role that the instance had, and what denies sessions there"
 WHY = {
@@ -36,10 +36,12 @@ WHY = {
     ),
 }
 
-# As far as AWS lets a role see it.
-_ATTRIBUTION = Permission(
-    "finds branch interfaces of the instance that no tag attributes to it",
-    attribution.READ,
+_ATTRIBUTION = (
+    Permission(
+        "finds branch interfaces of the instance that no tag attributes to it",
+        ("ec2:DescribeTrunkInterfaceAssociations",),
+    ),
+    *TASKS,
 )
 
 RESPONDER = MemberRole(
@@ -50,7 +52,7 @@ RESPONDER = MemberRole(
             "tells people what a stop would lose: instance-store volumes",
             ("ec2:DescribeInstanceTypes",),
         ),
-        _ATTRIBUTION,
+        *_ATTRIBUTION,
         Permission("finds who undid a containment", ("cloudtrail:LookupEvents",)),
         Permission(
             "stops the instance after the snapshots, with finish = stop",
@@ -62,7 +64,7 @@ RESPONDER = MemberRole(
     ),
 )
 
-MONITOR = MemberRole("monitor", (READS, FINDS), (_ATTRIBUTION,))
+MONITOR = MemberRole("monitor", (READS, FINDS), _ATTRIBUTION)
 
 RESTORER = MemberRole(
     "restorer",

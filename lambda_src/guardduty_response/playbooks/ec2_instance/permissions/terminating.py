@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
-from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, VOLUMES
+from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
 TERMINATOR = MemberRole(
     "terminator",
@@ -26,9 +26,10 @@ TERMINATOR = MemberRole(
             (
                 "ec2:DescribeNetworkInterfaces",
                 "ec2:DescribeSecurityGroups",
-                *attribution.READ,
+                "ec2:DescribeTrunkInterfaceAssociations",
             ),
         ),
+        *TASKS,
         Permission(
             "takes back the protection that containment set, and terminates what it has tagged",
             ("ec2:ModifyInstanceAttribute", "ec2:TerminateInstances"),
