@@ -47,6 +47,8 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:DescribeSecurityGroups", "*", {}),
     ("ec2:ModifyNetworkInterfaceAttribute", ENI, {}),
     ("ec2:ModifyNetworkInterfaceAttribute", GROUP, {}),
+    # a shared group is its owner's
+    ("ec2:ModifyNetworkInterfaceAttribute", GROUP.replace(MEMBER, OTHER), {}),
     ("ec2:CreateSecurityGroup", f"{EC2}:vpc/vpc-0a", {}),
     # a shared VPC is its owner's
     ("ec2:CreateSecurityGroup", f"{EC2.replace(MEMBER, OTHER)}:vpc/vpc-0a", {}),
@@ -170,8 +172,12 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
                 )
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            # the security account's roles too, and VPCs that others share
-            others = ("NeverTheResponseItself", "ContainVpcs")
+            # the security account's roles too, and what others share
+            others = (
+                "NeverTheResponseItself",
+                "ContainVpcs",
+                "ContainInstancesNetworkInterfacesSecurityGroups",
+            )
             assert account == MEMBER or statement["Sid"] in others, resource
 
 

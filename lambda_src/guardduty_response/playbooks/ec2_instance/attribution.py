@@ -26,12 +26,12 @@ READ = ("ec2:DescribeTrunkInterfaceAssociations", *container_tasks.READ)
 def attribute(instance: InstanceContext, sessions: Sessions, current: InstanceState) -> None:
     """Adds to ``current`` what was found out, and what was not. Raises nothing of AWS's."""
     if current.trunks:
-        _associate(sessions.client("ec2"), current)
+        _associate(instance, sessions.client("ec2"), current)
     if current.for_tasks:
         _assign_to_tasks(instance, sessions, current)
 
 
-def _associate(ec2: AwsClient, current: InstanceState) -> None:
+def _associate(instance: InstanceContext, ec2: AwsClient, current: InstanceState) -> None:
     """Attributes branches by what AWS knows itself, where it tells: it lets no role that is assumed
     see associations, at times, and that is no error.
     """
@@ -45,7 +45,9 @@ def _associate(ec2: AwsClient, current: InstanceState) -> None:
         why = f"{', '.join(sorted(own))}: {describe_error(found)}"
         current.read_errors["branch interfaces"] = why
         return
-    current.interfaces += [Interface.read(interface) for interface in found]
+    current.interfaces += [
+        Interface.read(interface, instance.target.account_id) for interface in found
+    ]
     for id in answer:
         current.unknown_branches.pop(id, None)
     current.note_unknown_branches()
@@ -63,7 +65,9 @@ def _assign_to_tasks(instance: InstanceContext, sessions: Sessions, current: Ins
     if isinstance(found, Exception):
         problems.append(describe_error(found))
         found = []
-    current.interfaces += [Interface.read(interface) for interface in found]
+    current.interfaces += [
+        Interface.read(interface, instance.target.account_id) for interface in found
+    ]
     # Those that planning knew of a task are what they are now.
     current.interfaces = [
         interface._replace(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Check
+from guardduty_response.containment.contract import NOTHING, Check
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -16,6 +16,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.ec2_instance.container_tasks import stop_command
 from guardduty_response.playbooks.ec2_instance.instance_control import (
+    ANY_GROUPS,
     GROUPS,
     INSTANCES,
     INTERFACES,
@@ -24,6 +25,7 @@ from guardduty_response.playbooks.ec2_instance.instance_control import (
 )
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
+    OWNED,
     Interface,
     closed,
     in_own_group,
@@ -65,7 +67,7 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     placeholder = "ENI"
     reads = (Grant(LOOK, "*"),)
     contains = (
-        Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),
+        Grant(MODIFY, (INSTANCES, INTERFACES, ANY_GROUPS)),
         Grant(CREATE, VPCS),
         Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
         Grant(("ec2:CreateTags",), GROUPS, CREATED),
@@ -76,13 +78,14 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
             option="untrack_connections",
         ),
     )
-    restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
+    restores = (Grant(MODIFY, (INSTANCES, INTERFACES, ANY_GROUPS)),)
     undone_by = (
         "ModifyNetworkInterfaceAttribute",
         "ModifyInstanceAttribute",
         "AttachNetworkInterface",
     )
     deleted: Collection[str] = ()  # recorded security groups that were not found
+    owners: Mapping[str, str] = NOTHING  # recorded security groups -> the accounts they are of
 
     @property
     def done_text(self) -> str:  # type: ignore[override]
@@ -158,6 +161,12 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         alone = "only that service can close it, and it stays open"
         if stop := stop_command(interface.managed, self.target_context.target.region):
             return f"{alone}. Way out: stop the task, `{stop}`"
+        if interface.managed.startswith(OWNED):
+            return (
+                "only that account can close it, and it stays open. Way out: that account closes"
+                " it, or you detach it: `aws ec2 detach-network-interface --attachment-id"
+                " ATTACHMENT`"
+            )
         kubernetes = any(key.startswith(("eks:", "kubernetes.io/")) for key in self.state.tags)
         if not kubernetes and "eks" not in interface.managed:
             return f"{alone}. Way out: end the instance through that service"
@@ -288,7 +297,8 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         if groups:
             matching = [{"Name": "group-id", "Values": sorted(groups)}]
             found = self.client.describe_security_groups(Filters=matching)["SecurityGroups"]
-            self.deleted = groups - {group["GroupId"] for group in found}
+            self.owners = {group["GroupId"]: group["OwnerId"] for group in found}
+            self.deleted = groups - self.owners.keys()
         return self.read()
 
     def to_restore(self) -> Values[InterfaceBefore]:
@@ -342,5 +352,6 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         return f"{name} out of quarantine, back in {', '.join(before['groups'])}"
 
     def restore_statements(self, name: str, before: InterfaceBefore) -> list[PolicyStatement]:
-        groups = [self.target_context.arn(f"security-group/{group}") for group in before["groups"]]
+        arn = self.target_context.group_arn
+        groups = [arn(group, self.owners.get(group, "*")) for group in before["groups"]]
         return [allow(MODIFY, [self.arn_of(name), *groups])]

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 # The kinds of containment's own groups: the value of their tag, and the end of their names.
 QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
+OWNED = "owned by account "
 # Names of what could not be read: whose branches are, and what Amazon ECS runs on the instance.
 WHOSE, TASKS = "trunk interfaces of branches", "tasks of Amazon ECS"
 
 
 class Interface(NamedTuple):
-    """``managed``: which AWS service owns it and alone may change it, else empty. ``branch``:
-    whether it is a pod's or a task's, and not the instance's own.
+    """``managed``: which AWS service or account owns it and alone may change it, else empty.
+    ``branch``: whether it is a pod's or a task's, and not the instance's own.
     """
 
     id: str
@@ -48,16 +49,21 @@ class Interface(NamedTuple):
     branch: bool = False
 
     @staticmethod
-    def read(node: AwsAnswer) -> Interface:
+    def read(node: AwsAnswer, account: str) -> Interface:
         operator, groups = node.get("Operator") or {}, node.get("Groups") or []
         by = operator.get("Principal") or node.get("RequesterId") or "an AWS service"
+        managed = ""
+        if node.get("RequesterManaged") or operator.get("Managed"):
+            managed = f"managed by {by}"
+        elif (owner := node.get("OwnerId", account)) != account:
+            managed = f"{OWNED}{owner}"
         private = [*(node.get("PrivateIpAddresses") or []), *(node.get("Ipv6Addresses") or [])]
         return Interface(
             node["NetworkInterfaceId"],
             node.get("VpcId", ""),
             tuple(group["GroupId"] for group in groups),
             tuple(group.get("GroupName", "") for group in groups),
-            f"managed by {by}" if node.get("RequesterManaged") or operator.get("Managed") else "",
+            managed,
             tuple(
                 str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
                 for address in private
@@ -158,7 +164,8 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
     described += _branches(ec2, current, described, known)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [
-        _as_known(Interface.read(interface), known) for interface in by_id.values()
+        _as_known(Interface.read(interface, instance.target.account_id), known)
+        for interface in by_id.values()
     ]
     for name in ("groups", "own_groups"):
         for group in found.get(name, {}).get("SecurityGroups", []):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.watched_session import granted_resources
 
@@ -68,7 +69,7 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
             hook[1]()
         if policy is not None:
             try:
-                refuse(call, lab.ids["instance"], lab.region, lab.vpc_owner)
+                refuse(call, lab)
             except ClientError as error:
                 lab.refused.append(str(error))
                 raise
@@ -119,21 +120,28 @@ _S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
 
 
-def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER) -> None:
+def owner_of(lab: Lab, id: str) -> str:
+    """Returns the account whose resource it is: a VPC, and what is in one, may be another's."""
+    if id.startswith("vpc-"):
+        return lab.vpc_owner
+    backend = ec2_backends[MEMBER][lab.region]
+    found = backend.get_security_group_from_id(id) or backend.enis.get(id)
+    return str(found.owner_id) if found else MEMBER
+
+
+def refuse(call: Call, lab: Lab) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
     names.
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
     """
+    instance, region = lab.ids["instance"], lab.region
     action = (
         f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
     )
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     kinds = [(id, _KINDS[id.split("-")[0]]) for id in _ID.findall(json.dumps(params, default=str))]
-    named = [
-        f"arn:aws:ec2:{region}:{vpc_owner if kind == 'vpc' else MEMBER}:{kind}/{id}"
-        for id, kind in kinds
-    ]
+    named = [f"arn:aws:ec2:{region}:{owner_of(lab, id)}:{kind}/{id}" for id, kind in kinds]
     if call.service == "ebs":
         named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]
     elif call.service == "s3":

@@ -9,7 +9,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
-from tests.unit.playbooks.ec2_instance.quarantine_lab import make_group
+from tests.unit.playbooks.ec2_instance.quarantine_lab import empty, make_group
 from tests.unit.playbooks.ec2_instance.trunk_moto import ASSOCIATIONS
 
 OTHER = "333333333333"
@@ -41,6 +41,19 @@ def group_of_other_account(
 
     monkeypatch.setattr(SecurityGroupBackend, "get_security_group_from_name", own_by_name)
     return id
+
+
+def share_group(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch, rules: bool = False) -> str:
+    """Creates a group that another account shares with this one. Returns its id."""
+    id = group_of_other_account(lab, name, monkeypatch)
+    if not rules:
+        empty(lab, id)
+    return id
+
+
+def give_away(interface: str) -> None:
+    """Makes an attached interface another account's, which let this one attach it."""
+    _node(interface).owner = OTHER
 
 
 def attach_trunk(lab: Lab, index: int = 1, description: str = EKS_TRUNK) -> str:

@@ -12,14 +12,16 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
-from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, text_of
+from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, make_group, text_of
 from tests.unit.playbooks.ec2_instance.shared_network_lab import (
     OTHER,
     add_branch,
     add_subnet,
     attach_trunk,
+    give_away,
     group_of_other_account,
     groups_of,
+    share_group,
     show_associations,
 )
 
@@ -63,6 +65,81 @@ def test_the_owner_leaves_a_participants_group_alone(
     assert [[group["GroupId"] for group in node["Groups"]] for node in interfaces] == [
         [by_owner[MEMBER]["GroupId"]]
     ] * 2
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+@pytest.mark.parametrize("vpc_owner", [MEMBER, OTHER])
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_shared_group_that_is_brought_along_is_another_accounts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, vpc_owner: str, flush: bool
+) -> None:
+    """IAM checks the change on the group too, whose ARN has its owner's account."""
+    lab.vpc_owner = vpc_owner
+    lab.options["untrack_connections"] = flush
+    lab.build(interfaces=2)
+    shared = share_group(lab, "isolate", monkeypatch)
+    lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: shared}
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [["isolate"]] * 2
+    assert lab.restore().status is Status.RESTORED
+    assert list(lab.groups().values()) == [["web"]] * 2
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+def test_a_shared_group_that_an_interface_was_in_is_given_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.vpc_owner = OTHER
+    lab.build()
+    shared = share_group(lab, "central", monkeypatch, rules=True)
+    [interface] = lab.groups()
+    groups = [shared, lab.ids["group"]]
+    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [[QUARANTINE]]
+    assert lab.restore().status is Status.RESTORED
+    assert set(lab.groups()[interface]) == {"central", "web"}
+
+
+@pytest.mark.usefixtures("full_models")
+def test_a_shared_group_is_given_back_where_the_quarantine_group_is_refused(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.options["untrack_connections"] = True
+    lab.build()
+    shared = share_group(lab, "central", monkeypatch, rules=True)
+    [interface] = lab.groups()
+    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[shared])
+    ours = make_group(lab)
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute", "AuthFailure", lambda params: ours in params["Groups"]
+    )
+    assert lab.respond().status is Status.FAILED
+    assert lab.groups()[interface] == ["central"], "and not in the all-open group"
+
+
+@pytest.mark.parametrize("own", [1, 2])
+def test_an_interface_of_another_account_is_named_and_left(lab: Lab, own: int) -> None:
+    lab.build(interfaces=own + 1)
+    theirs = list(lab.groups())[-1]
+    give_away(theirs)
+    step = lab.respond()
+    assert step.status is Status.PARTIAL, step.detail
+    assert f"{theirs} is OPEN" in step.detail
+    assert f"owned by account {OTHER}" in step.detail and OTHER in text_of(lab)
+    assert "aws ec2 detach-network-interface" in step.detail
+    assert [groups for id, groups in lab.groups().items() if id != theirs] == [[QUARANTINE]] * own
+    assert lab.groups()[theirs] == ["web"]
+    touched = [call.params for call in lab.calls if call.operation.startswith("ModifyNetwork")]
+    assert theirs not in {params["NetworkInterfaceId"] for params in touched}
+
+
+def test_an_instance_all_of_whose_interfaces_are_another_accounts_is_not_contained(
+    lab: Lab,
+) -> None:
+    lab.build()
+    give_away(next(iter(lab.groups())))
+    assert lab.respond().status is Status.FAILED
 
 
 # -- trunk and branch interfaces -------------------------------------------------------------------

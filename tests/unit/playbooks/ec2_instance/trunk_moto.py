@@ -1,4 +1,4 @@
-"""What moto lacks of trunk interfaces: finding interfaces by their type, and associations."""
+"""What moto lacks of interfaces: their owners, finding them by their type, and associations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ ASSOCIATIONS = "DescribeTrunkInterfaceAssociations"
 
 
 def extend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds the filter ``interface-type`` to moto, until the test has ended."""
+    """Adds to moto the filter ``interface-type`` and an ``owner`` of interfaces, until the test has
+    ended.
+    """
     value_of = NetworkInterface.get_filter_value
 
     def value(self: NetworkInterface, filter_name: str, method_name: str | None = None) -> Any:
@@ -20,7 +22,11 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
             return self.interface_type
         return value_of(self, filter_name, method_name)
 
+    def owner_id(self: NetworkInterface) -> str:
+        return str(getattr(self, "owner", self.ec2_backend.account_id))
+
     monkeypatch.setattr(NetworkInterface, "get_filter_value", value)
+    monkeypatch.setattr(NetworkInterface, "owner_id", property(owner_id))
 
 
 def refuse_associations(params: Any) -> Any:
