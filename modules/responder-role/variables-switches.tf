@@ -11,6 +11,11 @@ variable "name_prefix" {
     condition     = can(regex("^[a-z][a-z0-9-]{0,24}[a-z0-9]$", var.name_prefix))
     error_message = "name_prefix must be 2 to 26 characters long: lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen."
   }
+
+  validation {
+    condition     = !startswith("${var.name_prefix}-", "sg-")
+    error_message = "name_prefix must not be sg nor begin with sg-: the quarantine security group is named after it, and EC2 takes no name that begins with sg-."
+  }
 }
 
 variable "security_account_id" {

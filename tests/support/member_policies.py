@@ -116,6 +116,9 @@ def refused(calls: Iterable[Call], document: Json, account: str) -> list[str]:
 
 
 def _resources(call: Call, account: str) -> list[str]:
+    if call.service == "ecs":
+        given = call.params
+        return given.get("tasks") or [given.get("containerInstance") or given.get("cluster") or "*"]
     arns = [str(call.params[key]) for key in _ARNS if key in call.params]
     if call.service == "iam":
         arns += [

@@ -47,6 +47,8 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:DescribeSecurityGroups", "*", {}),
     ("ec2:ModifyNetworkInterfaceAttribute", ENI, {}),
     ("ec2:ModifyNetworkInterfaceAttribute", GROUP, {}),
+    # a shared group is its owner's
+    ("ec2:ModifyNetworkInterfaceAttribute", GROUP.replace(MEMBER, OTHER), {}),
     ("ec2:CreateSecurityGroup", f"{EC2}:vpc/vpc-0a", {}),
     # a shared VPC is its owner's
     ("ec2:CreateSecurityGroup", f"{EC2.replace(MEMBER, OTHER)}:vpc/vpc-0a", {}),
@@ -156,22 +158,26 @@ def _list(value: Any) -> list[str]:
 
 
 def test_everything_but_looking_names_its_resources(responder: str) -> None:
-    """``*`` as a resource is for Describe alone, and for LookupEvents, which takes no other; no
-    action is a wildcard.
+    """``*`` as a resource is for Describe alone, and for calls that take no other; no action is a
+    wildcard.
     """
+    take_no_other = ("cloudtrail:LookupEvents", "ecs:ListClusters")
     for statement in _statements(responder):
         assert "NotAction" not in statement and "NotResource" not in statement
         for action in _list(statement["Action"]):
             assert "*" not in action, statement["Sid"]
             if "*" in _list(statement["Resource"]):
-                assert (
-                    action.split(":")[1].startswith("Describe")
-                    or action == "cloudtrail:LookupEvents"
-                ), statement["Sid"]
+                assert action.split(":")[1].startswith("Describe") or action in take_no_other, (
+                    statement["Sid"]
+                )
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            # the security account's roles too, and VPCs that others share
-            others = ("NeverTheResponseItself", "ContainVpcs")
+            # the security account's roles too, and what others share
+            others = (
+                "NeverTheResponseItself",
+                "ContainVpcs",
+                "ContainInstancesNetworkInterfacesSecurityGroups",
+            )
             assert account == MEMBER or statement["Sid"] in others, resource
 
 

@@ -40,6 +40,8 @@ MAY: list[Case] = [
     ("ec2:DescribeInstances", "*", {}),
     ("ec2:ModifyNetworkInterfaceAttribute", ENI, {}),
     ("ec2:ModifyNetworkInterfaceAttribute", GROUP, {}),
+    # a shared group is its owner's
+    ("ec2:ModifyNetworkInterfaceAttribute", GROUP.replace(MEMBER, OTHER), {}),
     ("ec2:AssociateAddress", f"{EC2}:elastic-ip/eipalloc-0a", {}),
     ("ec2:ReplaceIamInstanceProfileAssociation", INSTANCE, {}),
     ("ec2:ModifyInstanceAttribute", INSTANCE, {}),

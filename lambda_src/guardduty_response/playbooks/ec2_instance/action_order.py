@@ -6,6 +6,7 @@ from functools import partial
 
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, run_all
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.actions import (
     DisableMetadata,
     Protect,
@@ -87,6 +88,8 @@ def look(
         for control in branch:
             control.read_current()
 
+    if exists:
+        attribution.attribute(instance, sessions, current)
     known = made if exists else made[:1]
     run_all({n: partial(read, branch) for n, branch in enumerate(known)}, BRANCHES)
     return [control for branch in made for control in branch]
@@ -94,7 +97,7 @@ def look(
 
 def reading(instance: InstanceContext, *more: str) -> Sessions:
     """Returns sessions that may read everything, and do ``more``, and change nothing."""
-    return Sessions(instance, [allow((*READ, *more))], {})
+    return Sessions(instance, [allow((*READ, *attribution.READ, *more))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:

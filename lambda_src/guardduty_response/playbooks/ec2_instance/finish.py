@@ -22,6 +22,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 STOP = "stop_instance"
 READ = (
     *LOOK,
+    *attribution.READ,
     "ec2:DescribeInstanceTypes",
     "autoscaling:DescribeAutoScalingInstances",
 )
@@ -116,6 +118,7 @@ def _not_closed(instance: InstanceContext, session: Sessions) -> str:
     verdict may be of long ago, and PARTIAL.
     """
     current = look(instance, session.client("ec2"))
+    attribution.attribute(instance, session, current)
     if current.read_errors:
         errors = (f"{item} could not be read ({why})" for item, why in current.read_errors.items())
         return "; ".join(errors)

@@ -37,6 +37,15 @@ class InstanceContext(target_context.TargetContext):
         tagged = {"Key": self.prefix, "Value": kind} in (group.get("Tags") or [])
         return tagged and group.get("OwnerId") == self.target.account_id
 
+    def group_arn(self, id: str, owner: str = "*") -> str:
+        """Returns the ARN of a security group, which is in its owner's account.
+
+        ``owner``: where it is known; a group that is shared, or brought along, is another's.
+        """
+        target = self.target
+        partition = self.context.config.partition
+        return f"arn:{partition}:ec2:{target.region}:{owner}:security-group/{id}"
+
     def is_named(self, name: str, kind: str) -> bool:
         """Says whether a group of that kind may have the name, of which somebody else's may have
         been before.

@@ -20,7 +20,8 @@ InstanceControl = Control[InstanceContext, InstanceState, Any, Any]  # any of th
 EC2 = "arn:${partition}:ec2:*:${account_id}:"
 INSTANCES, INTERFACES, VOLUMES = f"{EC2}instance/*", f"{EC2}network-interface/*", f"{EC2}volume/*"
 ADDRESSES, GROUPS = f"{EC2}elastic-ip/*", f"{EC2}security-group/*"
-VPCS = "arn:${partition}:ec2:*:*:vpc/*"  # a shared one is another account's
+# Shared ones are another account's.
+VPCS, ANY_GROUPS = "arn:${partition}:ec2:*:*:vpc/*", "arn:${partition}:ec2:*:*:security-group/*"
 
 
 class Ec2Control(Control[InstanceContext, InstanceState, SettingType, ValueType]):

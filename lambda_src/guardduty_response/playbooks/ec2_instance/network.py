@@ -48,7 +48,13 @@ def sessions(
     """
     tag, any_group = f"aws:ResourceTag/{instance.prefix}", instance.arn("security-group/*")
     flush = bool(instance.options["untrack_connections"])
-    known = {vpc: instance.arn(f"security-group/{id}") for vpc, id in groups.items()}
+    # A configured group may be one that another account shares: its ID alone is known by now.
+    known = {
+        vpc: instance.group_arn(
+            id, "*" if instance.own_groups.get(vpc) == id else instance.target.account_id
+        )
+        for vpc, id in groups.items()
+    }
     base = [
         allow(LOOK),
         allow(MODIFY, list(known.values())),

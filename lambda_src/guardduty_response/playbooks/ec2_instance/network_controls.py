@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Check
+from guardduty_response.containment.contract import NOTHING, Check
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -14,7 +14,9 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     allow,
 )
+from guardduty_response.playbooks.ec2_instance.container_tasks import stop_command
 from guardduty_response.playbooks.ec2_instance.instance_control import (
+    ANY_GROUPS,
     GROUPS,
     INSTANCES,
     INTERFACES,
@@ -23,6 +25,7 @@ from guardduty_response.playbooks.ec2_instance.instance_control import (
 )
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
+    OWNED,
     Interface,
     closed,
     in_own_group,
@@ -64,7 +67,7 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     placeholder = "ENI"
     reads = (Grant(LOOK, "*"),)
     contains = (
-        Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),
+        Grant(MODIFY, (INSTANCES, INTERFACES, ANY_GROUPS)),
         Grant(CREATE, VPCS),
         Grant(CREATE, GROUPS, {"StringEquals": {NEW: KINDS}}),
         Grant(("ec2:CreateTags",), GROUPS, CREATED),
@@ -75,13 +78,14 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
             option="untrack_connections",
         ),
     )
-    restores = (Grant(MODIFY, (INSTANCES, INTERFACES, GROUPS)),)
+    restores = (Grant(MODIFY, (INSTANCES, INTERFACES, ANY_GROUPS)),)
     undone_by = (
         "ModifyNetworkInterfaceAttribute",
         "ModifyInstanceAttribute",
         "AttachNetworkInterface",
     )
     deleted: Collection[str] = ()  # recorded security groups that were not found
+    owners: Mapping[str, str] = NOTHING  # recorded security groups -> the accounts they are of
 
     @property
     def done_text(self) -> str:  # type: ignore[override]
@@ -155,6 +159,14 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     def _way_out(self, interface: Interface) -> str:
         """Says what ends the traffic of an interface that its service alone may change."""
         alone = "only that service can close it, and it stays open"
+        if stop := stop_command(interface.managed, self.target_context.target.region):
+            return f"{alone}. Way out: stop the task, `{stop}`"
+        if interface.managed.startswith(OWNED):
+            return (
+                "only that account can close it, and it stays open. Way out: that account closes"
+                " it, or you detach it: `aws ec2 detach-network-interface --attachment-id"
+                " ATTACHMENT`"
+            )
         kubernetes = any(key.startswith(("eks:", "kubernetes.io/")) for key in self.state.tags)
         if not kubernetes and "eks" not in interface.managed:
             return f"{alone}. Way out: end the instance through that service"
@@ -260,8 +272,11 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
             text = f"{text}, in the all-open {self.target_context.flush_group_name}"
         if interface.managed:
             text = f"{text}; {interface.managed}" + ("" if ok else f": {self._way_out(interface)}")
+        of_service = bool(interface.managed)
+        if interface.id in self.state.trunks_for_tasks:
+            of_service, text = True, f"{text}; it is the trunk interface of Amazon ECS"
         name = f"{self.check_name} {interface.id}"
-        return Check(name, ok, text, fatal=none_closed or not interface.managed)
+        return Check(name, ok, text, fatal=none_closed or not of_service)
 
     def _detached_checks(self) -> list[Check]:
         """Passes for interfaces that were open at the verdict and are no longer the instance's."""
@@ -282,7 +297,8 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         if groups:
             matching = [{"Name": "group-id", "Values": sorted(groups)}]
             found = self.client.describe_security_groups(Filters=matching)["SecurityGroups"]
-            self.deleted = groups - {group["GroupId"] for group in found}
+            self.owners = {group["GroupId"]: group["OwnerId"] for group in found}
+            self.deleted = groups - self.owners.keys()
         return self.read()
 
     def to_restore(self) -> Values[InterfaceBefore]:
@@ -336,5 +352,6 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         return f"{name} out of quarantine, back in {', '.join(before['groups'])}"
 
     def restore_statements(self, name: str, before: InterfaceBefore) -> list[PolicyStatement]:
-        groups = [self.target_context.arn(f"security-group/{group}") for group in before["groups"]]
+        arn = self.target_context.group_arn
+        groups = [arn(group, self.owners.get(group, "*")) for group in before["groups"]]
         return [allow(MODIFY, [self.arn_of(name), *groups])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -16,25 +16,28 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.ec2_instance import branch_interfaces
+from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK, is_of_task
+from guardduty_response.playbooks.ec2_instance.container_tasks import OF_TASK
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
     from guardduty_response.containment.target_context import Settings
     from guardduty_response.incident.model import TargetRecord
+    from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
 
 # The kinds of containment's own groups: the value of their tag, and the end of their names.
 QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
-# Amazon EKS gives a pod with security groups of its own a branch interface. It is attached to the
-# trunk interface of the node, not to the node: only this tag says to which.
-_TRUNK_TAG = "tag:vpcresources.k8s.aws/trunk-eni-id"
-_EKS_TRUNK = "aws-k8s-trunk-eni"
+OWNED = "owned by account "
+# Names of what could not be read: whose branches are, and what Amazon ECS runs on the instance.
+WHOSE, TASKS = "trunk interfaces of branches", "tasks of Amazon ECS"
 
 
 class Interface(NamedTuple):
-    """``managed``: which AWS service owns it and alone may change it, else empty. ``branch``:
-    whether it is a pod's or a task's, and not the instance's own.
+    """``managed``: which AWS service or account owns it and alone may change it, else empty.
+    ``branch``: whether it is a pod's or a task's, and not the instance's own.
     """
 
     id: str
@@ -46,16 +49,21 @@ class Interface(NamedTuple):
     branch: bool = False
 
     @staticmethod
-    def read(node: AwsAnswer) -> Interface:
+    def read(node: AwsAnswer, account: str) -> Interface:
         operator, groups = node.get("Operator") or {}, node.get("Groups") or []
         by = operator.get("Principal") or node.get("RequesterId") or "an AWS service"
+        managed = ""
+        if node.get("RequesterManaged") or operator.get("Managed"):
+            managed = f"managed by {by}"
+        elif (owner := node.get("OwnerId", account)) != account:
+            managed = f"{OWNED}{owner}"
         private = [*(node.get("PrivateIpAddresses") or []), *(node.get("Ipv6Addresses") or [])]
         return Interface(
             node["NetworkInterfaceId"],
             node.get("VpcId", ""),
             tuple(group["GroupId"] for group in groups),
             tuple(group.get("GroupName", "") for group in groups),
-            f"managed by {by}" if node.get("RequesterManaged") or operator.get("Managed") else "",
+            managed,
             tuple(
                 str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
                 for address in private
@@ -76,7 +84,11 @@ class InstanceGone(TargetGone):
 class InstanceState:
     """What was read. ``instance``: as DescribeInstances has it. ``groups``: VPC -> the quarantine
     group to use there. ``quarantine_groups``, ``flush_groups``: all of containment's, by ID.
-    ``settings``: by action item. ``read_errors``: what could not be read, and why.
+    ``settings``: by action item. ``read_errors``: what could not be read, and why. ``trunks``: the
+    instance's trunk interfaces, with their descriptions. ``unknown_branches``: branch interfaces in
+    its subnets of which nothing tells whose they are, by ID. ``for_tasks``: the interfaces by which
+    it looks like a container instance of Amazon ECS. ``trunks_for_tasks``: the trunk interfaces
+    among them, once Amazon ECS has said that it is one: the account cannot change them.
     """
 
     instance: AwsAnswer
@@ -86,6 +98,10 @@ class InstanceState:
     flush_groups: dict[str, AwsAnswer] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
+    trunks: dict[str, str] = field(default_factory=dict)
+    unknown_branches: dict[str, AwsAnswer] = field(default_factory=dict)
+    for_tasks: list[str] = field(default_factory=list)
+    trunks_for_tasks: Collection[str] = ()
 
     @property
     def disks(self) -> dict[str, AwsAnswer]:
@@ -99,6 +115,17 @@ class InstanceState:
     @property
     def vpcs(self) -> list[str]:
         return sorted({interface.vpc for interface in self.interfaces})
+
+    def note_unknown_branches(self) -> None:
+        """Says, among what could not be read, of which branches nothing tells whose they are."""
+        self.read_errors.pop(WHOSE, None)
+        if ids := sorted(self.unknown_branches):
+            self.read_errors[WHOSE] = (
+                f"neither a tag nor an association tells which one carries {', '.join(ids)}, in the"
+                " subnets of the instance: they stay as they are. Close those that are this"
+                " instance's: `aws ec2 modify-network-interface-attribute --network-interface-id"
+                f" {ids[0]} --groups GROUP`"
+            )
 
     @property
     def spot(self) -> bool:
@@ -141,9 +168,13 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         *(current.instance.get("NetworkInterfaces") or []),
         *found.get("interfaces", {}).get("NetworkInterfaces", []),
     ]
-    described += _branches(ec2, current, described)
+    known = _known(instance)
+    described += _branches(ec2, current, described, known)
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
-    current.interfaces = [Interface.read(interface) for interface in by_id.values()]
+    current.interfaces = [
+        _as_known(Interface.read(interface, instance.target.account_id), known)
+        for interface in by_id.values()
+    ]
     for name in ("groups", "own_groups"):
         for group in found.get(name, {}).get("SecurityGroups", []):
             _sort_group(instance, current, group)
@@ -176,29 +207,47 @@ def _look_calls(
 
 
 def _branches(
-    ec2: AwsClient, current: InstanceState, described: list[AwsAnswer]
+    ec2: AwsClient,
+    current: InstanceState,
+    described: list[AwsAnswer],
+    known: Mapping[str, InterfaceBefore],
 ) -> list[AwsAnswer]:
-    """Returns the branch interfaces of trunk interfaces: their traffic passes the groups of the
-    branch, and not those of the trunk.
-    """
-    trunks = {
-        interface["NetworkInterfaceId"]: interface.get("Description", "")
-        for interface in described
-        if interface.get("InterfaceType") == "trunk"
-    }
-    if not trunks:
+    """Returns the branch interfaces of the instance, and keeps what is not known of others."""
+    current.trunks = branch_interfaces.trunks_of(described)
+    current.for_tasks = sorted(
+        {id for id, text in current.trunks.items() if text != EKS_TRUNK}
+        | {each["NetworkInterfaceId"] for each in described if is_of_task(each)}
+    )
+    if current.for_tasks:
+        current.read_errors[TASKS] = "not asked for"
+    if not current.trunks:
         return []
-    wanted = [{"Name": _TRUNK_TAG, "Values": sorted(trunks)}]
-    got = run_all({0: partial(ec2.describe_network_interfaces, Filters=wanted)})[0]
-    if isinstance(got, Exception):
-        current.read_errors["branch interfaces"] = describe_error(got)
-        return []
-    if others := sorted(id for id, text in trunks.items() if text != _EKS_TRUNK):
-        current.read_errors["branch interfaces"] = (
-            f"AWS does not tell which branch interfaces {', '.join(others)} carries: those of"
-            " Amazon ECS tasks stay as they are. Stop the tasks, or the instance"
-        )
-    return list(got["NetworkInterfaces"])
+    subnets = {each["SubnetId"] for each in described if each.get("SubnetId")}
+    read = {each["NetworkInterfaceId"] for each in described}
+    found = branch_interfaces.find(ec2, current.trunks, subnets, known.keys() - read)
+    current.unknown_branches = found.unknown
+    if found.errors:
+        current.read_errors["branch interfaces"] = "; ".join(found.errors)
+    current.note_unknown_branches()
+    return found.own
+
+
+def _known(instance: InstanceContext) -> dict[str, InterfaceBefore]:
+    """Returns the interfaces that planning found, and an earlier containment."""
+    known: dict[str, InterfaceBefore] = {}
+    planned = (instance.scope("before") or {}).get("network")
+    networks: tuple[NetworkBefore | None, ...] = (instance.before_state("network"), planned)
+    for network in networks:
+        known |= (network["interfaces"] or {}) if network else {}
+    return known
+
+
+def _as_known(interface: Interface, known: Mapping[str, InterfaceBefore]) -> Interface:
+    """Returns an interface with the task that Amazon ECS said it is of, in planning."""
+    managed = known.get(interface.id, {}).get("managed", "")
+    if interface.managed or not managed.startswith(OF_TASK):
+        return interface
+    return interface._replace(managed=managed)
 
 
 def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:

@@ -23,6 +23,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 NAME = "terminate_instance"
 READ = (
     *LOOK,
+    *attribution.READ,
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeSnapshots",

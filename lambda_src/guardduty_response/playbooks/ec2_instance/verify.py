@@ -44,11 +44,11 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
             return StepResult(done=False, wait_seconds=LATE_SECONDS, detail=text), [not_read]
         return StepResult(status=Status.FAILED, detail=text), [not_read]
+    controls = action_order.look(instance, sessions, current)
     checks = [
         Check(item, False, f"{item} could not be read ({error})", read=False)
         for item, error in current.read_errors.items()
     ]
-    controls = action_order.look(instance, sessions, current)
     checks += check_controls(controls, _acts(target))
     late = LateChecks(instance, controls)
     step = _conclude(instance, checks, late)._replace(watched=_watched(instance, current))

@@ -19,6 +19,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from sandbox.emulator import moto_quotas  # noqa: F401  (of security groups)
 from tests.unit.background import drain
 from tests.unit.playbooks import iam_quotas
+from tests.unit.playbooks.ec2_instance import trunk_moto
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
 from tests.unit.playbooks.ec2_instance.first_change_lab import prepare
@@ -57,6 +58,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
     monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     iam_quotas.enforce(monkeypatch)
+    trunk_moto.extend(monkeypatch)
     with empty_aws(monkeypatch, REGION):
         made = kind()
         yield made

@@ -43,6 +43,7 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_auto_scaling_group,
     create_target_groups,
 )
+from tests.unit.playbooks.ec2_instance.trunk_moto import ASSOCIATIONS, refuse_associations
 from tests.unit.playbooks.late_answers import Answer, answer_late
 from tests.unit.playbooks.own_aws import create_incident_table
 from tests.unit.playbooks.watched_session import (
@@ -84,6 +85,10 @@ class Lab:
     latency: float = 0.0
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    # instead of moto's, by operation
+    answers: dict[str, Callable[[Json], Json]] = field(
+        default_factory=lambda: {ASSOCIATIONS: refuse_associations}
+    )
     # run once before an operation
     hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
     options: Json = field(default_factory=lambda: deepcopy(OPTIONS))

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.watched_session import granted_resources
 
@@ -47,8 +50,8 @@ class Fault:
 
 
 def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> None:
-    """Records calls, injects faults and latency, and refuses what the session policy does
-    not allow.
+    """Records calls, injects faults and latency, gives the lab's own answers, and refuses what the
+    session policy does not allow.
     """
     local = threading.local()
 
@@ -66,7 +69,7 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
             hook[1]()
         if policy is not None:
             try:
-                refuse(call, lab.ids["instance"], lab.region, lab.vpc_owner)
+                refuse(call, lab)
             except ClientError as error:
                 lab.refused.append(str(error))
                 raise
@@ -83,6 +86,13 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         lab.calls.append(call)
         local.call = call
 
+    def answer(model: Any, **_: Any) -> Any:
+        """Answers instead of moto, where it lacks the call or the lab models it."""
+        if model.name not in lab.answers:
+            return None
+        found = {**lab.answers[model.name](local.call.params), "ResponseMetadata": {}}
+        return AWSResponse("", 200, HTTPHeaders(), None), found
+
     def send(**_: Any) -> None:
         local.call.start = time.monotonic()
         time.sleep(lab.latency)
@@ -91,6 +101,7 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         local.call.end = time.monotonic()
 
     client.meta.events.register_first("before-parameter-build", before)
+    client.meta.events.register_first("before-call", answer)
     client.meta.events.register_first("before-send", send)
     client.meta.events.register_last("after-call", after)
 
@@ -118,21 +129,28 @@ def _iam_arn(params: Json) -> str:
     )
 
 
-def refuse(call: Call, instance: str, region: str = REGION, vpc_owner: str = MEMBER) -> None:
+def owner_of(lab: Lab, id: str) -> str:
+    """Returns the account whose resource it is: a VPC, and what is in one, may be another's."""
+    if id.startswith("vpc-"):
+        return lab.vpc_owner
+    backend = ec2_backends[MEMBER][lab.region]
+    found = backend.get_security_group_from_id(id) or backend.enis.get(id)
+    return str(found.owner_id) if found else MEMBER
+
+
+def refuse(call: Call, lab: Lab) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
     names.
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
     """
+    instance, region = lab.ids["instance"], lab.region
     action = (
         f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
     )
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     kinds = [(id, _KINDS[id.split("-")[0]]) for id in _ID.findall(json.dumps(params, default=str))]
-    named = [
-        f"arn:aws:ec2:{region}:{vpc_owner if kind == 'vpc' else MEMBER}:{kind}/{id}"
-        for id, kind in kinds
-    ]
+    named = [f"arn:aws:ec2:{region}:{owner_of(lab, id)}:{kind}/{id}" for id, kind in kinds]
     if call.service == "ebs":
         named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]
     elif call.service == "s3":

@@ -9,10 +9,11 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
-from tests.unit.playbooks.ec2_instance.quarantine_lab import make_group
+from tests.unit.playbooks.ec2_instance.quarantine_lab import empty, make_group
+from tests.unit.playbooks.ec2_instance.trunk_moto import ASSOCIATIONS
 
 OTHER = "333333333333"
-EKS_TRUNK = "aws-k8s-trunk-eni"
+EKS_TRUNK, EKS_BRANCH = "aws-k8s-trunk-eni", "aws-k8s-branch-eni"
 
 
 def group_of_other_account(
@@ -42,6 +43,19 @@ def group_of_other_account(
     return id
 
 
+def share_group(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch, rules: bool = False) -> str:
+    """Creates a group that another account shares with this one. Returns its id."""
+    id = group_of_other_account(lab, name, monkeypatch)
+    if not rules:
+        empty(lab, id)
+    return id
+
+
+def give_away(interface: str) -> None:
+    """Makes an attached interface another account's, which let this one attach it."""
+    _node(interface).owner = OTHER
+
+
 def attach_trunk(lab: Lab, index: int = 1, description: str = EKS_TRUNK) -> str:
     """Attaches a trunk interface, as Amazon EKS or ECS does; returns its id."""
     trunk = lab.attach(index)
@@ -50,26 +64,45 @@ def attach_trunk(lab: Lab, index: int = 1, description: str = EKS_TRUNK) -> str:
     return trunk
 
 
-def add_branch(lab: Lab, trunk: str) -> str:
-    """Gives a pod a branch interface: it is attached to the trunk, and AWS shows no attachment."""
+def add_branch(lab: Lab, trunk: str, subnet: str = "", description: str = EKS_BRANCH) -> str:
+    """Gives a pod a branch interface: it is attached to the trunk, and AWS shows no attachment.
+
+    ``trunk``: which the tag names; "" for a branch without the tag.
+    """
+    tags = [{"Key": "eks:eni:owner", "Value": "eks-vpc-resource-controller"}]
+    if trunk:
+        tags.append({"Key": "vpcresources.k8s.aws/trunk-eni-id", "Value": trunk})
     branch = str(
         lab.see("ec2").create_network_interface(
-            SubnetId=lab.ids["subnet"],
+            SubnetId=subnet or lab.ids["subnet"],
             Groups=[lab.ids["group"]],
-            Description="aws-k8s-branch-eni",
-            TagSpecifications=[
-                {
-                    "ResourceType": "network-interface",
-                    "Tags": [
-                        {"Key": "vpcresources.k8s.aws/trunk-eni-id", "Value": trunk},
-                        {"Key": "eks:eni:owner", "Value": "eks-vpc-resource-controller"},
-                    ],
-                }
-            ],
+            Description=description,
+            TagSpecifications=[{"ResourceType": "network-interface", "Tags": tags}],
         )["NetworkInterface"]["NetworkInterfaceId"]
     )
     _node(branch).interface_type = "branch"
     return branch
+
+
+def add_subnet(lab: Lab, block: str = "10.0.2.0/24") -> str:
+    """Makes another subnet in the lab's VPC; returns its id."""
+    made = lab.see("ec2").create_subnet(VpcId=lab.ids["vpc"], CidrBlock=block)
+    return str(made["Subnet"]["SubnetId"])
+
+
+def show_associations(lab: Lab, trunks: dict[str, str]) -> None:
+    """Lets the response see associations, one on each page. ``trunks``: branch -> trunk."""
+    every = [
+        {"BranchInterfaceId": branch, "TrunkInterfaceId": trunk, "InterfaceProtocol": "VLAN"}
+        for branch, trunk in trunks.items()
+    ]
+
+    def page(params: dict[str, Any]) -> dict[str, Any]:
+        at = int(params.get("NextToken") or 0)
+        more = {"NextToken": str(at + 1)} if at + 1 < len(every) else {}
+        return {"InterfaceAssociations": every[at : at + 1], **more}
+
+    lab.answers[ASSOCIATIONS] = page
 
 
 def groups_of(lab: Lab, interface: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from benchmarks.monitoring_cost import CHECKS
@@ -20,6 +21,12 @@ from tests.support.member_policies import (
     refused,
 )
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, Lab
+from tests.unit.playbooks.ec2_instance.shared_network_lab import (
+    add_branch,
+    attach_trunk,
+    show_associations,
+)
+from tests.unit.playbooks.ec2_instance.tasks_lab import Cluster
 
 SECONDS_A_CALL = 0.08  # as in the other benchmarks
 POLICY = member_policy("ec2_instance", "monitor", MEMBER)
@@ -40,10 +47,26 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)
     assert refused(calls, POLICY, MEMBER) == []
-    assert {action_of(call) for call in calls} == granted(POLICY)
+    assert {action_of(call) for call in calls} == granted(POLICY) - set(attribution.READ)
     figures = CHECKS["ec2_instance"]
     assert len(calls) <= figures.member_calls
     assert round_trips(calls, math.inf) * SECONDS_A_CALL <= figures.seconds
+
+
+def test_of_an_instance_with_a_trunk_it_reads_whose_interfaces_there_are(lab: Lab) -> None:
+    lab.build()
+    branch, trunk = add_branch(lab, ""), attach_trunk(lab, description="")
+    show_associations(lab, {branch: trunk})
+    cluster = Cluster(lab)
+    cluster.run(cluster.branch())
+    target = lab.plan()
+    assert lab.respond(target).status is Status.PARTIAL
+    lab.calls.clear()
+    step, _ = ec2_instance.verify(lab.context(), target._replace(verify_only=True, scope={}))
+    assert step.status is Status.PARTIAL and "aws ecs stop-task" in step.detail
+    calls = in_members(lab.calls)
+    assert refused(calls, POLICY, MEMBER) == []
+    assert set(attribution.READ) <= {action_of(call) for call in calls}
 
 
 def test_it_may_only_read() -> None:

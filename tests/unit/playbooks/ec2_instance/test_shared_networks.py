@@ -12,13 +12,17 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
-from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, text_of
+from tests.unit.playbooks.ec2_instance.quarantine_lab import QUARANTINE, make_group, text_of
 from tests.unit.playbooks.ec2_instance.shared_network_lab import (
     OTHER,
     add_branch,
+    add_subnet,
     attach_trunk,
+    give_away,
     group_of_other_account,
     groups_of,
+    share_group,
+    show_associations,
 )
 
 NODE_TAGS = [
@@ -61,6 +65,81 @@ def test_the_owner_leaves_a_participants_group_alone(
     assert [[group["GroupId"] for group in node["Groups"]] for node in interfaces] == [
         [by_owner[MEMBER]["GroupId"]]
     ] * 2
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+@pytest.mark.parametrize("vpc_owner", [MEMBER, OTHER])
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_shared_group_that_is_brought_along_is_another_accounts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, vpc_owner: str, flush: bool
+) -> None:
+    """IAM checks the change on the group too, whose ARN has its owner's account."""
+    lab.vpc_owner = vpc_owner
+    lab.options["untrack_connections"] = flush
+    lab.build(interfaces=2)
+    shared = share_group(lab, "isolate", monkeypatch)
+    lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: shared}
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [["isolate"]] * 2
+    assert lab.restore().status is Status.RESTORED
+    assert list(lab.groups().values()) == [["web"]] * 2
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+def test_a_shared_group_that_an_interface_was_in_is_given_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.vpc_owner = OTHER
+    lab.build()
+    shared = share_group(lab, "central", monkeypatch, rules=True)
+    [interface] = lab.groups()
+    groups = [shared, lab.ids["group"]]
+    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
+    assert lab.respond().status is Status.CONTAINED
+    assert list(lab.groups().values()) == [[QUARANTINE]]
+    assert lab.restore().status is Status.RESTORED
+    assert set(lab.groups()[interface]) == {"central", "web"}
+
+
+@pytest.mark.usefixtures("full_models")
+def test_a_shared_group_is_given_back_where_the_quarantine_group_is_refused(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.options["untrack_connections"] = True
+    lab.build()
+    shared = share_group(lab, "central", monkeypatch, rules=True)
+    [interface] = lab.groups()
+    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[shared])
+    ours = make_group(lab)
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute", "AuthFailure", lambda params: ours in params["Groups"]
+    )
+    assert lab.respond().status is Status.FAILED
+    assert lab.groups()[interface] == ["central"], "and not in the all-open group"
+
+
+@pytest.mark.parametrize("own", [1, 2])
+def test_an_interface_of_another_account_is_named_and_left(lab: Lab, own: int) -> None:
+    lab.build(interfaces=own + 1)
+    theirs = list(lab.groups())[-1]
+    give_away(theirs)
+    step = lab.respond()
+    assert step.status is Status.PARTIAL, step.detail
+    assert f"{theirs} is OPEN" in step.detail
+    assert f"owned by account {OTHER}" in step.detail and OTHER in text_of(lab)
+    assert "aws ec2 detach-network-interface" in step.detail
+    assert [groups for id, groups in lab.groups().items() if id != theirs] == [[QUARANTINE]] * own
+    assert lab.groups()[theirs] == ["web"]
+    touched = [call.params for call in lab.calls if call.operation.startswith("ModifyNetwork")]
+    assert theirs not in {params["NetworkInterfaceId"] for params in touched}
+
+
+def test_an_instance_all_of_whose_interfaces_are_another_accounts_is_not_contained(
+    lab: Lab,
+) -> None:
+    lab.build()
+    give_away(next(iter(lab.groups())))
+    assert lab.respond().status is Status.FAILED
 
 
 # -- trunk and branch interfaces -------------------------------------------------------------------
@@ -110,12 +189,93 @@ def test_branches_that_cannot_be_listed_are_said(lab: Lab) -> None:
     lab.fail(
         "DescribeNetworkInterfaces",
         "UnauthorizedOperation",
-        lambda params: "trunk-eni-id" in str(params),
+        lambda params: "trunk-eni-id" in str(params) or "interface-type" in str(params),
     )
     step = lab.respond()
     assert step.status is Status.PARTIAL
     assert "branch interfaces could not be read" in step.detail
     assert groups_of(lab, branch) == ["web"]
+
+
+def test_branches_without_a_tag_are_named_and_prevent_the_verdict(lab: Lab) -> None:
+    """Nothing tells whose they are: perhaps the trunk of this node carries them."""
+    lab.build()
+    trunk = attach_trunk(lab)
+    tagged = add_branch(lab, trunk)
+    of_nobody = [add_branch(lab, "") for _ in range(2)]
+    of_no_trunk = add_branch(lab, "unknown")
+    other_subnet = add_branch(lab, "", add_subnet(lab))
+    step = lab.respond()
+    assert step.status is Status.PARTIAL, step.detail
+    assert all(branch in step.detail for branch in (*of_nobody, of_no_trunk))
+    assert tagged not in step.detail and other_subnet not in step.detail
+    assert "neither a tag nor an association" in step.detail
+    assert "aws ec2 modify-network-interface-attribute" in step.detail
+    assert groups_of(lab, tagged) == [QUARANTINE]
+    assert [groups_of(lab, branch) for branch in (*of_nobody, of_no_trunk)] == [["web"]] * 3
+    for branch in (*of_nobody, of_no_trunk):
+        lab.see("ec2").delete_network_interface(NetworkInterfaceId=branch)
+    assert lab.verify(lab.plan()).status is Status.CONTAINED
+
+
+def test_a_branch_of_another_node_is_not_touched(lab: Lab) -> None:
+    lab.build()
+    attach_trunk(lab)
+    by_tag, by_association = add_branch(lab, "eni-0123456789abcdef0"), add_branch(lab, "")
+    show_associations(lab, {by_association: "eni-0123456789abcdef0"})
+    step = lab.respond()
+    assert step.status is Status.CONTAINED, step.detail
+    assert [groups_of(lab, branch) for branch in (by_tag, by_association)] == [["web"]] * 2
+
+
+def test_a_node_without_a_trunk_has_no_branches(lab: Lab) -> None:
+    lab.build(interfaces=2)
+    add_branch(lab, "")
+    assert lab.respond().status is Status.CONTAINED
+    assert "DescribeTrunkInterfaceAssociations" not in lab.operations()
+
+
+@pytest.mark.usefixtures("full_models")  # as restore has them
+def test_associations_add_branches_without_a_tag_in_any_subnet(lab: Lab) -> None:
+    """Where AWS shows associations, they are believed too: beside the tag, and on every page."""
+    lab.build()
+    trunk = attach_trunk(lab)
+    branches = [add_branch(lab, "") for _ in range(2)]
+    branches += [
+        add_branch(lab, "", add_subnet(lab)),
+        add_branch(lab, "eni-0123456789abcdef0"),
+    ]
+    show_associations(lab, dict.fromkeys(branches, trunk))
+    step = lab.respond()
+    assert step.status is Status.CONTAINED, step.detail
+    assert [groups_of(lab, branch) for branch in branches] == [[QUARANTINE]] * 4
+    assert lab.restore().status is Status.RESTORED
+    assert [groups_of(lab, branch) for branch in branches] == [["web"]] * 4
+
+
+def test_a_tagged_branch_in_another_subnet_is_found_by_its_tag(lab: Lab) -> None:
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab), add_subnet(lab))
+    assert lab.respond().status is Status.CONTAINED
+    assert groups_of(lab, branch) == [QUARANTINE]
+
+
+@pytest.mark.parametrize("refused", ["trunk-eni-id", "interface-type"])
+def test_either_list_of_branches_that_is_refused_prevents_the_verdict(
+    lab: Lab, refused: str
+) -> None:
+    """What the other one shows is closed all the same."""
+    lab.build()
+    branch = add_branch(lab, attach_trunk(lab))
+    lab.fail(
+        "DescribeNetworkInterfaces",
+        "UnauthorizedOperation",
+        lambda params: refused in str(params),
+    )
+    step = lab.respond()
+    assert step.status is Status.PARTIAL
+    assert "branch interfaces could not be read" in step.detail
+    assert groups_of(lab, branch) == [QUARANTINE]
 
 
 # -- clusters --------------------------------------------------------------------------------------
@@ -174,17 +334,6 @@ def test_a_closed_branch_contains_no_node_whose_own_interfaces_are_open(lab: Lab
         managed_by(interface, "eks.amazonaws.com")
     assert lab.respond().status is Status.FAILED
     assert groups_of(lab, branch) == [QUARANTINE], "what can be closed is closed all the same"
-
-
-def test_branches_of_ecs_tasks_are_not_told_by_aws(lab: Lab) -> None:
-    """An ECS container instance with trunking: what can be closed is closed, the rest is said."""
-    lab.build(asg=True)
-    trunk = attach_trunk(lab, description="")
-    step = lab.respond()
-    assert step.status is Status.PARTIAL
-    assert f"which branch interfaces {trunk} carries" in step.detail
-    assert "Stop the tasks, or the instance" in step.detail
-    assert list(lab.groups().values()) == [[QUARANTINE]] * 2
 
 
 def test_an_interface_of_an_ecs_task_that_refuses_is_named(lab: Lab) -> None:

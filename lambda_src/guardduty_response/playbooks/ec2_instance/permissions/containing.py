@@ -15,6 +15,7 @@ from guardduty_response.containment.declared import (
 )
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
+from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
 _FINDS_ROLE = "finds the role that the instance had, and what denies sessions there"
 WHY = {
@@ -39,6 +40,14 @@ WHY = {
     ),
 }
 
+_ATTRIBUTION = (
+    Permission(
+        "finds branch interfaces of the instance that no tag attributes to it",
+        ("ec2:DescribeTrunkInterfaceAssociations",),
+    ),
+    *TASKS,
+)
+
 RESPONDER = MemberRole(
     "responder",
     (READS, FINDS, CONTAINS),
@@ -47,6 +56,7 @@ RESPONDER = MemberRole(
             "tells people what a stop would lose: instance-store volumes",
             ("ec2:DescribeInstanceTypes",),
         ),
+        *_ATTRIBUTION,
         Permission("finds who undid a containment", ("cloudtrail:LookupEvents",)),
         Permission(
             "stops the instance after the snapshots, with finish = stop",
@@ -59,7 +69,7 @@ RESPONDER = MemberRole(
     ),
 )
 
-MONITOR = MemberRole("monitor", (READS, FINDS), managed_permissions.READS)
+MONITOR = MemberRole("monitor", (READS, FINDS), (*managed_permissions.READS, *_ATTRIBUTION))
 
 RESTORER = MemberRole(
     "restorer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, VOLUMES
+from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
 TERMINATOR = MemberRole(
     "terminator",
@@ -22,8 +23,13 @@ TERMINATOR = MemberRole(
         ),
         Permission(
             "makes sure that every interface is closed still, in a group without rules",
-            ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"),
+            (
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeTrunkInterfaceAssociations",
+            ),
         ),
+        *TASKS,
         Permission(
             "takes back the protection that containment set, and terminates what it has tagged",
             ("ec2:ModifyInstanceAttribute", "ec2:TerminateInstances"),
