@@ -321,6 +321,19 @@ def test_consequences_are_told_before_anything_is_done(
     assert "reclaim" in target["actions"]["consequences"]["detail"]
 
 
+def test_long_consequences_are_told_whole(deployment: Deployment, fake: FakePlaybook) -> None:
+    sentences = [f"subnet-{n:03} loses its way out {'x' * 150}" for n in range(20)]
+    fake.consequences = "; ".join(sentences)
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    _run("plan", incident_id)
+    [target] = deployment.targets(incident_id)
+    lines = [
+        line["detail"] for name, line in target["actions"].items() if name.startswith("conseq")
+    ]
+    assert sorted(text for line in lines for text in line.split("; ")) == sentences
+    assert 1 < len(lines) < 6
+
+
 def test_unknown_verbs_and_missing_code(
     deployment: Deployment, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,8 +18,14 @@ from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    consequences,
+    first_change,
+    network,
+)
 from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance.consequences import Consequences
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
@@ -46,7 +52,7 @@ def plan(context: Context) -> list[Planned]:
     """
     target = _target(context)
     instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance, *action_order.PLAN_READ)
+    sessions = action_order.reading(instance, *consequences.READ)
     try:
         current = look(instance, sessions.client("ec2"))
     except TargetGone:
@@ -57,13 +63,13 @@ def plan(context: Context) -> list[Planned]:
         intents = _planned_actions(instance, sample, controls)
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
+    for_others = Consequences(instance, current, sessions)  # reads beside the controls
     controls = action_order.look(instance, sessions, current)
     intents = _planned_actions(instance, current, controls)
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
     target = target._replace(scope={**_scope(instance, current), **kept})
     role = current.settings.get("profile", {}).get("role")
-    lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
     return [
         Planned(
@@ -71,7 +77,7 @@ def plan(context: Context) -> list[Planned]:
             current.tags,
             principals,
             dict(intents),
-            lost,
+            for_others.text(controls),
             immutable_id=instance.id,
         )
     ]
