@@ -131,6 +131,8 @@ class Check(NamedTuple):
 
     ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL).
     ``read``: False when the fact could not be read: it then fails, but is no loss of containment.
+    ``minor``: what it is about was done, and its being undone leaves the resource contained: only
+    together with another check is it a loss.
     """
 
     name: str
@@ -138,10 +140,14 @@ class Check(NamedTuple):
     detail: str
     fatal: bool = False
     read: bool = True
+    minor: bool = False
 
     def record(self) -> CheckRecord:
         """Returns the check as it is stored."""
-        return cast("CheckRecord", self._asdict())
+        fields = self._asdict()
+        if not self.minor:
+            del fields["minor"]
+        return cast("CheckRecord", fields)
 
 
 class StepResult(NamedTuple):

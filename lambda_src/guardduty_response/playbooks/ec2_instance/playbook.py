@@ -4,7 +4,7 @@ each action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -230,6 +230,16 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     from guardduty_response.playbooks.ec2_instance import verify as _verify
 
     return _verify.verify(context, target)
+
+
+def contain_lost(context: Context, target: Target, names: Collection[str]) -> None:
+    """Does again what the minor checks ``names`` found undone, and nothing else."""
+    instance = InstanceContext(context, target)
+    sessions = action_order.reading(instance)  # a control opens what it changes by
+    current = look(instance, sessions.client("ec2"), stored=True)
+    for kind in action_order.controls(instance):
+        if kind.minor and kind.name in names:
+            kind(instance, sessions, current).run()
 
 
 def find_actors(

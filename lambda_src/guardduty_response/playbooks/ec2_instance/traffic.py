@@ -123,6 +123,7 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
 
     deleted: Collection[str] = ()  # target groups that were not found
     last_healthy: Collection[str] = ()  # those in which no other target was healthy
+    minor = True  # a load balancer's controller may register a node again: its network is closed
     name = option = "deregister_targets"
     item = "target_groups"
     service = "elbv2"
