@@ -308,6 +308,9 @@ def _store_targets(
             name: log_entry("NOTED", text)
             for name, text in _consequences(plan.consequences).items()
         }
+        if decision in ("dry_run", "approve") and plan.foresee:
+            for name, text in plan.foresee().items():
+                own_actions[name] = log_entry("NOTED", text)
         if decision in ("dry_run", "approve") and not earlier_containment:
             for action, sentence in plan.actions.items():
                 own_actions[action] = log_entry("PLANNED", sentence)
