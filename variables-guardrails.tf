@@ -9,7 +9,8 @@ variable "guardrails" {
     - freeze_windows: RFC 3339 times between which a person is asked.
     - circuit_breaker: if a playbook contains more targets than this within so many minutes, a person is asked.
       targets_per_account and targets_in_all are limits for one account and for all playbooks together; without a
-      value there is no such limit. A repeated target counts once.
+      value there is no such limit. A repeated target counts once. Calls that iam_principal would undo by itself
+      (remediate) have the limit targets by themselves, and are left to people beyond it.
     - management_account_id: nothing is changed there, whatever the switches say, and people are notified.
       account_remediations may set it to notify or off, and nothing else.
     - approval_timeout_minutes: how long a person has to answer.

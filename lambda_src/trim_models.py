@@ -44,6 +44,7 @@ OPERATIONS: dict[str, list[str]] = {
         "DescribeInstanceTypes",
         "DescribeInstances",
         "DescribeNetworkInterfaces",
+        "DescribeRouteTables",
         "DescribeSecurityGroups",
         "DescribeTrunkInterfaceAssociations",
         "DisassociateAddress",

@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
+from guardduty_response.playbooks.iam_principal import condense
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands, reversal_table
-from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse
 
 from tests.support.repository import ROOT

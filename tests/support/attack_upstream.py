@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from guardduty_response.playbooks.iam_principal.evidence import condense
+from guardduty_response.playbooks.iam_principal import condense
 
 from tests.support.attack_corpus import techniques
 

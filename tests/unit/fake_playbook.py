@@ -25,6 +25,7 @@ class FakePlaybook(ModuleType):
         self.principals: list[str] = []
         self.ids = ["i-1"]
         self.consequences = ""
+        self.foresee: Callable[[], dict[str, str]] | None = None
         self.hand_over: dict[str, Callable[[], dict[str, Any]]] = {}
         self.left = 0
         self.steps: dict[str, StepResult] = {}
@@ -50,6 +51,7 @@ class FakePlaybook(ModuleType):
                 {"quarantine_network": "2 interfaces"},
                 self.consequences,
                 self.hand_over,
+                foresee=self.foresee,
             )
             for id in self.ids
         ]

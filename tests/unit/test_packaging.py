@@ -128,6 +128,7 @@ FUNCTIONS = {
         "functions/respond.py",
         "functions/contain_step.py",
         "functions/finish_step.py",
+        "functions/minor_losses.py",
         "functions/plan_step.py",
         "functions/verify_step.py",
         "functions/old_executions.py",

@@ -114,7 +114,9 @@ class Planned(NamedTuple):
     ``consequences``: what people must know before anything acts (data that will be lost, say), or
     empty. ``hand_over``: what another playbook has to answer as an incident of its own: the
     playbook's name -> a function that makes the event (a finding in EventBridge's shape) when it is
-    to be handed over; it raises ResponseError, which says why it cannot.
+    to be handed over; it raises ResponseError, which says why it cannot. ``foresee``: looks up what
+    people are shown besides where they are asked or nothing is done: name -> sentence. It is no
+    part of what an approval is bound to.
     """
 
     target: Target
@@ -124,6 +126,7 @@ class Planned(NamedTuple):
     consequences: str = ""
     hand_over: Mapping[str, Callable[[], Event]] = NOTHING
     immutable_id: str = ""
+    foresee: Callable[[], Mapping[str, str]] | None = None
 
 
 class Check(NamedTuple):
@@ -131,6 +134,8 @@ class Check(NamedTuple):
 
     ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL).
     ``read``: False when the fact could not be read: it then fails, but is no loss of containment.
+    ``minor``: what it is about was done, and its being undone leaves the resource contained: only
+    together with another check is it a loss.
     """
 
     name: str
@@ -138,10 +143,14 @@ class Check(NamedTuple):
     detail: str
     fatal: bool = False
     read: bool = True
+    minor: bool = False
 
     def record(self) -> CheckRecord:
         """Returns the check as it is stored."""
-        return cast("CheckRecord", self._asdict())
+        fields = self._asdict()
+        if not self.minor:
+            del fields["minor"]
+        return cast("CheckRecord", fields)
 
 
 class StepResult(NamedTuple):

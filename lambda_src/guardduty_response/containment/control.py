@@ -75,6 +75,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     with ``{name}``; ``contained_as``, ``restored_as``: say what is done, with ``{things}``, and
     ``{thing}`` and ``{before}``; ``placeholder`` stands for the name in commands where no value is
     known. ``critical``: without it the resource is not contained (FAILED rather than PARTIAL).
+    ``minor``: undone later, it leaves the resource contained: it is done again, people are told.
     ``passing_errors``: codes of errors of its calls that pass by themselves. ``undone_by``: the
     CloudTrail events of calls that can undo it. ``reads``, ``contains``,
     ``restores``: what its calls need; ``finds``: what reading needs beside ``reads`` where nothing
@@ -93,6 +94,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     held: Held | None = None  # ``shared_setting``, while ``run`` holds it
     name = option = item = done_text = absent_text = ""
     critical: ClassVar[bool] = False
+    minor: ClassVar[bool] = False
     label: ClassVar[bool] = False
     service: ClassVar[str] = "iam"
     title = placeholder = later_stays = check_name = contained_as = ""
@@ -347,7 +349,10 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
             return Check(self.name, False, text, fatal=True, read=False)
         if not self.pending_change():
             return Check(self.name, True, text, fatal=self.critical)
-        return Check(self.name, False, f"{self.name}: not {text}", fatal=self.critical)
+        text = f"{self.name}: not {text}"
+        if self.minor and self.target_context.was_done(self.name):
+            return Check(self.name, False, f"{text}. {self.manual_text()}", minor=True)
+        return Check(self.name, False, text, fatal=self.critical)
 
     def checks(self) -> list[Check]:
         return [self.check()]

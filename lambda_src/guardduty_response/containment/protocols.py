@@ -32,6 +32,8 @@ class Playbook(Protocol):
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
     ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.
+    One with minor checks has ``contain_lost(context, target, names)``, which does again what the
+    checks of these names found undone, and nothing else.
     """
 
     def plan(self, context: Context) -> list[Planned]:

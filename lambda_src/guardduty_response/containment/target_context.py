@@ -105,6 +105,13 @@ class TargetContext:
         entry: ActionLogEntry | None = self.stored.get("actions", {}).get(name)
         return cast("Mapping[str, str]", entry or {})
 
+    def was_done(self, name: str) -> bool:
+        """Tells whether containment did an action: what it did and is not so now, was undone."""
+        if name in (self.stored.get("weak") or []):
+            return False
+        logged = self.logged_action(name).get("status")
+        return self.target.verify_only or logged in (DONE, ALREADY)
+
     def record_before_state(self, item: str, state: object) -> None:
         """Records how ``item`` is before it is changed. Raises GateClosed: it must not be."""
         self.record_before_states({item: state})

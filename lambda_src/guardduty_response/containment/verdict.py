@@ -20,14 +20,17 @@ def reasons(checks: Sequence[Check]) -> str:
 
 def verdict(checks: Sequence[Check], contained: str) -> StepResult:
     """Returns FAILED when a fatal check failed, PARTIAL when another did, else CONTAINED, which
-    ``contained`` describes.
+    ``contained`` describes. A minor check that failed is said.
     """
     failed = [check for check in checks if not check.ok]
     if any(check.fatal for check in failed):
         return StepResult(status=Status.FAILED, detail=f"NOT contained: {reasons(checks)}")
-    if failed:
+    if any(not check.minor for check in failed):
         detail = f"Partially contained. Failed checks: {reasons(checks)}"
         return StepResult(status=Status.PARTIAL, detail=detail)
+    if failed:
+        detail = f"undone since, while it stays contained: {reasons(checks)}"
+        return StepResult(status=Status.CONTAINED, detail=detail)
     return StepResult(status=Status.CONTAINED, detail=contained)
 
 

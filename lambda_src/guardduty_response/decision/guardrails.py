@@ -114,10 +114,10 @@ def _reasons_to_ask(
     freeze_window = in_freeze(guardrails["freeze_windows"], at)
     if freeze_window:
         reasons.append(f"the freeze window '{freeze_window}' is in force")
-    return reasons + _exceeded_limits(config, record, playbook, account_id, targets)
+    return reasons + exceeded_limits(config, record, playbook, account_id, targets)
 
 
-def _exceeded_limits(
+def exceeded_limits(
     config: Config,
     record: IncidentRepository,
     playbook: str,

@@ -184,6 +184,8 @@ def _send_verdict(
     """
     incident_id, status = meta["incident_id"], Status(target["status"])
     news = recheck.news(history, target) if rechecked else []
+    if rechecked:
+        recheck.tell_minor_loss(record, meta, history, target)
     sentences = [target.get("verdict", "")]
     if news:
         sentences += summary.containment_loss(target["breach"])[1:]

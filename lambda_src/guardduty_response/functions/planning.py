@@ -17,7 +17,11 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present, is_over
 from guardduty_response.incident.statuses import Event, Status
-from guardduty_response.incident.target_repository import generation_of, log_entry
+from guardduty_response.incident.target_repository import (
+    DETAIL_LENGTH,
+    generation_of,
+    log_entry,
+)
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord, TargetPayload
@@ -300,9 +304,13 @@ def _store_targets(
         return
     writes = []
     for plan, target in zip(planned, targets, strict=True):
-        own_actions = {}
-        if plan.consequences:
-            own_actions["consequences"] = log_entry("NOTED", plan.consequences)
+        own_actions = {
+            name: log_entry("NOTED", text)
+            for name, text in _consequences(plan.consequences).items()
+        }
+        if decision in ("dry_run", "approve") and plan.foresee:
+            for name, text in plan.foresee().items():
+                own_actions[name] = log_entry("NOTED", text)
         if decision in ("dry_run", "approve") and not earlier_containment:
             for action, sentence in plan.actions.items():
                 own_actions[action] = log_entry("PLANNED", sentence)
@@ -313,6 +321,19 @@ def _store_targets(
         )
     for write in writes:
         write.result()
+
+
+def _consequences(text: str) -> dict[str, str]:
+    """Returns the consequences as lines of the action log, which cuts long ones: name -> text."""
+    lines: list[str] = []
+    for sentence in filter(None, text.split("; ")):
+        joined = f"{lines[-1]}; {sentence}" if lines else ""
+        if joined and len(joined) <= DETAIL_LENGTH:
+            lines[-1] = joined
+        else:
+            lines.append(sentence)
+    names = (f"consequences_{n}" if n > 1 else "consequences" for n in range(1, len(lines) + 1))
+    return dict(zip(names, lines, strict=True))
 
 
 def _collects_first() -> bool:

@@ -50,6 +50,10 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
     fields: TargetRecord = {}
     if result.done and target.verify_only:
         result, checks, fields = drift.recheck(context, target, result, checks)
+        if minor_losses_of(fields):
+            from guardduty_response.functions import minor_losses
+
+            result, checks, fields = minor_losses.answer(context, target, result, checks, fields)
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
     if not result.done:
@@ -88,6 +92,12 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
     if loss:
         _record_drift(context, target, loss)
     return result._replace(status=stored)
+
+
+def minor_losses_of(fields: TargetRecord) -> list[str]:
+    """Returns the minor checks that a recheck found lost, and that are lost still."""
+    loss = fields.get("breach") or {}
+    return list(loss["checks"]) if loss.get("minor") and not loss.get("ended") else []
 
 
 def _begin_monitoring(

@@ -80,7 +80,7 @@ def _action(stored: Item) -> ActionLogEntry:
 
 
 def _check(stored: Item) -> CheckRecord:
-    names = ("name", "ok", "detail", "fatal", "read")
+    names = ("name", "ok", "detail", "fatal", "read", "minor")
     return cast("CheckRecord", {name: stored[name] for name in names if name in stored})
 
 

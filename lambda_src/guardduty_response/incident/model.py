@@ -60,6 +60,7 @@ class CheckRecord(TypedDict, total=False):
     detail: str
     fatal: bool  # without it the resource is not contained at all
     read: bool  # False: the fact could not be read
+    minor: bool  # its failing alone leaves the resource contained; absent: it does not
 
 
 class EvidenceEntry(TypedDict, total=False):
@@ -101,6 +102,7 @@ class ContainmentLoss(TypedDict, total=False):
     by: list[ChangeEvent]  # newest first; empty while nobody is known
     unknown: str  # why nobody is known
     ended: str  # when the resource was contained again
+    minor: bool  # the resource stayed contained: only minor checks failed
 
 
 class RestoreRecord(TypedDict, total=False):

@@ -13,6 +13,7 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.incident import linked_texts, siem_link, summary, timeline
 from guardduty_response.incident.incident_links import Links, Reading
 from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.outbox.history import MINOR_LOSS
 from guardduty_response.incident.outbox.message import (
     NOTIFICATIONS,
     reason_for,
@@ -37,6 +38,7 @@ _HEADLINES = {
     "approval": "Approval needed. Nothing has been changed yet.",
     "notice": "Finding reported. The policy lets nothing act on it.",
     "closing": "Evidence collected, response finished",
+    MINOR_LOSS: "A part of the containment was undone. The resource stays contained.",
     "problem": "The response met a problem. The status is the one last verified.",
     Status.CONTAINED: "Contained and verified",
     Status.PARTIAL: "Partially contained. A person must finish it.",

@@ -86,8 +86,9 @@ def _fitting(status: Status, checks: list[CheckRecord]) -> tuple[Status, str]:
         return Status.FAILED, f"check {failed[0]['name']} failed"
     if fatal:
         return Status.FAILED, f"check {fatal[0]} failed, without which nothing is contained"
-    if failed and status is Status.CONTAINED:
-        return Status.PARTIAL, f"check {failed[0]['name']} failed"
+    major = [check["name"] for check in failed if not check.get("minor")]
+    if major and status is Status.CONTAINED:
+        return Status.PARTIAL, f"check {major[0]} failed"
     return status, ""
 
 

@@ -97,7 +97,8 @@ def _texts(entry: EvidenceEntry, name: str) -> list[str]:
 
 def containment_loss(loss: ContainmentLoss) -> list[str]:
     """Returns sentences that say since when containment is lost, what failed, and who did it."""
-    lines = [f"Containment lost, first seen at {loss['at']}: {', '.join(loss['checks'])}"]
+    what = "Undone, while it stayed contained" if loss.get("minor") else "Containment lost"
+    lines = [f"{what}, first seen at {loss['at']}: {', '.join(loss['checks'])}"]
     for change in loss["by"]:
         lines.append(
             f"Changed by {change['who'] or 'unknown'}: {change['what']} at {change['when']} from"
@@ -106,5 +107,6 @@ def containment_loss(loss: ContainmentLoss) -> list[str]:
     if not loss["by"]:
         lines.append(f"Changed by: {loss.get('unknown') or _ACTOR_UNKNOWN}")
     if loss.get("ended"):
-        lines.append(f"Contained again at {loss['ended']}")
+        ended = "Not so any more since" if loss.get("minor") else "Contained again at"
+        lines.append(f"{ended} {loss['ended']}")
     return lines

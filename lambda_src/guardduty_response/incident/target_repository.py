@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]
+DETAIL_LENGTH = 1000  # characters of a line of the action log
 
 
 def target_key(kind: str, id: str) -> str:
@@ -232,7 +233,7 @@ def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:
     """Returns an entry of an action log, of now. Long details are cut."""
     return {
         "status": status,
-        "detail": detail[:1000],
+        "detail": detail[:DETAIL_LENGTH],
         "at": now(),
         "request_id": request_id,
     }

@@ -196,9 +196,12 @@ class BatchChecks:
         except TargetGone as gone:
             log("gone", arn=state["arn"], detail=str(gone))
             return self._have_verified(checked)
-        if difference.lost and checked.waits:
+        if difference.is_minor and checked.waits and not difference.not_read:
+            return self._note_held(checked)  # approving does it again
+        lost = difference.lost and not (difference.is_minor and difference.not_read)
+        if lost and checked.waits:
             return self._note_lost(checked, difference)
-        if difference.lost:
+        if lost:
             return self._answer_loss(checked, difference)
         if difference.not_read:
             passing = all(describes_transient(check.detail) for check in difference.not_read)
@@ -386,4 +389,4 @@ def _is_mended(containment: Containment, checks: list[Check]) -> bool:
     if loss and not loss.get("ended"):
         return True
     weak = drift.weak_checks(targets.view({}, containment))
-    return weak != {check.name for check in checks if not check.ok}
+    return weak != {check.name for check in checks if not check.ok and not check.minor}

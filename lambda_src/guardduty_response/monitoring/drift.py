@@ -56,9 +56,15 @@ class Difference(NamedTuple):
         return bool(self.lost or self.not_read)
 
     @property
+    def is_minor(self) -> bool:
+        """Tells whether all that is lost are minor checks: the resource stays contained."""
+        return bool(self.lost) and all(check.minor for check in self.lost)
+
+    @property
     def detail(self) -> str:
         """Returns what is lost, else what could not be read, in sentences."""
-        return "; ".join(check.detail for check in self.lost or self.not_read)
+        lost = [] if self.is_minor and self.not_read else self.lost
+        return "; ".join(check.detail for check in lost or self.not_read)
 
 
 def compare(stored: TargetRecord, checks: list[Check]) -> Difference:
@@ -80,7 +86,7 @@ def _stored(context: Context, target: Target) -> TargetRecord:
 
 def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:
     return {
-        "weak": [check.name for check in checks if not check.ok],
+        "weak": [check.name for check in checks if not check.ok and not check.minor],
         "held_at": now(),
         "watched": list(step.watched),
     }
@@ -101,7 +107,8 @@ def weak_checks(stored: TargetRecord) -> set[str]:
     """Returns the checks that failed at the verdict: their failing again is no loss."""
     if "weak" in stored:
         return set(stored["weak"])
-    return {check["name"] for check in stored.get("checks", []) if not check["ok"]}
+    checks = stored.get("checks", [])
+    return {check["name"] for check in checks if not check["ok"] and not check.get("minor")}
 
 
 def keep_missing(
@@ -157,7 +164,8 @@ def assess(
 ) -> tuple[StepResult, TargetRecord]:
     """Returns what is true now, and which fields to store with it.
 
-    Raises NotRead when a fact could not be read and nothing else shows that containment is lost.
+    A minor loss changes no status. Raises NotRead when a fact could not be read and nothing else
+    shows that containment is lost.
     """
     if step.status is Status.GONE:
         return step, {}
@@ -167,8 +175,8 @@ def assess(
     if difference and context.attempt < READS:
         again = f"verified once more before containment is called lost: {detail}"
         return StepResult(done=False, wait_seconds=2, detail=again), {}
-    if lost:
-        loss = _describe_loss(context, target, stored, lost)
+    if lost and not difference.is_minor:
+        loss = _describe_loss(context, target, stored, difference)
         result = StepResult(
             status=Status.CONTAINMENT_LOST, detail=f"containment was lost: {detail}"
         )
@@ -176,23 +184,28 @@ def assess(
     if difference.not_read:
         raise NotRead(detail)
     fields = _baseline(step, checks)
-    if stored.get("breach") and not stored["breach"].get("ended"):
+    if lost:
+        fields["breach"] = _describe_loss(context, target, stored, difference)
+    elif stored.get("breach") and not stored["breach"].get("ended"):
         fields["breach"] = {**stored["breach"], "ended": now()}
     return step, fields
 
 
 def _describe_loss(
-    context: Context, target: Target, stored: TargetRecord, lost: list[Check]
+    context: Context, target: Target, stored: TargetRecord, difference: Difference
 ) -> ContainmentLoss:
     """Says since when containment is lost, what failed, and who did it.
 
     The actors are those of an earlier recheck, or those that CloudTrail shows.
     """
     earlier: ContainmentLoss = stored.get("breach") or {}
-    if earlier.get("ended"):
+    lost, minor = difference.lost, difference.is_minor
+    if earlier.get("ended") or bool(earlier.get("minor")) is not minor:
         earlier = {}
     names = [check.name for check in lost]
     loss: ContainmentLoss = {"at": earlier.get("at") or now(), "checks": names, "by": []}
+    if minor:
+        loss["minor"] = True
     if earlier.get("by") and set(names) <= set(earlier["checks"]):
         loss["by"] = earlier["by"]
         return loss

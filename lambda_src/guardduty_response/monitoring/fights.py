@@ -31,12 +31,15 @@ TIMES, MINUTES = 6, 15
 Losses = Sequence["ContainmentLoss"]  # oldest first
 
 
-def losses_of(record: IncidentRepository, target: TargetRecord) -> Losses:
-    """Returns the losses of a target's containment, oldest first."""
+def losses_of(record: IncidentRepository, target: TargetRecord, minor: bool = False) -> Losses:
+    """Returns the losses of a target's containment, oldest first. ``minor``: those alone in which
+    it stayed contained.
+    """
     place = place_of(target)
     if place is None:
         return []
-    losses = record.containments.read(*place).drift
+    drift = record.containments.read(*place).drift
+    losses = [loss for loss in drift if bool(loss.get("minor")) is minor]
     return sorted(losses, key=lambda loss: str(loss.get("at") or ""))
 
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident import commands, notifications
+from guardduty_response.incident import commands, notifications, summary
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
-from guardduty_response.incident.outbox.history import History, reason_left
+from guardduty_response.incident.outbox.history import MINOR_LOSS, History, reason_left
+from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.outbox.waiting import LOSS_HOURS, LOSSES
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
+from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import fights
 
 if TYPE_CHECKING:
@@ -121,6 +123,41 @@ def held_for(
     losses = len(history.losses_since(LOSS_HOURS, target["id"]))
     repeated = losses >= LOSSES and status in (Status.CONTAINMENT_LOST, Status.CONTAINED)
     return target["id"] if repeated and again and _mode(meta) == "auto" else ""
+
+
+def tell_minor_loss(
+    record: IncidentRepository, meta: IncidentRecord, history: History, target: TargetRecord
+) -> None:
+    """Tells people, without an escalation and once, what was undone while the resource stayed
+    contained. From the third time in a day on, once an hour.
+    """
+    loss = target.get("breach") or {}
+    if not loss.get("minor"):
+        return
+    ended, generation = loss.get("ended") or "", str(generation_of(target))
+    reason = reason_for(MINOR_LOSS, target["arn"], generation, loss["at"], "ended" * bool(ended))
+    if history.has(reason):
+        return
+    mode = _mode(meta)
+    if ended:
+        said = f"It was put right at {ended}: the status stays {target['status']}."
+    elif mode == "auto":
+        said = "It could not be put right: the timeline says why. Each recheck tries it."
+    else:
+        why = "the response is paused" if mode == "paused" else f"the mode is {mode}"
+        said = f"It is not put right automatically ({why}): the check has the command."
+    actors = fights.sentences(fights.losses_of(record, target, minor=True))
+    repeated = len(history.losses_since(LOSS_HOURS, target["id"], MINOR_LOSS)) >= LOSSES
+    draft = Draft(
+        MINOR_LOSS,
+        reason,
+        note="\n".join([said, *summary.containment_loss(loss), *actors]),
+        losses=loss["checks"],
+        entry=("minor loss", f"{', '.join(loss['checks'])}: {said}"),
+        target=target["id"],
+        held_for=f"{target['id']} minor" if repeated else "",
+    )
+    notifications.notify(record, meta, [target], draft)
 
 
 def next_response(

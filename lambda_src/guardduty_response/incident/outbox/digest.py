@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from guardduty_response.decision import finding
 from guardduty_response.incident.model import MessageAttributes, MessageRecord
-from guardduty_response.incident.outbox.history import History
+from guardduty_response.incident.outbox.history import MINOR_LOSS, History
 from guardduty_response.incident.outbox.sender import Text
 from guardduty_response.incident.statuses import ESCALATE, Status
 
@@ -154,13 +154,16 @@ def compose_fight(
     """
     last = records[-1]
     resource = last.get("resource", "")
-    losses = history.losses_since(hours, resource)
+    minor = last["event"] == MINOR_LOSS
+    lost_as = MINOR_LOSS if minor else Status.CONTAINMENT_LOST
+    losses = history.losses_since(hours, resource, lost_as)
     counted = Counter(name for loss in losses for name in set(loss.get("actors") or ["unknown"]))
-    subject = f"[{Status.CONTAINMENT_LOST}] {len(losses)} times in {hours} h, now {last['status']}:"
+    subject = f"[{lost_as.upper()}] {len(losses)} times in {hours} h, now {last['status']}:"
     names = last["subject"].partition("] ")[2]
     lines = [
-        f"Containment of {resource} was lost {len(losses)} times in the last {hours} hours. It is"
-        f" now {last['status']}.",
+        f"{'A part of the containment' if minor else 'Containment'} of {resource} was"
+        f" {'undone' if minor else 'lost'} {len(losses)} times in the last {hours} hours. It is now"
+        f" {last['status']}.",
         "Changed by:",
         *(f"  - {name} ({count} times)" for name, count in counted.most_common()),
         "Somebody, or a program, undoes the containment again and again. Stop that where it comes"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         death_told: str  # ARN of the execution that failed
 
 
+MINOR_LOSS = "minor_loss"  # the event of a message about a loss that changes no status
 _STATUSES = frozenset(map(str, Status))
 
 
@@ -71,13 +72,18 @@ class History(NamedTuple):
             known |= set(found.get("losses") or [])
         return known
 
-    def losses_since(self, hours: float, resource: str) -> list[MessageRecord]:
-        """Returns the messages that told of a new loss of a resource's containment lately."""
+    def losses_since(
+        self, hours: float, resource: str, event: str = Status.CONTAINMENT_LOST
+    ) -> list[MessageRecord]:
+        """Returns the messages that told of a new loss of a resource's containment lately.
+
+        ``event``: MINOR_LOSS for those in which it stayed contained.
+        """
         since = iso(datetime.now(UTC) - timedelta(hours=hours))
         return [
             found
             for found in self.messages
-            if found["event"] == Status.CONTAINMENT_LOST
+            if found["event"] == event
             and found.get("losses")
             and found.get("resource") == resource
             and found.get("written_at", "") > since

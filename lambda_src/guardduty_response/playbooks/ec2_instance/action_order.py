@@ -46,8 +46,6 @@ CONTROLS: tuple[type[InstanceControl], ...] = (
     Tag,
 )
 READ = actions_of(grant for control in CONTROLS for grant in (*control.reads, *control.finds))
-# What losing data by a stop is told by (finish.consequences).
-PLAN_READ = ("ec2:DescribeInstanceTypes",)
 
 
 def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ...], ...]:

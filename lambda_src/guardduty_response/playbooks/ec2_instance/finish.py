@@ -1,6 +1,4 @@
-"""Stops the instance once its evidence is kept, where that is switched on and loses nothing; says
-before containment what stopping would lose.
-"""
+"""Stops the instance once its evidence is kept, where that is switched on and loses nothing."""
 
 from __future__ import annotations
 
@@ -26,11 +24,11 @@ from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
-from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState, describe, look
+from guardduty_response.playbooks.ec2_instance.state import LOOK, describe, look
 from guardduty_response.playbooks.ec2_instance.traffic import scaling
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.aws.api import AwsAnswer
 
 STOP = "stop_instance"
 READ = (
@@ -139,44 +137,3 @@ def loses(session: Sessions, id: str, described: AwsAnswer, how: str) -> str:
     if group and group["state"] not in ("Standby", "Detaching", "Detached"):
         return f"Auto Scaling group {group['group']} would terminate it; detach it first"
     return ""
-
-
-def consequences(current: InstanceState, ec2: AwsClient, finish: str) -> str:
-    """Says what finishing would lose, before anything is done; '' when nothing. A failure to read
-    is said too.
-    """
-    said = []
-    if current.spot:
-        said.append(
-            "Spot instance: EC2 may reclaim it at any moment; its volumes are kept then, its memory"
-            " is lost"
-        )
-        if finish == "stop":
-            said.append(
-                "EC2 refuses to stop the instance of a one-time Spot request: it then stays"
-                " running, contained"
-            )
-    if current.instance.get("RootDeviceType") == "instance-store":
-        said.append(
-            "its root is an instance-store volume: no snapshot can keep it, and it cannot be"
-            " stopped"
-        )
-    elif finish != "none" and (kind := current.instance.get("InstanceType")):
-        try:
-            [known] = ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
-            if known.get("InstanceStorageSupported"):
-                said.append(
-                    f"{kind} has instance-store volumes, which no snapshot keeps: {finish} is left"
-                    " to a person"
-                )
-        except (*AWS_ERRORS, ValueError) as error:
-            said.append(
-                f"whether {kind} has instance-store volumes could not be read "
-                f"({describe_error(error)})"
-            )
-    if finish == "terminate":
-        said.append(
-            "terminating cannot be undone; it is done only once the snapshots are complete and"
-            " readable"
-        )
-    return "; ".join(said)

@@ -4,7 +4,7 @@ each action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,14 @@ from guardduty_response.containment.target_context import BRANCHES, SKIPPED
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget
-from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    consequences,
+    first_change,
+    network,
+)
 from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance.consequences import Consequences
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
@@ -46,7 +52,7 @@ def plan(context: Context) -> list[Planned]:
     """
     target = _target(context)
     instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance, *action_order.PLAN_READ)
+    sessions = action_order.reading(instance, *consequences.READ)
     try:
         current = look(instance, sessions.client("ec2"))
     except InstanceGone as ended:
@@ -59,13 +65,13 @@ def plan(context: Context) -> list[Planned]:
         intents = _planned_actions(instance, sample, controls)
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
+    for_others = Consequences(instance, current, sessions)  # reads beside the controls
     controls = action_order.look(instance, sessions, current)
     intents = _planned_actions(instance, current, controls)
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
     target = target._replace(scope={**_scope(instance, current), **kept})
     role = current.settings.get("profile", {}).get("role")
-    lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
     principals = [role] if role else []
     return [
         Planned(
@@ -73,7 +79,7 @@ def plan(context: Context) -> list[Planned]:
             current.tags,
             principals,
             dict(intents),
-            lost,
+            for_others.text(controls),
             immutable_id=instance.id,
         )
     ]
@@ -228,6 +234,16 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     from guardduty_response.playbooks.ec2_instance import verify as _verify
 
     return _verify.verify(context, target)
+
+
+def contain_lost(context: Context, target: Target, names: Collection[str]) -> None:
+    """Does again what the minor checks ``names`` found undone, and nothing else."""
+    instance = InstanceContext(context, target)
+    sessions = action_order.reading(instance)  # a control opens what it changes by
+    current = look(instance, sessions.client("ec2"), stored=True)
+    for kind in action_order.controls(instance):
+        if kind.minor and kind.name in names:
+            kind(instance, sessions, current).run()
 
 
 def find_actors(

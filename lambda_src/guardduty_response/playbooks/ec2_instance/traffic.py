@@ -122,6 +122,8 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
     """
 
     deleted: Collection[str] = ()  # target groups that were not found
+    last_healthy: Collection[str] = ()  # those in which no other target was healthy
+    minor = True  # a load balancer's controller may register a node again: its network is closed
     name = option = "deregister_targets"
     item = "target_groups"
     service = "elbv2"
@@ -174,10 +176,15 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
             for arn, answer in answers.items()
             if isinstance(answer, Exception) and error_code(answer).startswith(NOT_FOUND)
         ]
+        targets = {
+            arn: result_or_raise(answers[arn])["TargetHealthDescriptions"]
+            for arn in answers.keys() - self.deleted
+        }
+        self.last_healthy = [arn for arn in targets if _is_last(targets[arn], ids)]
         found = [
             (arn, described["Target"])
-            for arn in answers.keys() - self.deleted
-            for described in result_or_raise(answers[arn])["TargetHealthDescriptions"]
+            for arn, descriptions in targets.items()
+            for described in descriptions
             if described["Target"]["Id"] in ids and described["TargetHealth"]["State"] != "draining"
         ]
         return [
@@ -231,6 +238,17 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
         if self.arn_of(name) in self.deleted:
             return f"target group {name.split('/')[1]} no longer exists"
         return f"not registered in {self.named(name)}: no address of {self.target_context.id} now"
+
+
+def _is_last(descriptions: list[AwsAnswer], ids: Collection[str]) -> bool:
+    """Says whether no other target is healthy, and the instance serves: it is healthy, or the only
+    one that is registered (DescribeTargetHealth).
+    """
+    states: dict[bool, set[str]] = {True: set(), False: set()}
+    for described in descriptions:
+        states[described["Target"]["Id"] in ids].add(described["TargetHealth"]["State"])
+    own, others = states[True] - {"draining", "unused"}, states[False] - {"draining"}
+    return bool(own) and "healthy" not in others and ("healthy" in own or not others)
 
 
 def _target(registered: Mapping[str, object]) -> dict[str, object]:

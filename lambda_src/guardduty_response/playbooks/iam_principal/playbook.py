@@ -21,6 +21,7 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.playbooks.iam_principal import (
     actors,
     chained_sessions,
+    foreseen_changes,
     identify,
     issuer,
     late_events,
@@ -49,7 +50,11 @@ FINISHES_GONE = True  # CloudTrail shows late what a principal that is gone got 
 
 def plan(context: Context) -> list[Planned]:
     """Plans for the finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
-    return [planning.plan(context)]
+    planned = planning.plan(context)
+    if context.options["remediate"] and "remediation" in planned.actions:
+        principal = PrincipalContext(context, planned.target)
+        planned = planned._replace(foresee=partial(foreseen_changes.look_up, principal))
+    return [planned]
 
 
 def contain(context: Context, target: Target) -> StepResult:

@@ -159,7 +159,6 @@ def _scaling(lab: Lab) -> None:
         (_policy_gone, "revoke_sessions"),
         (_policy_weaker, "revoke_sessions"),
         (_unprotected, "protect_instance"),
-        (_target, "deregister_targets"),
         (_scaling, "detach_auto_scaling"),
     ],
 )
@@ -175,6 +174,100 @@ def test_whatever_is_undone_is_a_breach(
     step, more = _check(lab, monkeypatch)
     assert step.status is Status.CONTAINMENT_LOST
     assert {check.split(" ")[0] for check in more["breach"]["checks"]} == {check}
+
+
+def _registered(lab: Lab) -> list[str]:
+    return [
+        target["Target"]["Id"]
+        for arn in lab.ids["target_groups"]
+        for target in lab.see("elbv2").describe_target_health(TargetGroupArn=arn)[
+            "TargetHealthDescriptions"
+        ]
+        if target["TargetHealth"]["State"] != "draining"
+    ]
+
+
+def test_a_node_that_is_registered_again_stays_contained(
+    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(targets=True)
+    _target(lab)
+    step, more = _check(lab, monkeypatch)
+    assert step.status is Status.CONTAINED
+    assert "undone since, while it stays contained: deregister_targets" in step.detail
+    assert "aws elbv2 deregister-targets" in step.detail, "the command for a person"
+    loss = more["breach"]
+    assert (loss["checks"], loss["minor"]) == (["deregister_targets"], True)
+    assert more["weak"] == [], "the next recheck must find it again"
+
+
+def test_it_is_deregistered_again_and_nothing_else_is_changed(
+    lab: Lab, held: Callable[..., Target]
+) -> None:
+    held(targets=True, asg=True)
+    _target(lab)
+    _unprotected(lab)
+    assert _registered(lab) == [lab.ids["instance"]]
+    [planned] = ec2_instance.plan(lab.context())
+    target = lab.plan()._replace(verify_only=True, scope=planned.target.scope)
+    lab.calls.clear()
+    ec2_instance.contain_lost(lab.context(), target, ["deregister_targets", "protect_instance"])
+    assert _registered(lab) == []
+    changing = [
+        call.operation
+        for call in lab.calls
+        if call.policy and not call.operation.startswith(("Describe", "Get"))
+    ]
+    assert changing == ["DeregisterTargets"]
+    assert lab.stored_record()["actions"]["deregister_targets"]["status"] == "DONE"
+
+
+def test_registered_again_and_reopened_is_a_loss(
+    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(targets=True)
+    _target(lab)
+    _old_groups(lab)
+    step, more = _check(lab, monkeypatch)
+    assert step.status is Status.CONTAINMENT_LOST
+    assert len(more["breach"]["checks"]) == 2
+    assert "minor" not in more["breach"]
+
+
+def test_registered_again_while_the_network_cannot_be_read_is_not_known(
+    lab: Lab, held: Callable[..., Target]
+) -> None:
+    target = held(targets=True)._replace(verify_only=True)
+    _target(lab)
+    lab.fail("DescribeSecurityGroups", "UnauthorizedOperation")
+    step, checks = ec2_instance.verify(lab.context(2), target)
+    with pytest.raises(drift.NotRead, match="UnauthorizedOperation"):
+        drift.recheck(lab.context(2), target, step, checks)
+
+
+def test_registered_again_before_the_verdict_is_contained_and_found_later(
+    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = held(targets=True)
+    _target(lab)
+    step = lab.verify(target)
+    assert step.status is Status.CONTAINED
+    assert "deregister_targets: not deregistered" in step.detail
+
+
+def test_what_could_never_be_deregistered_is_partial(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.build(targets=True)
+    lab.fail("DeregisterTargets", "AccessDenied")
+    target = lab.plan()
+    assert lab.respond(target).status is Status.PARTIAL
+    step, checks = ec2_instance.verify(lab.context(), target)
+    more = drift.baseline(lab.context(), target, step, checks)
+    assert more["weak"] == ["deregister_targets"]
+    lab.record.set_target(INCIDENT, target.kind, target.id, **more)
+    step, more = _check(lab, monkeypatch)
+    assert step.status is Status.PARTIAL, "what a person has not finished is not contained"
 
 
 def test_what_stands_is_contained(

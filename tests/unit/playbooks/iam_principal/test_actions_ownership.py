@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal.evidence import actions, condense, event_collection
+from guardduty_response.playbooks.iam_principal import condense
+from guardduty_response.playbooks.iam_principal.evidence import actions, event_collection
 
 from tests.unit.playbooks.iam_principal import evidence_lab
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from guardduty_response.cloudtrail import event as cloudtrail_event
+from guardduty_response.playbooks.iam_principal import condense
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands
-from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.reversals.changes import (
     MOST_COMMAND,
     Change,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.iam_principal.evidence.ownership import handed_out
+from guardduty_response.playbooks.iam_principal.ownership import handed_out
 
 from tests.unit.deployment import REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (

@@ -13,6 +13,7 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
+from guardduty_response.playbooks.ec2_instance import consequences
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
 from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
@@ -53,8 +54,9 @@ RESPONDER = MemberRole(
     (READS, FINDS, CONTAINS),
     (
         Permission(
-            "tells people what a stop would lose: instance-store volumes",
-            ("ec2:DescribeInstanceTypes",),
+            "tells people before they approve what is lost: instance-store volumes, routes by the"
+            " instance, its replacement",
+            consequences.READ,
         ),
         *_ATTRIBUTION,
         Permission("finds who undid a containment", ("cloudtrail:LookupEvents",)),

@@ -9,6 +9,7 @@ class EradicationState(TypedDict):
     """What the next call needs to know; stored as ``evidence.remediation.state``.
 
     ``handled``: the last list that was dealt with; ``keys``: how many of its evidence objects were.
+    ``asked``: why nothing of the present list is undone by itself (empty: it is).
     ``at``: how many changes of the present list are dealt with; ``again``: [position, tries] of
     those to be tried again. ``left``: sentences for people; ``noted``: what is worth knowing and
     cannot be undone; ``counts``: how many changes ended in which way; ``files``: evidence objects
@@ -17,6 +18,7 @@ class EradicationState(TypedDict):
 
     handled: int
     keys: int
+    asked: str
     at: int
     again: list[list[int]]
     left: list[str]

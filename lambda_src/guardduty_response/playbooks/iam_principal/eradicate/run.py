@@ -14,12 +14,13 @@ from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, TargetContext
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem, Outcome
+from guardduty_response.playbooks.iam_principal import foreseen
+from guardduty_response.playbooks.iam_principal.attribution import Attribution
 from guardduty_response.playbooks.iam_principal.eradicate import (
     manual_commands,
     reversal_table,
     rotate,
 )
-from guardduty_response.playbooks.iam_principal.eradicate.attribution import Attribution
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
 )
@@ -109,6 +110,19 @@ class EradicationPass:
             [*self._read(self.all_keys[:handled]), *self.changes],
         )
         self.deferred = False
+        if self.changes and not self.state["at"]:
+            self._foresee()
+
+    def _foresee(self) -> None:
+        """Says what this pass will undo by itself; asks people where that is too much."""
+        categories = self.target_context.options["remediate"]
+        known = foreseen.foresee(self.changes, self.attribution, categories)
+        self.state["asked"] = foreseen.reason_to_ask(self.target_context, known.undone)
+        for name, text in known.sentences().items():
+            self.target_context.log_action(name, INFO, text)
+        if asked := self.state["asked"]:
+            context, target = self.target_context.context, self.target_context.target
+            context.record.event(context.incident_id, "task", f"not undone: {asked}", target.id)
 
     def _read(self, keys: list[str]) -> list[Change]:
         """Read the changes: credentials and grants before everything else, newest first (what was
@@ -184,6 +198,8 @@ class EradicationPass:
             return left_to_people(MANUAL, reason, revert.reversal.manual_commands())
         if reason := self.attribution.reason_to_leave(change):
             return left_to_people(MANUAL, reason, revert.reversal.manual_commands())
+        if asked := self.state["asked"]:
+            return left_to_people(MANUAL, f"not undone: {asked}", revert.reversal.manual_commands())
         return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
@@ -276,6 +292,7 @@ def _state_of(entry: EvidenceEntry) -> EradicationState:
     state: EradicationState = {
         "handled": 0,
         "keys": 0,
+        "asked": "",
         "at": 0,
         "again": [],
         "left": [],

@@ -27,12 +27,12 @@ from guardduty_response.playbooks.iam_principal.evidence.event_collection import
     MOST_FOLLOWED,
     EventCollection,
 )
-from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership
 from guardduty_response.playbooks.iam_principal.evidence.records import (
     Gap,
     ListingState,
     Progress,
 )
+from guardduty_response.playbooks.iam_principal.ownership import Ownership
 from guardduty_response.playbooks.iam_principal.regions import ACTION as LIST_REGIONS
 from guardduty_response.playbooks.iam_principal.regions import enabled
 

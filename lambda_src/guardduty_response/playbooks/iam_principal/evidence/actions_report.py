@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from guardduty_response.cloudtrail import query as cloudtrail_query
 from guardduty_response.cloudtrail.time_range import TimeRange, iso
 from guardduty_response.containment.target_context import TargetContext
+from guardduty_response.playbooks.iam_principal.call_records import IssuedSession
 from guardduty_response.playbooks.iam_principal.evidence import regional_lookup
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import MOST_CHANGES
-from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership
 from guardduty_response.playbooks.iam_principal.evidence.records import (
     Gap,
-    IssuedSession,
     ListingState,
     Progress,
 )
+from guardduty_response.playbooks.iam_principal.ownership import Ownership
 
 MOST_COMMANDS = 5  # in the task; all of them are in summary.json
 MOST_NAMED = 3  # Regions and gaps that the text names

@@ -13,13 +13,13 @@ from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.own_roles import own_roles
-from guardduty_response.playbooks.iam_principal.evidence import condense
-from guardduty_response.playbooks.iam_principal.evidence.ownership import (
+from guardduty_response.playbooks.iam_principal import condense
+from guardduty_response.playbooks.iam_principal.evidence.records import Progress
+from guardduty_response.playbooks.iam_principal.ownership import (
     Ownership,
     handed_out,
     issued,
 )
-from guardduty_response.playbooks.iam_principal.evidence.records import Progress
 
 if TYPE_CHECKING:
     from guardduty_response.cloudtrail.event import CloudTrailRecord

@@ -4,31 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.cloudtrail.query import LookupQuery, SummaryRows
+from guardduty_response.playbooks.iam_principal.call_records import ChangeRecord, IssuedSession
 from guardduty_response.playbooks.iam_principal.records import HandedOut
-
-# One successful call, reduced by condense.py. ``from`` is no Python name, so no class can say this.
-ChangeRecord = TypedDict(
-    "ChangeRecord",
-    {
-        "id": str,
-        "at": str,
-        "name": str,
-        "source": str,
-        "region": str,
-        "account": str,
-        "who": str,
-        "key": str,
-        "session": str,
-        "from": str,
-        "agent": str,
-        "parameters": CallFields,
-        "response": CallFields,
-        "cut": bool,
-    },
-    total=False,
-)
 
 
 class Gap(TypedDict, total=False):
@@ -41,16 +19,6 @@ class Gap(TypedDict, total=False):
     why: str
     command: str
     cut: bool
-
-
-class IssuedSession(TypedDict):
-    """Credentials that a successful call handed out."""
-
-    key: str
-    role: str
-    session: str
-    account: str
-    at: str
 
 
 class RegionLookup(TypedDict, total=False):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import identify
-from guardduty_response.playbooks.iam_principal.evidence.records import IssuedSession
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
 if TYPE_CHECKING:
     from guardduty_response.cloudtrail.event import CloudTrailRecord
+    from guardduty_response.playbooks.iam_principal.call_records import IssuedSession
     from guardduty_response.playbooks.iam_principal.records import HandedOut
 
 # The calls that hand out further credentials.

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail.event import CallFields, CloudTrailRecord
 from guardduty_response.decision.finding import get, text
-from guardduty_response.playbooks.iam_principal.evidence.ownership import session_of
-from guardduty_response.playbooks.iam_principal.evidence.records import ChangeRecord
+from guardduty_response.playbooks.iam_principal.ownership import session_of
+
+if TYPE_CHECKING:
+    from guardduty_response.playbooks.iam_principal.call_records import ChangeRecord
 
 _SECRET = re.compile(
     "secretaccesskey|sessiontoken|password|secretstring|secretbinary|secretvalue|clientsecret|"
