@@ -26,7 +26,8 @@ from guardduty_response.playbooks.ec2_instance.records import (
     MetadataOptions,
     Protection,
 )
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, rules
+from guardduty_response.playbooks.ec2_instance.rules import rules
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface
 from guardduty_response.playbooks.ec2_instance.traffic import Deregister, Detach, StandBy
 
 # As the runbook calls the instance, its account and its Region

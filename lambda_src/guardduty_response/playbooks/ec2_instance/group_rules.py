@@ -14,7 +14,8 @@ from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import FAILED, PLANNED
 from guardduty_response.playbooks.ec2_instance.instance_control import GROUPS, Ec2Control
 from guardduty_response.playbooks.ec2_instance.network_controls import KINDS, OWN
-from guardduty_response.playbooks.ec2_instance.state import LOOK, open_rules, rules
+from guardduty_response.playbooks.ec2_instance.rules import rules
+from guardduty_response.playbooks.ec2_instance.state import LOOK, open_rules
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, IpPermission

@@ -20,6 +20,7 @@ from guardduty_response.playbooks.ec2_instance import branch_interfaces
 from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK, is_of_task
 from guardduty_response.playbooks.ec2_instance.container_tasks import OF_TASK
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.rules import rules, to_endpoints
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
@@ -338,13 +339,6 @@ def in_own_group(instance: InstanceContext, current: InstanceState, interface: I
     )
 
 
-def to_endpoints(direction: str, rule: AwsAnswer) -> bool:
-    """Says whether a rule lets out HTTPS to security groups or prefix lists, not to addresses."""
-    https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
-    addresses = rule.get("IpRanges") or rule.get("Ipv6Ranges")
-    return direction == "egress" and https and not addresses
-
-
 def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool:
     """Says whether every quarantine group of the instance is a configured group that lets it to
     endpoints alone.
@@ -368,39 +362,3 @@ def open_rules(instance: InstanceContext, group: AwsAnswer) -> dict[str, IpPermi
     own_group = instance.own_groups.get(group.get("VpcId", ""))
     spared = instance.endpoints and own_group == group.get("GroupId")
     return rules(group, to_endpoints if spared else None)
-
-
-# A rule's peers, and what names one.
-PEERS = {
-    "IpRanges": ("CidrIp",),
-    "Ipv6Ranges": ("CidrIpv6",),
-    "PrefixListIds": ("PrefixListId",),
-    "UserIdGroupPairs": ("GroupId", "UserId"),
-}
-
-
-def rules(
-    group: AwsAnswer, but: Callable[[str, AwsAnswer], bool] | None = None
-) -> dict[str, IpPermission]:
-    """Returns every rule of a security group, IPv4 and IPv6, both directions: in words, and with
-    its single peer as the calls of EC2 take it.
-
-    Rules for which ``but`` returns True are left out.
-    """
-    out = {}
-    for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
-        for rule in group.get(key) or []:
-            if but and but(direction, rule):
-                continue
-            what = (
-                f"{direction} {rule['IpProtocol'].replace('-1', 'all')}"
-                f" {rule.get('FromPort', '')}-{rule.get('ToPort', '')}"
-            )
-            ports = {
-                name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule
-            }
-            for peers, names in PEERS.items():
-                for peer in rule.get(peers) or []:
-                    named = {name: peer[name] for name in names if name in peer}
-                    out[f"{what} {peer.get(names[0])}"] = {**ports, peers: [named]}
-    return out

@@ -11,12 +11,8 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import (
-    LOOK,
-    filters,
-    look,
-    to_endpoints,
-)
+from guardduty_response.playbooks.ec2_instance.rules import to_endpoints
+from guardduty_response.playbooks.ec2_instance.state import LOOK, filters, look
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
