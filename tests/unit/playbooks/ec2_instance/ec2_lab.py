@@ -233,10 +233,13 @@ class Lab:
             ec2.stop_instances(InstanceIds=[self.ids["instance"]])
         return self
 
-    def attach(self, index: int) -> str:
+    def attach(self, index: int, subnet: str = "", groups: tuple[str, ...] = ()) -> str:
+        """Attaches another interface: in the instance's subnet and group, if no others are named,
+        which may be of another VPC.
+        """
         ec2 = self.see("ec2")
         made = ec2.create_network_interface(
-            SubnetId=self.ids["subnet"], Groups=[self.ids["group"]]
+            SubnetId=subnet or self.ids["subnet"], Groups=[*(groups or (self.ids["group"],))]
         )["NetworkInterface"]
         id = str(made["NetworkInterfaceId"])
         ec2.attach_network_interface(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION, Lab
-from tests.unit.playbooks.ec2_instance.quarantine_lab import empty, make_group
+from tests.unit.playbooks.ec2_instance.quarantine_lab import empty, let_in, make_group
 from tests.unit.playbooks.ec2_instance.trunk_moto import ASSOCIATIONS
 
 OTHER = "333333333333"
@@ -88,6 +88,24 @@ def add_subnet(lab: Lab, block: str = "10.0.2.0/24") -> str:
     """Makes another subnet in the lab's VPC; returns its id."""
     made = lab.see("ec2").create_subnet(VpcId=lab.ids["vpc"], CidrBlock=block)
     return str(made["Subnet"]["SubnetId"])
+
+
+class Network(NamedTuple):
+    """A VPC with one subnet and one group: their IDs."""
+
+    vpc: str
+    subnet: str
+    group: str
+
+
+def add_vpc(lab: Lab) -> Network:
+    """Makes another VPC, with a group that lets everybody in."""
+    ec2 = lab.see("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
+    made = ec2.create_security_group(GroupName="appliance", Description="appliance", VpcId=vpc)
+    let_in(lab, made["GroupId"])
+    return Network(vpc, subnet, made["GroupId"])
 
 
 def show_associations(lab: Lab, trunks: dict[str, str]) -> None:
