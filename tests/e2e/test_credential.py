@@ -324,5 +324,5 @@ def test_nobody_and_somebody_new(world: World, iam: People) -> None:
         STOLEN, userType="IAMUser", userName=user.name, principalId="AIDASOMEBODYELSE0000"
     )
     incident = world.settled(world.send(found))
-    assert incident["status"] == "GONE" and "left alone" in incident["reasons"][-1]
+    assert incident["status"] == "GONE" and "left alone" in incident["targets"][0]["verdict"]
     assert iam.works(user.keys[0])

@@ -322,7 +322,8 @@ def profile(
         Filters=filters(**{"instance-id": instance.id}),
     )
     calls: dict[str, Callable[[], AwsAnswer | str]] = {"": associations}
-    if expected and not instance.scope("role"):
+    # Contained, it has another profile than it had, and that may be shown late.
+    if expected and not (instance.scope("role") or instance.before_state("profile")):
         calls[expected] = partial(roles_of, sessions, expected)
     results = run_all(calls)
     described = cast("AwsAnswer", result_or_raise(results[""]))

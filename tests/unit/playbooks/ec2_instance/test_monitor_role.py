@@ -33,8 +33,8 @@ POLICY = member_policy("ec2_instance", "monitor", MEMBER)
 
 
 def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
-    """An instance that has everything, of which nothing is known from planning: what none of this
-    reads, no instance's check reads.
+    """An instance that has everything, of which nothing is known from planning, and that is gone
+    later: what none of this reads, no instance's check reads.
     """
     lab.options["disassociate_elastic_ip"] = True
     lab.build(interfaces=2, asg=True, targets=True, eip=True)
@@ -46,8 +46,12 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     step, checks = ec2_instance.verify(lab.context(), as_stored)
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)
-    assert refused(calls, POLICY, MEMBER) == []
-    assert {action_of(call) for call in calls} == granted(POLICY) - set(attribution.READ)
+    lab.fail("DescribeInstances", "InvalidInstanceID.NotFound")
+    step, _ = ec2_instance.verify(lab.context(), as_stored)
+    assert step.status is Status.GONE
+    every_call = in_members(lab.calls)
+    assert refused(every_call, POLICY, MEMBER) == []
+    assert {action_of(call) for call in every_call} == granted(POLICY) - set(attribution.READ)
     figures = CHECKS["ec2_instance"]
     assert len(calls) <= figures.member_calls
     assert round_trips(calls, math.inf) * SECONDS_A_CALL <= figures.seconds

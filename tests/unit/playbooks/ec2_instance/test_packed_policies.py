@@ -34,13 +34,13 @@ def closed(lab: Lab) -> bool:
         ),
         pytest.param(
             4,
-            1180,
+            1195,
             1,
             id="two interfaces together, not four",
         ),
         pytest.param(
             4,
-            1150,
+            1165,
             2,
             id="two interfaces together, and every other ARN alone",
         ),
