@@ -28,15 +28,11 @@ LONGEST = 6_144  # characters, white space not counted
 VERSIONS = 5
 ATTACHES, DETACHES = "iam:AttachRolePolicy", "iam:DetachRolePolicy"
 LISTS = ("iam:ListAttachedRolePolicies",)
-READS = ("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions")
-WRITES = (
-    "iam:CreatePolicy",
-    "iam:CreatePolicyVersion",
-    "iam:DeletePolicy",
-    "iam:DeletePolicyVersion",
-)
-CHANGES = ("iam:CreatePolicyVersion", "iam:DeletePolicyVersion")
-REMOVES = ("iam:DeletePolicy", "iam:DeletePolicyVersion")
+READS = ("iam:GetPolicy", "iam:GetPolicyVersion")
+_VERSIONS = ("iam:DeletePolicyVersion", "iam:ListPolicyVersions")
+CHANGES = ("iam:CreatePolicyVersion", *_VERSIONS)
+WRITES = ("iam:CreatePolicy", "iam:DeletePolicy", *CHANGES)
+REMOVES = ("iam:DeletePolicy", *_VERSIONS)
 
 
 def size_of(policy: PolicyDocument | None) -> int:

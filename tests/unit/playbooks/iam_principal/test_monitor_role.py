@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+from guardduty_response.containment import managed_denial
 from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
@@ -69,6 +70,15 @@ def _role_session(iam: IamLab) -> list[Call]:
     return in_members(iam.calls)
 
 
+def _full_role(iam: IamLab) -> list[Call]:
+    """A role whose inline policies have no room: a managed policy denies the session."""
+    target = iam.role(session="carol").plan()
+    iam.fail("PutRolePolicy", "LimitExceeded")
+    assert iam.respond(target).status is Status.CONTAINED
+    assert _checked(iam, target).status is Status.CONTAINED
+    return in_members(iam.calls)
+
+
 def _unsearched_user(iam: IamLab) -> list[Call]:
     """A user whose sessions could not be searched for: a check searches again."""
     iam.regions = [REGION]
@@ -85,6 +95,7 @@ SITUATIONS = {
     _user: {"iam:GetLoginProfile", "iam:ListMFADevices", "iam:ListSigningCertificates"},
     _deleted_user: {"iam:GetAccessKeyLastUsed"},
     _role_session: {"iam:GetRole"},
+    _full_role: {*managed_denial.LISTS, *managed_denial.READS},
 }
 SEARCHES = {"cloudtrail:LookupEvents", "account:ListRegions"}
 
