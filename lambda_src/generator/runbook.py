@@ -71,7 +71,15 @@ def _row(example: Example, options: Options) -> str:
         _critical(control),
         _lines(_code(control.full_command(name, value)) for name, value in new.items()),
         example.restored
-        or _lines(_back(example, name, before[name], value) for name, value in new.items()),
+        or _lines(
+            _back(
+                example,
+                name,
+                before[name],
+                value,
+            )
+            for name, value in new.items()
+        ),
         _option(example, options),
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -27,7 +27,12 @@ def context(options: dict[str, Any]) -> Context:
         forensics={"when": "off"},
         responder={"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
     )
-    finding = SimpleNamespace(type="", account_id="A", region="R", detail={"createdAt": FOUND})
+    finding = SimpleNamespace(
+        type="",
+        account_id="A",
+        region="R",
+        detail={"createdAt": FOUND},
+    )
     return Context(
         config=cast("Config", config),
         options=options,
@@ -59,7 +64,12 @@ class _Shared:
     """Shared settings that nobody else needs."""
 
     def read(self, *_: str) -> SharedSetting:
-        return SharedSetting({}, _Known(), None, {})
+        return SharedSetting(
+            {},
+            _Known(),
+            None,
+            {},
+        )
 
 
 def _assume(*_: object, **__: object) -> clients.Session:

@@ -247,7 +247,12 @@ def test_requester_managed_interface_makes_it_partial(world: World) -> None:
 @pytest.mark.parametrize("error", ["InternalFailure", "ThrottlingException"])
 def test_systems_manager_is_not_needed(world: World, error: str) -> None:
     """SSM absent, or throttled without end."""
-    world.fault("ssm", "*", "", error=error)
+    world.fault(
+        "ssm",
+        "*",
+        "",
+        error=error,
+    )
     victim = world.victim(interfaces=1)
     assert_contained(world, victim, world.respond(victim))
 

@@ -248,11 +248,27 @@ def member_session(
     """
     arn = f"arn:{partition}:iam::{account_id}:role/{os.environ[role]}"
     if not session_policy.changes(document):
-        return clients.Session(arn, name, region, document)
+        return clients.Session(
+            arn,
+            name,
+            region,
+            document,
+        )
     if gate is None:
-        return clients.Session(arn, name, region, session_policy.only_reading(document))
+        return clients.Session(
+            arn,
+            name,
+            region,
+            session_policy.only_reading(document),
+        )
     gate.open()
-    return clients.Session(arn, name, region, document, gate.permit)
+    return clients.Session(
+        arn,
+        name,
+        region,
+        document,
+        gate.permit,
+    )
 
 
 def knows_state_before(playbook: Playbook) -> bool:

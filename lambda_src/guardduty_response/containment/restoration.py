@@ -80,7 +80,12 @@ def aws_command(target_context: TargetContext, command: str) -> str:
 def changed_since(name: str, item: str, what: str) -> RestoreItem:
     """Returns the item of a setting that somebody changed after containment: left as it is."""
     text = f"{what}, which is not what containment left: somebody changed it since, left as it is"
-    return RestoreItem(RestoreStatus.CHANGED_SINCE, name, item, text)
+    return RestoreItem(
+        RestoreStatus.CHANGED_SINCE,
+        name,
+        item,
+        text,
+    )
 
 
 # Reads everything with a fresh session: whether the resource exists, and every recorded setting as
@@ -105,7 +110,12 @@ def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResu
     results: Results = run_all(calls, BRANCHES)
     if results:
         items = _verify(read_items, items, results)
-    _log(target_context, items, done_earlier, results)
+    _log(
+        target_context,
+        items,
+        done_earlier,
+        results,
+    )
     return _result(exists, items)
 
 
@@ -129,7 +139,13 @@ def _result(exists: bool, items: list[RestoreItem]) -> RestoreResult:
 
 def _restored_earlier(item: RestoreItem) -> RestoreItem:
     text = f"{item.item or item.name} was restored earlier"
-    return replace(item, status=RestoreStatus.UNCHANGED, call=None, manual_command="", text=text)
+    return replace(
+        item,
+        status=RestoreStatus.UNCHANGED,
+        call=None,
+        manual_command="",
+        text=text,
+    )
 
 
 def _verify(read_items: ReadItems, items: list[RestoreItem], results: Results) -> list[RestoreItem]:
@@ -161,12 +177,27 @@ def _verified(
         return item
     if isinstance(result, Exception):
         text = f"failed ({describe_error(result)}): {item.text}"
-        return replace(item, status=RestoreStatus.MANUAL, call=None, text=text)
+        return replace(
+            item,
+            status=RestoreStatus.MANUAL,
+            call=None,
+            text=text,
+        )
     if seen and seen.restored:
-        return replace(item, status=RestoreStatus.UNCHANGED, manual_command="", call=None)
+        return replace(
+            item,
+            status=RestoreStatus.UNCHANGED,
+            manual_command="",
+            call=None,
+        )
     state = seen.text if seen else "not readable"
     text = f"changed, and not to be seen on reading back ({state}): {item.text}"
-    return replace(item, status=RestoreStatus.MANUAL, call=None, text=text)
+    return replace(
+        item,
+        status=RestoreStatus.MANUAL,
+        call=None,
+        text=text,
+    )
 
 
 def _log(

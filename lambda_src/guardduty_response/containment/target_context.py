@@ -155,7 +155,13 @@ class TargetContext:
         if status in (ALREADY, SKIPPED) and self.logged_action(name).get("status") == DONE:
             return
         request_ids = ",".join(filter(None, map(clients.request_id, answers)))
-        self.context.log_action(self.target, name, status, detail, request_ids)
+        self.context.log_action(
+            self.target,
+            name,
+            status,
+            detail,
+            request_ids,
+        )
 
 
 def allow(

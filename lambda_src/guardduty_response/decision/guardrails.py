@@ -114,7 +114,13 @@ def _reasons_to_ask(
     freeze_window = in_freeze(guardrails["freeze_windows"], at)
     if freeze_window:
         reasons.append(f"the freeze window '{freeze_window}' is in force")
-    return reasons + exceeded_limits(config, record, playbook, account_id, targets)
+    return reasons + exceeded_limits(
+        config,
+        record,
+        playbook,
+        account_id,
+        targets,
+    )
 
 
 def exceeded_limits(
@@ -130,7 +136,12 @@ def exceeded_limits(
         return []
     minutes = int(breaker["minutes"])
     arns = [target["arn"] for target in targets]
-    counts = record.circuit_breaker.count_targets(playbook, account_id, arns, minutes)
+    counts = record.circuit_breaker.count_targets(
+        playbook,
+        account_id,
+        arns,
+        minutes,
+    )
     limits = (
         (breaker["targets"], counts.of_playbook, ""),
         (breaker.get("targets_per_account"), counts.of_account, f" of account {account_id}"),

@@ -54,7 +54,12 @@ def close(
             " until it has ended."
         )
     try:
-        acquire_leases(record, incident_id, targets, owner)
+        acquire_leases(
+            record,
+            incident_id,
+            targets,
+            owner,
+        )
         others = {target["id"]: _other_incidents(record, incident_id, target) for target in targets}
         if _leaves_changes(status, targets) and reason is None and not all(others.values()):
             raise Refused(_why_not_closed(incident_id, status))
@@ -64,7 +69,13 @@ def close(
         record.leases.release_all(targets, owner)
     note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
-    notify(record, meta, targets, note, owner)
+    notify(
+        record,
+        meta,
+        targets,
+        note,
+        owner,
+    )
     return answer(meta, [], left=children_left(record, meta, requester))
 
 

@@ -40,13 +40,23 @@ def answer(
         why = describe_error(error)
     if why:
         detail = f"{', '.join(names)}: {why}"
-        context.record.event(context.incident_id, "not done again", detail, target.id)
+        context.record.event(
+            context.incident_id,
+            "not done again",
+            detail,
+            target.id,
+        )
         return step, checks, fields
     again, found = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     lost = {check.name for check in found if not check.ok} & set(names)
     if lost or not again.done or again.status is not step.status:
         return step, checks, fields  # the next recheck judges what is true then
-    context.record.event(context.incident_id, "done again", ", ".join(names), target.id)
+    context.record.event(
+        context.incident_id,
+        "done again",
+        ", ".join(names),
+        target.id,
+    )
     return again, found, {**fields, "breach": {**fields["breach"], "ended": now()}}
 
 

@@ -127,7 +127,13 @@ def _leave_target(
     record: IncidentRepository, incident_id: str, target: TargetRecord, why: str, requester: str
 ) -> TargetRecord:
     """Returns a target that is not restored, and says why in the timeline."""
-    record.event(incident_id, "not restored", why, target["id"], requester)
+    record.event(
+        incident_id,
+        "not restored",
+        why,
+        target["id"],
+        requester,
+    )
     left: RestoreRecord = {
         "at": now(),
         "by": requester,
@@ -151,7 +157,12 @@ def _restore_target(
         generation=generation_of(stored),
         opened_by=stored.get("opened_by", ""),
     )
-    context = _context(record, incident_id, owner, target)
+    context = _context(
+        record,
+        incident_id,
+        owner,
+        target,
+    )
     result = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
     restored: RestoreRecord = {
         "at": now(),
@@ -173,7 +184,13 @@ def _restore_target(
         upkeep.end(record, target.place)
     sentences = [*result.restored, *(f"NOT restored: {text}" for text in result.not_restored)]
     name = _TIMELINE_EVENTS[result.status]
-    record.event(incident_id, name, "; ".join(sentences), target.id, requester)
+    record.event(
+        incident_id,
+        name,
+        "; ".join(sentences),
+        target.id,
+        requester,
+    )
     return record.target(incident_id, target.kind, target.id)
 
 
@@ -209,13 +226,30 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
     if meta["status"] == Status.RESTORED:
         # A second time: what has happened to the resource since is not this incident's. People hear
         # what the first did not live to tell.
-        notify_if_untold(record, meta, targets, requester, owner)
+        notify_if_untold(
+            record,
+            meta,
+            targets,
+            requester,
+            owner,
+        )
         for target in targets:
-            _tell_linked(record, incident_id, target, requester, owner)
+            _tell_linked(
+                record,
+                incident_id,
+                target,
+                requester,
+                owner,
+            )
         return answer(meta, targets, left=children_left(record, meta))
     _check_restorable(meta, targets)
     try:
-        acquire_leases(record, incident_id, targets, owner)
+        acquire_leases(
+            record,
+            incident_id,
+            targets,
+            owner,
+        )
         # The finding may have recurred before the lease was ours.
         _check_restorable(record.meta(incident_id), targets)
         newer = [_contained_since(record, target) for target in targets]
@@ -223,17 +257,41 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
             raise Refused(f"{'; '.join(newer)}: nothing was changed")
         record.event(incident_id, "restore asked", f"by {requester}", actor=requester)
         restored = [
-            _leave_target(record, incident_id, target, why, requester)
+            _leave_target(
+                record,
+                incident_id,
+                target,
+                why,
+                requester,
+            )
             if why
-            else _restore_target(record, incident_id, owner, target, requester)
+            else _restore_target(
+                record,
+                incident_id,
+                owner,
+                target,
+                requester,
+            )
             for target, why in zip(targets, newer, strict=True)
         ]
     finally:
         record.leases.release_all(targets, owner)
     meta["status"] = _settle(record, meta, restored)
-    notify(record, meta, restored, requester, owner)
+    notify(
+        record,
+        meta,
+        restored,
+        requester,
+        owner,
+    )
     for target in restored:
-        _tell_linked(record, incident_id, target, requester, owner)
+        _tell_linked(
+            record,
+            incident_id,
+            target,
+            requester,
+            owner,
+        )
     return answer(meta, restored, left=children_left(record, meta, requester))
 
 
@@ -247,10 +305,21 @@ def _tell_linked(
     """Tells the other incidents of the containment that it was restored."""
     why = f"{target.get('verdict', '')}, by incident {incident_id}"
     note = f"{requester}, for incident {incident_id}"
-    for other in outcome.settle_linked(record, incident_id, target, why):
+    for other in outcome.settle_linked(
+        record,
+        incident_id,
+        target,
+        why,
+    ):
         meta, targets, _ = record.read(other)
         if Status(meta["status"]) in _TIMELINE_EVENTS:
-            notify_if_untold(record, meta, targets, note, request)
+            notify_if_untold(
+                record,
+                meta,
+                targets,
+                note,
+                request,
+            )
 
 
 def _reason_to_keep(event: Payload) -> str | None:
@@ -292,7 +361,12 @@ def _run(event: Payload) -> RestoreAnswer:
     try:
         record.take_over_old(incident_id)
         if event.get("close") is True:
-            return closing.close(record, incident_id, _requester(event), _reason_to_keep(event))
+            return closing.close(
+                record,
+                incident_id,
+                _requester(event),
+                _reason_to_keep(event),
+            )
         return _restore(record, incident_id, _requester(event))
     except Refused as refused:
         log("refused", incident_id=incident_id, detail=str(refused))

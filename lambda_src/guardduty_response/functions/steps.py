@@ -241,7 +241,12 @@ def _run(context: Context, step_name: str, target: Target, step: TargetStep) -> 
         text = f"{step_name} of {target.id} failed ({type(error).__name__}: {error})"
         if context.gate.refusal:
             text = f"{step_name} of {target.id} was not done: {context.gate.refusal}"
-        context.log_action(target, step_name, "FAILED", text)
+        context.log_action(
+            target,
+            step_name,
+            "FAILED",
+            text,
+        )
         record.event(incident_id, f"{step_name} failed", text, target.id)
         return StepResult(detail=text)
     if result.done:

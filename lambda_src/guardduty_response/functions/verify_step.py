@@ -49,13 +49,29 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
-        result, checks, fields = drift.recheck(context, target, result, checks)
+        result, checks, fields = drift.recheck(
+            context,
+            target,
+            result,
+            checks,
+        )
         if minor_losses_of(fields):
             from guardduty_response.functions import minor_losses
 
-            result, checks, fields = minor_losses.answer(context, target, result, checks, fields)
+            result, checks, fields = minor_losses.answer(
+                context,
+                target,
+                result,
+                checks,
+                fields,
+            )
     elif result.done:
-        fields = drift.baseline(context, target, result, checks)
+        fields = drift.baseline(
+            context,
+            target,
+            result,
+            checks,
+        )
     if not result.done:
         return result
     fields.pop("watched", None)  # a part of the answer
@@ -127,8 +143,18 @@ def _restored_meanwhile(context: Context, target: Target, error: str) -> StepRes
     detail = f"{target.id} was restored while it was verified"
     if not target.verify_only:
         why = f"{detail}: nothing contains it ({error})" if error else detail
-        context.record.end_target(context.incident_id, target.reference(), Status.FAILED, why)
-    context.record.event(context.incident_id, "verdict not kept", detail, target.id)
+        context.record.end_target(
+            context.incident_id,
+            target.reference(),
+            Status.FAILED,
+            why,
+        )
+    context.record.event(
+        context.incident_id,
+        "verdict not kept",
+        detail,
+        target.id,
+    )
     return StepResult(detail=detail)
 
 

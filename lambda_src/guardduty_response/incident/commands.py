@@ -36,7 +36,12 @@ def close_incident(prefix: str, playbook: str, incident_id: str, region: str) ->
         "keep_contained": True,
         "reason": "WHY IT STAYS CONTAINED",
     }
-    return invoke_restore(prefix, playbook, request, region)
+    return invoke_restore(
+        prefix,
+        playbook,
+        request,
+        region,
+    )
 
 
 def start_response(machine_arn: str, finding_key: str | None) -> str:
@@ -81,8 +86,23 @@ def of_incident(meta: IncidentRecord, can_restore: bool) -> list[tuple[str, str]
         return found
     if can_restore and is_restorable(meta):
         request = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
-        found.append(("Restore", invoke_restore(prefix, playbook, request, region)))
-        close = close_incident(prefix, playbook, meta["incident_id"], region)
+        found.append(
+            (
+                "Restore",
+                invoke_restore(
+                    prefix,
+                    playbook,
+                    request,
+                    region,
+                ),
+            )
+        )
+        close = close_incident(
+            prefix,
+            playbook,
+            meta["incident_id"],
+            region,
+        )
         found.append(("Close, leaving its changes", close))
     if status in WATCHED:
         found.append(("Recheck", recheck(machine_arn, meta["incident_id"])))
@@ -106,7 +126,12 @@ def after_containment_loss(meta: IncidentRecord) -> list[str]:
     """Returns what a person can do about a lost containment: a sentence and a command each."""
     machine_arn, prefix, region = _deployment_of(meta)
     contain = start_response(machine_arn, meta.get("finding_key"))
-    close = close_incident(prefix, str(meta.get("playbook")), meta["incident_id"], region)
+    close = close_incident(
+        prefix,
+        str(meta.get("playbook")),
+        meta["incident_id"],
+        region,
+    )
     return [
         f"Contain it again (this asks for approval where the mode says so): {contain}",
         f"Or accept it, which ends monitoring: {close}",

@@ -280,15 +280,32 @@ def notify(
     sent waits.
     """
     links = (reading or Reading(record, meta)).links
-    subject, body = compose(draft.event, meta, targets, draft.note, links)
+    subject, body = compose(
+        draft.event,
+        meta,
+        targets,
+        draft.note,
+        links,
+    )
     text = Text(subject, body.encode()[:_MESSAGE_BYTES].decode(errors="ignore"))
     escalate = draft.escalate and not meta.get("sample")
     topics = [topic for topic in topic_arns() if escalate or topic == NOTIFICATIONS]
     event = None
     if draft.entry:
-        event = timeline.entry(meta["incident_id"], *draft.entry, draft.target, draft.actor)
+        event = timeline.entry(
+            meta["incident_id"],
+            *draft.entry,
+            draft.target,
+            draft.actor,
+        )
     message = _message(draft, meta, targets)
-    return write_and_send(record.table, message, text, topics, event)
+    return write_and_send(
+        record.table,
+        message,
+        text,
+        topics,
+        event,
+    )
 
 
 def is_written(record: IncidentRepository, incident_id: str, reason: str) -> bool:
@@ -323,7 +340,12 @@ def notify_unverified(
         entry=("not verified", why),
         actor="watch",
     )
-    notify(record, meta, targets, draft)
+    notify(
+        record,
+        meta,
+        targets,
+        draft,
+    )
 
 
 def _is_time(text: str) -> bool:

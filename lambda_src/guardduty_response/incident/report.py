@@ -68,8 +68,18 @@ def _undo_section(meta: IncidentRecord, restore: bool) -> str:
     execution = str(meta.get("execution")).split(":")
     region = execution[3] if len(execution) > 3 else ""
     request = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
-    restore_command = commands.invoke_restore(prefix, meta["playbook"], request, region)
-    close_command = commands.close_incident(prefix, meta["playbook"], meta["incident_id"], region)
+    restore_command = commands.invoke_restore(
+        prefix,
+        meta["playbook"],
+        request,
+        region,
+    )
+    close_command = commands.close_incident(
+        prefix,
+        meta["playbook"],
+        meta["incident_id"],
+        region,
+    )
     return (
         f"<p>Restore from the record:<br>{html.code(restore_command)}</p>"
         "<p>Close the incident. Its changes stay and are no longer monitored:"
@@ -234,7 +244,14 @@ def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str
     )
     put(incident_id, "record.json", document.encode())
     options = configuration.load().playbooks.get(meta.get("playbook") or "", {})
-    page = render(meta, targets, events, bool(options.get("restore")), messages, reading.links)
+    page = render(
+        meta,
+        targets,
+        events,
+        bool(options.get("restore")),
+        messages,
+        reading.links,
+    )
     return put(incident_id, "report.html", page.encode())["key"]
 
 

@@ -94,7 +94,12 @@ class SharedSettings:
                 gone[place] = state["updated_at"]
             elif state:
                 entries[place] = known[place]
-        return SharedSetting(entries, known, befores[0] if befores else None, gone)
+        return SharedSetting(
+            entries,
+            known,
+            befores[0] if befores else None,
+            gone,
+        )
 
     def _state(self, place: Place) -> ContainmentRecord | None:
         """Returns a containment's state; None: it has ended, or is not the resource's present

@@ -113,11 +113,22 @@ class TargetRepository:
             "attach": target.get("attach", ""),
             "principals": list(target.get("principals") or []),
         }
-        if not self.table.update(key, sort, changes, only_if=same):
+        if not self.table.update(
+            key,
+            sort,
+            changes,
+            only_if=same,
+        ):
             self.table.put(created)
             return
         for name, entry in entries.items():
-            self.table.set_in_map(key, sort, "actions", name, entry)
+            self.table.set_in_map(
+                key,
+                sort,
+                "actions",
+                name,
+                entry,
+            )
 
     def set_target(
         self,
@@ -217,7 +228,12 @@ class TargetRepository:
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         # What stays in the TARGET item would hide what the containment says from now on.
         moved = {"before", "evidence", "checks", "watched", *targets.STATE_FIELDS} - created.keys()
-        self.table.update(key, sort, created, remove=sorted(moved))
+        self.table.update(
+            key,
+            sort,
+            created,
+            remove=sorted(moved),
+        )
         return joined.generation
 
     def _old_before(self, owner: str, target: TargetRecord) -> BeforeStates:

@@ -151,7 +151,13 @@ def recheck(
     """
     stored = _stored(context, target)
     step, checks = keep_missing(stored, step, checks)
-    step, fields = assess(context, target, step, checks, stored)
+    step, fields = assess(
+        context,
+        target,
+        step,
+        checks,
+        stored,
+    )
     return step, checks, fields
 
 
@@ -176,7 +182,12 @@ def assess(
         again = f"verified once more before containment is called lost: {detail}"
         return StepResult(done=False, wait_seconds=2, detail=again), {}
     if lost and not difference.is_minor:
-        loss = _describe_loss(context, target, stored, difference)
+        loss = _describe_loss(
+            context,
+            target,
+            stored,
+            difference,
+        )
         result = StepResult(
             status=Status.CONTAINMENT_LOST, detail=f"containment was lost: {detail}"
         )
@@ -185,7 +196,12 @@ def assess(
         raise NotRead(detail)
     fields = _baseline(step, checks)
     if lost:
-        fields["breach"] = _describe_loss(context, target, stored, difference)
+        fields["breach"] = _describe_loss(
+            context,
+            target,
+            stored,
+            difference,
+        )
     elif stored.get("breach") and not stored["breach"].get("ended"):
         fields["breach"] = {**stored["breach"], "ended": now()}
     return step, fields

@@ -118,10 +118,20 @@ def tell_if_it_cannot_hold(
     )
     draft = Draft(
         "problem",
-        reason_for("cannot_hold", target["arn"], str(generation_of(target)), actor),
+        reason_for(
+            "cannot_hold",
+            target["arn"],
+            str(generation_of(target)),
+            actor,
+        ),
         note=note,
         escalate=True,
         entry=("cannot hold", said),
         target=target["id"],
     )
-    notifications.notify(record, meta, [target], draft)
+    notifications.notify(
+        record,
+        meta,
+        [target],
+        draft,
+    )

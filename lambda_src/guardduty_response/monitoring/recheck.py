@@ -135,7 +135,13 @@ def tell_minor_loss(
     if not loss.get("minor"):
         return
     ended, generation = loss.get("ended") or "", str(generation_of(target))
-    reason = reason_for(MINOR_LOSS, target["arn"], generation, loss["at"], "ended" * bool(ended))
+    reason = reason_for(
+        MINOR_LOSS,
+        target["arn"],
+        generation,
+        loss["at"],
+        "ended" * bool(ended),
+    )
     if history.has(reason):
         return
     mode = _mode(meta)
@@ -157,7 +163,12 @@ def tell_minor_loss(
         target=target["id"],
         held_for=f"{target['id']} minor" if repeated else "",
     )
-    notifications.notify(record, meta, [target], draft)
+    notifications.notify(
+        record,
+        meta,
+        [target],
+        draft,
+    )
 
 
 def next_response(
@@ -205,7 +216,12 @@ def close_recheck(
         _notify_left_to_people(record, meta)  # also of a recurrence that only verified
     if rechecked and decision == "failed":
         targets = record.read(meta["incident_id"])[1]
-        notifications.notify_unverified(record, meta, targets, error)
+        notifications.notify_unverified(
+            record,
+            meta,
+            targets,
+            error,
+        )
     elif decision == "none":
         pass
     elif rechecked and decision == "act" and not error and not _has_told(record, meta, execution):
@@ -233,5 +249,16 @@ def _notify_left_to_people(record: IncidentRepository, meta: IncidentRecord) -> 
         return
     targets = record.read(meta["incident_id"])[1]
     note = "\n".join([why, *commands.after_containment_loss(meta)])
-    draft = Draft("problem", reason, note=note, escalate=True, entry=("not contained again", why))
-    notifications.notify(record, meta, targets, draft)
+    draft = Draft(
+        "problem",
+        reason,
+        note=note,
+        escalate=True,
+        entry=("not contained again", why),
+    )
+    notifications.notify(
+        record,
+        meta,
+        targets,
+        draft,
+    )

@@ -139,13 +139,29 @@ def _name(case: tuple[str, str, dict[str, Any]]) -> str:
 @pytest.mark.parametrize("case", MAY, ids=_name)
 def test_the_responder_may(responder: str, case: tuple[str, str, dict[str, Any]]) -> None:
     action, resource, context = case
-    assert decide([responder], action, resource, **context) == "Allow"
+    assert (
+        decide(
+            [responder],
+            action,
+            resource,
+            **context,
+        )
+        == "Allow"
+    )
 
 
 @pytest.mark.parametrize("case", MAY_NOT, ids=_name)
 def test_the_responder_may_not(responder: str, case: tuple[str, str, dict[str, Any]]) -> None:
     action, resource, context = case
-    assert decide([responder], action, resource, **context) != "Allow"
+    assert (
+        decide(
+            [responder],
+            action,
+            resource,
+            **context,
+        )
+        != "Allow"
+    )
 
 
 def _statements(text: str) -> list[dict[str, Any]]:
@@ -189,8 +205,24 @@ def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None
     )
     policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}
-    assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **allowed) == "Allow"
-    assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **OURS) != "Allow"
+    assert (
+        decide(
+            [policy],
+            "ec2:AuthorizeSecurityGroupIngress",
+            GROUP,
+            **allowed,
+        )
+        == "Allow"
+    )
+    assert (
+        decide(
+            [policy],
+            "ec2:AuthorizeSecurityGroupIngress",
+            GROUP,
+            **OURS,
+        )
+        != "Allow"
+    )
     assert decide([policy], "ec2:AuthorizeSecurityGroupEgress", GROUP) != "Allow"
 
 

@@ -126,7 +126,16 @@ def test_nobody_else_lifts_a_quarantine(
         "deploy",
         "stacksets-exec-0a",
     ):
-        assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Deny", role
+        assert (
+            decide(
+                [EVERYTHING, scp],
+                action,
+                resource,
+                **_who(role),
+                **context,
+            )
+            == "Deny"
+        ), role
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,16 @@ def test_nobody_else_lifts_a_quarantine(
 def test_the_response_and_break_glass_may(
     scp: str, role: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
-    assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Allow"
+    assert (
+        decide(
+            [EVERYTHING, scp],
+            action,
+            resource,
+            **_who(role),
+            **context,
+        )
+        == "Allow"
+    )
 
 
 @pytest.mark.parametrize("job", ["responder", "restorer"])
@@ -146,7 +164,16 @@ def test_ec2_instance_changes_no_more_than_the_denials_of_a_quarantined_role(
 ) -> None:
     expected = "Allow" if (action, resource, context) in TO_EC2_INSTANCE else "Deny"
     who = _who(f"{P}-{job}-ec2-instance")
-    assert decide([EVERYTHING, scp], action, resource, **who, **context) == expected
+    assert (
+        decide(
+            [EVERYTHING, scp],
+            action,
+            resource,
+            **who,
+            **context,
+        )
+        == expected
+    )
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), LIFTING_EC2, ids=_names(LIFTING_EC2))
@@ -154,23 +181,59 @@ def test_nobody_else_lifts_the_quarantine_of_an_instance(
     scp_ec2: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
     for role in ("admin", f"{P}-responder-iam-principal", f"x-{P}-restorer-ec2-instance", "deploy"):
-        assert decide([EVERYTHING, scp_ec2], action, resource, **_who(role), **context) == "Deny"
+        assert (
+            decide(
+                [EVERYTHING, scp_ec2],
+                action,
+                resource,
+                **_who(role),
+                **context,
+            )
+            == "Deny"
+        )
     for role in (f"{P}-restorer-ec2-instance", "break-glass"):
-        assert decide([EVERYTHING, scp_ec2], action, resource, **_who(role), **context) == "Allow"
+        assert (
+            decide(
+                [EVERYTHING, scp_ec2],
+                action,
+                resource,
+                **_who(role),
+                **context,
+            )
+            == "Allow"
+        )
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), USUAL_EC2)
 def test_other_instances_stay_as_they_were(
     scp_ec2: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
-    assert decide([EVERYTHING, scp_ec2], action, resource, **_who("admin"), **context) == "Allow"
+    assert (
+        decide(
+            [EVERYTHING, scp_ec2],
+            action,
+            resource,
+            **_who("admin"),
+            **context,
+        )
+        == "Allow"
+    )
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), USUAL)
 def test_everything_else_stays_as_it_was(
     scp: str, action: str, resource: str, context: dict[str, Any]
 ) -> None:
-    assert decide([EVERYTHING, scp], action, resource, **_who("admin"), **context) == "Allow"
+    assert (
+        decide(
+            [EVERYTHING, scp],
+            action,
+            resource,
+            **_who("admin"),
+            **context,
+        )
+        == "Allow"
+    )
 
 
 def test_a_forged_role_of_the_response_is_not_made(scp: str) -> None:
@@ -181,7 +244,15 @@ def test_a_forged_role_of_the_response_is_not_made(scp: str) -> None:
         for name in (f"{P}-restorer-iam-principal", "stacksets-exec-0a", "break-glass"):
             arn = f"arn:aws:iam::{MEMBER}:role/{name}"
             for who in ("admin", "app", f"{P}-responder-ec2-instance"):
-                assert decide([EVERYTHING, scp], action, arn, **_who(who)) == "Deny", (name, who)
+                assert (
+                    decide(
+                        [EVERYTHING, scp],
+                        action,
+                        arn,
+                        **_who(who),
+                    )
+                    == "Deny"
+                ), (name, who)
 
 
 def test_they_fit(planned: dict[str, str]) -> None:

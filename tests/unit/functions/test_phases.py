@@ -227,7 +227,12 @@ def test_work_renews_its_lease(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, step_name: str
 ) -> None:
     incident_id = _contained(fake)
-    record.leases.acquire(ARN, EXECUTION, incident_id, 1)
+    record.leases.acquire(
+        ARN,
+        EXECUTION,
+        incident_id,
+        1,
+    )
     _run(step_name, incident_id)
 
     def renewed() -> bool:
@@ -332,7 +337,12 @@ def _gone(deployment: Deployment, fake: FakePlaybook) -> str:
     """An incident whose target is gone, and told so."""
     incident_id = _contained(fake)
     record = IncidentRepository("guardduty-response-incidents")
-    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.GONE)
+    record.set_target(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        status=Status.GONE,
+    )
     record.transition(incident_id, Event.GONE)
     return incident_id
 
@@ -364,7 +374,12 @@ def test_what_is_found_open_of_a_target_that_is_gone_escalates(
 
     fake.finish = finish  # type: ignore[method-assign]
     _run("finish", incident_id)
-    call("close", incident_id=incident_id, decision="act", error="")
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="act",
+        error="",
+    )
     assert deployment.meta(incident_id)["status"] == "PARTIAL"
     texts = [message["Message"] for message in deployment.messages()]
     assert any("one lives on" in text for text in texts)

@@ -18,7 +18,12 @@ from tests.unit.function_calls import notified
 from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, Case
 
 OUT = Check("deregister_targets", True, "has left its target groups")
-AGAIN = Check("deregister_targets", False, "registered in target group web", minor=True)
+AGAIN = Check(
+    "deregister_targets",
+    False,
+    "registered in target group web",
+    minor=True,
+)
 CONTROLLER = "arn:aws:sts::222222222222:assumed-role/load-balancer-controller/1"
 
 

@@ -45,7 +45,13 @@ class WatchedSession(clients.Session):
         gate: Gate | None = None,
     ) -> None:
         permit = gate.permit if gate and changes(policy) else None
-        super().__init__(role_arn, "lab", region, policy, permit)
+        super().__init__(
+            role_arn,
+            "lab",
+            region,
+            policy,
+            permit,
+        )
         self._hook = hook
 
     def client(self, service: str, region: str = "") -> Any:

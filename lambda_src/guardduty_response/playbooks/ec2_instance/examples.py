@@ -66,7 +66,12 @@ def examples(context: Context) -> list[Example]:
         *_of_sessions(context),
         _example(context, DisableMetadata, _metadata_options()),
         _example(context, Detach, group_state),
-        _example(standby, StandBy, group_state, after={**group_state, "state": "Standby"}),
+        _example(
+            standby,
+            StandBy,
+            group_state,
+            after={**group_state, "state": "Standby"},
+        ),
         _example(context, Deregister, [_registration()]),
         _example(context, Protect, _attributes()),
         _example(context, ReleaseAddress, [_address()]),
@@ -147,7 +152,13 @@ def _example(
 ) -> Example:
     """Returns an example of a running instance with one interface."""
     arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
-    target = Target("ec2_instance", INSTANCE, arn, ACCOUNT, REGION)
+    target = Target(
+        "ec2_instance",
+        INSTANCE,
+        arn,
+        ACCOUNT,
+        REGION,
+    )
     instance = InstanceContext(context, target)
     state = InstanceState(
         {"State": {"Name": "running"}},
@@ -156,4 +167,10 @@ def _example(
         settings={control.item: before},
     )
     made = control(instance, Sessions(instance, [], {}), state)
-    return Example("instance", made, after=after, text=text, restored=restored)
+    return Example(
+        "instance",
+        made,
+        after=after,
+        text=text,
+        restored=restored,
+    )

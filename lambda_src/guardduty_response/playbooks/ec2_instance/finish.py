@@ -48,7 +48,12 @@ def end(
     answers: tuple[AwsAnswer, ...] = (),
 ) -> StepResult:
     """Logs the action and ends the step."""
-    instance.log_action(name, status, detail, answers)
+    instance.log_action(
+        name,
+        status,
+        detail,
+        answers,
+    )
     return StepResult(detail=detail)
 
 
@@ -56,7 +61,12 @@ def stop(context: Context, target: Target) -> StepResult:
     """Stops the instance; called again until it is stopped. Raises nothing of AWS's."""
     instance = InstanceContext(context, target)
     if instance.options["finish"] != "stop":
-        return end(instance, STOP, SKIPPED, "switched off (finish)")
+        return end(
+            instance,
+            STOP,
+            SKIPPED,
+            "switched off (finish)",
+        )
     instance.stored = instance.read_stored()
     statements = [allow(READ), allow(("ec2:StopInstances",), target.arn)]
     session = OneSession(instance, statements, {})
@@ -68,7 +78,12 @@ def stop(context: Context, target: Target) -> StepResult:
         if not is_transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
             text = f"not stopped ({describe_error(error)}). By hand: {command}"
-            return end(instance, STOP, status, text)
+            return end(
+                instance,
+                STOP,
+                status,
+                text,
+            )
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="stopping")
     return end(instance, STOP, FAILED, f"it does not stop. By hand: {command} --force")
@@ -81,16 +96,31 @@ def _stop(instance: InstanceContext, session: Sessions, command: str) -> StepRes
     state = described["State"]["Name"]
     if state == "stopped":
         requested = instance.stored["evidence"].get("stop")
-        return end(instance, STOP, DONE if requested else ALREADY, "stopped")
+        return end(
+            instance,
+            STOP,
+            DONE if requested else ALREADY,
+            "stopped",
+        )
     if state == "stopping":
         return None
-    if reason := not_yet(instance, session) or loses(session, instance.id, described, "stop"):
+    if reason := not_yet(instance, session) or loses(
+        session,
+        instance.id,
+        described,
+        "stop",
+    ):
         context = instance.context
         context.record.event(
             context.incident_id, "task", f"stop {instance.id}: {reason}", instance.id
         )
         text = f"not stopped: {reason}. When that is settled: {command}"
-        return end(instance, STOP, SKIPPED, text)
+        return end(
+            instance,
+            STOP,
+            SKIPPED,
+            text,
+        )
     answer = ec2.stop_instances(InstanceIds=[instance.id])
     instance.record_evidence("stop", {"request_id": clients.request_id(answer)})
     return None

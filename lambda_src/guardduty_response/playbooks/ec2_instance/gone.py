@@ -137,7 +137,12 @@ def _tags(instance: InstanceContext, gone: InstanceGone) -> dict[str, str]:
     """Returns the tags that AWS shows, else those of the finding."""
     if gone.described.get("Tags"):
         return tags(gone.described)
-    found = get(instance.context.finding.detail, "resource", "instanceDetails", "tags")
+    found = get(
+        instance.context.finding.detail,
+        "resource",
+        "instanceDetails",
+        "tags",
+    )
     return {
         text(get(tag, "key"), 200): text(get(tag, "value"), 300)
         for tag in (found if isinstance(found, list) else [])
@@ -199,7 +204,12 @@ def verify(
         f"{gone}, and credentials that were taken from it may be used until"
         f" {_until(instance, control, HOURS)}"
     )
-    return Verified(checks, [control], denied, alive)
+    return Verified(
+        checks,
+        [control],
+        denied,
+        alive,
+    )
 
 
 def _until(instance: InstanceContext, control: RevokeSessions, hours: int) -> str:

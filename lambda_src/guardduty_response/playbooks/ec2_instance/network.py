@@ -95,7 +95,12 @@ def close(
     ``started`` is called when the changes are under way. ``done``: what was closed already.
     ``made``: VPC -> the group that was made for it meanwhile, or the error.
     """
-    note = first_change.settle(instance, allowed, current, done)
+    note = first_change.settle(
+        instance,
+        allowed,
+        current,
+        done,
+    )
     known: dict[str, str] = instance.scope("groups") or {}
     # The plan's groups still close interfaces; verify says that rules could not be read.
     if "groups" in current.read_errors:
@@ -144,7 +149,12 @@ def close(
             flush.get(vpc),
         )
     results = run_all(changes, then=started)
-    _log(instance, said, {**ready.results, **results}, {network.name: answers})
+    _log(
+        instance,
+        said,
+        {**ready.results, **results},
+        {network.name: answers},
+    )
 
 
 def _forget(current: InstanceState, ids: list[str]) -> None:
@@ -175,7 +185,16 @@ def _sufficient(instance: InstanceContext, allowed: Sessions, current: InstanceS
         for vpc in current.vpcs
         if vpc in instance.own_groups and ids.get(vpc) != planned.get(vpc)
     ]
-    return sessions(instance, [], current.vpcs, ids) if unseen or changed else allowed
+    return (
+        sessions(
+            instance,
+            [],
+            current.vpcs,
+            ids,
+        )
+        if unseen or changed
+        else allowed
+    )
 
 
 def _prepare(network: Network, ready: Preparation) -> dict[str, AwsAnswer | Exception]:
@@ -263,7 +282,14 @@ def _log(
     for name, intent in said.items():
         own = {what: result for (control, what), result in results.items() if control == name}
         before = earlier.get(name, [])
-        calls[name] = partial(_log_control, instance, name, intent, own, before)
+        calls[name] = partial(
+            _log_control,
+            instance,
+            name,
+            intent,
+            own,
+            before,
+        )
     for result in run_all(calls).values():
         result_or_raise(result)
 
@@ -294,7 +320,12 @@ def _log_control(
         status = FAILED
     elif status == PLANNED:
         status = DONE
-    instance.log_action(name, status, text, [*earlier, *answers])
+    instance.log_action(
+        name,
+        status,
+        text,
+        [*earlier, *answers],
+    )
 
 
 def _failed_text(what: str, error: Exception) -> str:

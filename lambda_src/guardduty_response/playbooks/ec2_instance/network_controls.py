@@ -210,7 +210,12 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         earlier, answers = self.closed_earlier()
         if earlier and self.intent()[0] == ALREADY:
             text = f"{self.done_text}{earlier}"
-            self.target_context.log_action(self.name, DONE, text, answers)
+            self.target_context.log_action(
+                self.name,
+                DONE,
+                text,
+                answers,
+            )
         else:
             super().correct_log()
 
@@ -276,7 +281,12 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
         if interface.id in self.state.trunks_for_tasks:
             of_service, text = True, f"{text}; it is the trunk interface of Amazon ECS"
         name = f"{self.check_name} {interface.id}"
-        return Check(name, ok, text, fatal=none_closed or not of_service)
+        return Check(
+            name,
+            ok,
+            text,
+            fatal=none_closed or not of_service,
+        )
 
     def _detached_checks(self) -> list[Check]:
         """Passes for interfaces that were open at the verdict and are no longer the instance's."""

@@ -61,7 +61,12 @@ def plan(context: Context) -> list[Planned]:
 
             return [gone.plan(instance, sessions, ended)]
         sample = _sample(context.finding.detail)
-        controls = action_order.look(instance, sessions, sample, exists=False)
+        controls = action_order.look(
+            instance,
+            sessions,
+            sample,
+            exists=False,
+        )
         intents = _planned_actions(instance, sample, controls)
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
@@ -87,7 +92,12 @@ def plan(context: Context) -> list[Planned]:
 
 def _target(context: Context) -> Target:
     finding = context.finding
-    id = get(finding.detail, "resource", "instanceDetails", "instanceId")
+    id = get(
+        finding.detail,
+        "resource",
+        "instanceDetails",
+        "instanceId",
+    )
     if not isinstance(id, str) or not id.startswith("i-"):
         raise NoTarget(
             f"finding {finding.id} ({finding.type}) names no instance"
@@ -158,7 +168,12 @@ def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, objec
 
 def _sample(detail: Mapping[str, object]) -> InstanceState:
     """Returns what the finding itself tells of an instance that exists nowhere."""
-    named = get(detail, "resource", "instanceDetails", "networkInterfaces")
+    named = get(
+        detail,
+        "resource",
+        "instanceDetails",
+        "networkInterfaces",
+    )
     interfaces = []
     for interface in named if isinstance(named, list) else []:
         groups = get(interface, "securityGroups") or []
@@ -195,7 +210,12 @@ def contain(context: Context, target: Target) -> StepResult:
         from guardduty_response.playbooks.ec2_instance import gone
 
         making.exception()  # no call goes on when the step has ended
-        text = first_change.settle_gone(instance, allowed, closing, ended)
+        text = first_change.settle_gone(
+            instance,
+            allowed,
+            closing,
+            ended,
+        )
         return StepResult(detail=f"{text}; {gone.deny(instance, changing, ended)}")
     except Exception as error:
         making.exception()
@@ -218,7 +238,14 @@ def contain(context: Context, target: Target) -> StepResult:
     futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)]
     try:
         closed, made = closing.result(), making.result()
-        network.close(instance, allowed, current, started.set, closed, made)
+        network.close(
+            instance,
+            allowed,
+            current,
+            started.set,
+            closed,
+            made,
+        )
     finally:
         started.set()
         problems = [problem for future in futures if (problem := future.exception())]
@@ -257,7 +284,13 @@ def find_actors(
     """Finds who undid the containment, by CloudTrail."""
     from guardduty_response.playbooks.ec2_instance import actors
 
-    return actors.find(InstanceContext(context, target), failed, since, seen, watched)
+    return actors.find(
+        InstanceContext(context, target),
+        failed,
+        since,
+        seen,
+        watched,
+    )
 
 
 def finish(context: Context, target: Target) -> StepResult:

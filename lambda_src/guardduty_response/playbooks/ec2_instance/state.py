@@ -170,7 +170,12 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         *found.get("interfaces", {}).get("NetworkInterfaces", []),
     ]
     known = _known(instance)
-    described += _branches(ec2, current, described, known)
+    described += _branches(
+        ec2,
+        current,
+        described,
+        known,
+    )
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [
         _as_known(Interface.read(interface, instance.target.account_id), known)
@@ -225,7 +230,12 @@ def _branches(
         return []
     subnets = {each["SubnetId"] for each in described if each.get("SubnetId")}
     read = {each["NetworkInterfaceId"] for each in described}
-    found = branch_interfaces.find(ec2, current.trunks, subnets, known.keys() - read)
+    found = branch_interfaces.find(
+        ec2,
+        current.trunks,
+        subnets,
+        known.keys() - read,
+    )
     current.unknown_branches = found.unknown
     if found.errors:
         current.read_errors["branch interfaces"] = "; ".join(found.errors)

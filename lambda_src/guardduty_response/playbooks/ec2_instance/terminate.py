@@ -55,7 +55,12 @@ def terminate(context: Context, target: Target) -> StepResult:
     """
     instance = InstanceContext(context, target)
     if instance.options["finish"] != "terminate":
-        return end(instance, NAME, SKIPPED, "switched off (finish)")
+        return end(
+            instance,
+            NAME,
+            SKIPPED,
+            "switched off (finish)",
+        )
     instance.stored = instance.read_stored()
     requested = cast("dict[str, str]", instance.stored["evidence"].get("terminate") or {})
     command = f"aws ec2 terminate-instances --instance-ids {instance.id} --region {target.region}"
@@ -65,7 +70,12 @@ def terminate(context: Context, target: Target) -> StepResult:
     try:
         described = describe(instance, session.client("ec2"))
         if not requested:
-            _require_nothing_lost(instance, session, described, snapshots)
+            _require_nothing_lost(
+                instance,
+                session,
+                described,
+                snapshots,
+            )
             requested = _request(instance, session.client("ec2"))
     except TargetGone as gone:
         return _terminated(instance, requested, str(gone))
@@ -114,7 +124,12 @@ def _require_nothing_lost(
     snapshots: list[str],
 ) -> None:
     """Raises NeedsHumanDecision where a person must decide."""
-    if reason := not_yet(instance, session) or loses(session, instance.id, described, "terminate"):
+    if reason := not_yet(instance, session) or loses(
+        session,
+        instance.id,
+        described,
+        "terminate",
+    ):
         raise NeedsHumanDecision(reason)
     if not snapshots:
         raise NeedsHumanDecision("there is no snapshot of it: what it holds would be lost")
@@ -203,7 +218,12 @@ def _request(instance: InstanceContext, ec2: AwsClient) -> dict[str, str]:
 def _terminated(instance: InstanceContext, requested: dict[str, str], text: str) -> StepResult:
     """Ends with an instance that is gone; the record says by whom."""
     if not requested:
-        return end(instance, NAME, ALREADY, text)
+        return end(
+            instance,
+            NAME,
+            ALREADY,
+            text,
+        )
     kept = "its snapshots are kept"
     if instance.options.get("terminate_keeps_volumes", True):
         kept = "its volumes and snapshots are kept"
@@ -230,7 +250,12 @@ def _terminated(instance: InstanceContext, requested: dict[str, str], text: str)
 def _sessions_not_denied(instance: InstanceContext) -> list[Check]:
     """Returns what the last verification said where the sessions of the instance are not denied."""
     return [
-        Check(found["name"], False, found["detail"], read=found.get("read", True))
+        Check(
+            found["name"],
+            False,
+            found["detail"],
+            read=found.get("read", True),
+        )
         for found in instance.stored.get("checks") or []
         if found["name"] == RevokeSessions.name and not found["ok"]
     ]

@@ -39,7 +39,13 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     except Exception as error:
         why = f"could not be read back ({describe_error(error)})"
         text = f"{target.id} {why}: treat it as not contained"
-        not_read = Check("interfaces", False, text, fatal=True, read=False)
+        not_read = Check(
+            "interfaces",
+            False,
+            text,
+            fatal=True,
+            read=False,
+        )
         may_pass = context.attempt < LATE_ATTEMPTS and not target.verify_only
         if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
             return StepResult(done=False, wait_seconds=LATE_SECONDS, detail=text), [not_read]
@@ -59,7 +65,12 @@ def _verify_gone(
     instance: InstanceContext, sessions: Sessions, ended: InstanceGone
 ) -> tuple[StepResult, list[Check]]:
     """GONE only where the sessions of the instance are seen to be denied, or can do nothing."""
-    checks, controls, denied, alive = gone.verify(instance, sessions, ended, _acts(instance.target))
+    checks, controls, denied, alive = gone.verify(
+        instance,
+        sessions,
+        ended,
+        _acts(instance.target),
+    )
     step = _conclude(instance, checks, LateChecks(instance, controls))
     if step.status is Status.CONTAINED:
         return step._replace(status=Status.GONE, detail=denied), checks

@@ -92,7 +92,12 @@ class Attribution:
 def _created_keys(changes: Iterable[Change]) -> list[_Link]:
     """Returns the access keys that were created, which work as long as nobody stops them."""
     return [
-        _Link(key, change.access_key, change.at, change.origin)
+        _Link(
+            key,
+            change.access_key,
+            change.at,
+            change.origin,
+        )
         for change in changes
         if change.key == "iam:CreateAccessKey"
         and (key := change.response_text("accessKey", "accessKeyId"))

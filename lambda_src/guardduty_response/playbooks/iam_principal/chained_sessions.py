@@ -96,7 +96,13 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
     roles = denied_roles(principal)
     by_role, left = _new_sessions(principal, found, roles)
     calls = {
-        role: partial(_deny_on_role, principal, role, sessions, roles.get(role))
+        role: partial(
+            _deny_on_role,
+            principal,
+            role,
+            sessions,
+            roles.get(role),
+        )
         for role, sessions in by_role.items()
     }
     for role, answer in run_all(calls, BRANCHES).items():
@@ -104,11 +110,26 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
             continue  # the role is deleted: its sessions can do nothing
         if isinstance(answer, Exception):
             why = describe_error(answer)
-            left.append(open_sessions.not_denied(principal, role, by_role[role], why))
+            left.append(
+                open_sessions.not_denied(
+                    principal,
+                    role,
+                    by_role[role],
+                    why,
+                )
+            )
         else:
             roles[role] = answer
     left += open_sessions.known_before(principal, roles, left)
-    entry = _keep(principal, _entry(found, roles, left, unsearched))
+    entry = _keep(
+        principal,
+        _entry(
+            found,
+            roles,
+            left,
+            unsearched,
+        ),
+    )
     remarks = open_sessions.remarks(cast("SessionSearch", entry["state"]))
     status = DONE if calls else SKIPPED
     if remarks:
@@ -129,7 +150,16 @@ def search_again(principal: PrincipalContext, keeps: bool) -> None:
     for role, sessions in by_role.items():
         left.append(open_sessions.seen_again(principal, role, sessions))
     left += open_sessions.known_before(principal, roles, left)
-    _keep(principal, _entry(found, roles, left, unsearched), keeps)
+    _keep(
+        principal,
+        _entry(
+            found,
+            roles,
+            left,
+            unsearched,
+        ),
+        keeps,
+    )
 
 
 def _keep(principal: PrincipalContext, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
@@ -165,7 +195,14 @@ def _new_sessions(
         if sessions[0].account != principal.target.account_id:
             left.append(open_sessions.elsewhere(principal, role, sessions))
         elif reason := _exemption(principal, role):
-            left.append(open_sessions.spared(principal, role, sessions, reason))
+            left.append(
+                open_sessions.spared(
+                    principal,
+                    role,
+                    sessions,
+                    reason,
+                )
+            )
         else:
             continue
         del by_role[role]
@@ -279,7 +316,12 @@ def _denial_checks(principal: PrincipalContext) -> list[Check]:
     for role, denied in roles.items():
         managed = ManagedDenial(principal, role)
         client = sessions.client("iam", role, grant)
-        calls[role] = partial(role_policy, client, role, denied["policy"])
+        calls[role] = partial(
+            role_policy,
+            client,
+            role,
+            denied["policy"],
+        )
         if denied["policy"] == managed.name:
             calls[role] = managed.read
     answers = run_all(calls)

@@ -33,7 +33,13 @@ def look_up(principal: PrincipalContext) -> dict[str, str]:
     try:
         session = regions.lookup_session(principal)
         names, remark = regions.enabled(principal, session)
-        records, troubles = regions.look_up(session, names, lookups, start, SECONDS)
+        records, troubles = regions.look_up(
+            session,
+            names,
+            lookups,
+            start,
+            SECONDS,
+        )
     except AWS_ERRORS as error:
         command = query.lookup_command(lookups[0], principal.target.region)
         text = f"what it did could not be listed ({describe_error(error)}): {command}"

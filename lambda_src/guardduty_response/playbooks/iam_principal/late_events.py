@@ -127,7 +127,12 @@ def _report_new_session(principal: PrincipalContext) -> None:
     try:
         names, _ = regions.enabled(principal, session)
         attributes = [("Username", principal.identity.session)]
-        records, troubles = regions.look_up(session, names, attributes, start)
+        records, troubles = regions.look_up(
+            session,
+            names,
+            attributes,
+            start,
+        )
     except AWS_ERRORS as error:
         principal.log_action(NAME, FAILED, f"could not be looked up ({describe_error(error)})")
         return
@@ -151,7 +156,12 @@ def _log_new_session(principal: PrincipalContext, first: SeenSession, revoked_be
     )
     principal.log_action(NAME, FAILED, detail)
     context = principal.context
-    context.record.event(context.incident_id, "signed in again", detail, principal.id)
+    context.record.event(
+        context.incident_id,
+        "signed in again",
+        detail,
+        principal.id,
+    )
 
 
 def _newer_sessions(
@@ -181,6 +191,22 @@ def _issued(principal: PrincipalContext, record: CloudTrailRecord) -> str:
     caller = text(get(identity, "principalId"), 300)
     if not caller.endswith(f":{principal.identity.session}"):
         return ""
-    if get(identity, "sessionContext", "sessionIssuer", "userName") != principal.identity.role:
+    if (
+        get(
+            identity,
+            "sessionContext",
+            "sessionIssuer",
+            "userName",
+        )
+        != principal.identity.role
+    ):
         return ""
-    return text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
+    return text(
+        get(
+            identity,
+            "sessionContext",
+            "attributes",
+            "creationDate",
+        ),
+        40,
+    )

@@ -52,7 +52,12 @@ def elsewhere(
     """Returns sessions in a role of another account."""
     names, command = _names(sessions), manual_command(principal, role, sessions)
     text = f"{names} in {role} (another account) not denied: {command}"
-    return _open(role, sessions, "another account", text)
+    return _open(
+        role,
+        sessions,
+        "another account",
+        text,
+    )
 
 
 def spared(
@@ -79,8 +84,18 @@ def seen_again(
     """
     for known in recorded(principal).get("open") or []:
         if known["role"] == role and not describes_transient(known["why"]) and not known["late"]:
-            return not_denied(principal, role, sessions, known["why"])
-    found = not_denied(principal, role, sessions, "found by a verification")
+            return not_denied(
+                principal,
+                role,
+                sessions,
+                known["why"],
+            )
+    found = not_denied(
+        principal,
+        role,
+        sessions,
+        "found by a verification",
+    )
     found["late"] = True
     return found
 

@@ -122,13 +122,23 @@ class Ownership:
             return bool(get(identity, "type") == "FederatedUser")
         if self.principal.unique_id:
             return unique_id == self.principal.unique_id
-        role = get(identity, "sessionContext", "sessionIssuer", "userName")
+        role = get(
+            identity,
+            "sessionContext",
+            "sessionIssuer",
+            "userName",
+        )
         return bool(role == self.principal.role)
 
 
 def issued(record: CloudTrailRecord) -> IssuedSession | None:
     """Return the credentials that a successful call handed out, or None."""
-    key = get(record, "responseElements", "credentials", "accessKeyId")
+    key = get(
+        record,
+        "responseElements",
+        "credentials",
+        "accessKeyId",
+    )
     if record.get("eventName") not in _ISSUING_CALLS or not isinstance(key, str):
         return None
     request = record.get("requestParameters")
@@ -161,7 +171,12 @@ def handed_out(record: CloudTrailRecord) -> HandedOut | None:
 
     Also one of GetSessionToken, which is the caller's own in another form.
     """
-    key = get(record, "responseElements", "credentials", "accessKeyId")
+    key = get(
+        record,
+        "responseElements",
+        "credentials",
+        "accessKeyId",
+    )
     if record.get("eventSource") != "sts.amazonaws.com" or not isinstance(key, str):
         return None
     return {

@@ -62,7 +62,13 @@ def plan_role_session(context: Context, identity: Principal) -> Planned:
             " no longer exists, and its sessions can do nothing; a new role of the same name"
             f" ({found['RoleId']}) does, and is left alone"
         )
-        return plan_gone(context, identity, session_arn(context, identity), why, namesake=True)
+        return plan_gone(
+            context,
+            identity,
+            session_arn(context, identity),
+            why,
+            namesake=True,
+        )
     identity = replace(identity, unique_id=found["RoleId"])
     if SERVICE_LINKED_PATH in found["Arn"]:
         return plan_not_containable(context, replace(identity, kind=identify.SERVICE_LINKED))
@@ -74,7 +80,13 @@ def plan_role_session(context: Context, identity: Principal) -> Planned:
 
 def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer) -> Planned:
     arn = session_arn(context, identity)
-    target = make_target(context, identity, arn, role_arn=found["Arn"], planned=now())
+    target = make_target(
+        context,
+        identity,
+        arn,
+        role_arn=found["Arn"],
+        planned=now(),
+    )
     principal = PrincipalContext(context, target)
     sessions = role.reading_sessions(principal, found["Arn"])
     state = PrincipalState()
@@ -82,7 +94,12 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
     calls: dict[str, Callable[[], str | None]] = {
         control.name: control.read_current for control in controls
     }
-    calls["users"] = partial(describe_role_users, principal, sessions, found)
+    calls["users"] = partial(
+        describe_role_users,
+        principal,
+        sessions,
+        found,
+    )
     role_users = run_all(calls, BRANCHES)["users"]
     consequences = [_describe_credentials(identity, found)]
     if isinstance(role_users, str) and role_users:
@@ -125,7 +142,12 @@ def _plan_missing_role(context: Context, identity: Principal) -> Planned:
             "; if it was IAM Identity Center's (its name says so, and anybody may say so), look"
             f" what else {identity.session} holds"
         )
-    return plan_gone(context, identity, session_arn(context, identity), reason)
+    return plan_gone(
+        context,
+        identity,
+        session_arn(context, identity),
+        reason,
+    )
 
 
 def _describe_credentials(identity: Principal, found: AwsAnswer) -> str:

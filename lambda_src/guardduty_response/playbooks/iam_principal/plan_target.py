@@ -104,7 +104,12 @@ def plan_gone(
     """
     if namesake:
         arn = f"{arn}#{identity.unique_id}"
-    target = make_target(context, identity, arn, gone=why)
+    target = make_target(
+        context,
+        identity,
+        arn,
+        gone=why,
+    )
     later_actions = following_steps(PrincipalContext(context, target))
     if chained_denial.NAME not in later_actions:
         raise TargetGone(f"{why}; {open_sessions.NOT_LOOKED_FOR}")
@@ -142,7 +147,12 @@ def plan_not_containable(
     """Plans what a person does instead. ``scope``: ``trouble``, why what could have contained the
     principal cannot, and ``no_user``, that the identity store does not know it.
     """
-    target = make_target(context, identity, _arn(context, identity), **scope)
+    target = make_target(
+        context,
+        identity,
+        _arn(context, identity),
+        **scope,
+    )
     path = not_containable.path(PrincipalContext(context, target), identity)
     commands = {f"by_hand_{number}": command for number, command in enumerate(path.commands, 1)}
     return Planned(

@@ -61,7 +61,12 @@ def plan_user(context: Context, identity: Principal) -> Planned:
             name = owner
             found = _get_user(iam, owner)
     if found is None or not _is_same_user(found, identity):
-        missing = Principal(identity.kind, name, key=identity.key, unique_id=identity.unique_id)
+        missing = Principal(
+            identity.kind,
+            name,
+            key=identity.key,
+            unique_id=identity.unique_id,
+        )
         return _plan_missing_user(context, missing, found)
     return _plan_existing_user(context, identity, found)
 
@@ -71,7 +76,12 @@ def _plan_existing_user(context: Context, identity: Principal, found: AwsAnswer)
     identity = Principal(
         identity.kind, found["UserName"], key=identity.key, unique_id=found["UserId"]
     )
-    target = make_target(context, identity, arn, user_arn=arn)
+    target = make_target(
+        context,
+        identity,
+        arn,
+        user_arn=arn,
+    )
     principal = PrincipalContext(context, target)
     state = PrincipalState()
     controls = user.controls(principal, user.reading_sessions(principal, arn), state)
@@ -133,7 +143,13 @@ def _plan_missing_user(
             f"IAM user {identity.user} ({identity.unique_id}) of account {account} no longer"
             f" exists; a new user of the same name ({namesake['UserId']}) does, and is left alone"
         )
-        return plan_gone(context, identity, namesake["Arn"], why, namesake=True)
+        return plan_gone(
+            context,
+            identity,
+            namesake["Arn"],
+            why,
+            namesake=True,
+        )
     why = (
         f"IAM user {identity.user} no longer exists in account {account}: its keys and its password"
         " do nothing any more"

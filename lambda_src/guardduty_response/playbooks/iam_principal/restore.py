@@ -114,7 +114,12 @@ def _gone(principal: PrincipalContext, kind: str, name: str, found: str) -> Rest
         sentence = f"{name} ({recorded}) no longer exists; {found} has its name by now"
     else:
         return None
-    return RestoreItem(RestoreStatus.CHANGED_SINCE, kind, "", sentence)
+    return RestoreItem(
+        RestoreStatus.CHANGED_SINCE,
+        kind,
+        "",
+        sentence,
+    )
 
 
 def _unique_id(call: Callable[..., AwsAnswer], what: str, **name: str) -> str:

@@ -107,7 +107,12 @@ def find(
             search.remarks["more"] = f"no time was left for what {count} sessions did: {command}"
             break
         if len(search.asked) + len(search.pending) > QUERIES:
-            _search_all(session, names, search, left)
+            _search_all(
+                session,
+                names,
+                search,
+                left,
+            )
         else:
             _search_once(
                 principal,
@@ -132,7 +137,13 @@ def _search_once(
     pairs = search.pending
     search.asked |= set(pairs)
     search.pending = []
-    records, troubles = regions.look_up(session, names, pairs, start, seconds)
+    records, troubles = regions.look_up(
+        session,
+        names,
+        pairs,
+        start,
+        seconds,
+    )
     if len(troubles) == len(names) and not records and not search.found:
         raise ResponseError(next(iter(troubles.values())))
     for name, trouble in troubles.items():
@@ -153,7 +164,13 @@ def _search_all(session: clients.Session, names: list[str], search: _Search, sec
     """
     count = len(search.pending)
     start = datetime.fromtimestamp(search.began - CLOCK_SECONDS, UTC)
-    records, troubles = regions.look_up(session, names, [ASSUME_ROLE], start, seconds)
+    records, troubles = regions.look_up(
+        session,
+        names,
+        [ASSUME_ROLE],
+        start,
+        seconds,
+    )
     for name, trouble in troubles.items():
         search.remarks[f"all {name}"] = (
             f"not known what {count} of its sessions did in {name} ({trouble}):"

@@ -70,7 +70,14 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
     if target.kind not in (identify.USER, identify.SESSION):
         reason = not_containable.path(principal, principal.identity).reason
         failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {reason}")
-        return failed, [Check(target.kind, False, reason, fatal=True)]
+        return failed, [
+            Check(
+                target.kind,
+                False,
+                reason,
+                fatal=True,
+            )
+        ]
     if target.verify_only:
         chained_sessions.search_again(principal, keeps)
     try:
@@ -172,7 +179,14 @@ def _checks_without_user(principal: PrincipalContext) -> list[Check]:
                 f"IAM user {name} was renamed to {owner}: what was done to it can be read no"
                 " longer under its old name"
             )
-            return [Check("deny_all", False, detail, fatal=True)]
+            return [
+                Check(
+                    "deny_all",
+                    False,
+                    detail,
+                    fatal=True,
+                )
+            ]
     raise Gone(f"IAM user {name} no longer exists: its keys and its password do nothing any more")
 
 

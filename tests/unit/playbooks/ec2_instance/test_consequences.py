@@ -141,7 +141,12 @@ def test_subnets_that_a_nat_instance_routes_for(lab: Lab) -> None:
     second, other = subnet_with_table(lab, "10.0.3.0/24")
     instance = ec2_backends[MEMBER][REGION].get_instance(lab.ids["instance"])
     [interface] = set(lab.groups()) - {instance.nics[0].id}
-    route(lab, other, "192.168.0.0/16", interface)
+    route(
+        lab,
+        other,
+        "192.168.0.0/16",
+        interface,
+    )
     text = consequences(lab)
     assert "it forwards the traffic of others, as a NAT or appliance instance does" in text
     assert f"subnets {first} ({table}: 0.0.0.0/0)" in text

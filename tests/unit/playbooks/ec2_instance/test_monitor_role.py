@@ -38,7 +38,12 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     later: what none of this reads, no instance's check reads.
     """
     lab.options["disassociate_elastic_ip"] = True
-    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     target = lab.plan()
     assert lab.respond(target).status is Status.CONTAINED
     lab.calls.clear()

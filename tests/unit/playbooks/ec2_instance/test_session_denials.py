@@ -72,7 +72,12 @@ def other_containments(lab: Lab, count: int) -> list[tuple[str, int]]:
             arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{id}"
             reference: Any = {"arn": arn, "kind": "ec2_instance", "id": id}
             reference |= {"account_id": MEMBER, "region": REGION}
-            joined = lab.record.containments.join(reference, INCIDENT, "ec2_instance", id)
+            joined = lab.record.containments.join(
+                reference,
+                INCIDENT,
+                "ec2_instance",
+                id,
+            )
             places.append((arn, joined.generation))
             held.change_entry(places[-1], {"denials": {"own": {"instance": id}}})
     return places

@@ -17,7 +17,12 @@ def build(lab: Lab) -> Network:
     """Builds three interfaces in two subnets, and one more in a second VPC, which it returns."""
     lab.build()
     second = add_vpc(lab)
-    other = make_group(lab, "admin", kind="", rules=True)
+    other = make_group(
+        lab,
+        "admin",
+        kind="",
+        rules=True,
+    )
     lab.attach(1, add_subnet(lab), (lab.ids["group"], other))
     lab.attach(2)
     lab.attach(3, second.subnet, (second.group,))

@@ -91,7 +91,12 @@ def test_a_shared_group_that_an_interface_was_in_is_given_back(
 ) -> None:
     lab.vpc_owner = OTHER
     lab.build()
-    shared = share_group(lab, "central", monkeypatch, rules=True)
+    shared = share_group(
+        lab,
+        "central",
+        monkeypatch,
+        rules=True,
+    )
     [interface] = lab.groups()
     groups = [shared, lab.ids["group"]]
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
@@ -107,7 +112,12 @@ def test_a_shared_group_is_given_back_where_the_quarantine_group_is_refused(
 ) -> None:
     lab.options["untrack_connections"] = True
     lab.build()
-    shared = share_group(lab, "central", monkeypatch, rules=True)
+    shared = share_group(
+        lab,
+        "central",
+        monkeypatch,
+        rules=True,
+    )
     [interface] = lab.groups()
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[shared])
     ours = make_group(lab)

@@ -279,7 +279,12 @@ def test_sessions_that_could_not_be_denied_outlive_the_instance(
     target = lab.plan()
     assert lab.respond(target).status is Status.PARTIAL
     checks = [check.record() for check in lab.ids["checks"].values()]
-    lab.record.set_target(INCIDENT, target.kind, target.id, checks=checks)
+    lab.record.set_target(
+        INCIDENT,
+        target.kind,
+        target.id,
+        checks=checks,
+    )
     keep_snapshots(lab)
     run_terminate(lab, target._replace(scope={}))
     assert state_of(lab) == "terminated"

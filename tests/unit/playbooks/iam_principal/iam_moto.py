@@ -103,8 +103,18 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, method in added.items():
         assert not hasattr(IamResponse, name), f"moto has {name} by now: let it answer"
-        monkeypatch.setattr(IamResponse, name, method, raising=False)
-    monkeypatch.setattr(User, "permissions_boundary", None, raising=False)
+        monkeypatch.setattr(
+            IamResponse,
+            name,
+            method,
+            raising=False,
+        )
+    monkeypatch.setattr(
+        User,
+        "permissions_boundary",
+        None,
+        raising=False,
+    )
     iam_quotas.enforce(monkeypatch)
 
 

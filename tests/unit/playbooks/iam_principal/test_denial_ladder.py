@@ -46,7 +46,16 @@ def allowed(iam: IamLab, name: str, issued: float = -60, of: str = "app") -> boo
     policies: list[str | PolicyDocument] = [ALLOW_EVERYTHING, *attached(iam, of).values()]
     policies += iam.role_policies(of).values()
     principal = f"arn:aws:sts::{MEMBER}:assumed-role/{of}/{name}"
-    return bool(decide(policies, "s3:GetObject", "arn:aws:s3:::b/k", principal, **keys) == "Allow")
+    return bool(
+        decide(
+            policies,
+            "s3:GetObject",
+            "arn:aws:s3:::b/k",
+            principal,
+            **keys,
+        )
+        == "Allow"
+    )
 
 
 def fill(iam: IamLab, room: int = 0, name: str = "app") -> None:
@@ -180,7 +189,12 @@ def test_held_sessions_of_a_full_role_get_a_managed_policy(iam: IamLab) -> None:
     iam.user().role("app", session=None)
     fill(iam)
     caller = {**user_identity(), "principalId": iam.ids["user"]}
-    iam.add_assume_role(caller, "app", "alice-1", "ASIA1")
+    iam.add_assume_role(
+        caller,
+        "app",
+        "alice-1",
+        "ASIA1",
+    )
     assert iam.respond().status is Status.CONTAINED
     assert not allowed(iam, "alice-1")
     assert allowed(iam, "dave")

@@ -49,7 +49,13 @@ def role_world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
 
 def got(world: IamLab, role: str = "admin", **more: Any) -> str:
     """Alice gets a session of a role. Returns its userid."""
-    return world.add_assume_role(alice(world), role, "alice-1", "ASIA1", **more)
+    return world.add_assume_role(
+        alice(world),
+        role,
+        "alice-1",
+        "ASIA1",
+        **more,
+    )
 
 
 def before_the_plan(world: IamLab, kind: str) -> Status | None:
@@ -74,8 +80,18 @@ def test_sessions_of_a_deleted_user_are_denied(
     second = got(world, "batch", region=THIRD)
     assert when(world, "user") is Status.GONE
     assert denied(world) == {"admin": [first], "batch": [second]}
-    assert not is_allowed(world, "alice-1", -60, "admin")
-    assert is_allowed(world, "bob", -60, "admin")
+    assert not is_allowed(
+        world,
+        "alice-1",
+        -60,
+        "admin",
+    )
+    assert is_allowed(
+        world,
+        "bob",
+        -60,
+        "admin",
+    )
 
 
 def test_gone_says_what_may_still_live(world: IamLab) -> None:
@@ -102,7 +118,12 @@ def test_a_session_found_by_the_findings_key(world: IamLab) -> None:
     """Alice's own temporary key got it."""
     world.details = {**world.details, "accessKeyId": "ASIAALICE"}
     found = world.add_assume_role(
-        alice(world, userName="", principalId="x", accessKeyId="ASIAALICE"),
+        alice(
+            world,
+            userName="",
+            principalId="x",
+            accessKeyId="ASIAALICE",
+        ),
         "admin",
         "by-key",
         "ASIA2",
@@ -136,7 +157,13 @@ def test_a_denial_that_failed_is_partial_with_the_command(
 def test_a_session_in_another_account_is_partial(
     world: IamLab, when: Callable[[IamLab, str], Status | None]
 ) -> None:
-    world.add_assume_role(alice(world), "x", "alice-1", "ASIA1", account=OTHER)
+    world.add_assume_role(
+        alice(world),
+        "x",
+        "alice-1",
+        "ASIA1",
+        account=OTHER,
+    )
     assert when(world, "user") is Status.PARTIAL
     assert "another account" in world.checks[NAME].detail
 
@@ -166,7 +193,12 @@ def test_a_new_user_of_the_name_is_another_principal(world: IamLab) -> None:
     delete(world, "user")
     world.user()
     new = world.planned().target
-    other = world.add_assume_role(alice(world), "batch", "new-alice", "ASIA7")
+    other = world.add_assume_role(
+        alice(world),
+        "batch",
+        "new-alice",
+        "ASIA7",
+    )
     world.details = old
     target = world.plan()
     assert target.arn != new.arn
@@ -186,7 +218,15 @@ def test_sessions_that_a_deleted_roles_session_got_are_denied(
     role_world: IamLab, when: Callable[[IamLab, str], Status | None]
 ) -> None:
     found = role_world.add_assume_role(
-        role_session(role_world, "app", "s-1", "ASIAAPP"), "admin", "chained", "ASIA2"
+        role_session(
+            role_world,
+            "app",
+            "s-1",
+            "ASIAAPP",
+        ),
+        "admin",
+        "chained",
+        "ASIA2",
     )
     assert when(role_world, "role") is Status.GONE
     assert role_world.role_policies("admin")
@@ -221,7 +261,12 @@ def test_restoring_takes_the_denials_back(
     result = world.restore()
     assert result.status is Status.GONE
     assert denied(world) == {}
-    assert is_allowed(world, "alice-1", -60, "admin")
+    assert is_allowed(
+        world,
+        "alice-1",
+        -60,
+        "admin",
+    )
 
 
 def test_a_denial_that_cannot_be_taken_back_is_restored_in_part(world: IamLab) -> None:

@@ -46,7 +46,13 @@ def _user(iam: IamLab) -> list[Call]:
     iam.user(**EVERY_CREDENTIAL)
     iam.role("admin", session=None)
     caller = {**user_identity(), "principalId": iam.ids["user"]}
-    iam.add_assume_role(caller, "admin", "alice-1", "ASIA1", region=HOME)
+    iam.add_assume_role(
+        caller,
+        "admin",
+        "alice-1",
+        "ASIA1",
+        region=HOME,
+    )
     target = iam.plan()
     assert iam.respond(target).status is Status.CONTAINED
     assert _checked(iam, target).status is Status.CONTAINED

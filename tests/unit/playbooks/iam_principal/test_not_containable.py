@@ -116,7 +116,14 @@ def test_it_is_said_and_failed_with_the_commands(
     assert len(iam.actions()) == len(planned.actions) >= 2
     assert [check.fatal for check in iam.checks.values()] == [True]
     assert playbook.finish(iam.context(), target).done
-    assert not playbook.find_actors(iam.context(), target, [], "", None, [])
+    assert not playbook.find_actors(
+        iam.context(),
+        target,
+        [],
+        "",
+        None,
+        [],
+    )
 
 
 def commands(iam: IamLab, details: AccessKeyDetails) -> list[str]:
@@ -166,7 +173,12 @@ def test_roots_service_control_policy_denies_root_alone(iam: IamLab) -> None:
         (f"arn:aws:iam::{MEMBER}:user/alice", "Allow"),
     ):
         assert (
-            decide([ALLOW_EVERYTHING, scp], *request, principal, aws__PrincipalArn=principal)
+            decide(
+                [ALLOW_EVERYTHING, scp],
+                *request,
+                principal,
+                aws__PrincipalArn=principal,
+            )
             == decision
         )
 
@@ -187,7 +199,12 @@ def test_identity_centers_policy_denies_that_persons_older_sessions(iam: IamLab)
                 "aws__TokenIssueTime": moment(issued),
             }
             assert (
-                decide([ALLOW_EVERYTHING, policy], "s3:GetObject", "arn:aws:s3:::b/k", **keys)
+                decide(
+                    [ALLOW_EVERYTHING, policy],
+                    "s3:GetObject",
+                    "arn:aws:s3:::b/k",
+                    **keys,
+                )
                 == decision
             )
 
@@ -214,7 +231,12 @@ def test_a_name_that_anybody_may_give_is_no_way_out(iam: IamLab, name: str) -> N
     target = iam.plan()
     assert target.kind == "role_session"
     assert iam.respond(target).status is Status.CONTAINED
-    assert not is_allowed(iam, "soc-lead@example.com", -60, name)
+    assert not is_allowed(
+        iam,
+        "soc-lead@example.com",
+        -60,
+        name,
+    )
 
 
 def test_another_role_of_a_deleted_ones_name_is_none_of_awss(iam: IamLab) -> None:

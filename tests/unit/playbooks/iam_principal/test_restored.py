@@ -331,7 +331,12 @@ def test_held_sessions_are_let_go(iam: IamLab) -> None:
     )
     before = iam.dump(), iam.role_dump("admin")
     iam.respond()
-    assert not is_allowed(iam, "alice-1", -60, "admin")
+    assert not is_allowed(
+        iam,
+        "alice-1",
+        -60,
+        "admin",
+    )
     assert iam.restore().status is Status.RESTORED
     assert (iam.dump(), iam.role_dump("admin")) == before
     assert iam.stored_target()["actions"]["restore_held_sessions"]["status"] == "DONE"

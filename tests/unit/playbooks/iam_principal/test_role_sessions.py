@@ -353,7 +353,12 @@ def test_nobody_else_is_taken_for_it(iam: IamLab, other: str) -> None:
     seen = {
         "older": caller(iam, "carol", -600),
         "dave": caller(iam, "dave", 600),
-        "another role": caller(iam, "carol", 600, "batch"),
+        "another role": caller(
+            iam,
+            "carol",
+            600,
+            "batch",
+        ),
     }
     iam.add_event(
         "GetCallerIdentity",

@@ -48,7 +48,12 @@ def test_a_session_that_two_containments_deny_is_denied_until_both_are_restored(
     """The finding of the session itself, and that of the user who holds it."""
     iam.user().role("app", session=None)
     caller = {**user_identity(), "principalId": iam.ids["user"]}
-    iam.add_assume_role(caller, "app", "carol", "ASIA1")
+    iam.add_assume_role(
+        caller,
+        "app",
+        "carol",
+        "ASIA1",
+    )
     assert iam.respond().status is Status.CONTAINED
     of_user = iam.plan()
     iam.details["userType"] = "AssumedRole"

@@ -59,7 +59,12 @@ def run(principal: TargetContext, before: EvidenceEntry) -> EvidenceItem:
             return EvidenceItem(
                 Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, task, state
             )
-    return Listing(principal, ownership, state, objects).advance()
+    return Listing(
+        principal,
+        ownership,
+        state,
+        objects,
+    ).advance()
 
 
 def _not_possible(principal: TargetContext, ownership: Ownership) -> EvidenceItem:
@@ -204,7 +209,12 @@ class Listing:
         if not query:
             columns = self.ownership.columns()
             followed = self.collection.followed
-            query = trail_queries.begin(columns, followed, self.time_range, self.since)
+            query = trail_queries.begin(
+                columns,
+                followed,
+                self.time_range,
+                self.since,
+            )
             self.progress["query"] = query
         return trail_queries.advance(
             self.target_context,
