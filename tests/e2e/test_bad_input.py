@@ -85,7 +85,7 @@ def test_no_instance_id(world: World) -> None:
 
 
 def test_an_instance_that_never_was(world: World) -> None:
-    bare = {"resource__instanceDetails__iamInstanceProfile": None}
+    bare: dict[str, Any] = {"resource__instanceDetails__iamInstanceProfile": None}
     sent = world.send(world.finding("i-0123456789abcdef0", **bare))
     incident = world.settled(sent)
     assert incident["status"] == "GONE"
