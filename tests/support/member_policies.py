@@ -26,7 +26,7 @@ _NAMES = {"UserName": "user", "RoleName": "role", "InstanceProfileName": "instan
 _SECURITY_ACCOUNT = "111111111111"
 _SWITCHED = re.compile(r"^%\{ if \w+ ~\}\n(.*?)^%\{ endif ~\}\n", re.DOTALL | re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_ARNS = ("InstanceArn", "PermissionSetArn")
+_ARNS = ("PolicyArn", "InstanceArn", "PermissionSetArn")
 
 
 class Call(Timed, Protocol):
@@ -47,7 +47,8 @@ class Call(Timed, Protocol):
 def member_policy(playbook: str, kind: str, account: str) -> Json:
     """Returns the policy of a role that no switch changes."""
     text = Path(ROOT / "playbooks" / playbook / f"{kind}-policy.json").read_text()
-    for name, value in (("partition", "aws"), ("account_id", account)):
+    values = {"partition": "aws", "account_id": account, "name_prefix": "guardduty-response"}
+    for name, value in values.items():
         text = text.replace(f"${{{name}}}", value)
     found: Json = json.loads(text)
     return found

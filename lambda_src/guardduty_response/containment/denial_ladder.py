@@ -27,6 +27,7 @@ from guardduty_response.containment.session_denials import (
     older_of,
 )
 from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
+from guardduty_response.errors import ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,15 +74,13 @@ class Ladder:
                 self.why.append("the role's inline policies are full")
         else:
             size = f"{size_of(policy)} characters of denials, of {LONGEST_INLINE} in a role"
-            first = RuntimeError(f"LimitExceeded: {size}")
+            first = DenialTooLong(f"LimitExceeded: {size}")
             self.why.append(size)
         for way in (self._by_managed_policy, self._by_date):
             try:
                 return way()
             except AWS_ERRORS as error:
                 self.why.append(describe_error(error))
-            except _TooLong as error:
-                self.why.append(str(error))
         self.control.change_entry(entry)
         raise first
 
@@ -91,7 +90,7 @@ class Ladder:
         self.control.change_entry({**entry, "denials": {**entry["denials"], part: denial}})
         policy = self._managed_document()
         if size_of(policy) > LONGEST:
-            raise _TooLong(f"{size_of(policy)} characters, of {LONGEST} in a managed policy")
+            raise DenialTooLong(f"{size_of(policy)} characters, of {LONGEST} in a managed policy")
         return self._write_managed(policy)
 
     def _by_date(self) -> AwsAnswer:
@@ -149,7 +148,7 @@ class Ladder:
         )
 
 
-class _TooLong(Exception):
+class DenialTooLong(ResponseError):
     """A policy has more characters than IAM takes."""
 
 

@@ -88,10 +88,9 @@ def test_a_row_says_why_a_setting_cannot_come_back() -> None:
     )
 
 
-def test_a_row_says_what_stays_by_design() -> None:
+def test_a_row_says_how_the_denial_of_older_sessions_is_taken_back() -> None:
     restored = _row("revoke_sessions", 1)[4]
-    assert "stay dead by design" in restored
-    assert "aws iam delete-role-policy" in restored
+    assert restored.startswith("`aws iam delete-role-policy --role-name ROLE --policy-name AWSRev")
 
 
 def test_an_example_leaves_its_control_as_it_was() -> None:
