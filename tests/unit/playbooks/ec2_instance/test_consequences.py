@@ -105,11 +105,27 @@ def routes_by_instance(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def value(table: RouteTable, filter_name: str, method_name: str | None = None) -> Any:
         if filter_name != "route.instance-id":
-            return known(table, filter_name, method_name)
+            return known(
+                table,
+                filter_name,
+                method_name,
+            )
         nodes: list[Any] = [route.instance or route.interface for route in table.routes]
-        return [getattr(node, "instance", node).id for node in nodes if node]
+        return [
+            getattr(
+                node,
+                "instance",
+                node,
+            ).id
+            for node in nodes
+            if node
+        ]
 
-    monkeypatch.setattr(RouteTable, "get_filter_value", value)
+    monkeypatch.setattr(
+        RouteTable,
+        "get_filter_value",
+        value,
+    )
 
 
 def forward(lab: Lab) -> None:
@@ -121,7 +137,11 @@ def forward(lab: Lab) -> None:
 
 def route(lab: Lab, table: str, destination: str = "0.0.0.0/0", interface: str = "") -> None:
     by = {"NetworkInterfaceId": interface} if interface else {"InstanceId": lab.ids["instance"]}
-    lab.see("ec2").create_route(RouteTableId=table, DestinationCidrBlock=destination, **by)
+    lab.see("ec2").create_route(
+        RouteTableId=table,
+        DestinationCidrBlock=destination,
+        **by,
+    )
 
 
 def subnet_with_table(lab: Lab, block: str) -> tuple[str, str]:
@@ -141,7 +161,12 @@ def test_subnets_that_a_nat_instance_routes_for(lab: Lab) -> None:
     second, other = subnet_with_table(lab, "10.0.3.0/24")
     instance = ec2_backends[MEMBER][REGION].get_instance(lab.ids["instance"])
     [interface] = set(lab.groups()) - {instance.nics[0].id}
-    route(lab, other, "192.168.0.0/16", interface)
+    route(
+        lab,
+        other,
+        "192.168.0.0/16",
+        interface,
+    )
     text = consequences(lab)
     assert "it forwards the traffic of others, as a NAT or appliance instance does" in text
     assert f"subnets {first} ({table}: 0.0.0.0/0)" in text
@@ -196,7 +221,11 @@ def set_health(states: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
             found.status = states.get(target["Id"], found.status)
             return found
 
-        monkeypatch.setattr(group, "health_for", health)
+        monkeypatch.setattr(
+            group,
+            "health_for",
+            health,
+        )
 
 
 def second_target(lab: Lab, group: str) -> str:

@@ -43,8 +43,17 @@ def _marks(lab: EradicationLab) -> int:
 
 def test_what_a_pass_will_do_is_said_first(lab: EradicationLab) -> None:
     _create_users(lab, 2)
-    lab.happened("ec2", "CreateTags", {"resource": "i-1"})
-    lab.does("iam", "create_user", UserName="owner", also={"key": "AKIAOWNER"})
+    lab.happened(
+        "ec2",
+        "CreateTags",
+        {"resource": "i-1"},
+    )
+    lab.does(
+        "iam",
+        "create_user",
+        UserName="owner",
+        also={"key": "AKIAOWNER"},
+    )
     lab.hooks["AttachUserPolicy"] = lambda _: said.append(dict(lab.stored_record()["actions"]))
     said: list[Json] = []
     lab.eradicate()
@@ -87,8 +96,16 @@ def test_a_second_pass_counts_with_the_first(lab: EradicationLab) -> None:
 
 
 def test_what_is_only_listed_does_not_count(lab: EradicationLab) -> None:
-    _create_users(lab, 11, key="AKIAOWNER")
-    lab.does("iam", "create_user", UserName="mallory")
+    _create_users(
+        lab,
+        11,
+        key="AKIAOWNER",
+    )
+    lab.does(
+        "iam",
+        "create_user",
+        UserName="mallory",
+    )
     lab.eradicate()
     assert lab.kept()["detail"] == "1 reverted, 11 left for people"
     assert _marks(lab) == 1
@@ -97,7 +114,12 @@ def test_what_is_only_listed_does_not_count(lab: EradicationLab) -> None:
 def test_what_was_undone_asks_about_no_containment(lab: EradicationLab) -> None:
     _create_users(lab, 10)
     lab.eradicate()
-    counts = lab.record.circuit_breaker.count_targets("iam_principal", "222222222222", ["arn"], 60)
+    counts = lab.record.circuit_breaker.count_targets(
+        "iam_principal",
+        "222222222222",
+        ["arn"],
+        60,
+    )
     assert (counts.of_playbook, counts.of_account, counts.in_all) == (1, 11, 11)
 
 
@@ -117,8 +139,8 @@ def test_what_a_person_approved_is_undone(lab: EradicationLab, approved: bool) -
         record.note(INCIDENT, approved_digest="d")
     _create_users(lab, 11)
     lab.eradicate()
-    undone = 11 if approved else 0
-    assert lab.kept()["detail"] == f"{undone} reverted, {11 - undone} left for people"
+    count = 11 if approved else 0
+    assert lab.kept()["detail"] == f"{count} reverted, {11 - count} left for people"
 
 
 def test_in_mode_approve_nothing_is_counted(lab: EradicationLab) -> None:
@@ -134,7 +156,13 @@ def test_in_mode_approve_nothing_is_counted(lab: EradicationLab) -> None:
 
 def _called(iam: IamLab, name: str, minutes: float, **more: Any) -> None:
     caller = user_identity(principalId=iam.ids["user"], accessKeyId=iam.details["accessKeyId"])
-    iam.add_event(name, caller, 60 * minutes, HOME, **more)
+    iam.add_event(
+        name,
+        caller,
+        60 * minutes,
+        HOME,
+        **more,
+    )
 
 
 @pytest.fixture
@@ -151,10 +179,31 @@ def _foreseen(iam: IamLab) -> dict[str, str]:
 
 
 def test_the_lists_are_looked_up_for_who_is_asked(asked: IamLab) -> None:
-    _called(asked, "CreateUser", 3, requestParameters={"userName": "mallory"})
-    _called(asked, "CreateUser", 300, requestParameters={"userName": "earlier"})
-    _called(asked, "CreateRole", 2, requestParameters={"roleName": "door"})
-    _called(asked, "CreateUser", 1, requestParameters={"userName": "x"}, errorCode="AccessDenied")
+    _called(
+        asked,
+        "CreateUser",
+        3,
+        requestParameters={"userName": "mallory"},
+    )
+    _called(
+        asked,
+        "CreateUser",
+        300,
+        requestParameters={"userName": "earlier"},
+    )
+    _called(
+        asked,
+        "CreateRole",
+        2,
+        requestParameters={"roleName": "door"},
+    )
+    _called(
+        asked,
+        "CreateUser",
+        1,
+        requestParameters={"userName": "x"},
+        errorCode="AccessDenied",
+    )
     said = _foreseen(asked)
     assert said["remediation_undoes"] == "1 calls undone by itself: CreateUser (userName=mallory)"
     text = said["remediation_lists"]
