@@ -376,8 +376,12 @@ def _set(node: Json, path: list[str], value: Any) -> None:
 
 
 def actions(incident: Json, index: int = 0) -> dict[str, str]:
-    """Action -> status, of one target of an incident."""
-    return {action["name"]: action["status"] for action in incident["targets"][index]["actions"]}
+    """Action -> status, of one target of an incident, without what is only said to people."""
+    return {
+        action["name"]: action["status"]
+        for action in incident["targets"][index]["actions"]
+        if action["status"] != "NOTED"
+    }
 
 
 def events(incident: Json) -> list[str]:

@@ -17,7 +17,11 @@ from tests.unit.fake_playbook import ARN, configure
 from tests.unit.function_calls import notified
 from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, Case
 
-OUT = Check("deregister_targets", True, "has left its target groups")
+OUT = Check(
+    "deregister_targets",
+    True,
+    "has left its target groups",
+)
 AGAIN = Check(
     "deregister_targets",
     False,
@@ -132,7 +136,11 @@ def test_what_cannot_be_done_again_stays_contained_and_is_told(
 def test_together_with_a_critical_check_it_is_a_loss(case: Case, controller: Controller) -> None:
     controller.see(AGAIN)
     case.fake.checks = [OPEN, AGAIN]
-    case.fake.steps["verify"] = StepResult(status=Status.FAILED, detail="open", watched=["eni-1"])
+    case.fake.steps["verify"] = StepResult(
+        status=Status.FAILED,
+        detail="open",
+        watched=["eni-1"],
+    )
     case.check(BOB)
     assert controller.done == 0
     assert _events(case)[0] == "BREACHED"

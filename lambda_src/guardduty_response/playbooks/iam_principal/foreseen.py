@@ -25,15 +25,15 @@ MOST_CHARACTERS, MOST_NAMED = 900, 80  # of a list, and of what one of its calls
 class Foreseen(NamedTuple):
     """The changes of a principal, in the order in which they are dealt with."""
 
-    undone: list[Change]
+    automatic: list[Change]
     for_people: list[Change]
 
     def sentences(self) -> dict[str, str]:
         """Returns what people are told, by the name of the line in the action log."""
         said = {}
-        if self.undone:
+        if self.automatic:
             said["remediation_undoes"] = (
-                f"{len(self.undone)} calls undone by itself: {_named(self.undone)}"
+                f"{len(self.automatic)} calls undone by itself: {_named(self.automatic)}"
             )
         if self.for_people:
             said["remediation_lists"] = (
@@ -46,20 +46,20 @@ def foresee(
     changes: Iterable[Change], attribution: Attribution, categories: Collection[str]
 ) -> Foreseen:
     """Sorts changes by what becomes of them. ``categories``: the option ``remediate``."""
-    undone, for_people = [], []
+    automatic, for_people = [], []
     for change in changes:
         kind = reversal_for(change)
         if kind is None:
             if not NOTEWORTHY.fullmatch(change.key):
                 for_people.append(change)
         elif kind.category in categories and not attribution.reason_to_leave(change):
-            undone.append(change)
+            automatic.append(change)
         else:
             for_people.append(change)
-    return Foreseen(undone, for_people)
+    return Foreseen(automatic, for_people)
 
 
-def reason_to_ask(principal: TargetContext, undone: list[Change]) -> str:
+def reason_to_ask(principal: TargetContext, automatic: list[Change]) -> str:
     """Counts, for the circuit breaker, what is to be undone without a person's approval; returns
     which limit that exceeds, or ''.
 
@@ -68,11 +68,11 @@ def reason_to_ask(principal: TargetContext, undone: list[Change]) -> str:
     """
     context, account = principal.context, principal.target.account_id
     decided, _ = policy.decide_about(context.config, context.finding)
-    if decided.mode != "auto" or not undone:
+    if decided.mode != "auto" or not automatic:
         return ""
     marks: list[guardrails.GuardedTarget] = [
         {"id": change.id, "arn": f"{principal.target.arn} revert/{change.id}"}
-        for change in undone[:MOST_MARKS]
+        for change in automatic[:MOST_MARKS]
     ]
     exceeded = guardrails.exceeded_limits(
         context.config, context.record, "iam_principal remediation", account, marks

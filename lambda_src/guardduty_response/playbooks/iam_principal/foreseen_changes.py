@@ -26,22 +26,16 @@ def look_up(principal: PrincipalContext) -> dict[str, str]:
     from guardduty_response.playbooks.iam_principal.reversals.changes import parse
 
     ownership = Ownership.of(principal)
-    lookups = ownership.lookup_attributes()
-    if not lookups:
+    attributes = ownership.lookup_attributes()
+    if not attributes:
         return {"remediation_unknown": "the finding names no key and no name to look calls up by"}
     start = datetime.now(UTC) - timedelta(hours=float(principal.options["lookup_hours"]))
     try:
         session = regions.lookup_session(principal)
         names, remark = regions.enabled(principal, session)
-        records, troubles = regions.look_up(
-            session,
-            names,
-            lookups,
-            start,
-            SECONDS,
-        )
+        records, troubles = regions.look_up(session, names, attributes, start, SECONDS)
     except AWS_ERRORS as error:
-        command = query.lookup_command(lookups[0], principal.target.region)
+        command = query.lookup_command(attributes[0], principal.target.region)
         text = f"what it did could not be listed ({describe_error(error)}): {command}"
         return {"remediation_unknown": text}
     unknown = [f"{name} not looked at to its end ({why})" for name, why in troubles.items()]

@@ -105,11 +105,27 @@ def routes_by_instance(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def value(table: RouteTable, filter_name: str, method_name: str | None = None) -> Any:
         if filter_name != "route.instance-id":
-            return known(table, filter_name, method_name)
+            return known(
+                table,
+                filter_name,
+                method_name,
+            )
         nodes: list[Any] = [route.instance or route.interface for route in table.routes]
-        return [getattr(node, "instance", node).id for node in nodes if node]
+        return [
+            getattr(
+                node,
+                "instance",
+                node,
+            ).id
+            for node in nodes
+            if node
+        ]
 
-    monkeypatch.setattr(RouteTable, "get_filter_value", value)
+    monkeypatch.setattr(
+        RouteTable,
+        "get_filter_value",
+        value,
+    )
 
 
 def forward(lab: Lab) -> None:
@@ -121,7 +137,11 @@ def forward(lab: Lab) -> None:
 
 def route(lab: Lab, table: str, destination: str = "0.0.0.0/0", interface: str = "") -> None:
     by = {"NetworkInterfaceId": interface} if interface else {"InstanceId": lab.ids["instance"]}
-    lab.see("ec2").create_route(RouteTableId=table, DestinationCidrBlock=destination, **by)
+    lab.see("ec2").create_route(
+        RouteTableId=table,
+        DestinationCidrBlock=destination,
+        **by,
+    )
 
 
 def subnet_with_table(lab: Lab, block: str) -> tuple[str, str]:
@@ -201,7 +221,11 @@ def set_health(states: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
             found.status = states.get(target["Id"], found.status)
             return found
 
-        monkeypatch.setattr(group, "health_for", health)
+        monkeypatch.setattr(
+            group,
+            "health_for",
+            health,
+        )
 
 
 def second_target(lab: Lab, group: str) -> str:

@@ -43,7 +43,11 @@ def _marks(lab: EradicationLab) -> int:
 
 def test_what_a_pass_will_do_is_said_first(lab: EradicationLab) -> None:
     _create_users(lab, 2)
-    lab.happened("ec2", "CreateTags", {"resource": "i-1"})
+    lab.happened(
+        "ec2",
+        "CreateTags",
+        {"resource": "i-1"},
+    )
     lab.does(
         "iam",
         "create_user",
@@ -92,8 +96,16 @@ def test_a_second_pass_counts_with_the_first(lab: EradicationLab) -> None:
 
 
 def test_what_is_only_listed_does_not_count(lab: EradicationLab) -> None:
-    _create_users(lab, 11, key="AKIAOWNER")
-    lab.does("iam", "create_user", UserName="mallory")
+    _create_users(
+        lab,
+        11,
+        key="AKIAOWNER",
+    )
+    lab.does(
+        "iam",
+        "create_user",
+        UserName="mallory",
+    )
     lab.eradicate()
     assert lab.kept()["detail"] == "1 reverted, 11 left for people"
     assert _marks(lab) == 1
@@ -127,8 +139,8 @@ def test_what_a_person_approved_is_undone(lab: EradicationLab, approved: bool) -
         record.note(INCIDENT, approved_digest="d")
     _create_users(lab, 11)
     lab.eradicate()
-    undone = 11 if approved else 0
-    assert lab.kept()["detail"] == f"{undone} reverted, {11 - undone} left for people"
+    count = 11 if approved else 0
+    assert lab.kept()["detail"] == f"{count} reverted, {11 - count} left for people"
 
 
 def test_in_mode_approve_nothing_is_counted(lab: EradicationLab) -> None:

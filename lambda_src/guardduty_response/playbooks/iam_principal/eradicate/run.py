@@ -117,7 +117,7 @@ class EradicationPass:
         """Says what this pass will undo by itself; asks people where that is too much."""
         categories = self.target_context.options["remediate"]
         known = foreseen.foresee(self.changes, self.attribution, categories)
-        self.state["asked"] = foreseen.reason_to_ask(self.target_context, known.undone)
+        self.state["asked"] = foreseen.reason_to_ask(self.target_context, known.automatic)
         for name, text in known.sentences().items():
             self.target_context.log_action(name, INFO, text)
         if asked := self.state["asked"]:
