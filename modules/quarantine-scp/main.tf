@@ -11,7 +11,6 @@ locals {
   iam       = "arn:${local.partition}:iam::*"
   deny_all  = "arn:${local.partition}:iam::aws:policy/AWSDenyAll"
   own       = "${local.iam}:role${var.iam_path}${var.name_prefix}"
-  sessions  = "${local.iam}:policy/${var.name_prefix}-sessions-*"
 
   # Who may write what: the response's own roles, by their exact names in every account, and the principals named.
   contains_principals = [for kind in ["responder", "remediator", "restorer"] : "${local.own}-${kind}-iam-principal"]
@@ -85,21 +84,6 @@ locals {
       Action    = ["iam:Attach*", "iam:DeleteRole*", "iam:Detach*", "iam:Put*", "iam:Update*"]
       Resource  = "${local.iam}:role/*"
       Condition = merge(local.not_of_roles, local.quarantined)
-    },
-    {
-      # The managed policy that denies sessions where a role's inline policies are full.
-      Sid       = "SessionPolicyStays"
-      Effect    = "Deny"
-      Action    = ["iam:CreatePolicyVersion", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"]
-      Resource  = local.sessions
-      Condition = local.not_of_roles
-    },
-    {
-      Sid       = "SessionDenialStays"
-      Effect    = "Deny"
-      Action    = "iam:DetachRolePolicy"
-      Resource  = "*"
-      Condition = merge(local.not_of_roles, { ArnLike = { "iam:PolicyARN" = local.sessions } })
     },
     {
       # IAM's tag keys are the same in upper and lower case: a tag of another case takes the place of ours.

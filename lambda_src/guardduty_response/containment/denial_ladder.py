@@ -96,7 +96,13 @@ class Ladder:
     def _by_date(self) -> AwsAnswer:
         control, held = self.control, self.control.held
         assert held is not None, "the setting is held"
-        old = held.latest(lambda: role_policy(control.client, control.arn, OLDER))
+        old = held.latest(
+            lambda: role_policy(
+                control.client,
+                control.arn,
+                OLDER,
+            )
+        )
         before = control.denied_until
         denials = {
             part: denial
@@ -121,7 +127,16 @@ class Ladder:
         control.change_entry({**entry, "older_in": self.managed.name})
         policy = self._managed_document()
         if size_of(policy) > LONGEST:
-            policy = document([], [deny("DateLessThan", "aws:TokenIssueTime", before)])
+            policy = document(
+                [],
+                [
+                    deny(
+                        "DateLessThan",
+                        "aws:TokenIssueTime",
+                        before,
+                    )
+                ],
+            )
         return self._write_managed(policy)
 
     def _managed_document(self) -> PolicyDocument | None:
@@ -159,6 +174,27 @@ def managed_document(
 
     ``without``: but for that containment's part, and for its date.
     """
-    date = older_of(entries, without[0] if without else None, name)
-    dated = [deny("DateLessThan", "aws:TokenIssueTime", date)] if date else []
-    return document(denials_of(entries, without, name), dated)
+    date = older_of(
+        entries,
+        without[0] if without else None,
+        name,
+    )
+    dated = (
+        [
+            deny(
+                "DateLessThan",
+                "aws:TokenIssueTime",
+                date,
+            )
+        ]
+        if date
+        else []
+    )
+    return document(
+        denials_of(
+            entries,
+            without,
+            name,
+        ),
+        dated,
+    )

@@ -79,7 +79,11 @@ class ManagedDenial:
         """Makes the policy say ``document``, and attaches it."""
         iam = self._client((WRITES, self.arn), attaches=ATTACHES)
         text = json.dumps(document, separators=(",", ":"))
-        create = partial(iam.create_policy, PolicyName=self.name, PolicyDocument=text)
+        create = partial(
+            iam.create_policy,
+            PolicyName=self.name,
+            PolicyDocument=text,
+        )
         new = True
         try:
             retry_on_conflict(create)
@@ -104,7 +108,11 @@ class ManagedDenial:
         versions = self._versions(iam)
         if len(versions) >= VERSIONS:
             self._delete_version(iam, versions[0])
-        create = partial(iam.create_policy_version, PolicyArn=self.arn, PolicyDocument=text)
+        create = partial(
+            iam.create_policy_version,
+            PolicyArn=self.arn,
+            PolicyDocument=text,
+        )
         return dict(retry_on_conflict(partial(create, SetAsDefault=True)))
 
     def _versions(self, iam: AwsClient) -> list[str]:
@@ -114,7 +122,11 @@ class ManagedDenial:
         return [str(version["VersionId"]) for version in found]
 
     def _delete_version(self, iam: AwsClient, version: str) -> None:
-        delete = partial(iam.delete_policy_version, PolicyArn=self.arn, VersionId=version)
+        delete = partial(
+            iam.delete_policy_version,
+            PolicyArn=self.arn,
+            VersionId=version,
+        )
         retry_on_conflict(delete)
 
     def remove(self) -> AwsAnswer:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.terraform
 P, MEMBER = "guardduty-response", "222222222222"
 USER, ROLE = f"arn:aws:iam::{MEMBER}:user/alice", f"arn:aws:iam::{MEMBER}:role/app"
-SESSIONS = f"arn:aws:iam::{MEMBER}:policy/{P}-sessions-0123456789ab"
 EVERYTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -37,11 +36,6 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:UpdateUser", USER, QUARANTINED),
     ("iam:DeleteRolePolicy", ROLE, QUARANTINED),
     ("iam:PutRolePolicy", ROLE, QUARANTINED),
-    ("iam:CreatePolicyVersion", SESSIONS, {}),
-    ("iam:DeletePolicy", SESSIONS, {}),
-    ("iam:DeletePolicyVersion", SESSIONS, {}),
-    ("iam:SetDefaultPolicyVersion", SESSIONS, {}),
-    ("iam:DetachRolePolicy", ROLE, {"iam__PolicyARN": SESSIONS}),
     ("iam:UntagUser", USER, {"aws__TagKeys": [P]}),
     ("iam:TagRole", ROLE, {"aws__TagKeys": ["team", P]}),
     # To IAM, keys that differ in case alone are one
@@ -49,9 +43,7 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:UntagUser", USER, {"aws__TagKeys": [f"{P}-Incident"]}),
 ]
 TO_EC2_INSTANCE = [
-    case
-    for case in LIFTING
-    if case[0] in ("iam:DeleteRolePolicy", "iam:PutRolePolicy") or SESSIONS in str(case)
+    case for case in LIFTING if case[0] in ("iam:DeleteRolePolicy", "iam:PutRolePolicy")
 ]
 EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
 INSTANCE, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"

@@ -53,7 +53,11 @@ def test_instances_of_a_role_share_a_policy_until_the_last_restore(lab: Lab) -> 
     assert lab.respond().status is Status.CONTAINED
     second = another_instance(lab)
     assert lab.respond().status is Status.CONTAINED
-    assert denied(lab, first, second)
+    assert denied(
+        lab,
+        first,
+        second,
+    )
     lab.ids["instance"] = first
     assert lab.restore().status is Status.RESTORED
     assert denied(lab, second)
@@ -66,7 +70,11 @@ def other_containments(lab: Lab, count: int) -> list[tuple[str, int]]:
     """Enters containments of further instances of the role, as their own steps did."""
     shared = lab.record.shared
     places = []
-    with shared.hold(ROLE, OLDER, "tests") as held:
+    with shared.hold(
+        ROLE,
+        OLDER,
+        "tests",
+    ) as held:
         for number in range(count):
             id = f"i-{number:017x}"
             arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{id}"
@@ -88,7 +96,11 @@ def test_a_role_has_room_for_hundreds_of_instances(lab: Lab) -> None:
     places = other_containments(lab, 80)
     assert lab.respond().status is Status.CONTAINED
     others = [arn.rpartition("/")[2] for arn, _ in places]
-    assert denied(lab, lab.ids["instance"], *others)
+    assert denied(
+        lab,
+        lab.ids["instance"],
+        *others,
+    )
     assert len(json.dumps(lab.role_policies()[lab.deny_name()])) < INLINE["role"] / 4
 
 
@@ -99,7 +111,11 @@ def test_what_an_instance_needed_leaves_when_its_containment_has_ended(lab: Lab)
     lab.record.containments.set(*gone, status=Status.GONE)
     assert lab.respond().status is Status.CONTAINED
     instances = [arn.rpartition("/")[2] for arn, _ in (gone, stands)]
-    assert denied(lab, lab.ids["instance"], *instances), "sessions of what is gone may still live"
+    assert denied(
+        lab,
+        lab.ids["instance"],
+        *instances,
+    ), "sessions of what is gone may still live"
 
 
 def test_a_full_role_gets_a_managed_policy_until_it_is_restored(lab: Lab) -> None:
@@ -110,7 +126,11 @@ def test_a_full_role_gets_a_managed_policy_until_it_is_restored(lab: Lab) -> Non
         "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}],
     }
     iam = lab.see("iam")
-    iam.put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=json.dumps(own))
+    iam.put_role_policy(
+        RoleName="app",
+        PolicyName="own",
+        PolicyDocument=json.dumps(own),
+    )
     target = lab.plan()
     managed = ManagedDenial(InstanceContext(lab.context(), target), ROLE)
     assert lab.respond(target).status is Status.CONTAINED
@@ -142,7 +162,11 @@ def old(lab: Lab) -> Lab:
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam = lab.see("iam")
     iam.delete_role_policy(RoleName="app", PolicyName=lab.deny_name())
-    iam.put_role_policy(RoleName="app", PolicyName=lab.ids["old"], PolicyDocument=text)
+    iam.put_role_policy(
+        RoleName="app",
+        PolicyName=lab.ids["old"],
+        PolicyDocument=text,
+    )
     table, at = lab.own("dynamodb"), {"pk": {"S": f"CONTAINMENT#{target.arn}"}}
     at["sk"] = {"S": "0001#BEFORE#sessions"}
     stored = json.dumps(table.get_item(TableName="incidents", Key=at)["Item"])

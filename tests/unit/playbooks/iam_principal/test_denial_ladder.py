@@ -63,7 +63,11 @@ def fill(iam: IamLab, room: int = 0, name: str = "app") -> None:
     text = filling(INLINE["role"] - room)
     text = filling(2 * (INLINE["role"] - room) - len("".join(text.split())))
     assert len("".join(text.split())) == INLINE["role"] - room
-    iam.see().put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=text)
+    iam.see().put_role_policy(
+        RoleName=name,
+        PolicyName="own",
+        PolicyDocument=text,
+    )
 
 
 def fill_attachments(iam: IamLab) -> None:
@@ -117,12 +121,21 @@ def test_sessions_of_a_full_role_share_the_managed_policy(iam: IamLab) -> None:
     iam.role()
     fill(iam)
     names = [f"session-{number}" for number in range(7)]
-    targets = [session(iam, name, INCIDENT) for name in names]
+    targets = [
+        session(
+            iam,
+            name,
+            INCIDENT,
+        )
+        for name in names
+    ]
     for target in targets:
         playbook.contain(iam.context(), target)
-        assert iam.record.target(INCIDENT, target.kind, target.id)["actions"]["revoke_sessions"][
-            "status"
-        ] == ("DONE")
+        assert iam.record.target(
+            INCIDENT,
+            target.kind,
+            target.id,
+        )["actions"]["revoke_sessions"]["status"] == ("DONE")
         iam.record.containments.set(*target.place or ("", 0), status=Status.CONTAINED)
     assert not any(allowed(iam, name) for name in names)
     arn = f"arn:aws:iam::{MEMBER}:policy/{managed_name(iam)}"
@@ -175,11 +188,24 @@ def test_three_hundred_sessions_of_a_role_are_dead_with_all_that_are_older(iam: 
     iam.user().role("admin", session=None)
     caller = {**user_identity(), "principalId": iam.ids["user"]}
     for number in range(300):
-        iam.add_assume_role(caller, "admin", f"botocore-session-{number:010d}", f"ASIA{number}")
+        iam.add_assume_role(
+            caller,
+            "admin",
+            f"botocore-session-{number:010d}",
+            f"ASIA{number}",
+        )
     assert iam.respond().status is Status.CONTAINED
     assert set(iam.role_policies("admin")) == {OLDER}
-    assert not allowed(iam, "botocore-session-0000000299", of="admin")
-    assert not allowed(iam, "somebody", of="admin")
+    assert not allowed(
+        iam,
+        "botocore-session-0000000299",
+        of="admin",
+    )
+    assert not allowed(
+        iam,
+        "somebody",
+        of="admin",
+    )
     assert "every workload of the role needs new credentials" in iam.detail("held_sessions")
     assert iam.restore().status is Status.RESTORED
     assert iam.role_policies("admin") == {}

@@ -30,7 +30,11 @@ from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
 SECONDS_A_CALL = 0.08  # as in the other benchmarks
-POLICY = member_policy("iam_principal", "monitor", MEMBER)
+POLICY = member_policy(
+    "iam_principal",
+    "monitor",
+    MEMBER,
+)
 
 
 def _checked(iam: IamLab, target: Target) -> StepResult:
@@ -111,7 +115,14 @@ def test_it_may_make_every_call_of_a_verification(
     iam: IamLab, situation: Callable[[IamLab], list[Call]], needed: set[str]
 ) -> None:
     calls = situation(iam)
-    assert refused(calls, POLICY, MEMBER) == []
+    assert (
+        refused(
+            calls,
+            POLICY,
+            MEMBER,
+        )
+        == []
+    )
     figures = CHECKS["iam_principal"]
     assert len(calls) <= figures.member_calls
     answered = [call for call in calls if call.end]
@@ -123,7 +134,14 @@ def test_it_may_make_every_call_of_a_verification(
 def test_it_may_search_again(iam: IamLab) -> None:
     """That costs a call for each Region and lookup more, which docs/costs.md does not count."""
     calls = _unsearched_user(iam)
-    assert refused(calls, POLICY, MEMBER) == []
+    assert (
+        refused(
+            calls,
+            POLICY,
+            MEMBER,
+        )
+        == []
+    )
     assert SEARCHES <= {action_of(call) for call in calls} <= granted(POLICY)
 
 

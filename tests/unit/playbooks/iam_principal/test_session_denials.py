@@ -24,7 +24,11 @@ OLD = role.policy_name(PREFIX, "app/carol")  # as an earlier release named it
 
 def put(iam: IamLab, name: str, policy: PolicyDocument, role_name: str = "app") -> None:
     text = json.dumps(policy)
-    iam.see().put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=text)
+    iam.see().put_role_policy(
+        RoleName=role_name,
+        PolicyName=name,
+        PolicyDocument=text,
+    )
 
 
 # -- one policy of a role --------------------------------------------------------------------------
@@ -33,11 +37,27 @@ def put(iam: IamLab, name: str, policy: PolicyDocument, role_name: str = "app") 
 def test_two_sessions_of_a_role_share_a_policy_until_the_last_restore(iam: IamLab) -> None:
     first, second = two_sessions(iam)
     assert set(iam.role_policies()) == {SESSIONS}
-    assert not is_allowed(iam, "carol", -60)
-    assert not is_allowed(iam, "dave", -60)
+    assert not is_allowed(
+        iam,
+        "carol",
+        -60,
+    )
+    assert not is_allowed(
+        iam,
+        "dave",
+        -60,
+    )
     assert restore(iam, first) is Status.RESTORED
-    assert is_allowed(iam, "carol", -60)
-    assert not is_allowed(iam, "dave", -60)
+    assert is_allowed(
+        iam,
+        "carol",
+        -60,
+    )
+    assert not is_allowed(
+        iam,
+        "dave",
+        -60,
+    )
     assert restore(iam, second) is Status.RESTORED
     assert iam.role_policies() == {}
 
@@ -59,22 +79,50 @@ def test_a_session_that_two_containments_deny_is_denied_until_both_are_restored(
     iam.details["userType"] = "AssumedRole"
     iam.details["userName"] = "app"
     iam.ids["arn"] = "arn:aws:iam::222222222222:role/app"
-    of_session = session(iam, "carol", INCIDENT)
+    of_session = session(
+        iam,
+        "carol",
+        INCIDENT,
+    )
     playbook.contain(iam.context(), of_session)
     for target in (of_session, of_user):
-        assert not is_allowed(iam, "carol", -60)
+        assert not is_allowed(
+            iam,
+            "carol",
+            -60,
+        )
         assert restore(iam, target) is Status.RESTORED
-    assert is_allowed(iam, "carol", -60)
+    assert is_allowed(
+        iam,
+        "carol",
+        -60,
+    )
 
 
 def test_what_an_ended_containment_denied_leaves_with_the_next_writing(iam: IamLab) -> None:
     first, _ = two_sessions(iam)
     iam.record.containments.set(*first.place or ("", 0), status=Status.RESTORE_PARTIAL)
-    third = session(iam, "erin", INCIDENT)
+    third = session(
+        iam,
+        "erin",
+        INCIDENT,
+    )
     playbook.contain(iam.context(), third)
-    assert is_allowed(iam, "carol", -60)
-    assert not is_allowed(iam, "dave", -60)
-    assert not is_allowed(iam, "erin", -60)
+    assert is_allowed(
+        iam,
+        "carol",
+        -60,
+    )
+    assert not is_allowed(
+        iam,
+        "dave",
+        -60,
+    )
+    assert not is_allowed(
+        iam,
+        "erin",
+        -60,
+    )
 
 
 def test_what_of_a_role_is_gone_leaves_when_its_sessions_are_over(
@@ -82,11 +130,29 @@ def test_what_of_a_role_is_gone_leaves_when_its_sessions_are_over(
 ) -> None:
     first, _ = two_sessions(iam)
     iam.record.containments.set(*first.place or ("", 0), status=Status.GONE)
-    playbook.contain(iam.context(), session(iam, "erin", INCIDENT))
-    assert not is_allowed(iam, "carol", -60), "its sessions may live for hours"
+    playbook.contain(
+        iam.context(),
+        session(
+            iam,
+            "erin",
+            INCIDENT,
+        ),
+    )
+    assert not is_allowed(
+        iam,
+        "carol",
+        -60,
+    ), "its sessions may live for hours"
     thirteen = 13 * 3600
     iam.clock_offset += thirteen
-    playbook.contain(iam.context(), session(iam, "frank", INCIDENT))
+    playbook.contain(
+        iam.context(),
+        session(
+            iam,
+            "frank",
+            INCIDENT,
+        ),
+    )
     [statement] = iam.role_policies()[SESSIONS]["Statement"]
     named = statement["Condition"]["StringEquals"]["aws:userid"]
     assert [userid.partition(":")[2] for userid in named] == ["frank"], "the others are over, too"
@@ -107,7 +173,11 @@ def test_a_statement_that_somebody_added_stays(iam: IamLab) -> None:
     iam.role().respond()
     policy = iam.role_policies()[SESSIONS]
     own = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
-    put(iam, SESSIONS, {**policy, "Statement": [own, *policy["Statement"]]})
+    put(
+        iam,
+        SESSIONS,
+        {**policy, "Statement": [own, *policy["Statement"]]},
+    )
     assert iam.restore().status is Status.RESTORED
     assert iam.role_policies()[SESSIONS]["Statement"] == [own]
 
@@ -124,9 +194,17 @@ def test_what_it_added_to_older_sessions_is_taken_back(iam: IamLab, old: str) ->
         statement = {**ALLOW_EVERYTHING["Statement"][0], "Action": "s3:*", "Effect": "Deny"}
         policies[OLDER] = revoke_document({"Statement": [statement]}, old)
         text = json.dumps(policies[OLDER])
-        iam.see().put_role_policy(RoleName="app", PolicyName=OLDER, PolicyDocument=text)
+        iam.see().put_role_policy(
+            RoleName="app",
+            PolicyName=OLDER,
+            PolicyDocument=text,
+        )
     assert iam.respond().status is Status.CONTAINED
-    assert not is_allowed(iam, "dave", -60)
+    assert not is_allowed(
+        iam,
+        "dave",
+        -60,
+    )
     assert iam.restore().status is Status.RESTORED
     assert iam.role_policies() == policies
 
@@ -136,7 +214,11 @@ def test_a_revocation_that_a_person_made_since_stays(iam: IamLab) -> None:
     iam.role().respond()
     later = revoke_document(None, moment(600))
     text = json.dumps(later)
-    iam.see().put_role_policy(RoleName="app", PolicyName=OLDER, PolicyDocument=text)
+    iam.see().put_role_policy(
+        RoleName="app",
+        PolicyName=OLDER,
+        PolicyDocument=text,
+    )
     assert iam.restore().status is Status.RESTORED
     assert iam.role_policies() == {OLDER: later}
 
@@ -163,7 +245,11 @@ def test_older_sessions_are_denied_as_long_as_one_containment_needs_it(
     first, second = two_sessions(iam)
     leaves, stays = (second, first) if reverse else (first, second)
     assert restore(iam, leaves) is Status.RESTORED
-    assert not is_allowed(iam, "frank", -60)
+    assert not is_allowed(
+        iam,
+        "frank",
+        -60,
+    )
     assert restore(iam, stays) is Status.RESTORED
     assert iam.role_policies() == {}
 
@@ -176,7 +262,11 @@ def old(iam: IamLab) -> IamLab:
     """A session that an earlier release denied, in a policy of the containment's own."""
     iam.role().respond()
     iam.forget_entries()
-    put(iam, OLD, iam.role_policies()[SESSIONS])
+    put(
+        iam,
+        OLD,
+        iam.role_policies()[SESSIONS],
+    )
     iam.see().delete_role_policy(RoleName="app", PolicyName=SESSIONS)
     target = iam.ids["target"]
     at = {"pk": {"S": f"CONTAINMENT#{target.arn}"}, "sk": {"S": "0001#BEFORE#sessions"}}
