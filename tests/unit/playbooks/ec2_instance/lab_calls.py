@@ -91,7 +91,12 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         if model.name not in lab.answers:
             return None
         found = {**lab.answers[model.name](local.call.params), "ResponseMetadata": {}}
-        return AWSResponse("", 200, HTTPHeaders(), None), found
+        return AWSResponse(
+            "",
+            200,
+            HTTPHeaders(),
+            None,
+        ), found
 
     def send(**_: Any) -> None:
         local.call.start = time.monotonic()

@@ -29,7 +29,11 @@ from tests.unit.playbooks.ec2_instance.shared_network_lab import (
 from tests.unit.playbooks.ec2_instance.tasks_lab import Cluster
 
 SECONDS_A_CALL = 0.08  # as in the other benchmarks
-POLICY = member_policy("ec2_instance", "monitor", MEMBER)
+POLICY = member_policy(
+    "ec2_instance",
+    "monitor",
+    MEMBER,
+)
 
 
 def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
@@ -37,7 +41,12 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     reads, no instance's check reads.
     """
     lab.options["disassociate_elastic_ip"] = True
-    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     target = lab.plan()
     assert lab.respond(target).status is Status.CONTAINED
     lab.calls.clear()
@@ -46,7 +55,14 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     step, checks = ec2_instance.verify(lab.context(), as_stored)
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)
-    assert refused(calls, POLICY, MEMBER) == []
+    assert (
+        refused(
+            calls,
+            POLICY,
+            MEMBER,
+        )
+        == []
+    )
     assert {action_of(call) for call in calls} == granted(POLICY) - set(attribution.READ)
     figures = CHECKS["ec2_instance"]
     assert len(calls) <= figures.member_calls
@@ -65,7 +81,14 @@ def test_of_an_instance_with_a_trunk_it_reads_whose_interfaces_there_are(lab: La
     step, _ = ec2_instance.verify(lab.context(), target._replace(verify_only=True, scope={}))
     assert step.status is Status.PARTIAL and "aws ecs stop-task" in step.detail
     calls = in_members(lab.calls)
-    assert refused(calls, POLICY, MEMBER) == []
+    assert (
+        refused(
+            calls,
+            POLICY,
+            MEMBER,
+        )
+        == []
+    )
     assert set(attribution.READ) <= {action_of(call) for call in calls}
 
 

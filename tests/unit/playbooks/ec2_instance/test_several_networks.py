@@ -17,10 +17,23 @@ def build(lab: Lab) -> Network:
     """Builds three interfaces in two subnets, and one more in a second VPC, which it returns."""
     lab.build()
     second = add_vpc(lab)
-    other = make_group(lab, "admin", kind="", rules=True)
-    lab.attach(1, add_subnet(lab), (lab.ids["group"], other))
+    other = make_group(
+        lab,
+        "admin",
+        kind="",
+        rules=True,
+    )
+    lab.attach(
+        1,
+        add_subnet(lab),
+        (lab.ids["group"], other),
+    )
     lab.attach(2)
-    lab.attach(3, second.subnet, (second.group,))
+    lab.attach(
+        3,
+        second.subnet,
+        (second.group,),
+    )
     return second
 
 
@@ -36,7 +49,11 @@ def described(lab: Lab) -> str:
             key=lambda each: str(each["GroupId"]),
         ),
     ]
-    return json.dumps(found, default=str, sort_keys=True)
+    return json.dumps(
+        found,
+        default=str,
+        sort_keys=True,
+    )
 
 
 def by_network(lab: Lab) -> dict[str, set[tuple[str, ...]]]:
