@@ -10,10 +10,11 @@ from .moto_modules import (
     ec2_errors,
     instance_responses,
     instances,
+    interface_responses,
     interfaces,
     regions,
 )
-from .patching import Original, patch, replace
+from .patching import Original, add, patch, replace
 
 # An interface with this tag belongs to an AWS service: it can be seen and not changed.
 REQUESTER_MANAGED_TAG = "sandbox:requester-managed"
@@ -92,6 +93,31 @@ replace(
     restores=(
         "trunk and branch interfaces exist (here: tagged sandbox:interface-type=trunk or branch)"
     ),
+)
+
+
+@patch(
+    interfaces.NetworkInterface,
+    "get_filter_value",
+    restores="DescribeNetworkInterfaces finds interfaces by their type",
+)
+def filter_value(
+    original: Original, interface: Any, filter_name: str, method_name: str | None = None
+) -> Any:
+    if filter_name == "interface-type":
+        return interface.interface_type
+    return original(interface, filter_name, method_name)
+
+
+def _refuse_associations(response: Any) -> None:
+    raise error("UnauthorizedOperation", "You are not authorized to perform this operation.")
+
+
+add(
+    interface_responses.ElasticNetworkInterfaces,
+    "describe_trunk_interface_associations",
+    _refuse_associations,
+    restores="DescribeTrunkInterfaceAssociations exists, and is refused to a role",
 )
 
 

@@ -129,7 +129,12 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
         "NetworkInterfaceBackend.modify_network_interface_attribute",
         _call("ec2", "ModifyNetworkInterfaceAttribute"),
     ),
+    ("NetworkInterface.get_filter_value", _call("ec2", "DescribeNetworkInterfaces")),
     ("NetworkInterface.*", _call("ec2", "NetworkInterface")),
+    (
+        "ElasticNetworkInterfaces.describe_trunk_interface_associations",
+        _call("ec2", "DescribeTrunkInterfaceAssociations"),
+    ),
     ("ElasticNetworkInterfaces.*", _VPC_QUOTAS),
     ("SecurityGroupBackend.create_security_group", _call("ec2", "CreateSecurityGroup")),
     ("SecurityGroupBackend._verify_group_*", _VPC_QUOTAS),

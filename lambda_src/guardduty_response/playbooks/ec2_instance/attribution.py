@@ -26,9 +26,17 @@ READ = ("ec2:DescribeTrunkInterfaceAssociations", *container_tasks.READ)
 def attribute(instance: InstanceContext, sessions: Sessions, current: InstanceState) -> None:
     """Adds to ``current`` what was found out, and what was not. Raises nothing of AWS's."""
     if current.trunks:
-        _associate(instance, sessions.client("ec2"), current)
+        _associate(
+            instance,
+            sessions.client("ec2"),
+            current,
+        )
     if current.for_tasks:
-        _assign_to_tasks(instance, sessions, current)
+        _assign_to_tasks(
+            instance,
+            sessions,
+            current,
+        )
 
 
 def _associate(instance: InstanceContext, ec2: AwsClient, current: InstanceState) -> None:
@@ -40,7 +48,15 @@ def _associate(instance: InstanceContext, ec2: AwsClient, current: InstanceState
         return
     read = {interface.id for interface in current.interfaces}
     own = {branch for branch, trunk in answer.items() if trunk in current.trunks} - read
-    found = run_all({0: partial(branch_interfaces.by_ids, ec2, own)})[0]
+    found = run_all(
+        {
+            0: partial(
+                branch_interfaces.by_ids,
+                ec2,
+                own,
+            )
+        }
+    )[0]
     if isinstance(found, Exception):
         why = f"{', '.join(sorted(own))}: {describe_error(found)}"
         current.read_errors["branch interfaces"] = why
@@ -60,7 +76,15 @@ def _assign_to_tasks(instance: InstanceContext, sessions: Sessions, current: Ins
     managed = {id: f"{OF_TASK}{task.name}" for task in tasks.running for id in task.interfaces}
     missing = managed.keys() - {interface.id for interface in current.interfaces}
     ec2 = sessions.client("ec2")
-    found = run_all({0: partial(branch_interfaces.by_ids, ec2, missing)})[0]
+    found = run_all(
+        {
+            0: partial(
+                branch_interfaces.by_ids,
+                ec2,
+                missing,
+            )
+        }
+    )[0]
     problems = list(tasks.errors)
     if isinstance(found, Exception):
         problems.append(describe_error(found))

@@ -60,9 +60,22 @@ def find(
         calls["near"] = _filter(**{"interface-type": ["branch"], "subnet-id": subnets})
     if known:
         calls["known"] = _filter(**{"network-interface-id": known})
-    got = run_all({name: partial(list_interfaces, ec2, each) for name, each in calls.items()})
+    got = run_all(
+        {
+            name: partial(
+                list_interfaces,
+                ec2,
+                each,
+            )
+            for name, each in calls.items()
+        }
+    )
     errors = sorted({describe_error(each) for each in got.values() if isinstance(each, Exception)})
-    branches = Branches([], {}, errors)
+    branches = Branches(
+        [],
+        {},
+        errors,
+    )
     for id, interface in _by_id(got.values()).items():
         if interface.get("InterfaceType") != "branch":
             continue
@@ -89,7 +102,11 @@ def by_ids(ec2: AwsClient, ids: Collection[str]) -> list[AwsAnswer]:
 
 def list_interfaces(ec2: AwsClient, filters: list[Filter]) -> list[AwsAnswer]:
     """Returns the interfaces of every page. Raises the error of EC2."""
-    describe = partial(ec2.describe_network_interfaces, Filters=filters, MaxResults=PAGE)
+    describe = partial(
+        ec2.describe_network_interfaces,
+        Filters=filters,
+        MaxResults=PAGE,
+    )
     return all_pages(describe, "NetworkInterfaces")
 
 

@@ -43,15 +43,32 @@ class Tasks(NamedTuple):
 
 def find(ecs: AwsClient, instance: str) -> Tasks:
     """Returns the tasks of an instance, whichever cluster it belongs to."""
-    found = Tasks([], False, [])
-    clusters = _run(found, {"": partial(_list, ecs.list_clusters, "clusterArns")})
+    found = Tasks(
+        [],
+        False,
+        [],
+    )
+    clusters = _run(
+        found,
+        {
+            "": partial(
+                _list,
+                ecs.list_clusters,
+                "clusterArns",
+            )
+        },
+    )
     of_instance = f"ec2InstanceId == {instance}"
     container_instances = _run(
         found,
         {
             cluster: partial(
                 _list,
-                partial(ecs.list_container_instances, cluster=cluster, filter=of_instance),
+                partial(
+                    ecs.list_container_instances,
+                    cluster=cluster,
+                    filter=of_instance,
+                ),
                 "containerInstanceArns",
             )
             for _, cluster in clusters
@@ -78,9 +95,18 @@ def find(ecs: AwsClient, instance: str) -> Tasks:
     described = _run(
         found,
         {
-            f"{cluster} {at}": partial(_describe, ecs, cluster, arns[at : at + MOST])
+            f"{cluster} {at}": partial(
+                _describe,
+                ecs,
+                cluster,
+                arns[at : at + MOST],
+            )
             for cluster, arns in by_cluster.items()
-            for at in range(0, len(arns), MOST)
+            for at in range(
+                0,
+                len(arns),
+                MOST,
+            )
         },
     )
     found.running.extend(task for _, task in described if task)
@@ -119,7 +145,11 @@ def _run(found: Tasks, calls: dict[str, Callable[[], list[Entry]]]) -> list[tupl
 
 
 def _list(call: Callable[..., AwsAnswer], key: str) -> list[str]:
-    return all_pages(call, key, "nextToken")
+    return all_pages(
+        call,
+        key,
+        "nextToken",
+    )
 
 
 def _describe(ecs: AwsClient, cluster: str, arns: list[str]) -> list[Task | None]:

@@ -36,16 +36,28 @@ def group_of_other_account(
     def own_by_name(
         backend: SecurityGroupBackend, name: str, vpc_id: str | None = None
     ) -> SecurityGroup | None:
-        found = by_name(backend, name, vpc_id)
+        found = by_name(
+            backend,
+            name,
+            vpc_id,
+        )
         return None if found is not None and found.owner_id == OTHER else found
 
-    monkeypatch.setattr(SecurityGroupBackend, "get_security_group_from_name", own_by_name)
+    monkeypatch.setattr(
+        SecurityGroupBackend,
+        "get_security_group_from_name",
+        own_by_name,
+    )
     return id
 
 
 def share_group(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch, rules: bool = False) -> str:
     """Creates a group that another account shares with this one. Returns its id."""
-    id = group_of_other_account(lab, name, monkeypatch)
+    id = group_of_other_account(
+        lab,
+        name,
+        monkeypatch,
+    )
     if not rules:
         empty(lab, id)
     return id
@@ -103,9 +115,17 @@ def add_vpc(lab: Lab) -> Network:
     ec2 = lab.see("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
-    made = ec2.create_security_group(GroupName="appliance", Description="appliance", VpcId=vpc)
+    made = ec2.create_security_group(
+        GroupName="appliance",
+        Description="appliance",
+        VpcId=vpc,
+    )
     let_in(lab, made["GroupId"])
-    return Network(vpc, subnet, made["GroupId"])
+    return Network(
+        vpc,
+        subnet,
+        made["GroupId"],
+    )
 
 
 def show_associations(lab: Lab, trunks: dict[str, str]) -> None:

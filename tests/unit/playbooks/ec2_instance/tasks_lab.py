@@ -81,10 +81,19 @@ class Cluster:
 
     def branch(self, subnet: str = "") -> str:
         """Makes the branch interface of a task, which the trunk of the instance carries."""
-        return add_branch(self.lab, "", subnet, description=f"{ECS}:attachment/branch")
+        return add_branch(
+            self.lab,
+            "",
+            subnet,
+            description=f"{ECS}:attachment/branch",
+        )
 
     def _clusters(self, params: Json) -> Json:
-        return _page(params, "clusterArns", [self._arn(n) for n in (*self.others, self.name)])
+        return _page(
+            params,
+            "clusterArns",
+            [self._arn(n) for n in (*self.others, self.name)],
+        )
 
     def _arn(self, name: str) -> str:
         return f"{ECS}:cluster/{name}"
@@ -93,14 +102,22 @@ class Cluster:
         found = re.fullmatch(r"ec2InstanceId == (i-[0-9a-f]+)", params["filter"])
         assert found and found[1] == self.lab.ids["instance"]
         here = self.registered and params["cluster"] == self._arn(self.name)
-        return _page(params, "containerInstanceArns", [self.container_instance] * here)
+        return _page(
+            params,
+            "containerInstanceArns",
+            [self.container_instance] * here,
+        )
 
     def _list(self, params: Json) -> Json:
         assert params["cluster"] == self._arn(self.name)
         assert params["containerInstance"] == self.container_instance
         wanted = params.get("desiredStatus", "RUNNING")
         named = [arn for arn, task in self.tasks.items() if task["desiredStatus"] == wanted]
-        return _page(params, "taskArns", named)
+        return _page(
+            params,
+            "taskArns",
+            named,
+        )
 
     def _describe(self, params: Json) -> Json:
         assert params["cluster"] == self._arn(self.name) and len(params["tasks"]) <= 100

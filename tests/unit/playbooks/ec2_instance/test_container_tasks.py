@@ -39,7 +39,11 @@ def test_tasks_behind_a_trunk_are_named_with_the_commands_that_stop_them(lab: La
     ), "who approves reads it first"
     step = lab.respond(planned)
     assert step.status is Status.PARTIAL, step.detail
-    for branch, task in zip(branches, tasks, strict=True):
+    for branch, task in zip(
+        branches,
+        tasks,
+        strict=True,
+    ):
         assert f"{branch} is OPEN" in step.detail
         assert f"task {task}" in step.detail and stop_of(task) in step.detail
         assert groups_of(lab, branch) == ["web"]
@@ -70,7 +74,11 @@ def test_an_interface_of_a_task_on_the_instance_is_named(lab: Lab) -> None:
 def test_stopped_tasks_let_the_instance_be_contained(lab: Lab) -> None:
     lab.build(interfaces=2)
     of_task = list(lab.groups())[1]
-    attach_trunk(lab, 2, description="")
+    attach_trunk(
+        lab,
+        2,
+        description="",
+    )
     cluster = Cluster(lab)
     tasks = [cluster.run(of_task), cluster.run(cluster.branch())]
     target = lab.plan()
@@ -130,7 +138,11 @@ def test_what_could_not_be_read_is_said_with_the_command_that_lists_tasks(
     cluster = Cluster(lab)
     cluster.run(of_task)
     if trunk:
-        attach_trunk(lab, 2, description="")
+        attach_trunk(
+            lab,
+            2,
+            description="",
+        )
         cluster.run(cluster.branch())
     lab.fail(operation, "AccessDeniedException")
     step = lab.respond()

@@ -23,9 +23,17 @@ def build(lab: Lab) -> Network:
         kind="",
         rules=True,
     )
-    lab.attach(1, add_subnet(lab), (lab.ids["group"], other))
+    lab.attach(
+        1,
+        add_subnet(lab),
+        (lab.ids["group"], other),
+    )
     lab.attach(2)
-    lab.attach(3, second.subnet, (second.group,))
+    lab.attach(
+        3,
+        second.subnet,
+        (second.group,),
+    )
     return second
 
 
@@ -41,7 +49,11 @@ def described(lab: Lab) -> str:
             key=lambda each: str(each["GroupId"]),
         ),
     ]
-    return json.dumps(found, default=str, sort_keys=True)
+    return json.dumps(
+        found,
+        default=str,
+        sort_keys=True,
+    )
 
 
 def by_network(lab: Lab) -> dict[str, set[tuple[str, ...]]]:

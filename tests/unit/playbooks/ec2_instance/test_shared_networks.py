@@ -49,7 +49,11 @@ def test_the_owner_leaves_a_participants_group_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build(interfaces=2)
-    theirs = group_of_other_account(lab, QUARANTINE, monkeypatch)
+    theirs = group_of_other_account(
+        lab,
+        QUARANTINE,
+        monkeypatch,
+    )
     step = lab.respond()
     assert step.status is Status.CONTAINED, step.detail
     found = lab.see("ec2").describe_security_groups(
@@ -77,7 +81,11 @@ def test_a_shared_group_that_is_brought_along_is_another_accounts(
     lab.vpc_owner = vpc_owner
     lab.options["untrack_connections"] = flush
     lab.build(interfaces=2)
-    shared = share_group(lab, "isolate", monkeypatch)
+    shared = share_group(
+        lab,
+        "isolate",
+        monkeypatch,
+    )
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: shared}
     assert lab.respond().status is Status.CONTAINED
     assert list(lab.groups().values()) == [["isolate"]] * 2
@@ -214,7 +222,11 @@ def test_branches_without_a_tag_are_named_and_prevent_the_verdict(lab: Lab) -> N
     tagged = add_branch(lab, trunk)
     of_nobody = [add_branch(lab, "") for _ in range(2)]
     of_no_trunk = add_branch(lab, "unknown")
-    other_subnet = add_branch(lab, "", add_subnet(lab))
+    other_subnet = add_branch(
+        lab,
+        "",
+        add_subnet(lab),
+    )
     step = lab.respond()
     assert step.status is Status.PARTIAL, step.detail
     assert all(branch in step.detail for branch in (*of_nobody, of_no_trunk))
@@ -252,7 +264,11 @@ def test_associations_add_branches_without_a_tag_in_any_subnet(lab: Lab) -> None
     trunk = attach_trunk(lab)
     branches = [add_branch(lab, "") for _ in range(2)]
     branches += [
-        add_branch(lab, "", add_subnet(lab)),
+        add_branch(
+            lab,
+            "",
+            add_subnet(lab),
+        ),
         add_branch(lab, "eni-0123456789abcdef0"),
     ]
     show_associations(lab, dict.fromkeys(branches, trunk))
@@ -265,7 +281,11 @@ def test_associations_add_branches_without_a_tag_in_any_subnet(lab: Lab) -> None
 
 def test_a_tagged_branch_in_another_subnet_is_found_by_its_tag(lab: Lab) -> None:
     lab.build()
-    branch = add_branch(lab, attach_trunk(lab), add_subnet(lab))
+    branch = add_branch(
+        lab,
+        attach_trunk(lab),
+        add_subnet(lab),
+    )
     assert lab.respond().status is Status.CONTAINED
     assert groups_of(lab, branch) == [QUARANTINE]
 

@@ -20,13 +20,31 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
     def value(self: NetworkInterface, filter_name: str, method_name: str | None = None) -> Any:
         if filter_name == "interface-type":
             return self.interface_type
-        return value_of(self, filter_name, method_name)
+        return value_of(
+            self,
+            filter_name,
+            method_name,
+        )
 
     def owner_id(self: NetworkInterface) -> str:
-        return str(getattr(self, "owner", self.ec2_backend.account_id))
+        return str(
+            getattr(
+                self,
+                "owner",
+                self.ec2_backend.account_id,
+            )
+        )
 
-    monkeypatch.setattr(NetworkInterface, "get_filter_value", value)
-    monkeypatch.setattr(NetworkInterface, "owner_id", property(owner_id))
+    monkeypatch.setattr(
+        NetworkInterface,
+        "get_filter_value",
+        value,
+    )
+    monkeypatch.setattr(
+        NetworkInterface,
+        "owner_id",
+        property(owner_id),
+    )
 
 
 def refuse_associations(params: Any) -> Any:
