@@ -10,12 +10,12 @@ variable "account_id" {
 }
 
 variable "partition" {
-  description = "The member account's partition, or its placeholder in a template (\"$${AWS::Partition}\")."
+  description = "The member account's partition, such as aws or aws-us-gov."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^(aws[a-z-]*|\\$\\{AWS::Partition\\})$", var.partition))
-    error_message = "partition must be a partition such as aws or aws-us-gov, or $${AWS::Partition} for a CloudFormation template."
+    condition     = can(regex("^aws[a-z-]*$", var.partition))
+    error_message = "partition must be a partition such as aws or aws-us-gov."
   }
 }

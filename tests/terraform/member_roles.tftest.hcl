@@ -52,17 +52,17 @@ run "member_roles_of_a_template" {
 
   variables {
     account_id = "$${AWS::AccountId}"
-    partition  = "$${AWS::Partition}"
+    partition  = "aws-cn"
     forensics  = true
   }
 
   assert {
-    condition     = jsondecode(output.roles["responder/ec2_instance"].trust_policy).Statement[0].Principal.AWS == "arn:$${AWS::Partition}:iam::999999999999:root"
+    condition     = jsondecode(output.roles["responder/ec2_instance"].trust_policy).Statement[0].Principal.AWS == "arn:aws-cn:iam::999999999999:root"
     error_message = "The partition's placeholder must reach the trust policies."
   }
   assert {
     condition = alltrue([for role in output.roles : !can(regex("222222222222", role.policy)) && strcontains(role.policy, "$${AWS::AccountId}")]) && strcontains(
-      output.roles["responder/ec2_instance"].policy, "arn:$${AWS::Partition}:iam::$${AWS::AccountId}:role/gdr-quarantine-ssm"
+      output.roles["responder/ec2_instance"].policy, "arn:aws-cn:iam::$${AWS::AccountId}:role/gdr-quarantine-ssm"
     )
     error_message = "The account's placeholder must reach every policy."
   }

@@ -55,7 +55,7 @@ run "stackset" {
   assert {
     condition = alltrue([
       jsondecode(output.template_body).Resources.QuarantineRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource == "*",
-      jsondecode(output.template_body).Resources.ResponderEc2InstanceRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS == { "Fn::Sub" = "arn:$${AWS::Partition}:iam::999999999999:root" },
+      jsondecode(output.template_body).Resources.ResponderEc2InstanceRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS == "arn:aws:iam::999999999999:root",
       !can(jsondecode(output.template_body).Resources.ResponderEc2InstanceRole.Properties.PermissionsBoundary),
       !can(jsondecode(output.template_body).Resources.ResponderEc2InstanceRole.Properties.Tags),
     ])

@@ -143,31 +143,31 @@ def root_of(module: Path, combinations: dict[str, Json]) -> Path:
     return root
 
 
-def substituted(value: Any, account: str, partition: str) -> Any:
+def substituted(value: Any, account: str) -> Any:
     """The value as CloudFormation reads it: Fn::Sub resolved, and nothing else in it."""
-    known = {"AWS::AccountId": account, "AWS::Partition": partition}
+    known = {"AWS::AccountId": account}
 
     def replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         return f"${{{name[1:]}}}" if name.startswith("!") else known[name]
 
     if isinstance(value, list):
-        return [substituted(item, account, partition) for item in value]
+        return [substituted(item, account) for item in value]
     if not isinstance(value, dict):
         return value
     if "Fn::Sub" in value:
         assert list(value) == ["Fn::Sub"] and isinstance(value["Fn::Sub"], str), value
         assert "${" in value["Fn::Sub"], f"nothing to substitute in {value}"
         return re.sub(r"\$\{([^}]*)\}", replacement, value["Fn::Sub"])
-    return {key: substituted(item, account, partition) for key, item in value.items()}
+    return {key: substituted(item, account) for key, item in value.items()}
 
 
-def of_template(text: str, account: str, partition: str) -> dict[str, Json]:
+def of_template(text: str, account: str) -> dict[str, Json]:
     """``role <name>`` and ``profile <name>`` -> what CloudFormation makes in that account."""
     resources = json.loads(text)["Resources"]
     found: dict[str, Json] = {}
     for resource in resources.values():
-        made = substituted(resource["Properties"], account, partition)
+        made = substituted(resource["Properties"], account)
         assert "${AWS::" not in json.dumps(made) and "${!" not in json.dumps(made)
         if resource["Type"] == "AWS::IAM::InstanceProfile":
             [role] = made["Roles"]
@@ -202,7 +202,10 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
     for resource in resources:
         key, values = resource["address"].split(resource["type"] + ".")[1], resource["values"]
         if resource["type"] == "aws_iam_role_policy":
-            policies[key] = {values["name"]: json.loads(values["policy"])}
+            policy = json.loads(values["policy"])
+            for statement in policy["Statement"]:
+                statement.pop("Sid", None)  # the template leaves the statements' names out
+            policies[key] = {values["name"]: policy}
         elif resource["type"] == "aws_iam_instance_profile":
             found[f"profile {values['name']}"] = {"path": values["path"], "role": values["role"]}
         elif resource["type"] == "aws_iam_role":
@@ -254,6 +257,5 @@ def plan_twins(scratch: Path, endpoint: str) -> dict[str, Twins]:
             for resource in modules[f"module.role_{number}"]
             if resource["mode"] == "managed"
         ]
-        partition = "aws-us-gov" if name == "GovCloud" else "aws"
-        found[name] = Twins(of_plan(managed), of_template(text, MEMBER, partition), text)
+        found[name] = Twins(of_plan(managed), of_template(text, MEMBER), text)
     return found

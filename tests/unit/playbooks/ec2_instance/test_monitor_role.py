@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from guardduty_response.containment import managed_denial
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
@@ -29,16 +30,12 @@ from tests.unit.playbooks.ec2_instance.shared_network_lab import (
 from tests.unit.playbooks.ec2_instance.tasks_lab import Cluster
 
 SECONDS_A_CALL = 0.08  # as in the other benchmarks
-POLICY = member_policy(
-    "ec2_instance",
-    "monitor",
-    MEMBER,
-)
+POLICY = member_policy("ec2_instance", "monitor", MEMBER)
 
 
 def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None:
-    """An instance that has everything, of which nothing is known from planning: what none of this
-    reads, no instance's check reads.
+    """An instance that has everything, of which nothing is known from planning, and that is gone
+    later: what none of this reads, no instance's check reads.
     """
     lab.options["disassociate_elastic_ip"] = True
     lab.build(
@@ -55,15 +52,13 @@ def test_it_may_make_every_call_of_a_verification_and_no_other(lab: Lab) -> None
     step, checks = ec2_instance.verify(lab.context(), as_stored)
     assert step.status is Status.CONTAINED, [check for check in checks if not check.ok]
     calls = in_members(lab.calls)
-    assert (
-        refused(
-            calls,
-            POLICY,
-            MEMBER,
-        )
-        == []
-    )
-    assert {action_of(call) for call in calls} == granted(POLICY) - set(attribution.READ)
+    lab.fail("DescribeInstances", "InvalidInstanceID.NotFound")
+    step, _ = ec2_instance.verify(lab.context(), as_stored)
+    assert step.status is Status.GONE
+    every_call = in_members(lab.calls)
+    assert refused(every_call, POLICY, MEMBER) == []
+    elsewhere = {*managed_denial.LISTS, *managed_denial.READS, *attribution.READ}
+    assert {action_of(call) for call in every_call} == granted(POLICY) - elsewhere
     figures = CHECKS["ec2_instance"]
     assert len(calls) <= figures.member_calls
     assert round_trips(calls, math.inf) * SECONDS_A_CALL <= figures.seconds
@@ -81,14 +76,7 @@ def test_of_an_instance_with_a_trunk_it_reads_whose_interfaces_there_are(lab: La
     step, _ = ec2_instance.verify(lab.context(), target._replace(verify_only=True, scope={}))
     assert step.status is Status.PARTIAL and "aws ecs stop-task" in step.detail
     calls = in_members(lab.calls)
-    assert (
-        refused(
-            calls,
-            POLICY,
-            MEMBER,
-        )
-        == []
-    )
+    assert refused(calls, POLICY, MEMBER) == []
     assert set(attribution.READ) <= {action_of(call) for call in calls}
 
 
