@@ -141,7 +141,7 @@ run "restorer_role" {
       s.Condition == { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } } if s.Effect == "Allow" && contains(flatten([s.Action]), "iam:PassRole")
       ]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : [for action in flatten([s.Action]) : action if s.Effect == "Deny"]
-        ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"]) && toset(flatten([
+        ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DetachRolePolicy"]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : s.Resource if s.Effect == "Deny"
       ])) == toset(concat(
       [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "quarantine"] : "arn:aws:iam::111111111111:role/security/gdr-${name}"],
