@@ -39,6 +39,14 @@ SWITCHES = {
 }
 
 
+def _unnamed(policy: Json) -> Json:
+    """Return the document without the statements' names, which the template leaves out."""
+    document: Json = policy["PolicyDocument"]
+    for statement in document["Statement"]:
+        statement.pop("Sid", None)
+    return document
+
+
 def roles_in(aws: Aws, account: str) -> dict[str, Json]:
     """Return every role and instance profile there as IAM tells it, the account's id left open."""
     iam = aws.client("iam", account)
@@ -55,7 +63,7 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
             "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"],
             "trust": role["AssumeRolePolicyDocument"],
             "policies": {
-                policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                policy: _unnamed(iam.get_role_policy(RoleName=name, PolicyName=policy))
                 for policy in named
             },
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],

@@ -149,6 +149,10 @@ def _names_in(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+# Reversals, and what they read, are told of there; who makes them carries botocore's own models.
+TOLD = ("/reversals/", "/resource_state.py")
+
+
 def _used(api: str, or_of_another: bool = False) -> set[str]:
     """Operations that the zips with this trimmed model call (methods no other service in use has
     by that name). ``or_of_another``: those too that another service has, and may be called of it.
@@ -165,7 +169,7 @@ def _used(api: str, or_of_another: bool = False) -> set[str]:
     names = {
         name
         for entry in sorted(carrying)
-        if entry.endswith(".py")
+        if entry.endswith(".py") and not any(part in entry for part in TOLD)
         for name in _names_in(PACKAGE / entry)
     }
     return {

@@ -276,6 +276,7 @@ def test_sessions_that_could_not_be_denied_outlive_the_instance(
     lab.build()
     lab.options |= {"finish": "terminate", "protect_instance": False}
     lab.fail("PutRolePolicy", "LimitExceeded")
+    lab.fail("CreatePolicy", "LimitExceeded")
     target = lab.plan()
     assert lab.respond(target).status is Status.PARTIAL
     checks = [check.record() for check in lab.ids["checks"].values()]
