@@ -63,7 +63,7 @@ def test_a_changed_file_changes_the_sums_that_depend_on_it(
         assert changed == suites, name
     before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
     pins = copied / "requirements" / "dev.txt"
-    pins.write_text(pins.read_text().replace("moto[server]==", "moto[server]==9"))
+    pins.write_text(pins.read_text().replace("ministack==", "ministack==9"))
     assert all(recorded_passes.fingerprint(suite) != before[suite] for suite in SUITES)
 
 
