@@ -255,6 +255,7 @@ def test_changes_of_trails_buckets_functions_and_detectors(
     assert trail.get_trail_status(Name=name)["IsLogging"] is True
     trail.stop_logging(Name=name)
     assert trail.get_trail_status(Name=name)["IsLogging"] is False
+    trail.delete_trail(Name=name)  # its bucket is nowhere: who reads all trails would say so
     s3 = person.client("s3")
     names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     s3.create_bucket(Bucket=name)
