@@ -6,7 +6,6 @@ role unless the quota was raised (IAM User Guide, "IAM and AWS STS quotas").
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.session_denials import sessions_policy
+from guardduty_response.containment.session_denials import managed_policy
 from guardduty_response.containment.target_context import allow, name_of
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class ManagedDenial:
 
     def __init__(self, target_context: TargetContext, role: str) -> None:
         self.target_context, self.role = target_context, role
-        digest = hashlib.sha256(role.encode()).hexdigest()[:12]
-        self.name = f"{sessions_policy(target_context.prefix)}-{digest}"
+        self.name = managed_policy(target_context.prefix, role)
         self.arn = target_context.arn(f"policy/{self.name}", "iam")
         self._named = {"RoleName": name_of(role), "PolicyArn": self.arn}
 

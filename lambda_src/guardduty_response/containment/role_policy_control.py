@@ -14,14 +14,11 @@ from guardduty_response.containment.control import (
     SettingType,
     StateType,
 )
-from guardduty_response.containment.denial_ladder import Ladder, managed_document
-from guardduty_response.containment.managed_denial import ManagedDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoked_before,
     role_policy,
     statements,
-    without_revocation,
 )
 from guardduty_response.containment.session_denials import (
     denials_of,
@@ -31,7 +28,8 @@ from guardduty_response.containment.session_denials import (
     entries_of,
     foreign,
     has_expired,
-    older_of,
+    managed_policy,
+    revocation_without,
     sessions_policy,
 )
 from guardduty_response.containment.target_context import allow, name_of
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
 
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
+    from guardduty_response.containment.denial_ladder import Ladder
+    from guardduty_response.containment.managed_denial import ManagedDenial
     from guardduty_response.containment.records import RoleSessions
     from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
     from guardduty_response.incident.shared_settings import Held, SharedSetting
@@ -160,16 +160,22 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     @property
     def steps(self) -> list[str]:
         """The policies that later ways have written, by the record."""
-        managed = self.managed.name
-        return [name for name in (managed, OLDER) if name in (self.recorded or {})]
+        return [name for name in (self.managed_name, OLDER) if name in (self.recorded or {})]
+
+    @property
+    def managed_name(self) -> str:
+        """The name of the managed policy that is used where the role's inline policies are full."""
+        return managed_policy(self.target_context.prefix, self.arn)
 
     @property
     def managed(self) -> ManagedDenial:
+        from guardduty_response.containment.managed_denial import ManagedDenial
+
         return ManagedDenial(self.target_context, self.arn)
 
     def read_policy(self, name: str) -> PolicyDocument | None:
         """Returns the policy of that name on the role; None: there is none."""
-        if name == self.managed.name:
+        if name == self.managed_name:
             return self.managed.read()
         return role_policy(self.client, self.arn, name)
 
@@ -239,9 +245,11 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         return self.ladder.text(text) if self.ladder else text
 
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
-        if name == self.managed.name:
+        if name == self.managed_name:
             return self.managed.remove() if value is None else self.managed.change(value)
         if name == self.merged and self.held and value is not None:
+            from guardduty_response.containment.denial_ladder import Ladder
+
             self.ladder = Ladder(self, super().write)
             return self.ladder.write(value)
         answer = super().write(name, value)
@@ -266,27 +274,20 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         now = self.values(self.current)
         return {name: self._without_ours(name, now.get(name), recorded[name]) for name in recorded}
 
-    def _without_ours(  # noqa: PLR0911  (one return for each kind of policy)
+    def _without_ours(
         self, name: str, now: PolicyDocument | None, before: PolicyDocument | None
     ) -> PolicyDocument | None:
         if name == self.merged:
             others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
             return document(others, foreign(now))
-        if name == self.managed.name:
+        if name == self.managed_name:
+            from guardduty_response.containment.denial_ladder import managed_document
+
             ours = (self.place, self.part)
             return managed_document(entries_of(self.read_shared()), name, ours)
         if name != OLDER or not self._revocation_known:
             return before
-        known, date = self.read_shared().known, revoked_before(now)
-        if date not in {entry.get("older") for entry in known.values() if entry.get("older")}:
-            return now  # it is a person's, or was taken out
-        kept = max(known[self.place]["base"], older_of(entries_of(self.read_shared()), self.place))
-        if kept == date:
-            return now
-        left = without_revocation(now, kept)
-        if kept == revoked_before(before) and left == without_revocation(before, kept):
-            return before
-        return left
+        return revocation_without(self.place, self.read_shared(), now, before)
 
     @property
     def _revocation_known(self) -> bool:
@@ -298,7 +299,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def as_before(
         self, name: str, before: PolicyDocument | None, now: PolicyDocument | None
     ) -> bool:
-        if name == self.managed.name:
+        if name == self.managed_name:
             return now is None or now == before
         if name != self.merged or now is None:
             return super().as_before(name, before, now)
@@ -320,7 +321,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
         if name == OLDER:
             return self._revocation_known
-        if name == self.managed.name:
+        if name == self.managed_name:
             return True
         if name == self.merged:
             return denies_any(now, self._entered())
@@ -357,7 +358,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         )
 
     def restore_value(self, name: str, before: PolicyDocument | None) -> list[AwsAnswer]:
-        managed = name == self.managed.name
+        managed = name == self.managed_name
         if name not in (self.merged, OLDER) and not managed:
             return super().restore_value(name, before)
         part = f"{self.part} {name}"
@@ -382,14 +383,14 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         if known is None:
             return
         entry: RoleEntry = {**known, "denials": dict(known["denials"])}
-        if name == OLDER or (entry.get("older_in") and name == self.managed.name):
+        if name == OLDER or (entry.get("older_in") and name == self.managed_name):
             entry["older"] = ""
         else:
             entry["denials"].pop(self.part, None)
         held.change_entry(self.place, entry)
 
     def command(self, name: str, value: PolicyDocument | None) -> str:
-        if name == self.managed.name:
+        if name == self.managed_name:
             return self.managed.command(value)
         return super().command(name, value)
 

@@ -7,11 +7,17 @@ role's shared setting (``incident/shared_settings.py``), and the policy follows 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict, cast
 
-from guardduty_response.containment.role_policies import deny, revoked_before, statements
+from guardduty_response.containment.role_policies import (
+    deny,
+    revoked_before,
+    statements,
+    without_revocation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +60,13 @@ class RoleEntry(TypedDict, total=False):
 def sessions_policy(prefix: str) -> str:
     """Returns the name of the policy."""
     return f"{prefix}-sessions"
+
+
+def managed_policy(prefix: str, role: str) -> str:
+    """Returns the name of the managed policy of a role (its ARN), which denies what has no room in
+    the role.
+    """
+    return f"{sessions_policy(prefix)}-{hashlib.sha256(role.encode()).hexdigest()[:12]}"
 
 
 def rounded_up(moment: datetime) -> str:
@@ -195,3 +208,21 @@ def older_of(entries: dict[Place, RoleEntry], place: Place | None, policy: str =
         if other != place and entry.get("older_in", "") == policy
     ]
     return max((date for date in dates if not has_expired(date)), default="")
+
+
+def revocation_without(
+    place: Place, shared: SharedSetting, now: PolicyDocument | None, before: PolicyDocument | None
+) -> PolicyDocument | None:
+    """Returns AWSRevokeOlderSessions without what a containment made of it. ``now``: the policy as
+    it is; ``before``: as it was before that containment.
+    """
+    date = revoked_before(now)
+    if date not in {entry.get("older") for entry in shared.known.values() if entry.get("older")}:
+        return now  # it is a person's, or was taken out
+    kept = max(shared.known[place]["base"], older_of(entries_of(shared), place))
+    if kept == date:
+        return now
+    left = without_revocation(now, kept)
+    if kept == revoked_before(before) and left == without_revocation(before, kept):
+        return before
+    return left

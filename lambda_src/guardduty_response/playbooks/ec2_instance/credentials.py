@@ -284,7 +284,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return {"role": role, "policies": policies, "revoked_before": revoked}
 
     def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument | None:
-        if name == self.managed.name:
+        if name == self.managed_name:
             return value
         if name != OLDER:
             return value if self.is_denied() else self.with_denial(name, value)

@@ -17,14 +17,8 @@ from guardduty_response.containment.target_context import BRANCHES, SKIPPED
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget
-from guardduty_response.playbooks.ec2_instance import (
-    action_order,
-    consequences,
-    first_change,
-    network,
-)
+from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
-from guardduty_response.playbooks.ec2_instance.consequences import Consequences
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
@@ -41,7 +35,11 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 COLLECTS_FIRST = True
-LATER = ("guardduty_response.playbooks.ec2_instance.verify",)
+LATER = (
+    "guardduty_response.playbooks.ec2_instance.consequences",
+    "guardduty_response.playbooks.ec2_instance.verify",
+    "guardduty_response.containment.denial_ladder",
+)
 KNOWS_STATE_BEFORE = True  # first_change.close_planned
 
 
@@ -50,9 +48,11 @@ def plan(context: Context) -> list[Planned]:
 
     Raises NoTarget, TargetGone, RoleUnavailable.
     """
+    from guardduty_response.playbooks.ec2_instance.consequences import READ, Consequences
+
     target = _target(context)
     instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance, *consequences.READ)
+    sessions = action_order.reading(instance, *READ)
     try:
         current = look(instance, sessions.client("ec2"))
     except InstanceGone as ended:
