@@ -23,9 +23,11 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, look
 
 ATTEMPTS = 3  # of containing what failed
-# Of looking for what was done, and of reading what was throttled.
+# Of looking for what was done, of reading what was throttled, and of doing it again.
 LATE_ATTEMPTS = 8
 LATE_SECONDS = 2
+# Many instances at once meet EC2's limits together: each asks less often then
+THROTTLED_SECONDS = 10
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
@@ -120,8 +122,8 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(map(late.was_throttled, failed))
     missed = any(map(late.was_not_needed, failed))
-    if (is_open or throttled or missed) and attempt < ATTEMPTS:
-        wait = LATE_SECONDS if throttled else 0
+    if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < LATE_ATTEMPTS):
+        wait = min(attempt * LATE_SECONDS, THROTTLED_SECONDS) if throttled else 0
         return StepResult(
             done=False,
             again="contain",

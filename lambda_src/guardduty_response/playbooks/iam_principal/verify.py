@@ -224,9 +224,7 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
         return None
     failed, late = [check for check in checks if not check.ok], LateChecks(principal)
     lost = [check.name for check in failed if check.read and late.is_not_seen(check)]
-    throttled = context.attempt < FATAL_ATTEMPTS and any(
-        late.was_throttled(check) or read_was_throttled(check) for check in failed
-    )
+    throttled = any(late.was_throttled(check) or read_was_throttled(check) for check in failed)
     if lost:
         # It was done and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.

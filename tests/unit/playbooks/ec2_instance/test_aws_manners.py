@@ -192,6 +192,15 @@ def test_what_was_throttled_is_done_once_more(lab: Lab, operation: str) -> None:
     assert "FAILED" not in lab.actions().values()
 
 
+@pytest.mark.parametrize("operation", ["ModifyInstanceAttribute", "PutRolePolicy"])
+def test_what_is_throttled_again_and_again_is_done_in_the_end(lab: Lab, operation: str) -> None:
+    """As where hundreds of instances of an account are contained at once."""
+    lab.build()
+    lab.fail(operation, "RequestLimitExceeded", times=5)
+    assert lab.respond().status is Status.CONTAINED
+    assert "FAILED" not in lab.actions().values()
+
+
 def test_what_was_done_and_could_not_be_read_later_is_not_logged_as_failed(lab: Lab) -> None:
     """Contained once more for something else, and throttled."""
     lab.build()

@@ -116,6 +116,13 @@ def test_what_was_throttled_is_done_once_more(iam: IamLab, operation: str) -> No
     )
 
 
+def test_what_is_throttled_again_and_again_is_done_in_the_end(iam: IamLab) -> None:
+    iam.user(keys=1)
+    iam.fail("UpdateAccessKey", "Throttling", times=5)
+    assert iam.respond().status is Status.CONTAINED
+    assert "FAILED" not in iam.actions().values()
+
+
 def test_a_verification_that_is_throttled_is_repeated(iam: IamLab) -> None:
     iam.user(keys=1)
     target = iam.plan()
