@@ -7,8 +7,11 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from . import control, seed, settings
 from .clients import Aws
@@ -305,6 +308,16 @@ def trail(aws: Aws, account: str = settings.MEMBER_ACCOUNT) -> str:
     return name
 
 
+def _once_more(call: Callable[[], Any]) -> Any:
+    """Make a call of IAM, and once more where another change is under way, as on AWS."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConcurrentModification":
+            raise
+        return call()
+
+
 def mischief(
     aws: Aws,
     who: Credential,
@@ -321,9 +334,11 @@ def mischief(
     kms = aws.client("kms", account).create_key(Description="customer data")["KeyMetadata"]["KeyId"]
     iam = who.client(aws, "iam", source=THIEF)
     name = f"backup-{secrets.token_hex(3)}"
-    iam.create_user(UserName=name)
-    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    key = Credential.of(iam.create_access_key(UserName=name)["AccessKey"])
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+    _once_more(lambda: iam.create_user(UserName=name))
+    _once_more(lambda: iam.attach_user_policy(UserName=name, PolicyArn=administrator))
+    made = _once_more(lambda: iam.create_access_key(UserName=name))
+    key = Credential.of(made["AccessKey"])
     ec2 = who.client(aws, "ec2", source=THIEF)
     launched = ec2.run_instances(
         ImageId=seed.IMAGE,
