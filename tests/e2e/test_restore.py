@@ -5,6 +5,7 @@ incidents.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,16 @@ from sandbox.findings import Sent
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
 from tests.e2e.e2e_checks import assert_contained, assert_network_closed
-from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Seen, World, actions, events
+from tests.e2e.e2e_world import (
+    MANNERS,
+    MEMBER,
+    PREFIX,
+    SECURITY,
+    Seen,
+    World,
+    actions,
+    events,
+)
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 FUNCTION = f"{PREFIX}-restore-ec2-instance"
@@ -140,6 +150,7 @@ def test_after_its_group_was_deleted(world: World) -> None:
     world.settled(sent)
     assert_network_closed(world, victim)
     ec2.delete_security_group(GroupId=extra)
+    time.sleep(MANNERS.get("stale_seconds", 0))  # else the restore still sees the group
     answer = human_request.ask(world.known, world.incident(sent))
     [text] = answer["not_restored"]
     assert answer["status"] == "RESTORE_PARTIAL"
