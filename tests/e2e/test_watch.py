@@ -14,7 +14,7 @@ from sandbox.executions import Execution
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
 from tests.e2e.e2e_checks import assert_network_closed
-from tests.e2e.e2e_world import SECURITY, Json, World, events
+from tests.e2e.e2e_world import MEMBER, SECURITY, Json, World, events
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
@@ -104,8 +104,10 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     world.check_now(name)
     incident = _again(world, name)
     assert_network_closed(world, victim)
-    # Newest first: a call in the same second as the reading that held is told, too.
-    assert incident["targets"][0]["breach"]["by"][0]["who"] == done.who
+    found = incident["targets"][0]["breach"]["by"]
+    assert found[0]["who"] == done.who, found
+    # The tests' own root user was named behind it once; for which call of it is not known.
+    assert {actor["who"] for actor in found[1:]} <= {f"arn:aws:iam::{MEMBER}:root"}, found
     assert done.who in next(
         message["text"]
         for message in world.messages(name, "escalations")
