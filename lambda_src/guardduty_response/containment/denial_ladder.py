@@ -15,7 +15,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.managed_denial import LONGEST, ManagedDenial, size_of
 from guardduty_response.containment.role_policies import (
     OLDER,
-    deny,
+    revocation,
     revoke_document,
     revoked_before,
     role_policy,
@@ -127,16 +127,7 @@ class Ladder:
         control.change_entry({**entry, "older_in": self.managed.name})
         policy = self._managed_document()
         if size_of(policy) > LONGEST:
-            policy = document(
-                [],
-                [
-                    deny(
-                        "DateLessThan",
-                        "aws:TokenIssueTime",
-                        before,
-                    )
-                ],
-            )
+            policy = document([], [revocation(before)])
         return self._write_managed(policy)
 
     def _managed_document(self) -> PolicyDocument | None:
@@ -179,17 +170,7 @@ def managed_document(
         without[0] if without else None,
         name,
     )
-    dated = (
-        [
-            deny(
-                "DateLessThan",
-                "aws:TokenIssueTime",
-                date,
-            )
-        ]
-        if date
-        else []
-    )
+    dated = [revocation(date)] if date else []
     return document(
         denials_of(
             entries,

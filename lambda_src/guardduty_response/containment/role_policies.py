@@ -56,12 +56,19 @@ def revoked_before(document: PolicyDocument | None) -> str:
     return max(map(_revocation_date, statements(document)), default="")
 
 
+def revocation(before: str) -> PolicyStatement:
+    """Returns the statement that denies everything to sessions issued before ``before`` (ISO 8601,
+    UTC).
+    """
+    return deny("DateLessThan", "aws:TokenIssueTime", before)
+
+
 def without_revocation(old: PolicyDocument | None, before: str) -> PolicyDocument | None:
     """Returns the policy as it is to be once no more is revoked than before ``before`` (empty:
     nothing); None where nothing else is left of it.
     """
     others = [statement for statement in statements(old) if not _revocation_date(statement)]
-    kept = [deny("DateLessThan", "aws:TokenIssueTime", before)] if before else []
+    kept = [revocation(before)] if before else []
     found = [*others, *kept]
     return {"Version": "2012-10-17", "Statement": found} if found else None
 
@@ -71,5 +78,5 @@ def revoke_document(old: PolicyDocument | None, before: str) -> PolicyDocument:
     UTC), or before a later date that ``old`` has; ``old``'s other statements stay.
     """
     others = [statement for statement in statements(old) if not _revocation_date(statement)]
-    newer = deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
+    newer = revocation(max(before, revoked_before(old)))
     return {"Version": "2012-10-17", "Statement": [*others, newer]}

@@ -34,8 +34,9 @@ NAMED = {"StringEquals", "DateLessThan"}  # the operators of a statement that de
 
 class SessionDenial(TypedDict, total=False):
     """Which sessions of a role are denied: those of an instance (its ID), or those with these
-    ``aws:userid`` (``AROA…:name``) that were issued before ``before`` (ISO 8601, UTC). ``policy``:
-    the name of the managed policy that denies them (absent: the inline policy).
+    ``aws:userid`` (``AROA…:name``) that were issued before ``before`` (ISO 8601, UTC).
+
+    ``policy``: the name of the managed policy that denies them (absent: the inline policy).
     """
 
     instance: str
@@ -138,7 +139,7 @@ def denies(policy: PolicyDocument | None, denial: SessionDenial) -> bool:
         patterns = [name for found in statements(policy) for name in _instances(found)]
         return f"*:{instance}" in patterns
     userids, before = denial.get("userids") or [], denial.get("before") or ""
-    return all((denied_before(policy, userid) or "") >= before for userid in userids)
+    return all(denied_before(policy, userid) >= before for userid in userids)
 
 
 def denies_any(policy: PolicyDocument | None, denial: SessionDenial) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
+from guardduty_response.containment.session_denials import rounded_up
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
 
@@ -102,4 +103,4 @@ def now_rounded_up() -> str:
     """Returns now in UTC, rounded up to the second: a session issued within this second is older
     too.
     """
-    return (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rounded_up(datetime.now(UTC))

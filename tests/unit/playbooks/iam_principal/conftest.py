@@ -119,3 +119,13 @@ def open_incident(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Op
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     monkeypatch.setenv("GDR_RESPONDER_ROLE", "guardduty-response-responder-iam-principal")
     return OpenIncident(deployment)
+
+
+@pytest.fixture
+def world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
+    """Alice, and roles that she gets sessions of."""
+    monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
+    iam.user()
+    for name in ("admin", "batch"):
+        iam.role(name, session=None)
+    return iam

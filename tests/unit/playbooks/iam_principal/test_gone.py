@@ -29,16 +29,6 @@ NAME = "held_sessions"
 
 
 @pytest.fixture
-def world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
-    """Alice, and roles that she gets sessions of."""
-    monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
-    iam.user()
-    for name in ("admin", "batch"):
-        iam.role(name, session=None)
-    return iam
-
-
-@pytest.fixture
 def role_world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
     """A session of the role app, and a role that it gets a session of."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")

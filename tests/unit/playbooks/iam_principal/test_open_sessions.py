@@ -23,15 +23,6 @@ from tests.unit.playbooks.watched_session import acting
 NAME = "held_sessions"
 
 
-@pytest.fixture
-def world(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
-    monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
-    iam.user()
-    for name in ("admin", "batch"):
-        iam.role(name, session=None)
-    return iam
-
-
 def session_in_admin(world: IamLab, seconds: int | None = None) -> str:
     """Alice gets a session of the role admin. Returns its userid."""
     return world.add_assume_role(
