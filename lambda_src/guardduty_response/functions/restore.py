@@ -22,6 +22,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.gate import Gate
 from guardduty_response.decision import configuration, finding
+from guardduty_response.decision.planned_options import of_containment
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import closing, runtime
@@ -43,6 +44,7 @@ from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import upkeep
 
 if TYPE_CHECKING:
+    from guardduty_response.decision.configuration import PlaybookOptions
     from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 
 _KEYS = {"incident_id", "requested_by", "close", "keep_contained", "reason"}
@@ -145,9 +147,18 @@ def _leave_target(
 
 
 def _restore_target(
-    record: IncidentRepository, incident_id: str, owner: str, stored: TargetRecord, requester: str
+    record: IncidentRepository,
+    incident_id: str,
+    owner: str,
+    stored: TargetRecord,
+    requester: str,
+    planned: PlaybookOptions | None,
 ) -> TargetRecord:
-    """Restores a target, records what was verified, and returns its record."""
+    """Restores a target, records what was verified, and returns its record.
+
+    ``planned``: the options that its incident planned with. It is restored by those that it was
+    contained with: what these made is found by them.
+    """
     target = Target(
         stored["kind"],
         stored["id"],
@@ -163,6 +174,9 @@ def _restore_target(
         owner,
         target,
     )
+    state = record.containments.state(*target.place) if target.place else None
+    known = (state or {}).get("contained_with")
+    context = context.as_contained(of_containment(known, planned, context.options))
     result = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
     restored: RestoreRecord = {
         "at": now(),
@@ -271,6 +285,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
                 owner,
                 target,
                 requester,
+                meta.get("options"),
             )
             for target, why in zip(targets, newer, strict=True)
         ]
