@@ -101,9 +101,13 @@ def _check_restorable(meta: IncidentRecord, targets: list[TargetRecord]) -> None
             f"incident {incident_id} is {status}: it is still at work. Wait until it has ended,"
             " then ask again."
         )
-    nothing = status is Status.GONE and not any(target.get("before") for target in targets)
+    changed = any(target.get("before") for target in targets)
+    nothing = not targets or (status in (Status.GONE, Status.FAILED) and not changed)
     if nothing or Event.RESTORED not in TRANSITIONS[status]:
-        raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
+        raise Refused(
+            f"incident {incident_id} is {status}: there is nothing in it to restore, nothing was"
+            " changed"
+        )
 
 
 def _contained_since(record: IncidentRepository, target: TargetRecord) -> str:
@@ -224,7 +228,7 @@ def _settle(
     event = Event.RESTORE_PARTIAL
     if statuses == {Status.GONE}:
         event = Event.GONE
-    elif statuses <= {Status.RESTORED, Status.GONE}:
+    elif statuses and statuses <= {Status.RESTORED, Status.GONE}:
         event = Event.RESTORED
     try:
         return record.transition(incident_id, event)
