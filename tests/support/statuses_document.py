@@ -75,6 +75,11 @@ RECURRENCES = (
         f"The incident takes an event according to its earlier status ({EARLIER}): what was done"
         " before still stands.",
     ),
+    (
+        "It reopens an incident that was `PARTIAL` or `BREACHED`, and the run fails.",
+        "It takes that status again, and is monitored on. The failure is told as a problem, with"
+        " escalation.",
+    ),
 )
 
 

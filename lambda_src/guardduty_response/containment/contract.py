@@ -9,6 +9,7 @@ chooses the playbook of a finding.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from guardduty_response.containment import session_policy
 from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
+from guardduty_response.decision.planned_options import ContainedWith, as_contained, of_containment
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]  # of EventBridge: ``detail`` and what is around it
 NOTHING: Mapping[str, Any] = MappingProxyType({})  # a default that nobody can change
+NO_OPTIONS = cast("ContainedWith", NOTHING)
 
 
 class StepPayload(TypedDict):
@@ -64,7 +67,8 @@ class Target(NamedTuple):
     incident that worked on the resource when this one was planned, if any: contain then waits for
     its lease. ``verify_only``: containment is only verified. ``generation``: of the containment
     that the incident is linked to; 0: none. ``opened_by``: the incident that opened it.
-    ``principals``: ARNs that the resource involves.
+    ``principals``: ARNs that the resource involves. ``contained_with``: the options that it was
+    contained with, of a recheck and of containing again; empty: those of now count.
     """
 
     kind: str
@@ -79,6 +83,7 @@ class Target(NamedTuple):
     opened_by: str = ""
     plan_digest: str = ""  # of the plan that is carried out
     principals: Sequence[str] = ()
+    contained_with: ContainedWith = NO_OPTIONS
 
     @property
     def place(self) -> Place | None:
@@ -88,6 +93,8 @@ class Target(NamedTuple):
     def payload(self) -> TargetPayload:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
         fields = self._asdict() | {"scope": dict(self.scope), "principals": list(self.principals)}
+        if not self.contained_with:
+            del fields["contained_with"]
         return cast("TargetPayload", fields)
 
     def reference(self) -> TargetReference:
@@ -215,6 +222,18 @@ class Context:
     put_evidence: Callable[[str, bytes], StoredObject]
     attempt: int = 1
     gate: Gate | None = None
+
+    def as_contained(self, known: ContainedWith) -> Context:
+        """Returns the context in which what was contained with ``known`` is verified, contained
+        again or restored. Empty: this one.
+        """
+        if not known:
+            return self
+        context = copy.copy(self)
+        found = of_containment(known, None, self.options)
+        context.options = found["options"]
+        context.config = as_contained(self.config, found)
+        return context
 
     def log_action(
         self, target: Target, name: str, status: str, detail: str, request_id: str = ""

@@ -269,7 +269,7 @@ class Gate:
         return self._refused_by(newer) if newer else ""
 
     def _refused_by(self, config: Config) -> str:
-        """Returns why a policy or an exemption forbids changes, or an empty string."""
+        """Returns why a policy or a guardrail forbids changes, or an empty string."""
         guarded: guardrails.GuardedTarget = {
             "id": self.id,
             "arn": self.arn,

@@ -51,6 +51,28 @@ def in_freeze(windows: list[FreezeWindow], at: datetime) -> str | None:
 
 
 def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
+    """Returns why nothing may act, whatever triage has decided, or None.
+
+    A pause, an exempt account, resource or principal, a role of the response itself, or the
+    management account: what triage asks of a configuration, the gate asks of the newest one.
+    """
+    return (
+        _exemption(config, account_id, targets)
+        or _own_role_involved(config, account_id, targets)
+        or _management_account(config, account_id)
+    )
+
+
+def _management_account(config: Config, account_id: str) -> str | None:
+    if account_id != config.guardrails["management_account_id"]:
+        return None
+    return (
+        f"account {account_id} is the organization's management account: people are notified,"
+        " nothing acts there"
+    )
+
+
+def _exemption(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
     """Returns why nothing may act: a pause, or an exempt account, resource or principal."""
     guardrails = config.guardrails
     if config.paused:
@@ -169,15 +191,11 @@ def apply(
     Counts the targets for the circuit breaker. ``at``: the time to compare freeze windows with,
     now unless given.
     """
-    if skip := reason_to_skip(config, account_id, targets):
+    if skip := _exemption(config, account_id, targets):
         return Ruling(mode, skip=skip)
     if alarm := _own_role_involved(config, account_id, targets):
         return Ruling(mode, alarm=alarm)
-    if account_id == config.guardrails["management_account_id"]:
-        skip = (
-            f"account {account_id} is the organization's management account: people are notified,"
-            " nothing acts there"
-        )
+    if skip := _management_account(config, account_id):
         return Ruling(mode, skip=skip)
     if mode != "auto":
         return Ruling(mode)

@@ -77,7 +77,7 @@ def _contain_target(
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     target = target._replace(attach="")
-    guarded = steps.guarded(context, target)
+    guarded = steps.guarded(context.as_contained(target.contained_with), target)
     error = _change(guarded, playbook, target)
     is_over = guarded.gate is not None and guarded.gate.is_over
     if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):

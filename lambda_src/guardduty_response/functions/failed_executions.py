@@ -13,12 +13,18 @@ from guardduty_response.aws.log import log
 from guardduty_response.decision import finding, routing
 from guardduty_response.errors import MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.incident import notifications, opening
+from guardduty_response.incident import notifications, opening, outcome
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import reason_failed
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
+from guardduty_response.incident.statuses import (
+    IN_PROGRESS,
+    Event,
+    OnFinding,
+    Status,
+    next_status,
+)
 from guardduty_response.incident.table import incident_key
 from guardduty_response.monitoring import schedule
 
@@ -35,8 +41,9 @@ class Handled(TypedDict):
 def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     """Reports that the incident's execution failed: FAILED if the incident was in progress.
 
-    Otherwise the status stands. Notifies and escalates either way, once for each execution. The
-    message is written before the status moves: what fails on the way is found by the next run.
+    Otherwise, and where an earlier run's containment stands, that status stands. Notifies and
+    escalates either way, once for each execution. The message is written before the status moves:
+    what fails on the way is found by the next run.
     """
     meta, targets, _, history, _ = record.read_whole(incident_id)
     in_progress = Status(meta["status"]) in IN_PROGRESS
@@ -45,16 +52,18 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
         return
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
-            target["status"], target["verdict"] = Status.FAILED, why
-            record.end_target(incident_id, target, Status.FAILED, why)
+            target["status"] = outcome.end_without_verdict(record, meta, target, why)
+            target["verdict"] = why
+    event = outcome.kept_by(meta) or Event.EXECUTION_FAILED
     name = "execution failed" if in_progress else "execution failed after the verdict"
-    shown = Status.FAILED if in_progress else Status(meta["status"])
-    message = shown if in_progress else "problem"
+    status = Status(meta["status"])
+    shown = next_status(status, event) if in_progress else status
+    message = shown if shown is Status.FAILED and in_progress else "problem"
     draft = Draft(message, reason, note=why, escalate=True, entry=(name, why), actor="watchdog")
     notifications.notify(record, {**meta, "status": shown}, targets, draft)
     if in_progress:
         reasons = [*(meta.get("reasons") or []), why]
-        record.transition(incident_id, Event.EXECUTION_FAILED, reasons=reasons)
+        record.transition(incident_id, event, reasons=reasons)
 
 
 def report_lost(record: IncidentRepository, event: object, execution: str, why: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, StepResult, load
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.decision import policy
+from guardduty_response.decision import planned_options, policy
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.functions.contain_step import BUSY_ATTEMPTS, BUSY_SECONDS
 from guardduty_response.incident.statuses import Status
@@ -50,7 +50,8 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
         return StepResult()  # a person decides, as the message about the verdict said
     if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):
         return StepResult(done=False, wait_seconds=BUSY_SECONDS)
-    planned = load(os.environ["GDR_PLAYBOOK"]).plan(context)
+    known = planned_options.of_containment(None, meta.get("options"), context.options)
+    planned = load(os.environ["GDR_PLAYBOOK"]).plan(context.as_contained(known))
     decision, reasons = planning.apply_policy(context, planned, seen)
     if decision == "act":
         record.note(context.incident_id, contained_again=context.execution, left_breached="")

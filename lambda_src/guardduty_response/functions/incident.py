@@ -117,7 +117,13 @@ def _verdict(event: Payload) -> Answer:
     for reference in target_references(event):
         stored = record.target(incident_id, reference["kind"], reference["id"])
         if Status(stored["status"]) in IN_PROGRESS:
-            record.end_target(incident_id, stored, Status.FAILED, why)
+            meta = record.meta(incident_id)
+            kept = outcome.end_without_verdict(record, meta, stored, why)
+            if kept is not Status.FAILED:
+                notifications.notify_unverified(record, meta, [{**stored, "status": kept}], why)
+                outcome.settle(record, incident_id)
+                statuses.append(kept)
+                continue
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
             # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
             statuses.append(_tell_restored(record, incident_id))
@@ -283,7 +289,8 @@ def _close(event: Payload) -> Answer:
         meta, targets = _end(record, incident_id, decision, error)
     else:
         why = error or outcome.NO_RESULT
-        outcome.finish_targets(record, incident_id, Status.FAILED, why)
+        if outcome.finish_targets(record, incident_id, Status.FAILED, why):
+            event = {**event, "error": why}  # an earlier verdict stands; people hear of this run
         settled = outcome.settle(record, incident_id)
         meta, targets = settled.meta, settled.targets
     meta = _write_report(record, meta)
@@ -337,7 +344,7 @@ def _send_end(
     history, answer = record.history(meta), recurrence.answer(meta)
     new_status = history.status != status
     name = "problem" if error else "closing"
-    if new_status:
+    if new_status and not (error and outcome.kept_by(meta)):
         name = status
     if not error and recurrence.is_answered_as_before(meta, history):
         record.event(incident_id, "decided as before", "nothing new to tell people")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Context, Planned, Target, load
+from guardduty_response.containment.contract import NO_OPTIONS, Context, Planned, Target, load
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.incident import statuses
 from guardduty_response.incident.statuses import Status
+
+if TYPE_CHECKING:
+    from guardduty_response.decision.planned_options import ContainedWith
 
 
 def plan(event: runtime.Payload) -> planning.PlanAnswer:
@@ -17,8 +22,9 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     context, playbook = steps.make_context(event), os.environ["GDR_PLAYBOOK"]
     record, incident_id = context.record, context.incident_id
     seen = context.finding
+    known = _contained_with(context) if event.get("verify_only") else {}
     try:
-        planned = load(playbook).plan(context)
+        planned = load(playbook).plan(context.as_contained(next(iter(known.values()), NO_OPTIONS)))
         if not planned:
             raise NoTarget(
                 f"playbook {playbook} found no resource in finding {seen.id} to act on: look at the"
@@ -40,7 +46,7 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     targets = [
         target
         for plan in planned
-        if drift.may_verify(context, target := _to_verify(context, plan), LEASE_SECONDS)
+        if drift.may_verify(context, target := _to_verify(context, plan, known), LEASE_SECONDS)
     ]
     # A restore may just have ended.
     watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED
@@ -49,7 +55,20 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     return planning.answer("none")
 
 
-def _to_verify(context: Context, plan: Planned) -> Target:
-    """Returns a planned target as the incident is linked to it, to be verified only."""
-    target = plan.target._replace(verify_only=True, principals=plan.principals)
+def _contained_with(context: Context) -> dict[str, ContainedWith]:
+    from guardduty_response.functions import contained_options  # for a recheck alone
+
+    return contained_options.by_arn(context)
+
+
+def _to_verify(context: Context, plan: Planned, known: Mapping[str, ContainedWith]) -> Target:
+    """Returns a planned target as the incident is linked to it, to be verified only.
+
+    ``known``: what each resource was contained with, by ARN.
+    """
+    target = plan.target._replace(
+        verify_only=True,
+        principals=plan.principals,
+        contained_with=known.get(plan.target.arn, NO_OPTIONS),
+    )
     return planning.as_linked(context, target)

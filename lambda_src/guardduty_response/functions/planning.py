@@ -247,6 +247,8 @@ def decide(
         reason = f"Not contained again automatically: {'; '.join(reasons)}"
         record.note(incident_id, contained_again="", left_breached=reason)
         return answer("none")
+    if again and (found := _planned_again(context, planned, present, meta)):
+        return decide(*found, seen, approved)
     digest = plan_digest(planned)
     if decision == "approve" and meta.get("approved_digest"):
         decision, reason = _after_approval(digest, planned, present, meta)
@@ -289,6 +291,17 @@ def decide(
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)
     return result
+
+
+def _planned_again(
+    context: Context,
+    planned: list[Planned],
+    present: list[Future[Present]],
+    meta: IncidentRecord,
+) -> tuple[Context, list[Planned]] | None:
+    from guardduty_response.functions import contained_options  # after a loss alone
+
+    return contained_options.planned_again(context, planned, [f.result() for f in present], meta)
 
 
 def _store_targets(

@@ -22,6 +22,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.gate import Gate
 from guardduty_response.decision import configuration, finding
+from guardduty_response.decision.planned_options import of_containment
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import closing, runtime
@@ -43,6 +44,7 @@ from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import upkeep
 
 if TYPE_CHECKING:
+    from guardduty_response.decision.configuration import PlaybookOptions
     from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
 
 _KEYS = {"incident_id", "requested_by", "close", "keep_contained", "reason"}
@@ -99,9 +101,13 @@ def _check_restorable(meta: IncidentRecord, targets: list[TargetRecord]) -> None
             f"incident {incident_id} is {status}: it is still at work. Wait until it has ended,"
             " then ask again."
         )
-    nothing = status is Status.GONE and not any(target.get("before") for target in targets)
+    changed = any(target.get("before") for target in targets)
+    nothing = not targets or (status in (Status.GONE, Status.FAILED) and not changed)
     if nothing or Event.RESTORED not in TRANSITIONS[status]:
-        raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
+        raise Refused(
+            f"incident {incident_id} is {status}: there is nothing in it to restore, nothing was"
+            " changed"
+        )
 
 
 def _contained_since(record: IncidentRepository, target: TargetRecord) -> str:
@@ -145,9 +151,18 @@ def _leave_target(
 
 
 def _restore_target(
-    record: IncidentRepository, incident_id: str, owner: str, stored: TargetRecord, requester: str
+    record: IncidentRepository,
+    incident_id: str,
+    owner: str,
+    stored: TargetRecord,
+    requester: str,
+    planned: PlaybookOptions | None,
 ) -> TargetRecord:
-    """Restores a target, records what was verified, and returns its record."""
+    """Restores a target, records what was verified, and returns its record.
+
+    ``planned``: the options that its incident planned with. It is restored by those that it was
+    contained with: what these made is found by them.
+    """
     target = Target(
         stored["kind"],
         stored["id"],
@@ -163,6 +178,9 @@ def _restore_target(
         owner,
         target,
     )
+    state = record.containments.state(*target.place) if target.place else None
+    known = (state or {}).get("contained_with")
+    context = context.as_contained(of_containment(known, planned, context.options))
     result = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
     restored: RestoreRecord = {
         "at": now(),
@@ -210,7 +228,7 @@ def _settle(
     event = Event.RESTORE_PARTIAL
     if statuses == {Status.GONE}:
         event = Event.GONE
-    elif statuses <= {Status.RESTORED, Status.GONE}:
+    elif statuses and statuses <= {Status.RESTORED, Status.GONE}:
         event = Event.RESTORED
     try:
         return record.transition(incident_id, event)
@@ -271,6 +289,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
                 owner,
                 target,
                 requester,
+                meta.get("options"),
             )
             for target, why in zip(targets, newer, strict=True)
         ]

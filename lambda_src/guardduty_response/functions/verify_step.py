@@ -44,6 +44,7 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
 
     ``error``: why containing failed, if it did.
     """
+    context = context.as_contained(target.contained_with)
     if target.attach and not steps.take_lease(context, target):
         target = target._replace(attach="")
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)

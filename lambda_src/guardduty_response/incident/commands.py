@@ -65,12 +65,13 @@ def recheck(machine_arn: str, incident_id: str) -> str:
 
 
 def is_restorable(meta: IncidentRecord) -> bool:
-    """Tells whether an incident may have something to restore. One that is GONE has where its
-    resource was planned for: what is denied outlives it.
+    """Tells whether an incident may have something to restore. One that is GONE or FAILED has
+    where its resource was planned for: what is denied outlives the resource, and what failed may
+    have changed something.
     """
     status = Status(meta["status"])
     return Event.RESTORED in TRANSITIONS[status] and (
-        status is not Status.GONE or bool(meta.get("targets"))
+        status not in (Status.GONE, Status.FAILED) or bool(meta.get("targets"))
     )
 
 
@@ -97,13 +98,14 @@ def of_incident(meta: IncidentRecord, can_restore: bool) -> list[tuple[str, str]
                 ),
             )
         )
+    if can_restore and (is_restorable(meta) or status is Status.FAILED):
         close = close_incident(
             prefix,
             playbook,
             meta["incident_id"],
             region,
         )
-        found.append(("Close, leaving its changes", close))
+        found.append(("Close, leaving its changes" if is_restorable(meta) else "Close", close))
     if status in WATCHED:
         found.append(("Recheck", recheck(machine_arn, meta["incident_id"])))
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from guardduty_response.decision.configuration import PlaybookOptions
+    from guardduty_response.decision.planned_options import ContainedWith
 
 # What an action or an evidence item stores about itself: only its own code knows the shape.
 StoredState = Mapping[str, Any]
@@ -145,6 +146,7 @@ class ContainmentRecord(TypedDict, total=False):
     checks_at: str  # the CHECK items that carry this time are the latest verification
     verified: str  # ARN of the execution that verified last
     weak: list[str]
+    contained_with: ContainedWith  # what the verdict went by; rechecks and restores go by it too
     held_at: str
     breach: ContainmentLoss
     restored: RestoreRecord
@@ -225,6 +227,7 @@ class TargetPayload(TargetReference, total=False):
 
     scope: Mapping[str, object]  # IDs and ARNs by kind, for session policies
     verify_only: bool
+    contained_with: ContainedWith  # of a recheck, and of containing again
 
 
 class TargetRecord(TargetReference, total=False):
@@ -245,6 +248,7 @@ class TargetRecord(TargetReference, total=False):
     checks: list[CheckRecord]
     verified: str  # ARN of the execution that verified last
     weak: list[str]  # checks that failed at the verdict: their failing again is no loss
+    contained_with: ContainedWith  # set with the verdict; ContainmentRecord has it
     held_at: str  # when containment was last seen complete
     immutable_id: str  # AIDA…, AROA…, i-…; empty: not known
     watched: list[str]  # IDs and names that a call undoing this containment would name

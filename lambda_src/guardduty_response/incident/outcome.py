@@ -134,7 +134,9 @@ def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: st
         return  # what was verified stands; the failure is reported as a problem
     event = ENDINGS[decision]
     earlier = meta.get("held")
-    if earlier in EARLIER_CONTAINMENT and decision not in ("gone", "failed"):
+    if decision == "failed":
+        event = kept_by(meta) or event
+    elif earlier in EARLIER_CONTAINMENT and decision != "gone":
         event = EARLIER_CONTAINMENT[Status(earlier)]
         why = f"this time nothing was changed ({decision}); what was done before stands"
     reasons = list(meta.get("reasons") or [])
@@ -146,17 +148,54 @@ def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: st
         record.event(incident_id, "status kept", str(error))
 
 
+def kept_by(meta: IncidentRecord) -> Event | None:
+    """Returns the event by which a run that fails keeps what was verified before it, or None.
+
+    Only a status that is monitored is kept: the failure is told as a problem, and somebody who
+    undoes the earlier containment is still seen.
+    """
+    again = meta.get("contained_again") or ""
+    earlier = meta.get("held") or ""
+    if again and again == meta.get("execution"):
+        earlier = Status.CONTAINMENT_LOST
+    return EARLIER_CONTAINMENT.get(Status(earlier)) if earlier in WATCHED else None
+
+
+def end_without_verdict(
+    record: IncidentRepository, meta: IncidentRecord, target: TargetRecord, why: str
+) -> Status:
+    """Ends a target in progress for which a run has failed; returns the status that it has now.
+
+    It is FAILED, unless an earlier run's containment stands: then that counts.
+    """
+    incident_id, place = meta["incident_id"], place_of(target)
+    state = record.containments.state(*place) if place and kept_by(meta) else None
+    if state and Status(state["status"]) in WATCHED:
+        record.follow_containment(incident_id, target)
+        return Status(state["status"])
+    record.end_target(incident_id, target, Status.FAILED, why)
+    return Status.FAILED
+
+
 def finish_targets(
     record: IncidentRepository,
     incident_id: str,
     status: Status,
     why: str,
     include_ended: bool = False,
-) -> None:
+) -> bool:
     """Gives ``status`` to targets in progress: nothing works on them any more.
 
-    ``include_ended``: to all targets.
+    ``include_ended``: to all targets. Returns whether one keeps what an earlier run verified
+    instead of FAILED.
     """
-    for target in record.read(incident_id)[1]:
-        if include_ended or Status(target["status"]) in IN_PROGRESS:
+    meta, targets, _ = record.read(incident_id)
+    kept = False
+    for target in targets:
+        if not include_ended and Status(target["status"]) not in IN_PROGRESS:
+            continue
+        if status is Status.FAILED:
+            kept |= end_without_verdict(record, meta, target, why) is not Status.FAILED
+        else:
             record.end_target(incident_id, target, status, why)
+    return kept

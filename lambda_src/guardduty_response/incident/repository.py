@@ -146,15 +146,16 @@ class IncidentRepository(ResultWriter):
         if status in ENDED:
             changes["ended_at"] = recurrence.ended_at(stored)
         if outcome is OnFinding.START:
+            held = recurrence.was_contained(stored)
             changes = {
                 **meta,
                 "status": Status.OPEN,
                 "updated_at": now(),
                 "decision": None,
-                "targets": [],
+                "targets": stored["targets"] if held else [],
                 "open": open_index.value_of(meta["incident_id"], Status.OPEN),
                 "previous": status,
-                "held": status if recurrence.was_contained(stored) else "",
+                "held": status if held else "",
                 "run": now(),
                 **recurrence.answer_of_old(stored),
                 "approved_digest": "",  # an approval is for one run

@@ -91,7 +91,7 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
         E.APPROVAL_TIMED_OUT: S.TIMED_OUT,
         E.EXECUTION_FAILED: S.FAILED,
     },
-    S.CONTAINING: {**_VERDICTS, E.ACT: S.CONTAINING, E.EXECUTION_FAILED: S.FAILED},
+    S.CONTAINING: {**_VERIFIED_AGAIN, E.ACT: S.CONTAINING, E.EXECUTION_FAILED: S.FAILED},
     S.CONTAINED: {**_VERIFIED_AGAIN, **_RESTORE},
     S.PARTIAL: {**_VERIFIED_AGAIN, **_RESTORE},
     S.CONTAINMENT_LOST: {**_VERIFIED_AGAIN, **_RESTORE, E.ACT: S.CONTAINING},
@@ -133,7 +133,7 @@ ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLO
 
 # An incident that was opened again from one of these statuses and then ended without acting
 # (skipped, dry run, rejected …) takes this event: what was changed before still stands, and a
-# restore must still find it.
+# restore must still find it. So does one that failed, where that status is monitored.
 EARLIER_CONTAINMENT: dict[Status, Event] = {
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
+from guardduty_response.decision import planned_options
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
@@ -98,6 +99,7 @@ def baseline(
     """Returns what is stored with the verdict of a containment, for rechecks to compare with."""
     stored = _stored(context, target)
     fields = _baseline(step, checks)
+    fields["contained_with"] = planned_options.contained_with(context.config, context.options)
     if stored.get("breach") and step.status is Status.CONTAINED:
         fields["breach"] = {**stored["breach"], "ended": now()}
     return fields

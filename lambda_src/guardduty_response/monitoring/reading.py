@@ -17,7 +17,7 @@ from guardduty_response.containment.contract import (
     load,
     load_monitor,
 )
-from guardduty_response.decision import configuration, finding
+from guardduty_response.decision import configuration, finding, planned_options
 from guardduty_response.errors import RoleUnavailable, TargetGone
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import targets
@@ -116,9 +116,10 @@ class Reader:
     def _context(self, checked: Checked) -> Context:
         incident_id = checked.meta["incident_id"]
         event = evidence_store.get_event(checked.meta["finding_key"])
-        return Context(
+        options = self.config.playbooks[self.playbook]
+        context = Context(
             config=self.config,
-            options=self.config.playbooks[self.playbook],
+            options=options,
             finding=finding.parse(event),
             incident_id=incident_id,
             execution=f"monitor {self.batch}",
@@ -126,6 +127,11 @@ class Reader:
             assume=self.sessions.assume,
             put_evidence=partial(evidence_store.put, incident_id),
         )
+        stored, planned = (
+            checked.containment.state.get("contained_with"),
+            checked.meta.get("options"),
+        )
+        return context.as_contained(planned_options.of_containment(stored, planned, options))
 
     def _target(self, context: Context, checked: Checked) -> Target:
         """Returns the target as it is stored; a playbook without a monitor plans it anew.

@@ -133,6 +133,8 @@ def test_a_pause_that_was_lifted_lets_changes_pass(lab: Lab) -> None:
         ({"guardrails.exempt_accounts": [ACCOUNT]}, f"account {ACCOUNT} is exempt"),
         ({"guardrails.exempt_resources": ["*:instance/i-1"]}, "i-1 is exempt"),
         ({"guardrails.exempt_principals": ["*role/web"]}, "role/web on i-1 is exempt"),
+        ({"guardrails.management_account_id": ACCOUNT}, "is the organization's management account"),
+        ({"responder.own_roles": ["*:role/web"]}, "role/web is a role of the response itself"),
         ({"remediations": {}}, "the policy says notify now .*: nothing may act"),
         ({"account_remediations": {ACCOUNT: {"*": "off"}}}, "the policy says off now"),
         ({"remediations": {"*": "dry_run"}}, "the policy says dry_run now"),
@@ -269,6 +271,21 @@ def test_evidence_respects_pause_and_exemptions(lab: Lab) -> None:
     exempt = lab.gate("evidence")
     refused(exempt, "is exempt")
     assert not exempt.is_paused
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"guardrails.management_account_id": ACCOUNT}, "management account"),
+        ({"responder.own_roles": ["*:role/web"]}, "a role of the response itself"),
+    ],
+)
+def test_evidence_is_taken_of_nothing_that_triage_leaves_alone(
+    lab: Lab, changes: Any, said: str
+) -> None:
+    lab.deployment.configure(changes)
+    refused(lab.gate("evidence", principals=["arn:aws:iam::222222222222:role/web"]), said)
+    lab.gate("restore").permit()
 
 
 # -- time ------------------------------------------------------------------------------------------

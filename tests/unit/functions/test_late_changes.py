@@ -80,6 +80,8 @@ def test_without_such_a_change_they_run(world: World, step: str) -> None:
         ({"guardrails.exempt_principals": ["*role/web"]}, "role/web on i-1 is exempt"),
         ({"remediations": {"*": "approve"}}, "a person has to approve it"),
         ({"paused": True}, "paused = true"),
+        ({"guardrails.management_account_id": "222222222222"}, "management account"),
+        ({"responder.own_roles": ["*:role/web"]}, "a role of the response itself"),
     ],
 )
 def test_what_is_exempted_between_plan_and_contain_is_left_alone_and_said(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import (
-    Check,
-    Context,
     RestoreResult,
     StepResult,
-    Target,
 )
 from guardduty_response.errors import ConfigError, ResponseError, RoleUnavailable
 from guardduty_response.functions import respond, restore
@@ -23,75 +19,7 @@ from guardduty_response.incident.statuses import Status
 from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.fake_playbook import ARN, FakePlaybook
 from tests.unit.function_calls import EXECUTION, call, notified, recurrence
-
-WHO = "ada@example.com"
-WHOLE = RestoreResult(
-    Status.RESTORED,
-    ["network/eni-1"],
-    [],
-    ["eni-1 is back"],
-    [],
-    [Check("eni-1", True, "eni-1 is back")],
-)
-PART = RestoreResult(
-    Status.RESTORE_PARTIAL,
-    ["tags"],
-    ["profile"],
-    ["tag removed"],
-    ["profile x: gone. By hand: aws ec2 y"],
-    [Check("x", False, "gone")],
-)
-
-
-class Restorer(ModuleType):
-    def __init__(self) -> None:
-        super().__init__("guardduty_response.playbooks.fake.restore")
-        self.answer: RestoreResult | Exception = WHOLE
-        self.calls: list[tuple[Context, Target]] = []
-        self.during: Callable[[], object] = lambda: None
-
-    def restore(self, context: Context, target: Target) -> RestoreResult:
-        self.calls.append((context, target))
-        self.during()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-@pytest.fixture
-def restorer(fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restorer]:
-    module = Restorer()
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return module
-
-
-@pytest.fixture
-def stored(
-    deployment: Deployment, restorer: Restorer, incident: Callable[..., str]
-) -> Callable[..., str]:
-    """An incident of the fake playbook in a status; nothing works on it any more."""
-
-    def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
-        incident_id = incident(*names, status=status, **{"playbook": "fake", **fields})
-        record = IncidentRepository("guardduty-response-incidents")
-        for target in deployment.targets(incident_id):
-            record.set_target(incident_id, target["kind"], target["id"], status=status)
-            record.before(
-                incident_id,
-                target["kind"],
-                target["id"],
-                "profile",
-                {"name": "x"},
-            )
-        notified(deployment)
-        return incident_id
-
-    return make
-
-
-def ask(incident_id: str, **event: Any) -> dict[str, Any]:
-    return restore.handler({"incident_id": incident_id, "requested_by": WHO, **event}, None)
-
+from tests.unit.functions.restorer import PART, WHO, WHOLE, Restorer, ask
 
 # -- restore ---------------------------------------------------------------------------------------
 
