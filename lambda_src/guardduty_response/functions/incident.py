@@ -48,8 +48,10 @@ def _notify_start(event: Payload) -> Answer:
         record.event(incident_id, "contained again", detail)
         return {}
     reason = reason_for("started", event["execution"])
-    if notifications.notify(record, meta, [], Draft("started", reason)).reached:
-        record.event(incident_id, "announced", "people were notified that the response started")
+    sent = notifications.notify(record, meta, [], Draft("started", reason))
+    if sent.reached:
+        detail = f"people were notified that the response started{sent.doubt}"
+        record.event(incident_id, "announced", detail)
     return {}
 
 

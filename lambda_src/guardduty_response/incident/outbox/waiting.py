@@ -109,7 +109,7 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     slot = pace.ask(table, topic).slot()
     if not slot.digest:
         return single
-    digests = _send_digests(table, units, refused, slot.nobody)
+    digests = _send_digests(table, units, refused, slot.subscribers)
     if digests.publications:
         pace.count_digest(table, topic, slot)
     return _Batch(single.sent + digests.sent, single.publications + digests.publications)
@@ -137,7 +137,9 @@ def _send_single(table: Table, topic: str, units: list[Unit]) -> tuple[_Batch, b
     return _Batch(sent, publications), True
 
 
-def _send_digests(table: Table, units: list[Unit], refused: list[Unit], nobody: bool) -> _Batch:
+def _send_digests(
+    table: Table, units: list[Unit], refused: list[Unit], subscribers: pace.Subscribers
+) -> _Batch:
     sent = publications = 0
     # Claimed before they are named, so that two runs at once do not name the same incident.
     claimed, apart = (
@@ -146,7 +148,7 @@ def _send_digests(table: Table, units: list[Unit], refused: list[Unit], nobody: 
     )
     digests = [*digest.compose(claimed), *digest.compose(apart)]
     for number, (inside, text) in enumerate(digests):
-        if not _publish(table, inside, text, nobody):
+        if not _publish(table, inside, text, subscribers):
             if all(map(_is_refused, inside)):
                 continue
             _give_up_claims(table, [record for left, _ in digests[number + 1 :] for record in left])
@@ -170,12 +172,12 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
             table,
             last,
             sender.Text(last["subject"], body),
-            slot.nobody,
+            slot.subscribers,
         )
     else:
         history = history_of({}, messages_of(table, last["incident_id"]))
         text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
-        ok = _publish(table, claimed, text, slot.nobody)
+        ok = _publish(table, claimed, text, slot.subscribers)
     if not ok:
         return 0 if all(map(_is_refused, claimed)) else None
     return len(claimed)
@@ -216,7 +218,9 @@ def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:
         done.result()
 
 
-def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobody: bool) -> bool:
+def _publish(
+    table: Table, records: list[MessageRecord], text: sender.Text, subscribers: pace.Subscribers
+) -> bool:
     """Publishes a digest and marks the messages in it; returns whether the topic has it."""
     message_id = sender.publish(
         table,
@@ -233,7 +237,7 @@ def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobo
             table,
             record,
             sent,
-            nobody,
+            subscribers,
         )
         for record in records
     ]
