@@ -280,7 +280,7 @@ class IncidentRepository(ResultWriter):
         which targets are attached, which have the state before and give evidence its name.
         ``in_progress``: also if the incident is in progress; its own execution asks for that.
         """
-        meta, found, _ = self.read(incident_id)
+        meta, found = self.meta_and_targets(incident_id)
         status = Status(meta["status"])
         if status not in _TAKEN_OVER and not (in_progress and status in IN_PROGRESS):
             return False
@@ -336,7 +336,7 @@ class IncidentRepository(ResultWriter):
         found, complete = self._old_ended()
         for meta in sorted(found, key=lambda meta: meta["opened_at"]):
             incident_id = meta["incident_id"]
-            _, targets, _ = self.read(incident_id)
+            _, targets = self.meta_and_targets(incident_id)
             arns = [target["arn"] for target in targets if is_old(target) and target["before"]]
             if arns and not any(map(self.containments.generation, arns)):
                 self.take_over_old(incident_id)
