@@ -237,7 +237,7 @@ def render(
 
 def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str:
     """Stores report.html and record.json as evidence; returns the report's key in the bucket."""
-    meta, targets, events, _, messages = record.read_whole(incident_id)
+    meta, targets, events, _, messages = record.read_whole(incident_id, timeline=True)
     reading = Reading(record, meta)  # while the record is stored
     meta.pop("task_token", None)  # whoever has it can approve
     document = json.dumps(

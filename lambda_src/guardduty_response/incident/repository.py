@@ -185,15 +185,16 @@ class IncidentRepository(ResultWriter):
 
         Raises ResponseError when there is no such incident.
         """
-        whole = self.read_whole(incident_id)
+        whole = self.read_whole(incident_id, timeline=True)
         return whole.meta, whole.targets, whole.events
 
-    def read_whole(self, incident_id: str) -> WholeIncident:
-        """Returns what ``read`` does, and what people were told."""
+    def read_whole(self, incident_id: str, timeline: bool = False) -> WholeIncident:
+        """Returns what ``read`` does, and what people were told; events only with ``timeline``."""
+        first = "EVENT#" if timeline else "MESSAGE#"  # then META, then TARGET#
         items = self.table.query(
-            KeyConditionExpression="pk = :pk",
+            KeyConditionExpression="pk = :pk AND sk >= :first",
             ConsistentRead=True,
-            ExpressionAttributeValues=item({":pk": incident_key(incident_id)}),
+            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":first": first}),
         )
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:

@@ -140,3 +140,9 @@ def test_who_wants_the_targets_reads_no_timeline_and_no_messages(
     read.clear()
     record.meta_and_targets("inc-1")
     assert not [sk for sk in read if sk.startswith(("EVENT#", "MESSAGE#"))]
+    read.clear()
+    told = record.read_whole("inc-1")
+    assert not [sk for sk in read if sk.startswith("EVENT#")], "a verdict needs no timeline"
+    assert (told.meta, told.targets, told.events) == (found, targets, [])
+    assert told.history == record.history(found)
+    assert len(record.read_whole("inc-1", timeline=True).events) >= 30
