@@ -44,6 +44,58 @@ locals {
     }
   }
 
+  # What must run by itself. Where it does not, no metric says that anything waits or is overdue, so its silence is the alarm.
+  # EventBridge hands a function's event over even while Lambda runs none of them: rules and function are looked at apart.
+  schedules = merge(
+    {
+      outbox-silent  = { rule = aws_cloudwatch_event_rule.outbox.name, periods = 2, so = "messages that wait are not sent, and nobody looks who is subscribed" }
+      sweeper-silent = { rule = aws_cloudwatch_event_rule.sweeper.name, periods = 3, so = "nobody notices an incident that stands still" }
+    },
+    {
+      for name in ["watch-silent"] : name => { rule = aws_cloudwatch_event_rule.watch[0].name, periods = 2, so = "containments are not checked on schedule" }
+      if local.watching
+    },
+  )
+  silence = merge(
+    {
+      watchdog-silent = {
+        description = "The watchdog has not run for ten minutes: nothing is monitored, no message that waits is sent, and nobody notices an incident that stands still. Look at the rules ${var.name_prefix}-outbox and ${var.name_prefix}-sweeper, and at the concurrency of function and account."
+        namespace   = "AWS/Lambda"
+        dimensions  = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+        periods     = 2
+      }
+    },
+    {
+      for name, schedule in local.schedules : name => {
+        description = "The rule ${schedule.rule} has run nothing for ${schedule.periods * 5} minutes: ${schedule.so}. Enable the rule, and look at its target."
+        namespace   = "AWS/Events"
+        dimensions  = { RuleName = schedule.rule }
+        periods     = schedule.periods
+      }
+    },
+  )
+
+  # What Amazon SNS did with what it had accepted. Where there is no escalation topic, both names are those of one topic.
+  topic_names = { for suffix, arn in var.topic_arns : suffix => element(split(":", arn), 5) }
+  delivery_alarms = {
+    messages-undelivered = {
+      description = "Amazon SNS could not deliver a message to a subscriber of ${join(" or ", distinct(values(local.topic_names)))}: somebody has not heard of an incident, although its record says that it was sent. Look at the endpoint, and read the incidents of the last hour."
+      expression  = "FILL(failed_notifications, 0) + FILL(failed_escalations, 0)"
+      metrics = {
+        failed_notifications = { name = "NumberOfNotificationsFailed", topic = local.topic_names.notifications }
+        failed_escalations   = { name = "NumberOfNotificationsFailed", topic = local.topic_names.escalations }
+      }
+    }
+    escalations-filtered = {
+      description = "Filter policies kept a message of ${local.topic_names.escalations} from every subscriber: nobody was told of an incident that needs a person. Correct the filter policies, and read the incidents of the last hour."
+      expression  = "IF(FILL(filtered, 0) > 0 && FILL(delivered, 0) < 1, 1, 0)"
+      metrics = {
+        filtered  = { name = "NumberOfNotificationsFilteredOut", topic = local.topic_names.escalations }
+        delivered = { name = "NumberOfNotificationsDelivered", topic = local.topic_names.escalations }
+      }
+    }
+  }
+
   # Metrics that the watchdog writes into its log (CloudWatch embedded metric format). Both topics are told, because the
   # alarm can be about one of them.
   outbox_alarms = {
@@ -115,4 +167,79 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.topic_arns.notifications]
   tags                = var.tags
+}
+
+# An invocation that is throttled is tried again for six hours (AWS Lambda, asynchronous invocation), so ten minutes of that are
+# late checks and messages; the alarm of the silence comes where no invocation gets through at all.
+resource "aws_cloudwatch_metric_alarm" "throttled" {
+  alarm_name          = "${var.name_prefix}-watchdog-throttled"
+  alarm_description   = "Lambda has throttled the watchdog for ten minutes: checks and messages are late. Raise the concurrency of the account, or reserve some for the function."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Throttles"
+  dimensions          = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 2
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "silent" {
+  for_each = local.silence
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = "Invocations"
+  dimensions          = each.value.dimensions
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = each.value.periods
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
+  alarm_actions       = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  tags                = var.tags
+
+  # Nothing is silent before it may run.
+  depends_on = [aws_cloudwatch_event_target.this, aws_lambda_permission.watchdog]
+}
+
+resource "aws_cloudwatch_metric_alarm" "delivery" {
+  for_each = local.delivery_alarms
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  tags                = var.tags
+
+  metric_query {
+    id          = "found"
+    expression  = each.value.expression
+    label       = each.key
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.metrics
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SNS"
+        metric_name = metric_query.value.name
+        dimensions  = { TopicName = metric_query.value.topic }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
 }

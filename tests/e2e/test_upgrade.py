@@ -209,6 +209,15 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
         f'{incident}.aws_lambda_permission.watchdog["outbox"]',
         f'{incident}.aws_cloudwatch_metric_alarm.outbox["messages-wait"]',
         f'{incident}.aws_cloudwatch_metric_alarm.outbox["subscriptions"]',
+        f"{incident}.aws_cloudwatch_metric_alarm.throttled",
+        *(
+            f'{incident}.aws_cloudwatch_metric_alarm.silent["{name}-silent"]'
+            for name in ("watchdog", "outbox", "sweeper", "watch")
+        ),
+        *(
+            f'{incident}.aws_cloudwatch_metric_alarm.delivery["{name}"]'
+            for name in ("messages-undelivered", "escalations-filtered")
+        ),
     }
 
 

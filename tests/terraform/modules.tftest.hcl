@@ -160,6 +160,49 @@ run "incident" {
   }
   assert {
     condition = alltrue([
+      for name, wanted in {
+        watchdog-silent = ["AWS/Lambda", { FunctionName = "gdr-watchdog" }, 10]
+        outbox-silent   = ["AWS/Events", { RuleName = "gdr-outbox" }, 10]
+        watch-silent    = ["AWS/Events", { RuleName = "gdr-watch" }, 10]
+        sweeper-silent  = ["AWS/Events", { RuleName = "gdr-sweeper" }, 15]
+      } :
+      aws_cloudwatch_metric_alarm.silent[name].alarm_name == "gdr-${name}"
+      && aws_cloudwatch_metric_alarm.silent[name].namespace == wanted[0]
+      && aws_cloudwatch_metric_alarm.silent[name].metric_name == "Invocations"
+      && aws_cloudwatch_metric_alarm.silent[name].dimensions == tomap(wanted[1])
+      && aws_cloudwatch_metric_alarm.silent[name].statistic == "Sum"
+      && aws_cloudwatch_metric_alarm.silent[name].comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.silent[name].threshold == 1
+      && aws_cloudwatch_metric_alarm.silent[name].treat_missing_data == "breaching"
+      && aws_cloudwatch_metric_alarm.silent[name].period * aws_cloudwatch_metric_alarm.silent[name].evaluation_periods == wanted[2] * 60
+      && aws_cloudwatch_metric_alarm.silent[name].alarm_actions == toset(values(var.topic_arns))
+    ]) && length(aws_cloudwatch_metric_alarm.silent) == 4
+    error_message = "A watchdog or a schedule that does not run must alarm both topics: nothing else says so."
+  }
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.throttled.metric_name == "Throttles",
+      aws_cloudwatch_metric_alarm.throttled.dimensions == tomap({ FunctionName = "gdr-watchdog" }),
+      aws_cloudwatch_metric_alarm.throttled.period * aws_cloudwatch_metric_alarm.throttled.evaluation_periods == 600,
+      aws_cloudwatch_metric_alarm.throttled.threshold == 0 && aws_cloudwatch_metric_alarm.throttled.comparison_operator == "GreaterThanThreshold",
+      aws_cloudwatch_metric_alarm.throttled.alarm_actions == toset(values(var.topic_arns)),
+    ])
+    error_message = "A watchdog that is throttled for ten minutes must alarm both topics."
+  }
+  assert {
+    condition = alltrue([
+      for name, wanted in {
+        messages-undelivered = "NumberOfNotificationsFailed gdr-escalations, NumberOfNotificationsFailed gdr-notifications"
+        escalations-filtered = "NumberOfNotificationsDelivered gdr-escalations, NumberOfNotificationsFilteredOut gdr-escalations"
+      } :
+      join(", ", sort(flatten([for query in aws_cloudwatch_metric_alarm.delivery[name].metric_query : [for metric in query.metric : "${metric.metric_name} ${metric.dimensions.TopicName}"]]))) == wanted
+      && join(", ", [for query in aws_cloudwatch_metric_alarm.delivery[name].metric_query : query.id if query.return_data == true]) == "found"
+      && aws_cloudwatch_metric_alarm.delivery[name].alarm_actions == toset(values(var.topic_arns))
+      && aws_cloudwatch_metric_alarm.delivery[name].treat_missing_data == "notBreaching"
+    ])
+    error_message = "What SNS does not deliver, and escalations that every filter policy keeps out, must alarm both topics."
+  }
+  assert {
+    condition = alltrue([
       for machine in values(aws_sfn_state_machine.this) :
       machine.type == "STANDARD" && machine.logging_configuration[0].level == "ALL" && !machine.logging_configuration[0].include_execution_data && machine.tracing_configuration[0].enabled
       ]) && alltrue([
@@ -217,6 +260,10 @@ run "incident_with_nothing_acting" {
   assert {
     condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper", "outbox"])
     error_message = "With nothing acting there must be no rule act, nothing to watch, and no target of either."
+  }
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.silent)) == toset(["watchdog-silent", "outbox-silent", "sweeper-silent"])
+    error_message = "A rule that does not exist is not missed."
   }
   assert {
     condition     = length(aws_s3_bucket.evidence) == 0 && output.bucket_name == "ours" && strcontains(output.policies["incident"], "arn:aws:s3:::ours/incidents/*")

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypedDict
 from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
 from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
+from guardduty_response.incident.circuit_breaker import Limits
 from guardduty_response.incident.repository import IncidentRepository
 
 
@@ -158,21 +159,22 @@ def exceeded_limits(
         return []
     minutes = int(breaker["minutes"])
     arns = [target["arn"] for target in targets]
+    limits = Limits(
+        breaker["targets"], breaker.get("targets_per_account"), breaker.get("targets_in_all")
+    )
     counts = record.circuit_breaker.count_targets(
         playbook,
         account_id,
         arns,
         minutes,
+        limits,
     )
-    limits = (
-        (breaker["targets"], counts.of_playbook, ""),
-        (breaker.get("targets_per_account"), counts.of_account, f" of account {account_id}"),
-        (breaker.get("targets_in_all"), counts.in_all, " of all playbooks"),
-    )
+    whose = ("", f" of account {account_id}", " of all playbooks")
+    at_least = "" if counts.complete else "at least "
     return [
-        f"{count} resources{whose} in {minutes} minutes exceed the circuit breaker's {limit}: a"
-        " person decides, in case the findings are wrong"
-        for limit, count, whose in limits
+        f"{at_least}{count} resources{of} in {minutes} minutes exceed the circuit breaker's"
+        f" {limit}: a person decides, in case the findings are wrong"
+        for limit, count, of in zip(limits, counts.numbers, whose, strict=True)
         if limit is not None and count > limit
     ]
 

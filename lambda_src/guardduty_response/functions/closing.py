@@ -41,7 +41,7 @@ def close(
 
     Monitoring of a containment ends with its last incident.
     """
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     status = Status(meta["status"])
     owner = f"close-{incident_id}-{secrets.token_hex(4)}"
     if status is Status.CLOSED:

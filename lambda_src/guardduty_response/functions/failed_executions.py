@@ -82,7 +82,7 @@ def report_lost(record: IncidentRepository, event: object, execution: str, why: 
         fail(record, incident_id, why)
         return
     # Whatever the incident has come to, it goes on.
-    stored, targets, _ = record.read(incident_id)
+    stored, targets = record.meta_and_targets(incident_id)
     draft = Draft(
         "problem",
         reason_for("recurrence", meta["finding_key"], execution),

@@ -48,8 +48,10 @@ def _notify_start(event: Payload) -> Answer:
         record.event(incident_id, "contained again", detail)
         return {}
     reason = reason_for("started", event["execution"])
-    if notifications.notify(record, meta, [], Draft("started", reason)).reached:
-        record.event(incident_id, "announced", "people were notified that the response started")
+    sent = notifications.notify(record, meta, [], Draft("started", reason))
+    if sent.reached:
+        detail = f"people were notified that the response started{sent.doubt}"
+        record.event(incident_id, "announced", detail)
     return {}
 
 
@@ -63,7 +65,7 @@ def _ask(event: Payload) -> Answer:
     minutes = round(approval.timeout_seconds(asked, configuration.load()) / 60)
     first = asked.get("asked_at") or now()
     record.transition(incident_id, Event.ASK, task_token=event["task_token"], asked_at=first)
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     note = (
         f"Without an answer in {minutes} minutes nothing is changed and the incident ends as"
         " TIMED_OUT."
@@ -249,7 +251,7 @@ def _not_handed_over(event: Payload) -> Answer:
     record, incident_id = incidents(), event["incident_id"]
     command = commands.start_response(event["machine"], event["finding_key"])
     note = f"An incident of its own could not be started ({event['error']}). Start it: {command}"
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     draft = Draft(
         "problem",
         reason_for("not_handed_over", event["execution"], event["finding_key"]),
@@ -323,7 +325,7 @@ def _end(
         error,
         include_ended=status is Status.GONE,
     )
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     if status is Status.GONE:  # so it is for every incident about the same resource
         for target in targets:
             outcome.settle_linked(record, incident_id, target, f"incident {incident_id}: {error}")

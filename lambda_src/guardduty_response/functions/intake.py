@@ -253,7 +253,9 @@ def notify_only(event: Payload) -> Answer:
     # Written before the status moves: a retry then writes what was not written.
     shown: IncidentRecord = {**opened.meta, "status": Status.NOTIFIED}
     draft = Draft("notice", reason_for("notice", execution))
-    if notifications.notify(record, shown, [], draft).reached:
-        record.event(seen.incident_id, "notified", "a message was sent to the notification topic")
+    sent = notifications.notify(record, shown, [], draft)
+    if sent.reached:
+        detail = f"a message was sent to the notification topic{sent.doubt}"
+        record.event(seen.incident_id, "notified", detail)
     record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
     return _done(seen.incident_id, "notified")

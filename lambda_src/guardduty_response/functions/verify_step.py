@@ -160,6 +160,8 @@ def _restored_meanwhile(context: Context, target: Target, error: str) -> StepRes
 
 
 def _record_drift(context: Context, target: Target, loss: ContainmentLoss) -> None:
-    """Keeps each loss of containment in the drift history of the resource."""
+    """Keeps each loss of containment in the history of the resource."""
     if target.place and loss.get("at"):
-        context.record.containments.put_drift(*target.place, loss["at"], loss)
+        from guardduty_response.incident import losses
+
+        losses.put(context.record.table, *target.place, loss)

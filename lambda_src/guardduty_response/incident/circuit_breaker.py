@@ -13,12 +13,37 @@ from guardduty_response.incident.table import Table
 RETENTION_SECONDS = 86400  # after the time range has ended
 
 
+# The first page of markers that is read; each further one is twice as long (Table.pages).
+PAGE = 100
+
+
 class Counts(NamedTuple):
-    """The numbers of distinct resources in a time range that ends now."""
+    """The numbers of distinct resources in a time range that ends now.
+
+    ``complete``: False where there may be more, because a limit was seen to be exceeded before all
+    was read.
+    """
 
     of_playbook: int
     of_account: int
     in_all: int
+    complete: bool = True
+
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """Returns the numbers in the order of ``Limits``."""
+        return self.of_playbook, self.of_account, self.in_all
+
+
+class Limits(NamedTuple):
+    """How many resources may be contained without a person; None: as many as there are."""
+
+    of_playbook: int | None = None
+    of_account: int | None = None
+    in_all: int | None = None
+
+
+_NO_LIMITS = Limits()
 
 
 def _sort_key(seconds: float) -> str:
@@ -33,12 +58,19 @@ class CircuitBreaker:
         self.table = table
 
     def count_targets(
-        self, playbook: str, account_id: str, arns: Iterable[str], minutes: int
+        self,
+        playbook: str,
+        account_id: str,
+        arns: Iterable[str],
+        minutes: int,
+        limits: Limits = _NO_LIMITS,
     ) -> Counts:
         """Marks ``arns`` as contained now; returns what the last ``minutes`` contain with them.
 
         Each caller writes before it reads, and reads consistently. So of concurrent executions that
         exceed a limit together, no more than the limit see a count within it; all may see more.
+        Reads the newest first, and no more once one of ``limits`` is exceeded: else each of
+        thousands of findings would read the markers of all before it, from one partition.
         """
         at = time.time()
         for arn in sorted(set(arns)):
@@ -52,19 +84,31 @@ class CircuitBreaker:
                     "expires_at": int(at) + minutes * 60 + RETENTION_SECONDS,
                 }
             )
-        markers = self.table.query(
+        pages = self.table.pages(
+            PAGE,
             KeyConditionExpression="pk = :pk AND sk >= :since",
             ExpressionAttributeValues=item(
                 {":pk": "BREAKER", ":since": _sort_key(at - minutes * 60)}
             ),
             ConsistentRead=True,
+            ScanIndexForward=False,
         )
-        return Counts(
-            of_playbook=_distinct(mark for mark in markers if mark["playbook"] == playbook),
-            of_account=_distinct(mark for mark in markers if mark["account_id"] == account_id),
-            in_all=_distinct(markers),
-        )
+        of_playbook: set[str] = set()
+        of_account: set[str] = set()
+        in_all: set[str] = set()
+        counts = Counts(0, 0, 0)
+        for page, is_last in pages:
+            of_playbook |= {mark["arn"] for mark in page if mark["playbook"] == playbook}
+            of_account |= {mark["arn"] for mark in page if mark["account_id"] == account_id}
+            in_all |= {mark["arn"] for mark in page}
+            counts = Counts(len(of_playbook), len(of_account), len(in_all), is_last)
+            if _exceeded(counts, limits):
+                break
+        return counts
 
 
-def _distinct(markers: Iterable[dict[str, str]]) -> int:
-    return len({marker["arn"] for marker in markers})
+def _exceeded(counts: Counts, limits: Limits) -> bool:
+    return any(
+        limit is not None and count > limit
+        for count, limit in zip(counts.numbers, limits, strict=True)
+    )

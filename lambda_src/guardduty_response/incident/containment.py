@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         BeforeStates,
         CheckRecord,
         ContainmentLink,
-        ContainmentLoss,
         ContainmentRecord,
         EvidenceEntry,
     )
@@ -34,7 +33,6 @@ class Containment(NamedTuple):
     evidence: dict[str, EvidenceEntry]
     watched: list[str]
     links: list[ContainmentLink]
-    drift: list[ContainmentLoss]
 
     @property
     def open_links(self) -> list[ContainmentLink]:
@@ -69,7 +67,6 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         },
         [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
         [cast("ContainmentLink", stored) for stored in by_kind.get("LINK", [])],
-        [stored["loss"] for stored in by_kind.get("DRIFT", [])],
     )
 
 

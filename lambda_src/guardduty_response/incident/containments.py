@@ -7,7 +7,7 @@ two findings about a resource share the state before, the action log and the evi
 
 Items (keys pk/sk), each small by itself: CONTAINMENT#arn/HEAD names the present generation;
 CONTAINMENT#arn/0001#STATE, 0001#BEFORE#item, 0001#ACTION#name, 0001#CHECK#name, 0001#EVIDENCE#item,
-0001#WATCHED, 0001#DRIFT#time and 0001#LINK#incident belong to a generation.
+0001#WATCHED and 0001#LINK#incident belong to a generation. Its losses are apart (losses.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         ActionLogEntry,
         BeforeStates,
         CheckRecord,
-        ContainmentLoss,
         ContainmentRecord,
         TargetReference,
     )
@@ -347,10 +346,6 @@ class Containments:
         """Returns the write of ``put_evidence``, for a transaction."""
         values = wrapped(arn, dict(entry)) | {"name": name}
         return self._put(arn, generation, "EVIDENCE", name, values)
-
-    def put_drift(self, arn: str, generation: int, at: str, loss: ContainmentLoss) -> None:
-        """Records a loss of containment, or its end, in the drift history."""
-        self.table.put(self._values(arn, generation, "DRIFT", at, {"loss": dict(loss)}))
 
     def _link(self, arn: str, generation: int, incident_id: str) -> None:
         """Links an incident; one that was closed and comes again is linked anew."""

@@ -110,8 +110,12 @@ class Links:
         ]
 
     def overall(self, own: Status) -> Status:
-        """Returns what an incident with status ``own`` and its children come to together."""
-        return combine([own, *(child.weight for child in self.worse_than(own))])
+        """Returns what an incident with status ``own`` and its children come to together.
+
+        What was not read is never a success.
+        """
+        unread = [Status.PARTIAL] if self.more and own not in ENDED_BY_PEOPLE else []
+        return combine([own, *(child.weight for child in self.worse_than(own)), *unread])
 
     def tasks(self) -> list[str]:
         """Returns what people have to do about children, as sentences."""

@@ -387,3 +387,4 @@ class MessageRecord(TypedDict, total=False):
     message_id: str  # by Amazon SNS
     digest: str  # message ID of the digest that it went out in
     nobody: bool  # the topic had no confirmed subscription
+    subscribers: str  # some, none or unknown (outbox.pace.Subscribers); 0.1 lacks it

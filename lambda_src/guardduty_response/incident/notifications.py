@@ -223,7 +223,9 @@ class Draft:
         return {**_message(self, meta, targets), "written_at": now()}
 
 
-def _message(draft: Draft, meta: IncidentRecord, targets: list[TargetRecord]) -> MessageRecord:
+def _message(
+    draft: Draft, meta: IncidentRecord, targets: list[TargetRecord], links: Links = _NO_LINKS
+) -> MessageRecord:
     changes = [
         change for target in targets for change in (target.get("breach") or {}).get("by", [])
     ]
@@ -232,7 +234,7 @@ def _message(draft: Draft, meta: IncidentRecord, targets: list[TargetRecord]) ->
         "reason": draft.reason,
         "event": draft.event,
         "status": meta["status"],
-        "attributes": _attributes(draft.event, meta),
+        "attributes": _attributes(draft.event, meta, links),
         "run": meta.get("run") or "",
         "execution": draft.execution,
         "losses": list(draft.losses),
@@ -249,11 +251,15 @@ def _message(draft: Draft, meta: IncidentRecord, targets: list[TargetRecord]) ->
     return message
 
 
-def _attributes(event: str, meta: IncidentRecord) -> MessageAttributes:
-    """Returns the message's attributes, which serve filter policies."""
+def _attributes(event: str, meta: IncidentRecord, links: Links) -> MessageAttributes:
+    """Returns the message's attributes, which serve filter policies.
+
+    ``status`` is that of the incident's own resources, ``overall`` that of its children too.
+    """
     texts = {
         "event": event,
         "status": meta["status"],
+        "overall": links.overall(Status(meta["status"])),
         "finding_type": meta.get("finding_type") or "unknown",
         "account_id": meta.get("account_id") or "unknown",
         "incident_id": meta["incident_id"],
@@ -298,7 +304,7 @@ def notify(
             draft.target,
             draft.actor,
         )
-    message = _message(draft, meta, targets)
+    message = _message(draft, meta, targets, links)
     return write_and_send(
         record.table,
         message,

@@ -19,6 +19,7 @@ from guardduty_response.incident.model import (
 )
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import can_restore, search_links
+from guardduty_response.incident.outbox.pace import Subscribers
 from guardduty_response.incident.repository import IncidentRepository
 
 # Stores evidence: (incident ID, name, content) -> the stored object (``evidence.store.put``).
@@ -179,7 +180,9 @@ def _delivery(message: MessageRecord) -> str:
         return f"waits {message.get('error', '')}".strip()
     way = f" in digest {message['digest']}" if message.get("digest") else ""
     nobody = ", published to nobody: no confirmed subscription" if message.get("nobody") else ""
-    return f"{message['sent_at']}{way}{nobody}"
+    unknown = message.get("subscribers") == Subscribers.UNKNOWN
+    doubt = ", taken by Amazon SNS: whether anybody is subscribed was not known" if unknown else ""
+    return f"{message['sent_at']}{way}{nobody}{doubt}"
 
 
 def render(
@@ -234,7 +237,7 @@ def render(
 
 def write(record: IncidentRepository, incident_id: str, put: PutEvidence) -> str:
     """Stores report.html and record.json as evidence; returns the report's key in the bucket."""
-    meta, targets, events, _, messages = record.read_whole(incident_id)
+    meta, targets, events, _, messages = record.read_whole(incident_id, timeline=True)
     reading = Reading(record, meta)  # while the record is stored
     meta.pop("task_token", None)  # whoever has it can approve
     document = json.dumps(

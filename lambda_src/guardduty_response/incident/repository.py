@@ -186,15 +186,16 @@ class IncidentRepository(ResultWriter):
 
         Raises ResponseError when there is no such incident.
         """
-        whole = self.read_whole(incident_id)
+        whole = self.read_whole(incident_id, timeline=True)
         return whole.meta, whole.targets, whole.events
 
-    def read_whole(self, incident_id: str) -> WholeIncident:
-        """Returns what ``read`` does, and what people were told."""
+    def read_whole(self, incident_id: str, timeline: bool = False) -> WholeIncident:
+        """Returns what ``read`` does, and what people were told; events only with ``timeline``."""
+        first = "EVENT#" if timeline else "MESSAGE#"  # then META, then TARGET#
         items = self.table.query(
-            KeyConditionExpression="pk = :pk",
+            KeyConditionExpression="pk = :pk AND sk >= :first",
             ConsistentRead=True,
-            ExpressionAttributeValues=item({":pk": incident_key(incident_id)}),
+            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":first": first}),
         )
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
@@ -278,7 +279,7 @@ class IncidentRepository(ResultWriter):
         which targets are attached, which have the state before and give evidence its name.
         ``in_progress``: also if the incident is in progress; its own execution asks for that.
         """
-        meta, found, _ = self.read(incident_id)
+        meta, found = self.meta_and_targets(incident_id)
         status = Status(meta["status"])
         if status not in _TAKEN_OVER and not (in_progress and status in IN_PROGRESS):
             return False
@@ -334,7 +335,7 @@ class IncidentRepository(ResultWriter):
         found, complete = self._old_ended()
         for meta in sorted(found, key=lambda meta: meta["opened_at"]):
             incident_id = meta["incident_id"]
-            _, targets, _ = self.read(incident_id)
+            _, targets = self.meta_and_targets(incident_id)
             arns = [target["arn"] for target in targets if is_old(target) and target["before"]]
             if arns and not any(map(self.containments.generation, arns)):
                 self.take_over_old(incident_id)

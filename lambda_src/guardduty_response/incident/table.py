@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -97,6 +97,21 @@ class Table:
             if "LastEvaluatedKey" not in page:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def pages(self, size: int, **request: object) -> Iterator[tuple[list[Item], bool]]:
+        """Yields what a Query finds: ``size`` items, then twice as many as before, page by page.
+
+        Each page comes with whether it is the last. For who may stop early: a page without a size
+        has up to 1 MB, which DynamoDB counts however little of it was needed.
+        """
+        while True:
+            page = self.client.query(TableName=self.name, Limit=size, **request)
+            is_last = "LastEvaluatedKey" not in page
+            yield [plain(attributes) for attributes in page["Items"]], is_last
+            if is_last:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            size *= 2
 
     def scan(self, pages: int, **request: object) -> tuple[list[Item], bool]:
         """Returns what a Scan finds in so many pages of 1 MB, and whether that was all."""

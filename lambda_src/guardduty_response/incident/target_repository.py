@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import targets
 from guardduty_response.incident.containments import ENDED, Containments
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import (
         ActionLogEntry,
         BeforeStates,
+        IncidentRecord,
         TargetRecord,
         TargetReference,
     )
@@ -76,6 +78,24 @@ class TargetRepository:
         """Returns the target of a TARGET item, with its containment."""
         place = place_of(link)
         return targets.view(link, self.containments.read(*place) if place else None)
+
+    def meta_and_targets(self, incident_id: str) -> tuple[IncidentRecord, list[TargetRecord]]:
+        """Returns META and the targets. Raises ResponseError when there is no such incident.
+
+        Reads neither timeline nor messages, which come first in the order of the keys: an incident
+        that is fought over has thousands.
+        """
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk AND sk >= :meta",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":meta": "META"}),
+        )
+        metas = [stored for stored in items if stored["sk"] == "META"]
+        if not metas:
+            raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
+        links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
+        found = [self.view(link) for link in cast("list[TargetRecord]", links)]
+        return cast("IncidentRecord", metas[0]), found
 
     def put_target(
         self,

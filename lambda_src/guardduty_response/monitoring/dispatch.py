@@ -300,7 +300,7 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
 
 def _tell(record: IncidentRepository, found: DueRecord) -> None:
     """Notifies of what a check could not read, and of what is lost while an approval is awaited."""
-    meta, targets, _ = record.read(found["incident_id"])
+    meta, targets = record.meta_and_targets(found["incident_id"])
     mine = [target for target in targets if target["arn"] == found["arn"]] or targets
     if not upkeep.is_monitored(meta):
         return

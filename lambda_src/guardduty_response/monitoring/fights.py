@@ -1,7 +1,7 @@
 """Finds, in the history of a containment's losses, who undoes it again and again.
 
-The history is the containment's own (items DRIFT), so that an actor who became known after the
-message counts too.
+The history is the containment's own (incident/losses.py), so that an actor who became known after
+the message counts too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardduty_response.incident import notifications
+from guardduty_response.incident import losses, notifications
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
@@ -32,15 +32,9 @@ Losses = Sequence["ContainmentLoss"]  # oldest first
 
 
 def losses_of(record: IncidentRepository, target: TargetRecord, minor: bool = False) -> Losses:
-    """Returns the losses of a target's containment, oldest first. ``minor``: those alone in which
-    it stayed contained.
-    """
+    """Returns the newest losses of a target's containment, as ``losses.newest`` does."""
     place = place_of(target)
-    if place is None:
-        return []
-    drift = record.containments.read(*place).drift
-    losses = [loss for loss in drift if bool(loss.get("minor")) is minor]
-    return sorted(losses, key=lambda loss: str(loss.get("at") or ""))
+    return losses.newest(record.table, *place, minor) if place else []
 
 
 def actor_of(who: str) -> str:
@@ -54,17 +48,17 @@ def _actors(loss: ContainmentLoss) -> set[str]:
     return {actor_of(change["who"]) for change in loss.get("by") or []}
 
 
-def recurring_actors(losses: Losses, hours: float = LOSS_HOURS) -> list[tuple[str, int]]:
+def recurring_actors(history: Losses, hours: float = LOSS_HOURS) -> list[tuple[str, int]]:
     """Returns who undid the containment more than once lately, and how often, most often first."""
     since = iso(datetime.now(UTC) - timedelta(hours=hours))
-    lately = [loss for loss in losses if str(loss.get("at") or "") > since]
+    lately = [loss for loss in history if str(loss.get("at") or "") > since]
     counted = Counter(actor for loss in lately for actor in _actors(loss) - {"unknown"})
     return [(actor, count) for actor, count in counted.most_common() if count > 1]
 
 
-def controller(losses: Losses) -> str:
+def controller(history: Losses) -> str:
     """Returns who undid the containment each time within minutes, or an empty string."""
-    streak = losses[-TIMES - 1 :]
+    streak = history[-TIMES - 1 :]
     if len(streak) <= TIMES:
         return ""
     for earlier, later in itertools.pairwise(streak):
@@ -79,13 +73,15 @@ def _minutes(earlier: str, later: str) -> float:
     return between.total_seconds() / 60
 
 
-def sentences(losses: Losses) -> list[str]:
+def sentences(history: Losses) -> list[str]:
     """Returns what a message about a loss says of those who undo it again and again."""
+    at_least = "at least " if len(history) >= losses.NEWEST else ""
     said = [
-        f"Recurring actor: {actor} undid the containment {count} times in {LOSS_HOURS} hours."
-        for actor, count in recurring_actors(losses)[:3]
+        f"Recurring actor: {actor} undid the containment {at_least}{count} times in {LOSS_HOURS}"
+        " hours."
+        for actor, count in recurring_actors(history)[:3]
     ]
-    if actor := controller(losses):
+    if actor := controller(history):
         said.append(_cannot_hold(actor))
     return said
 
@@ -99,13 +95,13 @@ def _cannot_hold(actor: str) -> str:
 
 
 def tell_if_it_cannot_hold(
-    record: IncidentRepository, meta: IncidentRecord, target: TargetRecord, losses: Losses
+    record: IncidentRepository, meta: IncidentRecord, target: TargetRecord, history: Losses
 ) -> None:
     """Escalates, once for each actor, that the response cannot win by itself."""
-    actor = controller(losses)
+    actor = controller(history)
     if not actor:
         return
-    calls = sorted({change["what"] for loss in losses[-TIMES:] for change in loss.get("by") or []})
+    calls = sorted({change["what"] for loss in history[-TIMES:] for change in loss.get("by") or []})
     said = _cannot_hold(actor)
     note = "\n".join(
         [

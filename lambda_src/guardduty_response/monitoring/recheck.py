@@ -215,7 +215,7 @@ def close_recheck(
     if status is Status.CONTAINMENT_LOST and not contained_again:
         _notify_left_to_people(record, meta)  # also of a recurrence that only verified
     if rechecked and decision == "failed":
-        targets = record.read(meta["incident_id"])[1]
+        targets = record.meta_and_targets(meta["incident_id"])[1]
         notifications.notify_unverified(
             record,
             meta,
@@ -247,7 +247,7 @@ def _notify_left_to_people(record: IncidentRepository, meta: IncidentRecord) -> 
     reason = reason_left(why, history)
     if history.has(reason):
         return
-    targets = record.read(meta["incident_id"])[1]
+    targets = record.meta_and_targets(meta["incident_id"])[1]
     note = "\n".join([why, *commands.after_containment_loss(meta)])
     draft = Draft(
         "problem",

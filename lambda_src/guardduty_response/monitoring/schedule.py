@@ -171,7 +171,7 @@ def _tell_unmonitored(record: IncidentRepository, meta: IncidentRecord, since: s
     reason = reason_for("unwatched", since)
     if notifications.is_written(record, meta["incident_id"], reason):
         return False
-    targets = record.read(meta["incident_id"])[1]
+    targets = record.meta_and_targets(meta["incident_id"])[1]
     draft = Draft(
         "problem",
         reason,
@@ -223,6 +223,6 @@ def _start_all(starts: Mapping[str, Callable[[], bool]]) -> Started:
 
 def recheck_failed(record: IncidentRepository, incident_id: str, why: str) -> None:
     """Notifies that a recheck's execution failed: the status stands, unverified."""
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     if Status(meta["status"]) in WATCHED:
         notifications.notify_unverified(record, meta, targets, why)

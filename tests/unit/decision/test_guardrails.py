@@ -212,7 +212,21 @@ def test_more_resources_than_allowed_ask_a_person(
     modes = [_ruling(deployment, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
     assert modes == ["auto", "auto", "approve", "approve"]
     ruling = _ruling(deployment, record, changes=changes, arn=f"{ARN}9")
-    assert "5 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
+    assert ruling.reasons[0].startswith(
+        "auto became approve: 5 resources in 60 minutes exceed the circuit breaker's 2"
+    )
+
+
+def test_a_storm_of_findings_is_told_as_at_least_so_many(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more is read than shows that the limit is exceeded."""
+    monkeypatch.setattr("guardduty_response.incident.circuit_breaker.PAGE", 4)
+    changes = {"guardrails.circuit_breaker": {"targets": 2, "minutes": 60}}
+    for number in range(9):
+        ruling = _ruling(deployment, record, changes=changes, arn=f"{ARN}{number}")
+    assert ruling.mode == "approve"
+    assert "at least 4 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
 
 
 def test_a_repeated_target_is_counted_once(

@@ -16,6 +16,7 @@ from tests.unit.function_calls import call, notified
 from tests.unit.functions.shared_world import World, ask
 
 Json = dict[str, Any]
+NOT_ALL = "NOT everything is contained"
 
 
 @pytest.fixture(autouse=True)
@@ -85,18 +86,18 @@ def test_a_hand_over_links_both_ways_and_keeps_earlier_children(
 
 
 @pytest.mark.parametrize(
-    ("child", "first_line", "subject"),
+    ("child", "first_line", "subject", "overall"),
     [
-        ("FAILED", "NOT everything is contained: child incident {} ", "with children FAILED]"),
-        ("PARTIAL", "NOT everything is contained: child incident {} ", "with children PARTIAL]"),
-        ("CONTAINING", "NOT everything is contained yet: child incident {} ", "CONTAINING]"),
-        ("CONTAINED", "Contained and verified", "[CONTAINED] "),
-        ("RESTORED", "Contained and verified", "[CONTAINED] "),
-        ("CLOSED", "Contained and verified", "[CONTAINED] "),
+        ("FAILED", f"{NOT_ALL}: child incident {{}} ", "with children FAILED]", "FAILED"),
+        ("PARTIAL", f"{NOT_ALL}: child incident {{}} ", "with children PARTIAL]", "PARTIAL"),
+        ("CONTAINING", f"{NOT_ALL} yet: child incident {{}} ", "CONTAINING]", "CONTAINING"),
+        ("CONTAINED", "Contained and verified", "[CONTAINED] ", "CONTAINED"),
+        ("RESTORED", "Contained and verified", "[CONTAINED] ", "CONTAINED"),
+        ("CLOSED", "Contained and verified", "[CONTAINED] ", "CONTAINED"),
     ],
 )
 def test_the_verdict_of_a_parent_is_not_better_than_its_child(
-    world: World, child: str, first_line: str, subject: str
+    world: World, child: str, first_line: str, subject: str, overall: str
 ) -> None:
     other = world.contain("instance", "i-2")
     world.record.move(other, Status.CONTAINED, Status(child))
@@ -109,6 +110,7 @@ def test_the_verdict_of_a_parent_is_not_better_than_its_child(
     assert subject in message["Subject"]
     assert f"Child     incident {other}, now {child}: ec2_instance i-2" in message["Message"]
     assert message["MessageAttributes"]["status"]["Value"] == "CONTAINED"
+    assert message["MessageAttributes"]["overall"]["Value"] == overall
     assert world.status(parent) == "CONTAINED", "its own status is its own resources'"
 
 
@@ -121,6 +123,7 @@ def test_a_child_that_has_not_begun_is_said(world: World) -> None:
     [message] = world.deployment.messages()
     assert message["Message"].startswith("NOT everything is contained yet")
     assert "child incident inc-0000000000000000 is not begun" in message["Message"]
+    assert message["MessageAttributes"]["overall"]["Value"] == "OPEN"
 
 
 def test_the_message_of_a_child_names_its_parent(world: World) -> None:
@@ -139,6 +142,7 @@ def test_the_last_message_of_a_parent_says_what_is_left(world: World) -> None:
     close(world, parent, "credential")
     [message] = world.deployment.messages()
     assert message["Subject"].startswith("[CONTAINED, with children FAILED]")
+    assert message["MessageAttributes"]["overall"]["Value"] == "FAILED"
     tasks = message["Message"].split("Open tasks")[1]
     assert f"child incident {child} (ec2_instance i-2) is FAILED: its message and its" in tasks
     assert world.deployment.messages("escalations") == [], "the child has escalated"
@@ -152,6 +156,17 @@ def test_an_incident_of_an_earlier_release_reads_as_before(world: World) -> None
     [message] = world.deployment.messages()
     for word in ("Parent", "Child", "NOT everything", "with children"):
         assert word not in message["Message"] + message["Subject"]
+    assert message["MessageAttributes"]["overall"]["Value"] == "CONTAINED"
+
+
+def test_what_is_restored_is_so_as_a_whole_whatever_its_child_is(world: World) -> None:
+    """A person has ended it: nothing of it is open that they did not decide about."""
+    parent, _ = family(world, Status.FAILED)
+    notified(world.deployment)
+    assert ask(parent)["status"] == "RESTORED"
+    message = world.deployment.messages()[-1]
+    assert message["MessageAttributes"]["status"]["Value"] == "RESTORED"
+    assert message["MessageAttributes"]["overall"]["Value"] == "RESTORED"
 
 
 # -- reports ---------------------------------------------------------------------------------------

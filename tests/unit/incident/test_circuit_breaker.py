@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from guardduty_response.incident.circuit_breaker import Counts
+from guardduty_response.incident.circuit_breaker import Counts, Limits
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.support.patience import PATIENCE
@@ -77,16 +78,16 @@ def test_two_that_have_both_written_see_each_other(
 ) -> None:
     """Even if the clock of the later one is behind."""
     breaker, both_have_written = record.circuit_breaker, threading.Barrier(2)
-    query, times = breaker.table.query, iter([1000.0, 999.0])
+    pages, times = breaker.table.pages, iter([1000.0, 999.0])
     monkeypatch.setattr(
         "guardduty_response.incident.circuit_breaker.time.time", lambda: next(times)
     )
 
-    def query_when_both_have_written(**request: object) -> object:
+    def pages_when_both_have_written(size: int, **request: object) -> object:
         both_have_written.wait(timeout=PATIENCE)
-        return query(**request)
+        return pages(size, **request)
 
-    monkeypatch.setattr(breaker.table, "query", query_when_both_have_written)
+    monkeypatch.setattr(breaker.table, "pages", pages_when_both_have_written)
     with ThreadPoolExecutor(2) as pool:
         counts = list(
             pool.map(
@@ -100,3 +101,95 @@ def test_two_that_have_both_written_see_each_other(
             )
         )
     assert [count.of_playbook for count in counts] == [2, 2]
+
+
+# -- thousands of findings within a short time -----------------------------------------------------
+
+
+def _mark(record: IncidentRepository, playbook: str, number: int) -> None:
+    """Makes markers of so many resources, a millisecond after each other until now."""
+    stamp = datetime.now(UTC)
+    for position in range(number):
+        at = (stamp - timedelta(milliseconds=position + 1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        record.table.put(
+            {
+                "pk": "BREAKER",
+                "sk": f"{at}#{playbook}#arn-{position}",
+                "playbook": playbook,
+                "account_id": "1",
+                "arn": f"arn-{position}",
+            }
+        )
+
+
+@pytest.fixture
+def pages_read(record: IncidentRepository, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets how many items each query has read."""
+    query, read = record.table.client.query, []
+
+    def counted(**request: object) -> dict[str, list[object]]:
+        page: dict[str, list[object]] = query(**request)
+        read.append(len(page["Items"]))
+        return page
+
+    monkeypatch.setattr(record.table.client, "query", counted)
+    return read
+
+
+def test_beyond_a_limit_no_more_is_read_than_shows_it(
+    record: IncidentRepository, pages_read: list[int]
+) -> None:
+    """Else each of thousands of findings would read the markers of all before it."""
+    _mark(record, "p", 1200)
+    counts = record.circuit_breaker.count_targets("p", "1", ["new"], 60, Limits(of_playbook=10))
+    assert counts.of_playbook > 10
+    assert not counts.complete, "there may be more"
+    assert len(pages_read) == 1
+    assert sum(pages_read) <= 100
+
+
+def test_a_high_limit_is_seen_in_few_pages(
+    record: IncidentRepository, pages_read: list[int]
+) -> None:
+    _mark(record, "p", 1200)
+    counts = record.circuit_breaker.count_targets("p", "1", ["new"], 60, Limits(of_playbook=500))
+    assert counts.of_playbook > 500
+    assert sum(pages_read) < 1200
+    assert len(pages_read) <= 4
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(of_playbook=1201), Limits(of_account=1201), Limits(in_all=1201), Limits()],
+)
+def test_within_the_limits_all_are_counted(
+    record: IncidentRepository, pages_read: list[int], limits: Limits
+) -> None:
+    _mark(record, "p", 1200)
+    counts = record.circuit_breaker.count_targets("p", "1", ["new"], 60, limits)
+    assert counts == Counts(1201, 1201, 1201)
+    assert len(pages_read) <= 5
+
+
+@pytest.mark.parametrize("limits", [Limits(of_account=10), Limits(in_all=10)])
+def test_each_limit_ends_the_reading(
+    record: IncidentRepository, pages_read: list[int], limits: Limits
+) -> None:
+    _mark(record, "other", 300)
+    counts = record.circuit_breaker.count_targets("p", "1", ["new"], 60, limits)
+    assert not counts.complete
+    assert sum(pages_read) <= 100
+
+
+def test_what_other_playbooks_contain_hides_no_limit(record: IncidentRepository) -> None:
+    """The newest markers are all of another playbook; the limit shows further back."""
+    for number in range(3):
+        record.circuit_breaker.count_targets("p", "1", [f"mine-{number}"], 60)
+    _mark(record, "other", 300)
+    counts = record.circuit_breaker.count_targets("p", "2", ["new"], 60, Limits(of_playbook=3))
+    assert counts.of_playbook == 4
+
+
+def test_few_markers_take_one_query(record: IncidentRepository, pages_read: list[int]) -> None:
+    record.circuit_breaker.count_targets("p", "1", ["a", "b"], 60, Limits(of_playbook=10))
+    assert pages_read == [2]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident import losses
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.model import ContainmentLoss
 from guardduty_response.incident.repository import IncidentRepository
@@ -166,24 +167,14 @@ def test_actions_and_evidence_take_the_latest_word(containments: Containments) -
 
 
 def test_every_loss_of_containment_stays_in_the_history(containments: Containments) -> None:
-    losses: list[ContainmentLoss] = [
+    seen: list[ContainmentLoss] = [
         {"at": f"2026-01-01T00:0{n}:00Z", "checks": [f"eni-{n}"]} for n in range(3)
     ]
-    for loss in losses:
-        containments.put_drift(
-            ARN,
-            1,
-            str(loss["at"]),
-            loss,
-        )
-    ended: ContainmentLoss = {**losses[1], "ended": "2026-01-01T00:09:00Z"}
-    containments.put_drift(
-        ARN,
-        1,
-        str(ended["at"]),
-        ended,
-    )
-    assert containments.read(ARN, 1).drift == [losses[0], ended, losses[2]]
+    for loss in seen:
+        losses.put(containments.table, ARN, 1, loss)
+    ended: ContainmentLoss = {**seen[1], "ended": "2026-01-01T00:09:00Z"}
+    losses.put(containments.table, ARN, 1, ended)
+    assert losses.newest(containments.table, ARN, 1) == [seen[0], ended, seen[2]]
 
 
 def test_a_closed_incident_leaves_and_the_others_stay(containments: Containments) -> None:
@@ -226,11 +217,8 @@ def test_no_item_grows_however_much_is_done(
             name,
             {"groups": [f"sg-{n:017d}" for n in range(5)]},
         )
-        containments.put_drift(
-            ARN,
-            1,
-            f"2026-01-01T00:00:{number:03d}Z",
-            {"checks": [name]},
+        losses.put(
+            containments.table, ARN, 1, {"at": f"2026-01-01T00:00:{number:03d}Z", "checks": [name]}
         )
         join(containments, f"inc-{number:016d}")
     checks = [check(f"interface eni-{number:017d}") for number in range(MANY)]
@@ -243,12 +231,8 @@ def test_no_item_grows_however_much_is_done(
             watched=["i-1"],
         )
     read = containments.read(ARN, 1)
-    assert [len(part) for part in (read.actions, read.before, read.checks, read.drift)] == [
-        MANY,
-        MANY,
-        MANY,
-        MANY,
-    ]
+    assert [len(part) for part in (read.actions, read.before, read.checks)] == [MANY] * 3
+    assert len(losses.newest(containments.table, ARN, 1)) == min(MANY, losses.NEWEST)
     assert len(read.open_links) == MANY + 1
     sizes = {key: len(str(item)) for key, item in everything(deployment).items()}
     assert max(sizes.values()) < 2000, max(sizes, key=lambda key: sizes[key])

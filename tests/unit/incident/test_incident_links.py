@@ -169,3 +169,10 @@ def test_an_error_is_kept_and_not_raised(
     monkeypatch.setattr(record.table, "get", get)
     [child] = Reading(record, of).links.children
     assert child.state.startswith("not readable (An error occurred (AccessDeniedException)")
+
+
+def test_children_that_were_not_read_are_no_success() -> None:
+    """There is an end to reading."""
+    assert Links(more=1).overall(Status.CONTAINED) == Status.PARTIAL
+    assert Links(more=1).overall(Status.FAILED) == Status.FAILED
+    assert Links(more=1).overall(Status.RESTORED) == Status.RESTORED

@@ -116,6 +116,7 @@ def test_attributes_serve_filter_policies(
     assert {name: item["Value"] for name, item in got["MessageAttributes"].items()} == {
         "event": "CONTAINED",
         "status": "CONTAINED",
+        "overall": "CONTAINED",
         "finding_type": META["finding_type"],
         "account_id": "222222222222",
         "incident_id": "inc-1",

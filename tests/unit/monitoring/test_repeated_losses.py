@@ -120,3 +120,75 @@ def test_a_new_finding_about_a_contested_resource_is_told_at_once(case: Case) ->
         case.run(later(load_finding()))
     assert case.meta["status"] == "CONTAINED"
     assert "CONTAINED" in notified(case.deployment)[0]
+
+
+# -- an incident that has changed since the messages were held -------------------------------------
+
+
+def _an_hour_later(monkeypatch: pytest.MonkeyPatch, minute: int) -> None:
+    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(7_200))
+    with at_minute(minute):
+        assert watch(OUTBOX)["waiting"] == 0
+
+
+def _fight_then(case: Case, status: Status) -> None:
+    for number in range(5):
+        _undo(case, number)
+    notified(case.deployment)
+    assert IncidentRepository(TABLE).move(case.incident_id, Status.CONTAINED, status)
+
+
+@pytest.mark.parametrize("status", [Status.RESTORED, Status.CLOSED, Status.FAILED])
+def test_what_was_held_says_the_status_of_now(
+    case: Case, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    """A person restores it, or closes it, before the hour is over."""
+    _fight_then(case, status)
+    _an_hour_later(monkeypatch, 100)
+    for topic in ("notifications", "escalations"):
+        message = case.deployment.messages(topic)[-1]
+        assert f"now {status}:" in message["Subject"]
+        assert f"Its incident is now {status}." in message["Message"]
+        assert "goes on to contain" not in message["Message"]
+        assert message["MessageAttributes"]["status"]["Value"] == f'["{status}"]'
+
+
+@pytest.mark.parametrize("status", [Status.PARTIAL, Status.CONTAINMENT_LOST])
+def test_what_is_still_monitored_goes_on_to_be_contained(
+    case: Case, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    _fight_then(case, status)
+    _an_hour_later(monkeypatch, 100)
+    message = case.deployment.messages("escalations")[-1]
+    assert f"now {status}:" in message["Subject"]
+    assert "goes on to contain" in message["Message"]
+
+
+def test_a_digest_names_the_status_of_now_of_what_was_held(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fight_then(case, Status.RESTORED)
+    incidents = IncidentRepository(TABLE)
+    with at_minute(200):
+        for number in range(20):
+            write(incidents, "FAILED", number, escalate=True)
+    notified(case.deployment)
+    _an_hour_later(monkeypatch, 201)
+    [message] = case.deployment.messages("escalations")
+    assert f"{case.incident_id}  BREACHED, BREACHED; status RESTORED" in message["Message"]
+
+
+def test_a_record_that_cannot_be_read_delays_no_message_and_is_not_said_to_be_so_now(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fight_then(case, Status.RESTORED)
+
+    def throttled(*_: object) -> None:
+        raise OSError("no answer")
+
+    monkeypatch.setattr(waiting, "_read_status", throttled)
+    _an_hour_later(monkeypatch, 100)
+    message = case.deployment.messages("escalations")[-1]
+    assert "now CONTAINED" not in message["Subject"] + message["Message"]
+    assert "last known BREACHED:" in message["Subject"]
+    assert "could not be read" in message["Message"]

@@ -16,7 +16,7 @@ from guardduty_response.decision import finding
 from guardduty_response.incident.model import MessageAttributes, MessageRecord
 from guardduty_response.incident.outbox.history import MINOR_LOSS, History
 from guardduty_response.incident.outbox.sender import Text
-from guardduty_response.incident.statuses import ESCALATE, Status
+from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, WATCHED, Status
 
 # SNS refuses more than 256 KiB, attributes included (Amazon SNS API reference, Publish).
 MESSAGE_BYTES = 200_000
@@ -146,28 +146,44 @@ def attributes_of(records: Sequence[MessageRecord]) -> MessageAttributes:
 
 
 def compose_fight(
-    records: Sequence[MessageRecord], history: History, hours: int, latest: str
+    records: Sequence[MessageRecord],
+    history: History,
+    hours: int,
+    latest: str,
+    is_now: bool = True,
 ) -> Text:
     """Returns a message for all that was held back about a containment that is lost repeatedly.
 
-    ``history``: of the incident. ``latest``: the text of the latest of the messages.
+    ``history``: of the incident. ``latest``: the text of the latest of the messages. ``is_now``:
+    False where the messages have the status of then, because that of now could not be read.
     """
     last = records[-1]
+    status = last["status"]
     resource = last.get("resource", "")
     minor = last["event"] == MINOR_LOSS
     lost_as = MINOR_LOSS if minor else Status.CONTAINMENT_LOST
     losses = history.losses_since(hours, resource, lost_as)
     counted = Counter(name for loss in losses for name in set(loss.get("actors") or ["unknown"]))
-    subject = f"[{lost_as.upper()}] {len(losses)} times in {hours} h, now {last['status']}:"
+    subject = f"[{lost_as.upper()}] {len(losses)} times in {hours} h,"
+    subject += f" {'now' if is_now else 'last known'} {status}:"
     names = last["subject"].partition("] ")[2]
+    state = f"Its incident is now {status}."
+    if not is_now:
+        state = f"What its incident is now could not be read; it was last known to be {status}."
+    goes_on = not is_now or status in WATCHED | IN_PROGRESS
     lines = [
         f"{'A part of the containment' if minor else 'Containment'} of {resource} was"
-        f" {'undone' if minor else 'lost'} {len(losses)} times in the last {hours} hours. It is now"
-        f" {last['status']}.",
+        f" {'undone' if minor else 'lost'} {len(losses)} times in the last {hours} hours.",
+        state,
         "Changed by:",
         *(f"  - {name} ({count} times)" for name, count in counted.most_common()),
         "Somebody, or a program, undoes the containment again and again. Stop that where it comes"
-        " from. The response goes on to contain; it reports further losses once an hour.",
+        " from."
+        + (
+            " The response goes on to contain; it reports further losses once an hour."
+            if goes_on
+            else " The response monitors it no more."
+        ),
         f"{len(records)} messages are summed up here. The latest of them:",
         "",
         latest,

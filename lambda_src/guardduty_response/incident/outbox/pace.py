@@ -11,10 +11,12 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import Item, item
 from guardduty_response.aws.log import log
+from guardduty_response.incident.moments import seconds_left
 from guardduty_response.incident.outbox.message import topic_key
 from guardduty_response.incident.table import Table
 
@@ -27,20 +29,38 @@ BUSY_MINUTES = 10
 # Digests go out every minute at first; after so many in an hour they wait for each other.
 PROMPT_DIGESTS, DIGEST_MINUTES = 10, 5
 SUBSCRIPTIONS = "SUBSCRIPTIONS"  # sort key of what is known of a topic's subscriptions
+# The watchdog looks every few minutes. What it saw longer ago says nothing of now.
+SEEN_SECONDS = 3_600
 _MINUTE = "MINUTE#"
 _RETENTION_SECONDS = 86_400
+
+
+class Subscribers(StrEnum):
+    """Says who is subscribed to a topic, as far as is known."""
+
+    SOME = "some"
+    NONE = "none"  # at the last look no subscription was confirmed
+    UNKNOWN = "unknown"  # not looked at, not lately, or the look failed
+
+    @classmethod
+    def of(cls, stored: list[Item]) -> Subscribers:
+        """Returns what the item SUBSCRIPTIONS says, if there is one."""
+        for known in stored:
+            checked_at, confirmed = str(known.get("checked_at") or ""), known.get("confirmed")
+            if confirmed is not None and checked_at and seconds_left(checked_at, SEEN_SECONDS):
+                return cls.SOME if confirmed else cls.NONE
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True)
 class Slot:
     """Says whether a message may be sent by itself now.
 
-    ``nobody``: at the last look the topic had no confirmed subscription. ``digest``: a digest may
-    be sent now.
+    ``subscribers``: of the topic. ``digest``: a digest may be sent now.
     """
 
     free: bool
-    nobody: bool
+    subscribers: Subscribers
     minute: str
     digest: bool = True
 
@@ -59,19 +79,19 @@ class Request:
             count, known = self.counted.result(), self.known.result()
         except Exception as error:
             log("message not paced", detail=f"{type(error).__name__}: {error}"[:300])
-            return Slot(True, False, "")
+            return Slot(True, Subscribers.UNKNOWN, "")
         minutes = [stored for stored in known if str(stored["sk"]).startswith(_MINUTE)]
         earlier = {str(stored["sk"]): int(stored.get("messages", 0)) for stored in minutes}
         earlier.pop(self.minute, None)
         subscriptions = [stored for stored in known if stored["sk"] == SUBSCRIPTIONS]
-        nobody = any(stored.get("confirmed") == 0 for stored in subscriptions)
+        subscribers = Subscribers.of(subscriptions)
         # A burst that goes on stays in digests until there was a quiet minute. The minute before
         # counts too: else twice the limit could go out in the second in which a minute ends.
         busy = count + earlier.get(_before(self.minute, 1), 0) > limit()
         busy = busy or count + sum(earlier.values()) > limit() * BUSY_MINUTES
         digests = [str(stored["sk"]) for stored in minutes if stored.get("digests")]
         due = len(digests) < PROMPT_DIGESTS or max(digests) <= _before(self.minute, DIGEST_MINUTES)
-        return Slot(not busy, nobody, self.minute, due)
+        return Slot(not busy, subscribers, self.minute, due)
 
 
 def limit() -> int:

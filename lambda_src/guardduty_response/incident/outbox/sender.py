@@ -44,18 +44,25 @@ INLINE_BYTES = 64 * 1024
 class Sent(NamedTuple):
     """Says what became of a message.
 
-    ``new``: it was written now, not by an earlier try. ``sent``: every topic has it.
-    ``nobody``: a topic that has it had no confirmed subscription.
+    ``new``: it was written now, not by an earlier try. ``sent``: Amazon SNS has taken it for every
+    topic; what it then delivers, it tells nobody but its metrics. ``nobody``: a topic that has it
+    had no confirmed subscription. ``unknown``: whether one had is not known.
     """
 
     new: bool
     sent: bool = False
     nobody: bool = False
+    unknown: bool = False
 
     @property
     def reached(self) -> bool:
-        """Tells whether people have got a message that was written now."""
+        """Tells whether people have got a message that was written now, as far as is known."""
         return self.sent and not self.nobody
+
+    @property
+    def doubt(self) -> str:
+        """Returns what to add where it says that people were notified; empty: nothing."""
+        return "; whether anybody is subscribed is not known" if self.unknown else ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ def write_and_send(
         True,
         all(outcome.sent for outcome in outcomes),
         any(outcome.nobody for outcome in outcomes),
+        any(outcome.unknown for outcome in outcomes),
     )
 
 
@@ -157,18 +165,19 @@ def _send_new(table: Table, record: MessageRecord, text: Text, request: pace.Req
     if not slot.free:
         give_up_claim(table, record)
         return Sent(new=True)
-    if send(table, record, text, slot.nobody):
-        return Sent(True, True, slot.nobody)
+    if send(table, record, text, slot.subscribers):
+        nobody = slot.subscribers is pace.Subscribers.NONE
+        return Sent(True, True, nobody, slot.subscribers is pace.Subscribers.UNKNOWN)
     pace.give_back(table, record["topic"], slot)
     return Sent(new=True)
 
 
-def send(table: Table, record: MessageRecord, text: Text, nobody: bool) -> bool:
+def send(table: Table, record: MessageRecord, text: Text, subscribers: pace.Subscribers) -> bool:
     """Sends a message that the caller has claimed; returns whether the topic has it."""
     message_id = publish(table, [record], text, record["attributes"])
     if not message_id:
         return False
-    mark(table, record, {"message_id": message_id}, nobody)
+    mark(table, record, {"message_id": message_id}, subscribers)
     return True
 
 
@@ -204,9 +213,12 @@ def publish(
         return ""
 
 
-def mark(table: Table, record: MessageRecord, sent: MessageRecord, nobody: bool) -> None:
+def mark(
+    table: Table, record: MessageRecord, sent: MessageRecord, subscribers: pace.Subscribers
+) -> None:
     """Records that a message is sent. What cannot be recorded is sent again."""
-    changes = {"sent_at": now(), "nobody": nobody, **sent}
+    nobody = subscribers is pace.Subscribers.NONE
+    changes = {"sent_at": now(), "nobody": nobody, "subscribers": subscribers, **sent}
     remove = ["outbox", "sending_until", "hold_until", "error"]
     try:
         table.update(record["pk"], record["sk"], changes, add={"tries": 1}, remove=remove)

@@ -13,11 +13,14 @@ from typing import NamedTuple, TypedDict, cast
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.log import log, metric
+from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.model import MessageRecord
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.outbox import digest, pace, sender
 from guardduty_response.incident.outbox.history import history_of, messages_of
 from guardduty_response.incident.outbox.message import INDEX, SHARDS, address, topic_arns
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table
 
 # People are alarmed of what has waited for longer.
@@ -44,6 +47,13 @@ class _Batch(NamedTuple):
 
     sent: int = 0
     publications: int = 0
+
+
+class _StatusOfNow(NamedTuple):
+    """Holds an incident's status, and what it and its children come to together."""
+
+    status: Status
+    overall: Status
 
 
 def send_waiting(table: Table) -> Delivered:
@@ -109,7 +119,7 @@ def _send_topic(table: Table, topic: str, units: list[Unit]) -> _Batch:
     slot = pace.ask(table, topic).slot()
     if not slot.digest:
         return single
-    digests = _send_digests(table, units, refused, slot.nobody)
+    digests = _send_digests(table, units, refused, slot.subscribers)
     if digests.publications:
         pace.count_digest(table, topic, slot)
     return _Batch(single.sent + digests.sent, single.publications + digests.publications)
@@ -137,16 +147,19 @@ def _send_single(table: Table, topic: str, units: list[Unit]) -> tuple[_Batch, b
     return _Batch(sent, publications), True
 
 
-def _send_digests(table: Table, units: list[Unit], refused: list[Unit], nobody: bool) -> _Batch:
+def _send_digests(
+    table: Table, units: list[Unit], refused: list[Unit], subscribers: pace.Subscribers
+) -> _Batch:
     sent = publications = 0
     # Claimed before they are named, so that two runs at once do not name the same incident.
     claimed, apart = (
         _claim_all(table, [record for unit in group for record in unit])
         for group in (units, refused)
     )
+    claimed, apart = (_with_status_of_now(table, group)[0] for group in (claimed, apart))
     digests = [*digest.compose(claimed), *digest.compose(apart)]
     for number, (inside, text) in enumerate(digests):
-        if not _publish(table, inside, text, nobody):
+        if not _publish(table, inside, text, subscribers):
             if all(map(_is_refused, inside)):
                 continue
             _give_up_claims(table, [record for left, _ in digests[number + 1 :] for record in left])
@@ -163,6 +176,7 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
     claimed = _claim_all(table, unit)
     if not claimed:
         return 0
+    claimed, is_now = _with_status_of_now(table, claimed)
     last = claimed[-1]
     body = _body(table, last)
     if len(claimed) == 1 and not last.get("group"):
@@ -170,15 +184,55 @@ def _send_unit(table: Table, unit: Unit, slot: pace.Slot) -> int | None:
             table,
             last,
             sender.Text(last["subject"], body),
-            slot.nobody,
+            slot.subscribers,
         )
     else:
         history = history_of({}, messages_of(table, last["incident_id"]))
-        text = digest.compose_fight(claimed, history, LOSS_HOURS, body)
-        ok = _publish(table, claimed, text, slot.nobody)
+        text = digest.compose_fight(claimed, history, LOSS_HOURS, body, is_now)
+        ok = _publish(table, claimed, text, slot.subscribers)
     if not ok:
         return 0 if all(map(_is_refused, claimed)) else None
     return len(claimed)
+
+
+def _with_status_of_now(
+    table: Table, records: list[MessageRecord]
+) -> tuple[list[MessageRecord], bool]:
+    """Returns the messages, with the status that their incidents have now where they were held.
+
+    A message that was held for an hour must not say that what a person has restored meanwhile is
+    contained. Also returns whether each status could be read. Reads an item for each incident.
+    """
+    held = {record["incident_id"] for record in records if record.get("group")}
+    reads = {
+        incident_id: clients.POOL.submit(_read_status, table, incident_id) for incident_id in held
+    }
+    found: dict[str, _StatusOfNow] = {}
+    for incident_id, reading in reads.items():
+        try:
+            found[incident_id] = reading.result()
+        except Exception as error:  # people must hear of the losses all the same
+            why = f"{type(error).__name__}: {error}"[:300]
+            log("status of now not read", incident_id=incident_id, detail=why)
+    shown = [
+        _as_now(record, found[record["incident_id"]]) if record["incident_id"] in found else record
+        for record in records
+    ]
+    return shown, held == set(found)
+
+
+def _read_status(table: Table, incident_id: str) -> _StatusOfNow:
+    record = IncidentRepository(table.name)
+    meta = record.meta(incident_id)
+    status = Status(meta["status"])
+    return _StatusOfNow(status, Reading(record, meta).links.overall(status))
+
+
+def _as_now(record: MessageRecord, found: _StatusOfNow) -> MessageRecord:
+    attributes = {**record["attributes"]}
+    for name, value in found._asdict().items():
+        attributes[name] = {"DataType": "String", "StringValue": value}
+    return {**record, "status": found.status, "attributes": attributes}
 
 
 def _body(table: Table, record: MessageRecord) -> str:
@@ -216,7 +270,9 @@ def _give_up_claims(table: Table, records: Sequence[MessageRecord]) -> None:
         done.result()
 
 
-def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobody: bool) -> bool:
+def _publish(
+    table: Table, records: list[MessageRecord], text: sender.Text, subscribers: pace.Subscribers
+) -> bool:
     """Publishes a digest and marks the messages in it; returns whether the topic has it."""
     message_id = sender.publish(
         table,
@@ -233,7 +289,7 @@ def _publish(table: Table, records: list[MessageRecord], text: sender.Text, nobo
             table,
             record,
             sent,
-            nobody,
+            subscribers,
         )
         for record in records
     ]

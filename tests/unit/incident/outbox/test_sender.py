@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.incident.outbox import sender, waiting
 from guardduty_response.incident.outbox.message import seconds_from_now
+from guardduty_response.incident.outbox.sender import Sent
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import Deployment
@@ -23,7 +24,7 @@ def test_a_message_is_recorded_as_sent(deployment: Deployment, record: IncidentR
         record,
         "FAILED",
         escalate=True,
-    ) == (True, True, False)
+    ) == Sent(new=True, sent=True, unknown=True)
     assert notified(deployment) == (["FAILED"], ["FAILED"])
     found = messages(deployment)
     assert sorted(message["topic"] for message in found) == ["escalations", "notifications"]
@@ -79,7 +80,7 @@ def test_while_the_topic_is_down_messages_wait_and_go_out_once_in_order(
                 note=str(number),
                 target="",
             )
-            assert sent == (number != 3, False, False), "the second CONTAINED has the same reason"
+            assert sent == Sent(new=number != 3), "the second CONTAINED has the same reason"
         assert watch(OUTBOX) == {
             "sent": 0,
             "publications": 0,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from guardduty_response.aws import clients
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import report
+from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox import subscriptions
 from guardduty_response.incident.repository import IncidentRepository
 
@@ -195,3 +198,62 @@ def test_that_nobody_could_look_is_alarmed(
     monkeypatch.setenv("GDR_EXPECTED_SUBSCRIPTIONS", "{")
     watch(OUTBOX)
     assert _metrics(capsys) == ["unknown"]
+
+
+# -- whether anybody is subscribed is not known ----------------------------------------------------
+
+
+def _not_looked_at(_: Deployment) -> None:
+    """The watchdog has not run yet."""
+
+
+def _unreadable(deployment: Deployment) -> None:
+    with publishing(before=down, operation="ListSubscriptionsByTopic"):
+        _look(deployment)
+
+
+def _seen_long_ago(deployment: Deployment) -> None:
+    """The watchdog has not run for hours."""
+    _look(deployment)
+    for topic in ("notifications", "escalations"):
+        seen = _stored(deployment, topic)
+        before = datetime.fromisoformat(seen["checked_at"]) - timedelta(hours=2)
+        key = {"pk": {"S": f"OUTBOX#{topic}"}, "sk": {"S": "SUBSCRIPTIONS"}}
+        deployment.dynamodb.update_item(
+            TableName="guardduty-response-incidents",
+            Key=key,
+            UpdateExpression="SET checked_at = :before",
+            ExpressionAttributeValues={":before": {"S": iso(before)}},
+        )
+
+
+@pytest.mark.parametrize("prepare", [_not_looked_at, _unreadable, _seen_long_ago])
+def test_what_is_not_known_of_the_subscribers_is_not_said_to_have_reached_people(
+    deployment: Deployment,
+    incident: Any,
+    record: IncidentRepository,
+    prepare: Callable[[Deployment], None],
+) -> None:
+    prepare(deployment)
+    incident_id = incident()
+    call("announce", incident_id=incident_id, execution=EXECUTION)
+    [announced] = [event for event in record.read(incident_id)[2] if event["event"] == "announced"]
+    assert announced["detail"].endswith("whether anybody is subscribed is not known")
+    report.write(record, incident_id, evidence_store.put)
+    page = deployment.evidence(incident_id)["report.html"].decode()
+    assert "taken by Amazon SNS: whether anybody is subscribed was not known" in page
+    assert "published to nobody" not in page
+    stored = json.loads(deployment.evidence(incident_id)["record.json"])
+    assert [message["subscribers"] for message in stored["messages"]] == ["unknown"]
+
+
+def test_what_is_known_of_the_subscribers_is_recorded(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    assert _look(deployment) == []
+    assert write(record).doubt == ""
+    assert [message["subscribers"] for message in messages(deployment)] == ["some"]
+    with publishing(before=down):
+        write(record, number=2)
+    watch(OUTBOX)
+    assert [message["subscribers"] for message in messages(deployment, 2)] == ["some"]
