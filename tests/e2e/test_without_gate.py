@@ -70,7 +70,6 @@ def test_an_instance_stays_open_without_the_gate(
     with _without_gate():
         answer = _contain(functions, resource, "ec2_instance")
     assert world.look(victim).interfaces == one_of_each.open_groups
-    print(answer, _refusals(world, resource))
     assert answer["status"] == "FAILED"
     assert _refusals(world, resource) != set()
     _contain(functions, resource, "ec2_instance")
@@ -92,7 +91,6 @@ def test_a_user_keeps_its_key_without_the_gate(
     seen = people.seen(user.name)
     assert (seen["attached"], seen["keys"]) == ([], {key: "Active"})
     assert people.works(user.keys[0])
-    print(answer, _refusals(world, resource))
     assert answer["status"] == "FAILED"
     assert _refusals(world, resource) != set()
     _contain(functions, resource, "iam_principal")
