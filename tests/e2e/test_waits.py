@@ -43,7 +43,7 @@ CONTAINING = {"contain", "verify"}  # what they wait for is read from the resour
 NEVER_WAIT = {"warm", "plan"}
 WALKED = [step for step in steps_of_functions() if step.name in WORK]
 AFTER_VERDICT = [step for step in WALKED if step.name not in BESIDE_CONTAINMENT]
-READ_BACK = [step for step in steps_of_functions() if step.name in CONTAINING]
+VERIFYING = [step for step in steps_of_functions() if step.name in CONTAINING]
 
 
 class Work:
@@ -141,8 +141,8 @@ def test_a_step_waits_and_then_ends(
     assert _owners(world, resource) == [resource.execution]
     now, timeline = _logged(world, resource)
     assert now == failures
-    told = [(event["event"], event["detail"]) for event in timeline[len(before) :]]
-    assert told == ([] if beside else [(f"{step.name} ended", "done at last")])
+    new_events = [(event["event"], event["detail"]) for event in timeline[len(before) :]]
+    assert new_events == ([] if beside else [(f"{step.name} ended", "done at last")])
 
 
 @pytest.mark.parametrize("step", AFTER_VERDICT, ids=str)
@@ -165,7 +165,7 @@ def test_who_comes_back_from_a_long_wait_waits_for_somebody_else_at_work(
 
 
 @pytest.mark.parametrize("wait", [5, steps.LONG_SECONDS])
-@pytest.mark.parametrize("step", READ_BACK, ids=str)
+@pytest.mark.parametrize("step", VERIFYING, ids=str)
 def test_what_contains_keeps_its_lease_until_the_verdict(
     world: World,
     functions: FunctionSteps,
@@ -186,11 +186,11 @@ def test_what_contains_keeps_its_lease_until_the_verdict(
     assert (waiting["done"], waiting["wait_seconds"]) == (False, wait)
     assert _owners(world, resource) == [resource.execution]
 
-    def read_back() -> Json | None:
+    def verdict() -> Json | None:
         answer = functions.run(reading, resource, attempt=2)
         return answer if answer["done"] else None
 
-    ended = world.until(read_back, "it is read back")
+    ended = world.until(verdict, "there is a verdict")
     assert ended["status"] == "CONTAINED"
     assert _owners(world, resource) == [resource.execution]
     assert _logged(world, resource)[0] == failures
