@@ -17,6 +17,7 @@ from sandbox.findings import Sent
 from sandbox.report import Progress
 from tests.e2e.e2e_world import MANNERS, MEMBER, TIMEOUTS, WAITS, World
 from tests.e2e.function_credentials import FunctionCredentials
+from tests.e2e.function_steps import FunctionSteps, OneOfEach, contain_one_of_each, forget
 from tests.support.repository import skip_or_fail
 
 HERE = Path(__file__).parent
@@ -132,3 +133,17 @@ def as_function(_sandbox: World) -> Iterator[FunctionCredentials]:
     yield found
     if stack.alive(_sandbox.known):
         found.end()
+
+
+@pytest.fixture(scope="session")
+def one_of_each(_sandbox: World) -> OneOfEach:
+    """An instance and a user that stay contained."""
+    _sandbox.mend()
+    return contain_one_of_each(_sandbox)
+
+
+@pytest.fixture(scope="module")
+def functions(_sandbox: World, as_function: FunctionCredentials) -> Iterator[FunctionSteps]:
+    """Runs steps of the functions in this process."""
+    yield FunctionSteps(_sandbox, as_function)
+    forget()
