@@ -50,10 +50,11 @@ class Report:
             return Outcome.PARTIAL if self.gaps else Outcome.COMPLETE
         resources = self.state["resources"]
         reasons = {reason for entry in resources for reason in entry["refused"].values()}
-        unread = [record for record in self.state["recordings"].values() if record.get("unread")]
+        recordings = self.state["recordings"].values()
+        unknown = [recording for recording in recordings if recording.get("read_error")]
         left = [entry for entry in resources if entry.get("left")]
-        unknown = self.state["unknown"] or self.state.get("remark")
-        if reasons <= ABSENT and not (unread or left or unknown):
+        other = self.state["unknown"] or self.state.get("remark")
+        if reasons <= ABSENT and not (unknown or left or other):
             return Outcome.NOT_POSSIBLE
         return Outcome.FAILED
 

@@ -32,13 +32,13 @@ READS = ("config:DescribeConfigurationRecorderStatus", "config:DescribeConfigura
 class Recording(TypedDict, total=False):
     """What a Region's customer managed recorder does, of the types that were asked about.
 
-    ``unread``: why that could not be read; nothing else is known then. ``absent``: there is no
+    ``read_error``: why that could not be read; nothing else is known then. ``absent``: there is no
     recorder. ``recording``: whether it runs. ``started``, ``stopped``: when that was last done, in
     seconds since 1970, 0 where AWS Config does not say. ``failed``: why its last recording failed.
     ``types``: those that it records, ``daily``: those of them that it records once a day.
     """
 
-    unread: str
+    read_error: str
     absent: bool
     recording: bool
     started: int
@@ -85,7 +85,7 @@ def read_or_say(session: clients.Session, region: str, types: Iterable[str]) -> 
     except (ClientError, BotoCoreError) as error:
         if is_transient(error):
             raise
-        return {"unread": describe_error(error)}
+        return {"read_error": describe_error(error)}
 
 
 def records(group: AwsAnswer, type: str) -> bool:
@@ -120,8 +120,8 @@ def gaps(
     with the command that tells more.
     """
     config = f"AWS Config in {region}"
-    if recording.get("unread"):
-        why = f"whether AWS Config records in {region} could not be read ({recording['unread']})"
+    if error := recording.get("read_error"):
+        why = f"whether AWS Config records in {region} could not be read ({error})"
         return [(why, f"aws configservice describe-configuration-recorders --region {region}")]
     if recording["absent"]:
         why = f"AWS Config has no recorder in {region} now"

@@ -89,7 +89,7 @@ def _begin(
     state["recordings"] = {
         region: recording
         for region, recording in recordings.items()
-        if region in asked or recording.get("unread")
+        if region in asked or recording.get("read_error")
     }
     state |= {"unknown": [], "remark": remark}
     recorded = _ranked(recordings, type)
@@ -148,7 +148,7 @@ def _recordings(
         elif isinstance(answer, ResponseError) or (is_transient(answer) and tries < ASKED_AGAIN):
             raise answer
         else:
-            found[region] = {"unread": describe_error(answer)}
+            found[region] = {"read_error": describe_error(answer)}
     return found
 
 
