@@ -188,7 +188,8 @@ def test_throttling_keeps_what_there_is(evidence: EvidenceLab) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["DescribeConfigurationRecorders", "GetResourceConfigHistory"]
+    "operation",
+    ["DescribeConfigurationRecorders", "DescribeNetworkInterfaces", "GetResourceConfigHistory"],
 )
 def test_throttled_from_the_start_is_left_to_the_collector(
     evidence: EvidenceLab, operation: str

@@ -87,6 +87,14 @@ def test_the_id_that_the_finding_does_not_say(lab: EvidenceLab) -> None:
     assert (collected(lab).outcome, kept(lab)) == ("COMPLETE", of(made))
 
 
+def test_an_id_that_is_no_roles_is_not_asked_for(lab: EvidenceLab) -> None:
+    lab.stolen(unique_id=USER_ID).build_record()
+    made = lab.see("iam").create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    lab.config.recorder(REGION, WITH_IAM)
+    items = lab.config.recorded(ROLE, made["Role"]["RoleId"], REGION, 3600)
+    assert (collected(lab).outcome, kept(lab)) == ("COMPLETE", of(items))
+
+
 @pytest.mark.parametrize("sample", [False, True])
 def test_a_user_that_is_gone_and_has_no_id(lab: EvidenceLab, sample: bool) -> None:
     lab.sample, lab.details["principalId"] = sample, ""
