@@ -122,6 +122,7 @@ SERVICES = (
     "athena",
     "autoscaling",
     "cloudtrail",
+    "config",
     "dynamodb",
     "ebs",
     "ec2",

@@ -61,6 +61,11 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
         _AWS + "awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html",
     ),
     ("cloudtrail._lookup_events", _call("cloudtrail", "LookupEvents")),
+    # AWS Config
+    (
+        "config.handle_request",
+        _AWS + "config/latest/APIReference/API_GetResourceConfigHistory.html",
+    ),
     # IAM and STS
     ("app._dispatch_service_request", _EC2_RIGHTS),
     ("iam.AWSDenyAll", _AWS + "aws-managed-policy/latest/reference/AWSDenyAll.html"),

@@ -11,6 +11,7 @@ import importlib
 GATEWAY = (
     "cloudformation",
     "cloudtrail",
+    "config_history",
     "connections",
     "docker",
     "dynamodb_keys",

@@ -44,6 +44,7 @@ IN_PROGRESS = {"OPEN", "CONTAINING"}
 # Lines of the ledger that say what was collected, beside those of what was changed.
 EVIDENCE = {
     "api_calls",
+    "config_history",
     "copies",
     "forensics",
     "instance",

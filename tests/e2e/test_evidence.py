@@ -41,6 +41,7 @@ def test_everything_is_kept_with_its_hash(world: World) -> None:
         "instance": "COMPLETE",
         "network_logs": "COMPLETE",
         "api_calls": "COMPLETE",
+        "config_history": "NOT_POSSIBLE",
         "replacement": "COMPLETE",
         "copies": "SKIPPED",
         "forensics": "SKIPPED",

@@ -103,6 +103,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
         "instance": "COMPLETE",
         "network_logs": "COMPLETE",
         "api_calls": "COMPLETE",
+        "config_history": "NOT_POSSIBLE",
         "replacement": "COMPLETE",
         "copies": "SKIPPED",
         "forensics": "COMPLETE",

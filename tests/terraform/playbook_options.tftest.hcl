@@ -36,6 +36,7 @@ run "every_option_has_its_default" {
       snapshot                      = true
       capture_console               = true
       copy_logs                     = true
+      config_history_days           = 7
       replacement_wait_minutes      = 10
       finish                        = "none"
       terminate_keeps_volumes       = true
@@ -59,20 +60,21 @@ run "every_option_of_a_principal_has_its_default" {
 
   assert {
     condition = length(output.problems) == 0 && jsonencode(output.options) == jsonencode({
-      console_password   = "remove"
-      deactivate_mfa     = true
-      other_credentials  = true
-      revoke_sessions    = "session"
-      user_role_sessions = true
-      list_actions       = true
-      lookup_hours       = 24
-      lookup_regions     = []
-      repeat_minutes     = 20
-      trail_query        = null
-      remediate          = []
-      rotate_key         = null
-      restore            = false
-      identity_center    = null
+      console_password    = "remove"
+      deactivate_mfa      = true
+      other_credentials   = true
+      revoke_sessions     = "session"
+      user_role_sessions  = true
+      list_actions        = true
+      lookup_hours        = 24
+      lookup_regions      = []
+      repeat_minutes      = 20
+      config_history_days = 7
+      trail_query         = null
+      remediate           = []
+      rotate_key          = null
+      restore             = false
+      identity_center     = null
     })
     error_message = "The defaults of iam_principal changed: ${jsonencode(output.options)}"
   }
@@ -163,6 +165,7 @@ run "wrong_types_and_values" {
     name = "ec2_instance"
     options = {
       auto_scaling                  = "suspend"
+      config_history_days           = 400
       finish                        = true
       quarantine_security_group_ids = { "vpc-0123456789abcdef0" = "quarantine" }
       replacement_wait_minutes      = 999
@@ -175,6 +178,7 @@ run "wrong_types_and_values" {
   assert {
     condition = output.problems == [
       "ec2_instance.auto_scaling must be one of none, detach (the group launches a replacement), standby; it is \"suspend\".",
+      "ec2_instance.config_history_days must be a number of days from 0 (the history is not kept) to 365; it is 400.",
       "ec2_instance.finish must be one of none, stop, terminate (cannot be undone); it is true.",
       "ec2_instance.quarantine_security_group_ids must map VPC ids (vpc-…) to security group ids (sg-…); it is {\"vpc-0123456789abcdef0\":\"quarantine\"}.",
       "ec2_instance.replacement_wait_minutes must be a number from 0 to 120; it is 999.",

@@ -26,6 +26,7 @@ KEY, FOREIGN_KEY = (
     "arn:aws:kms:us-east-1:333333333333:key/k",
 )
 GROUP, BUCKET = f"arn:aws:logs:us-east-1:{MEMBER}:log-group:flow:*", "arn:aws:s3:::central"
+RECORDER = f"arn:aws:config:us-east-1:{MEMBER}:configuration-recorder/default/0a"
 NEW, OURS = (
     {f"aws__RequestTag___{P}-incident": "inc-1"},
     {f"aws__ResourceTag___{P}-incident": "inc-1"},
@@ -45,6 +46,9 @@ TRAIL = f"AWSLogs/o-a1b2c3d4e5/{MEMBER}/CloudTrail/us-east-1/2026/01/02/x.json.g
 MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:DescribeFlowLogs", "*", {}),
     ("cloudtrail:LookupEvents", "*", {}),
+    ("config:GetResourceConfigHistory", "*", {}),
+    ("config:DescribeConfigurationRecorders", RECORDER, {}),
+    ("config:DescribeConfigurationRecorderStatus", RECORDER, {}),
     ("ec2:GetConsoleScreenshot", INSTANCE, {}),
     ("ec2:CreateSnapshots", INSTANCE, {}),
     ("ec2:CreateSnapshots", VOLUME, {}),
@@ -101,6 +105,9 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("logs:FilterLogEvents", GROUP.replace(MEMBER, "999999999999"), {}),
     ("logs:PutLogEvents", GROUP, {}),
     ("cloudtrail:StopLogging", "*", {}),
+    ("config:StopConfigurationRecorder", RECORDER, {}),
+    ("config:DeleteConfigurationRecorder", RECORDER, {}),
+    ("config:SelectResourceConfig", "*", {}),
 ]
 
 

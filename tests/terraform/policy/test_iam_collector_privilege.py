@@ -21,11 +21,15 @@ USER, GROUP, ROLE, POLICY = (
     f"{IAM}:role/app",
     f"{IAM}:policy/own",
 )
+RECORDER = f"arn:aws:config:us-east-1:{MEMBER}:configuration-recorder/default/0a"
 READING = ("Get", "List", "Describe", "Lookup")
 
 MAY = [
     ("cloudtrail:LookupEvents", "*"),
     ("account:ListRegions", "*"),
+    ("config:GetResourceConfigHistory", "*"),
+    ("config:DescribeConfigurationRecorders", RECORDER),
+    ("config:DescribeConfigurationRecorderStatus", RECORDER),
     ("iam:GetAccessKeyLastUsed", USER),
     ("iam:GetUser", USER),
     ("iam:GetLoginProfile", USER),
@@ -55,6 +59,9 @@ MAY_NOT = [
     ("sts:AssumeRole", ROLE),
     ("cloudtrail:StopLogging", "*"),
     ("cloudtrail:StartLogging", "*"),
+    ("config:StopConfigurationRecorder", RECORDER),
+    ("config:DeleteConfigurationRecorder", RECORDER),
+    ("config:SelectResourceConfig", "*"),
     ("ec2:StopInstances", "*"),
     # nothing that is secret, and no other account's
     ("secretsmanager:GetSecretValue", "*"),
@@ -96,13 +103,17 @@ def test_every_session_of_the_collector_is_within_it(collector: str) -> None:
     """What the code asks for by its session policies is what the role has: a missing action
     would show on AWS alone.
     """
-    from guardduty_response.playbooks.iam_principal.evidence import permissions
+    from guardduty_response.evidence import config_history as history
+    from guardduty_response.playbooks.iam_principal.evidence import config_history, permissions
 
     resources = {"READ_USER": USER, "READ_GROUP": GROUP, "READ_ROLE": ROLE, "READ_POLICY": POLICY}
     asked: list[tuple[str, Any]] = [
         (action, arn) for name, arn in resources.items() for action in getattr(permissions, name)
     ]
-    assert len(asked) == 17
+    asked += [(action, "*") for action in history.ACTIONS]
+    asked += [(action, USER) for action in config_history.READ_ID_USER]
+    asked += [(action, ROLE) for action in config_history.READ_ID_ROLE]
+    assert len(asked) == 22
     for action, arn in asked:
         assert decide([collector], action, arn) == "Allow", action
 

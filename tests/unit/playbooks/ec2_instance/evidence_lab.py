@@ -24,6 +24,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.deployment import onlooker
+from tests.unit.playbooks.config_stand_in import ConfigStandIn
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
 from tests.unit.playbooks.watched_session import acting
 
@@ -47,6 +48,7 @@ class EvidenceLab(Lab):
     role_path: str = "/"
     trail: list[Json] = field(default_factory=list)  # what CloudTrail has: records
     page: int = 50
+    config: ConfigStandIn = field(default_factory=ConfigStandIn)
     execution: str = (
         "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
     )
@@ -82,6 +84,7 @@ class EvidenceLab(Lab):
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         super().hook(client, policy, session)
+        self.config.watch(client)
         if client.meta.service_model.service_name == "cloudtrail":
             client.meta.events.register("before-call.cloudtrail.LookupEvents", self._look_up)
             client.meta.events.register_first(

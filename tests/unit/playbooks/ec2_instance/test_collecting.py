@@ -27,6 +27,7 @@ ITEMS = {
     "copies",
     "network_logs",
     "api_calls",
+    "config_history",
     "forensics",
     "replacement",
     "manifest",

@@ -36,6 +36,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.background import drain
 from tests.unit.deployment import CONFIG, onlooker
+from tests.unit.playbooks.config_stand_in import ConfigStandIn
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     KEY,
     MEMBER,
@@ -87,6 +88,8 @@ class EvidenceLab(CloudTrailStandIn):
     first_seen: float = 600.0  # seconds ago
     ahead: float = 0.0  # how far the clock was put forward
     attempt: int = 1
+    sample: bool = False  # whether the finding is GuardDuty's sample
+    config: ConfigStandIn = field(default_factory=ConfigStandIn)
 
     # -- what there is -----------------------------------------------------------------------------
 
@@ -95,6 +98,10 @@ class EvidenceLab(CloudTrailStandIn):
         location: Any = {"LocationConstraint": REGION}
         s3 = boto3.client("s3", region_name=REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+        return self.build_record()
+
+    def build_record(self) -> EvidenceLab:
+        """Puts the target into the incident record, once more where it is another by now."""
         self.record.put_target(INCIDENT, self.target.reference())
         return self
 
@@ -187,7 +194,7 @@ class EvidenceLab(CloudTrailStandIn):
             severity=8.0,
             title="t",
             resource_type="AccessKey",
-            sample=False,
+            sample=self.sample,
             archived=False,
             count=1,
             detail=detail,
@@ -281,6 +288,7 @@ class EvidenceLab(CloudTrailStandIn):
                     raise ClientError(answer, model.name)
 
         client.meta.events.register_first("before-parameter-build", before)
+        self.config.watch(client)
         if service == "cloudtrail":
             client.meta.events.register(
                 "before-call.cloudtrail.LookupEvents", partial(self.lookup_events, region)

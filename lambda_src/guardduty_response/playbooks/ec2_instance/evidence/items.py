@@ -10,6 +10,7 @@ from guardduty_response.evidence.collection import Collection
 from guardduty_response.evidence.items import Outcome
 from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
+    config_history,
     copies,
     forensics,
     instance_description,
@@ -27,7 +28,7 @@ EARLY: tuple[ModuleType, ...] = (snapshots, instance_description)
 STAGES: tuple[tuple[ModuleType, ...], ...] = (
     (snapshots, instance_description, replacement),
     (forensics, copies),
-    (network_logs, api_calls),
+    (network_logs, api_calls, config_history),
 )
 COLLECTION = Collection(InstanceContext, EARLY, STAGES, manifest)
 

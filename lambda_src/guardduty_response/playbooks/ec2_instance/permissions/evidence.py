@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
+from guardduty_response.evidence.config_history import ACTIONS as CONFIG_HISTORY
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, VOLUMES
 
 _SNAPSHOTS = "arn:${partition}:ec2:*:*:snapshot/*"
@@ -38,6 +39,11 @@ _READING = (
             "elasticloadbalancing:DescribeTargetHealth",
         ),
         sid="Replacement",
+    ),
+    Permission(
+        "keeps what AWS Config recorded of the instance, its interfaces and security groups",
+        CONFIG_HISTORY,
+        sid="ConfigHistory",
     ),
     Permission(
         "keeps what its console shows",

@@ -11,13 +11,13 @@ from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.evidence import manifest
 from guardduty_response.evidence.collection import Collection
-from guardduty_response.playbooks.iam_principal.evidence import actions, permissions
+from guardduty_response.playbooks.iam_principal.evidence import actions, config_history, permissions
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry
 
 BESIDE: tuple[ModuleType, ...] = (permissions,)
-STAGES: tuple[tuple[ModuleType, ...], ...] = ((permissions, actions),)
+STAGES: tuple[tuple[ModuleType, ...], ...] = ((permissions, actions, config_history),)
 COLLECTION = Collection(TargetContext, BESIDE, STAGES, manifest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole, Permission
+from guardduty_response.evidence.config_history import ACTIONS as CONFIG_HISTORY
 from guardduty_response.playbooks.iam_principal.evidence.permissions import (
     READ_GROUP,
     READ_POLICY,
@@ -20,6 +21,10 @@ COLLECTOR = MemberRole(
         Permission(
             "lists what the principal did, in every Region that is enabled, and whose a key is",
             ("account:ListRegions", "cloudtrail:LookupEvents", "iam:GetAccessKeyLastUsed"),
+        ),
+        Permission(
+            "keeps what AWS Config recorded of the principal, and finds the Region that records it",
+            CONFIG_HISTORY,
         ),
         Permission(
             "records what the user may do, and its credentials",
