@@ -30,6 +30,7 @@ ITEMS = {
     "forensics",
     "replacement",
     "manifest",
+    "replication",
 }
 
 
