@@ -35,12 +35,12 @@ PENDING, FAILED = "PENDING", "FAILED"
 NO_RULE = "no replication rule applied to it"
 
 
-class _Status(NamedTuple):
-    """How far the replication of an object is. ``text``: for people. ``passes``: may change."""
+class _Missing(NamedTuple):
+    """An object that is not replicated. ``passes``: that may change by itself."""
 
-    replicated: bool
-    text: str = ""
-    passes: bool = False
+    stored: StoredObject
+    status: str
+    passes: bool
 
 
 def run(target_context: TargetContext, before: EvidenceEntry) -> EvidenceItem:
@@ -55,39 +55,45 @@ def run(target_context: TargetContext, before: EvidenceEntry) -> EvidenceItem:
     if not objects:
         return EvidenceItem(Outcome.NOT_POSSIBLE, "no object was stored that could be replicated")
     since = int(before.get("state", {}).get("since") or time.time())
-    answers = run_all(
-        {index: partial(_replication_status, stored) for index, stored in enumerate(objects)}
-    )
-    statuses = [_status(answers[index]) for index in range(len(objects))]
-    place = f"{replica['bucket_arn']} in account {replica['account_id']}"
-    complete = sum(status.replicated for status in statuses)
-    if complete == len(objects):
-        text = f"all {complete} objects, the manifest included, are replicated to {place}"
-        if not _has_manifest(target_context):
-            text = f"all {complete} objects are replicated to {place}; there is no manifest"
-        return EvidenceItem(Outcome.COMPLETE, text)
-    text = f"{complete} of {len(objects)} objects are replicated to {place}"
-    waits = sum(status.passes for status in statuses)
-    if waits and time.time() < since + LIMIT_SECONDS:
-        return EvidenceItem(
-            Outcome.RUNNING, f"{text}; waits for {waits}", POLL_SECONDS, state={"since": since}
-        )
-    missing = [
-        (stored, status.text)
-        for stored, status in zip(objects, statuses, strict=True)
-        if not status.replicated
-    ]
+    missing = _missing(objects)
+    complete = len(objects) - len(missing)
+    text = f"{complete} of {len(objects)} objects are replicated to {replica['bucket_arn']}"
+    text += f" in account {replica['account_id']}"
+    if not missing:
+        return EvidenceItem(Outcome.COMPLETE, f"{text}; {_manifest(target_context)}")
+    if any(left.passes for left in missing) and time.time() < since + LIMIT_SECONDS:
+        return EvidenceItem(Outcome.RUNNING, text, POLL_SECONDS, state={"since": since})
     return EvidenceItem(
         Outcome.PARTIAL if complete else Outcome.FAILED,
         f"{text}; not replicated: {_named(missing)}",
-        task=_task(missing),
+        task=_task(missing, replica["account_id"]),
         state={
             "since": since,
             "missing": [
-                {"key": stored["key"], "status": status} for stored, status in missing[:MOST_LISTED]
+                {"key": left.stored["key"], "status": left.status} for left in missing[:MOST_LISTED]
             ],
         },
     )
+
+
+def _missing(objects: list[StoredObject]) -> list[_Missing]:
+    """Asks for each object, and returns those that are not replicated, in their order."""
+    answers = run_all(
+        {index: partial(_replication_status, stored) for index, stored in enumerate(objects)}
+    )
+    found = []
+    for index, stored in enumerate(objects):
+        answer = answers[index]
+        if isinstance(answer, Exception):
+            text = f"not read ({describe_error(answer)})"
+            found.append(_Missing(stored, text, is_transient(answer)))
+        elif answer == PENDING:
+            text = f"still {PENDING} after {LIMIT_SECONDS // 60} minutes"
+            found.append(_Missing(stored, text, passes=True))
+        elif answer not in REPLICATED:
+            text = answer if answer == FAILED else f"{NO_RULE} ({answer or 'no status'})"
+            found.append(_Missing(stored, text, passes=False))
+    return found
 
 
 def _replication_status(stored: StoredObject) -> str:
@@ -112,40 +118,30 @@ def _stored_objects(evidence: dict[str, EvidenceEntry]) -> list[StoredObject]:
     return list(found.values())
 
 
-def _has_manifest(target_context: TargetContext) -> bool:
+def _manifest(target_context: TargetContext) -> str:
     evidence: dict[str, EvidenceEntry] = target_context.stored["evidence"]
     entry = evidence.get("manifest")
-    return bool(entry and entry.get("objects"))
+    stored = bool(entry and entry.get("objects"))
+    return "the manifest is one of them" if stored else "there is no manifest"
 
 
-def _status(answer: str | Exception) -> _Status:
-    if isinstance(answer, Exception):
-        text = f"not read ({describe_error(answer)})"
-        return _Status(False, text, passes=is_transient(answer))
-    if answer in REPLICATED:
-        return _Status(True)
-    if answer == PENDING:
-        minutes = LIMIT_SECONDS // 60
-        return _Status(False, f"still {PENDING} after {minutes} minutes", passes=True)
-    return _Status(False, answer if answer == FAILED else f"{NO_RULE} ({answer or 'no status'})")
-
-
-def _named(missing: list[tuple[StoredObject, str]]) -> str:
+def _named(missing: list[_Missing]) -> str:
     """Returns the first objects with their status, and how many more there are of each."""
     text = ", ".join(
-        f"{stored['key'].split('/', 2)[-1]}: {status}" for stored, status in missing[:MOST_NAMED]
+        f"{left.stored['key'].split('/', 2)[-1]}: {left.status}" for left in missing[:MOST_NAMED]
     )
-    more = Counter(status for _, status in missing[MOST_NAMED:])
+    more = Counter(left.status for left in missing[MOST_NAMED:])
     return text + "".join(f", and {count} more: {status}" for status, count in more.items())
 
 
-def _task(missing: list[tuple[StoredObject, str]]) -> str:
-    stored, _ = missing[0]
+def _task(missing: list[_Missing], account_id: str) -> str:
+    stored = missing[0].stored
     version = f" --version-id {stored['version']}" if stored.get("version") else ""
+    where = f"--bucket {os.environ['GDR_BUCKET']} --key {stored['key']}{version}"
+    text = f"look again at what is not replicated (`aws s3api head-object {where}`)"
+    if all(left.passes for left in missing):
+        return text
     return (
-        "look at the objects that are not replicated again"
-        f" (`aws s3api head-object --bucket {os.environ['GDR_BUCKET']} --key {stored['key']}{version}`,"
-        " ReplicationStatus). S3 repeats no replication that failed: mend what"
-        " docs/evidence.md#replicas-of-the-objects names, and replicate them with"
-        " S3 Batch Replication"
+        f"{text}. S3 repeats no replication that failed: mend the policies of the bucket and the"
+        f" key in account {account_id}, and replicate the objects with S3 Batch Replication"
     )
