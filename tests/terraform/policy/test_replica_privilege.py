@@ -6,7 +6,7 @@ or opens a replica. Nobody else of the security account may do even that.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -14,13 +14,13 @@ from tests.support.planned_policies import Json, planned_policies
 from tests.support.policy_oracle import decide
 
 pytestmark = pytest.mark.terraform
-# A mocked provider is in one account; what is said of another one is said to it.
-SECURITY, VAULT, ORGANIZATION = "111111111111", "333333333333", "o-sandbox001"
-SOURCE, REPLICA = (
-    "arn:aws:s3:::mock",
-    f"arn:aws:s3:::guardduty-response-evidence-replica-{SECURITY}",
-)
-SOURCE_KEY = f"arn:aws:kms:eu-central-1:{SECURITY}:key/00000000-0000-0000-0000-000000000000"
+# Each end is planned by itself, in the account of the mocked provider; the other end is elsewhere.
+MOCKED, SECURITY, VAULT = "111111111111", "999999999999", "333333333333"
+ORGANIZATION = "o-sandbox001"
+SOURCE = "arn:aws:s3:::mock"
+REPLICA = f"arn:aws:s3:::guardduty-response-evidence-replica-{MOCKED}"
+SOURCE_KEY = f"arn:aws:kms:eu-central-1:{MOCKED}:key/00000000-0000-0000-0000-000000000000"
+KEY = f"arn:aws:kms:eu-central-1:{SECURITY}:key/00000000-0000-0000-0000-000000000000"
 KEY = f"arn:aws:kms:eu-central-1:{VAULT}:key/mrk-0123456789abcdef0123456789abcdef"
 ROLE = f"arn:aws:iam::{SECURITY}:role/guardduty-response-evidence-replication"
 OBJECT = "incidents/i/manifest.json"
@@ -62,7 +62,12 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Policies:
 
 
 def allowed(
-    policy: Json, action: str, resource: str, principal: str, secure: bool = True, **context: Any
+    policy: Json,
+    action: str,
+    resource: str,
+    principal: str,
+    context: dict[str, str],
+    secure: bool = True,
 ) -> str:
     """What a policy of a resource says to somebody."""
     from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
@@ -115,8 +120,8 @@ def test_may_replicate_and_both_accounts_say_so(policies: Policies, action: str)
     there = f"{REPLICA}/{OBJECT}"
     assert decide([policies.role], action, there, ROLE) == "Allow"
     context = {"aws__PrincipalOrgID": ORGANIZATION}
-    assert allowed(policies.bucket, action, there, ROLE, **context) == "Allow"
-    assert allowed(policies.bucket, action, there, ROLE, secure=False, **context) == "Deny"
+    assert allowed(policies.bucket, action, there, ROLE, context) == "Allow"
+    assert allowed(policies.bucket, action, there, ROLE, context, secure=False) == "Deny"
 
 
 @pytest.mark.parametrize("action", ["kms:Encrypt", "kms:GenerateDataKey", "kms:Decrypt"])
@@ -125,7 +130,7 @@ def test_may_encrypt_replicas_through_s3(policies: Policies, action: str, arn: s
     context = through_s3(arn)
     assert decide([policies.role], action, KEY, ROLE, **context) == "Allow"
     organization = {"aws__PrincipalOrgID": ORGANIZATION}
-    assert allowed(policies.key, action, KEY, ROLE, **context, **organization) == "Allow"
+    assert allowed(policies.key, action, KEY, ROLE, context | organization) == "Allow"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def test_neither_account_lets_it_read_delete_or_open(
 ) -> None:
     assert decide([policies.role], action, resource, ROLE) == "ImplicitDeny"
     context = {"aws__PrincipalOrgID": ORGANIZATION}
-    assert allowed(policies.bucket, action, resource, ROLE, **context) == "ImplicitDeny"
+    assert allowed(policies.bucket, action, resource, ROLE, context) == "ImplicitDeny"
 
 
 @pytest.mark.parametrize(
@@ -191,9 +196,9 @@ def test_nobody_else_may_replicate_or_encrypt(
 ) -> None:
     context = {"aws__PrincipalOrgID": organization}
     there = f"{REPLICA}/{OBJECT}"
-    assert allowed(policies.bucket, "s3:ReplicateObject", there, principal, **context) != "Allow"
+    assert allowed(policies.bucket, "s3:ReplicateObject", there, principal, context) != "Allow"
     for action in ("kms:Encrypt", "kms:Decrypt"):
-        asked = allowed(policies.key, action, KEY, principal, **through_s3(REPLICA), **context)
+        asked = allowed(policies.key, action, KEY, principal, through_s3(REPLICA) | context)
         assert asked != "Allow"
 
 
@@ -210,4 +215,4 @@ def test_nobody_else_may_replicate_or_encrypt(
 def test_the_key_serves_that_bucket_alone(policies: Policies, context: dict[str, str]) -> None:
     organization = {"aws__PrincipalOrgID": ORGANIZATION}
     for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:Decrypt"):
-        assert allowed(policies.key, action, KEY, ROLE, **context, **organization) != "Allow"
+        assert allowed(policies.key, action, KEY, ROLE, context | organization) != "Allow"
