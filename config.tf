@@ -15,7 +15,11 @@ locals {
     active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = var.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }
-    evidence             = { log_window_minutes = var.evidence.log_window_minutes, forensics_account = var.evidence.forensics_account }
+    evidence = {
+      log_window_minutes = var.evidence.log_window_minutes
+      forensics_account  = var.evidence.forensics_account
+      replica            = var.evidence.replica == null ? null : { bucket_arn = var.evidence.replica.bucket_arn, account_id = var.evidence.replica.account_id }
+    }
     # The commands are in the SSM document. Their number says whether there are any.
     forensics = {
       when                   = var.forensics.when

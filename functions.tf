@@ -16,12 +16,13 @@ locals {
       tells            = false
     }
     collector = {
-      handler          = "collect"
-      member_role      = "collector"
-      name             = "collect"
-      description      = "Collects forensics and evidence."
-      alarm            = "Collecting evidence raised an error: evidence of an incident may be missing."
-      evidence_actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      handler     = "collect"
+      member_role = "collector"
+      name        = "collect"
+      description = "Collects forensics and evidence."
+      alarm       = "Collecting evidence raised an error: evidence of an incident may be missing."
+      # It asks for the replication status of the very version that it stored.
+      evidence_actions = concat(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], var.evidence.replica == null ? [] : ["s3:GetObjectVersion"])
       tells            = false
     }
     remediate = {

@@ -116,3 +116,11 @@ check "applier_is_exempt" {
     error_message = "${local.applier} applies this module and is not in guardrails.exempt_principals: a finding about it would be contained like any other, and then it could not apply. Name it there, for example \"arn:${local.partition}:iam::*:role/${local.applier_name}\", with your break-glass roles."
   }
 }
+
+# What lies in the same account is lost with it. A warning, not an error.
+check "evidence_replica_is_elsewhere" {
+  assert {
+    condition     = var.evidence.replica == null ? true : var.evidence.replica.account_id != local.account_id
+    error_message = "evidence.replica is in ${local.account_id}, the account of the evidence bucket: who can delete the evidence there can delete its replicas. Use a bucket of another account (modules/forensics-account)."
+  }
+}

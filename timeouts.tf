@@ -20,6 +20,8 @@ locals {
     replacement = local.playbook_options.ec2_instance.replacement_wait_minutes * 60
     # Copies in the member account and in the forensics account (evidence/copies.py).
     copies = var.evidence.forensics_account == null ? 0 : 24 * 3600
+    # Asking S3 whether the objects are replicated, after the manifest (evidence/replication.py), and one more look.
+    replication = var.evidence.replica == null ? 0 : 15 * 60 + 120
     # Reading logs and trails. No single limit exists for all of it; six hours are enough for the lists
     # of a busy account. A query by itself gives up after half an hour, and late events arrive a
     # quarter of an hour later (iam_principal/evidence/trail_queries.py, cloudtrail/query.py).

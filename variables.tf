@@ -185,6 +185,12 @@ variable "evidence" {
       copy_role_name (modules/forensics-account; a name without path, because the role is at iam.path), they are
       also copied there. Instances of several Regions need a multi-Region key with a replica in each Region
       (modules/forensics-replica).
+    - replica is the bucket of another account that S3 replicates the incidents' objects into, encrypted with
+      kms_key_arn (output evidence_replica of modules/forensics-account). object_lock says that it has Object Lock
+      enabled, which it must have if the evidence bucket is locked. metrics and time_control (within 15 minutes, by
+      AWS's service level agreement) cost extra. A bucket that you bring is replicated by a rule of your own, and
+      replica names its destination. After the manifest, the collector asks S3 of each object whether it was
+      replicated.
   EOT
   type = object({
     create_bucket      = optional(bool, true)
@@ -201,6 +207,14 @@ variable "evidence" {
     object_lock = optional(object({
       mode = optional(string, "GOVERNANCE")
       days = number
+    }))
+    replica = optional(object({
+      bucket_arn   = string
+      account_id   = string
+      kms_key_arn  = string
+      object_lock  = optional(bool, false)
+      metrics      = optional(bool, false)
+      time_control = optional(bool, false)
     }))
   })
   default  = {}
@@ -233,6 +247,18 @@ variable "evidence" {
   validation {
     condition     = var.evidence.forensics_account == null ? true : can(regex("^[0-9]{12}$", var.evidence.forensics_account.account_id)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.evidence.forensics_account.kms_key_arn)) && (var.evidence.forensics_account.copy_role_name == null ? true : can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", var.evidence.forensics_account.copy_role_name)))
     error_message = "evidence.forensics_account must have a 12-digit account_id, the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>), and a role name without a path or none."
+  }
+  validation {
+    condition     = var.evidence.replica == null ? true : can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]{3,63}$", var.evidence.replica.bucket_arn)) && can(regex("^[0-9]{12}$", var.evidence.replica.account_id)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.evidence.replica.kms_key_arn))
+    error_message = "evidence.replica must have the ARN of an S3 bucket (arn:aws:s3:::name), a 12-digit account_id, and the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>): the output evidence_replica of modules/forensics-account."
+  }
+  validation {
+    condition     = var.evidence.replica == null ? true : try(split(":", var.evidence.replica.kms_key_arn)[1] == split(":", var.evidence.replica.bucket_arn)[1] && split(":", var.evidence.replica.kms_key_arn)[4] == var.evidence.replica.account_id, false)
+    error_message = "evidence.replica.kms_key_arn must be a key of evidence.replica.account_id, in the partition of evidence.replica.bucket_arn: with a key of another account, the owner of the replicas could not read them."
+  }
+  validation {
+    condition     = var.evidence.replica == null || var.evidence.object_lock == null ? true : var.evidence.replica.object_lock
+    error_message = "evidence.object_lock locks the evidence bucket, and S3 replicates a locked bucket only into a bucket with Object Lock enabled. Enable it there (modules/forensics-account does), and say so with evidence.replica.object_lock = true."
   }
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.evidence.log_retention_days)

@@ -49,7 +49,11 @@ module "guardduty_response" {
   # An SSM document belongs to one Region. modules/region creates the same one in each Region.
   forensics = { when = "before", account_ids = [] }
 
-  evidence = { forensics_account = module.vault.forensics_account }
+  # Snapshots are copied into the forensics account, and all other evidence is replicated into it.
+  evidence = {
+    forensics_account = module.vault.forensics_account
+    replica           = module.vault.evidence_replica
+  }
 }
 
 # There is one call for each Region. In version 5, a provider has one Region, hence the aliases. They also work in
@@ -80,7 +84,7 @@ module "responder_role" {
 }
 
 # Copies of snapshots stay in the instance's Region and need a key there: one key, with a replica in each other
-# Region.
+# Region. The bucket for replicas of the other evidence is in this Region alone, as the evidence is.
 module "vault" {
   source    = "../../modules/forensics-account"
   providers = { aws = aws.forensics }

@@ -16,6 +16,11 @@ output "forensics_keys" {
   }
 }
 
+output "evidence_replica" {
+  description = "The bucket of the forensics account into which the evidence is replicated."
+  value       = module.vault.evidence_replica.bucket_arn
+}
+
 output "effective_policy" {
   description = "The effective policy: which finding type has which mode, in every Region."
   value       = module.guardduty_response.effective_policy

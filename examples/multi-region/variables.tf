@@ -11,7 +11,7 @@ variable "email_addresses" {
 }
 
 variable "forensics_profile" {
-  description = "Profile of the account that keeps copies of snapshots. null means this account, which protects the copies from the accounts of the instances, but not from a person in this account."
+  description = "Profile of the account that keeps copies of snapshots and replicas of all other evidence. null means this account, which protects the copies from the accounts of the instances, but not from a person in this account."
   type        = string
   default     = null
 }

@@ -1,7 +1,7 @@
 # This module is deployed once, in the forensics account. It creates the key that encrypts copied snapshots, and the
 # role that copies them, so that nobody in the compromised account can delete them. Snapshots stay in the instance's
 # Region, and so must a key: every other Region gets a replica (modules/forensics-replica). The role serves all
-# Regions, because IAM has none.
+# Regions, because IAM has none. The bucket for replicas of the other evidence is in bucket.tf.
 
 data "aws_partition" "current" {}
 
@@ -40,7 +40,7 @@ locals {
 
   key_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid       = "ThisAccount"
         Effect    = "Allow"
@@ -64,7 +64,7 @@ locals {
         Resource  = "*"
         Condition = merge(local.member_condition, { Bool = { "kms:GrantIsForAWSResource" = "true" } })
       },
-    ]
+    ], local.replication_key_statements)
   })
 
   trust_policy = jsonencode({

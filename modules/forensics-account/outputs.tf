@@ -8,6 +8,22 @@ output "forensics_account" {
   depends_on = [aws_iam_role_policy.vault]
 }
 
+output "evidence_replica" {
+  description = "The value of evidence.replica in the root module: the bucket that receives replicas of the evidence, its account and key. null without the bucket."
+  value = var.evidence_replica.create ? {
+    bucket_arn  = local.replica_arn
+    account_id  = local.account_id
+    kms_key_arn = aws_kms_key.evidence.arn
+    object_lock = true
+  } : null
+  # S3 takes no replication rule while the destination keeps no versions.
+  depends_on = [
+    aws_s3_bucket_versioning.evidence_replica,
+    aws_s3_bucket_ownership_controls.evidence_replica,
+    aws_s3_bucket_policy.evidence_replica,
+  ]
+}
+
 output "for_replicas" {
   description = "The value of primary in modules/forensics-replica, in another Region of this account."
   value = {
@@ -26,6 +42,11 @@ output "vault_role_arn" {
 output "key_policy" {
   description = "Policy of the key, as JSON."
   value       = local.key_policy
+}
+
+output "evidence_replica_policy" {
+  description = "Policy of the bucket for replicas, as JSON. null without the bucket."
+  value       = one(aws_s3_bucket_policy.evidence_replica[*].policy)
 }
 
 output "trust_policy" {

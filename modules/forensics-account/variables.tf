@@ -72,6 +72,39 @@ variable "playbooks" {
   }
 }
 
+variable "evidence_replica" {
+  description = <<-EOT
+    Says how replicas of the evidence bucket are kept: create the bucket for them or not, delete them after so many
+    days (expire_after_days; null means never), let terraform destroy delete what is in it (force_destroy), and lock
+    what comes without a retention of its own (object_lock). Object Lock is enabled in any case, so that the evidence
+    bucket may be locked too; the replicas then have its retention.
+  EOT
+  type = object({
+    create            = optional(bool, true)
+    expire_after_days = optional(number)
+    force_destroy     = optional(bool, false)
+    object_lock = optional(object({
+      mode = optional(string, "GOVERNANCE")
+      days = number
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.evidence_replica.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.evidence_replica.object_lock.mode)
+    error_message = "evidence_replica.object_lock.mode must be GOVERNANCE or COMPLIANCE."
+  }
+  validation {
+    condition     = var.evidence_replica.object_lock == null ? true : var.evidence_replica.object_lock.days >= 1 && var.evidence_replica.object_lock.days <= 36500 && floor(var.evidence_replica.object_lock.days) == var.evidence_replica.object_lock.days
+    error_message = "evidence_replica.object_lock.days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.evidence_replica.expire_after_days == null ? true : var.evidence_replica.expire_after_days >= try(var.evidence_replica.object_lock.days, 1) && floor(var.evidence_replica.expire_after_days) == var.evidence_replica.expire_after_days
+    error_message = "evidence_replica.expire_after_days must be a whole number of days, at least 1 and not shorter than evidence_replica.object_lock.days, or null to keep replicas for ever."
+  }
+}
+
 variable "iam" {
   description = "Path and permissions boundary of the role. The path must be the same as in the security account and the member accounts."
   type = object({

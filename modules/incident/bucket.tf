@@ -7,7 +7,7 @@ locals {
 
 resource "aws_s3_bucket" "evidence" {
   #checkov:skip=CKV_AWS_18:every write is recorded with its hash in the incident record; CloudTrail data events are the account's choice
-  #checkov:skip=CKV_AWS_144:replication is the owner's choice; bring a replicated bucket along with evidence.create_bucket = false
+  #checkov:skip=CKV_AWS_144:replication into another account is the owner's choice (evidence.replica, replication.tf)
   #checkov:skip=CKV2_AWS_61:evidence is kept until evidence.expire_after_days is set
   #checkov:skip=CKV2_AWS_62:nothing waits for objects; the state machine knows what it wrote
   count = local.bucket_count

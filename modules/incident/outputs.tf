@@ -39,6 +39,11 @@ output "bucket_arn" {
   value       = local.bucket_arn
 }
 
+output "replication_policy" {
+  description = "What Amazon S3 may do to replicate the evidence bucket, as JSON; null without evidence.replica."
+  value       = local.replication_policy
+}
+
 output "queues" {
   description = "Maps undelivered and dead_letters to { url, arn }."
   value = {

@@ -141,6 +141,13 @@ variable "evidence" {
     force_destroy      = bool
     log_retention_days = number
     object_lock        = optional(object({ mode = string, days = number }))
+    replica = optional(object({
+      bucket_arn   = string
+      account_id   = string
+      kms_key_arn  = string
+      metrics      = bool
+      time_control = bool
+    }))
   })
   nullable = false
 }

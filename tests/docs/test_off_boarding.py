@@ -36,8 +36,14 @@ KEPT = [
     'module.units["red"].module.findings_export[0].aws_kms_key.this[0]',
     'module.units["red"].module.findings_export[0].aws_s3_bucket_policy.this[0]',
     'module.copies["red"].aws_kms_replica_key.evidence',
+    "module.vault.aws_s3_bucket.evidence_replica[0]",
+    "module.vault.aws_s3_bucket_policy.evidence_replica[0]",
 ]
-GOES = ['module.units["red"].aws_guardduty_detector.this[0]', "module.here.aws_kms_alias.this[0]"]
+GOES = [
+    'module.units["red"].aws_guardduty_detector.this[0]',
+    "module.here.aws_kms_alias.this[0]",
+    "module.here.module.incident[0].aws_iam_role.replication[0]",
+]
 
 
 def _commands(containing: str) -> str:

@@ -51,6 +51,7 @@ EVIDENCE = {
     "manifest",
     "network_logs",
     "replacement",
+    "replication",
 }
 # How much faster than AWS time passes: Wait states and retries; time-outs; every 5-minute schedule
 # each 3 s.

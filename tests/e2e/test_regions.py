@@ -108,6 +108,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
         "copies": "SKIPPED",
         "forensics": "COMPLETE",
         "manifest": "COMPLETE",
+        "replication": "SKIPPED",
     }, {name: part["detail"] for name, part in parts.items()}
     envelope = _envelope(world, incident)
     assert (envelope["account"], envelope["region"]) == (SECURITY, AWAY)

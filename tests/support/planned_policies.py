@@ -5,7 +5,7 @@ it is unknown then. Terraform prints the plan of each run as ``terraform show -j
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,17 +75,19 @@ class Planned(NamedTuple):
     grants: bool
 
 
-def planned_policies(scratch: Path) -> dict[str, Planned]:
+def planned_policies(
+    scratch: Path, runs: Mapping[str, tuple[str, Json]] = RUNS
+) -> dict[str, Planned]:
     """Returns run and address of a resource -> its policy."""
     module = copy_module(scratch / "module")
     (module / "policies").mkdir()
-    (module / "policies" / "policies.tftest.hcl").write_text(_test_file())
+    (module / "policies" / "policies.tftest.hcl").write_text(_test_file(runs))
     initialized(module, scratch, "-test-directory=policies")
     done = terraform(
         module, scratch, "test", "-test-directory=policies", "-json", "-verbose", "-no-color"
     )
     plans = list(_plans(done.stdout))
-    assert done.returncode == 0 and len(plans) == len(RUNS), done.stdout[-4000:]
+    assert done.returncode == 0 and len(plans) == len(runs), done.stdout[-4000:]
     return {
         f"{run}: {change['address']}": _policy(change)
         for run, changes in plans
@@ -100,10 +102,10 @@ def of(address: str, resource_type: str, text: str) -> Planned:
     return Planned(json.loads(text), resource_type in _OF_IDENTITIES)
 
 
-def _test_file() -> str:
+def _test_file(runs: Mapping[str, tuple[str, Json]]) -> str:
     lines = ['mock_provider "aws" {', '  source = "./tests/terraform/mocks"']
     lines += ["  override_during = plan", "}"]
-    for run, (name, variables) in RUNS.items():
+    for run, (name, variables) in runs.items():
         lines += [f'run "{run}" {{', "  command = plan"]
         if name:
             lines += ["  module {", f'    source = "./modules/{name}"', "  }"]

@@ -19,7 +19,7 @@ run "smallest" {
   assert {
     condition = (
       jsondecode(module.incident[0].machine_definitions["incident"]).TimeoutSeconds == sum(values(local.incident_timeouts))
-      && local.incident_timeouts.approval == 16 * 60 && local.incident_timeouts.copies == 0 && local.incident_timeouts.before_containment == 0
+      && local.incident_timeouts.approval == 16 * 60 && local.incident_timeouts.copies == 0 && local.incident_timeouts.replication == 0 && local.incident_timeouts.before_containment == 0
       && jsondecode(module.incident[0].machine_definitions["incident"]).TimeoutSeconds > (600 + 6 * 3600) + 6 * 3600
     )
     error_message = "The machine must not end before its parts: ${jsonencode(local.incident_timeouts)}"

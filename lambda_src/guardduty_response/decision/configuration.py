@@ -108,11 +108,19 @@ class ForensicsAccount(TypedDict, total=False):
     copy_role_name: str | None
 
 
+class EvidenceReplica(TypedDict):
+    """The bucket into which S3 replicates the evidence bucket, and its account."""
+
+    bucket_arn: str
+    account_id: str
+
+
 class EvidenceSettings(TypedDict, total=False):
     """What is collected from logs, and where copies go (variable ``evidence``)."""
 
     log_window_minutes: int
     forensics_account: ForensicsAccount | None
+    replica: EvidenceReplica | None  # documents of earlier releases lack it
 
 
 class Config(NamedTuple):

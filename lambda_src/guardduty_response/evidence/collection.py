@@ -1,5 +1,5 @@
 """Collects the evidence items of a target at the same time, each to its own end, and a manifest of
-all.
+all; then reads back whether what was stored is replicated.
 
 Containment waits for none of this, and no item waits for another's success: what fails is said,
 with what to do.
@@ -26,6 +26,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import GateClosed, TargetGone
+from guardduty_response.evidence import replication
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Collection(Generic[W]):
 
     ``early``: those that are started while containment is under way. ``stages``: all of them; each
     stage sees how those before it stand. ``manifest``: the item that lists what the others have
-    stored, once all have ended.
+    stored, once all have ended. The item ``replication`` follows it, and covers it too.
     """
 
     def __init__(
@@ -93,14 +94,19 @@ class Collection(Generic[W]):
         return _step(context, items, done=False)
 
     def collect(self, context: Context, target: Target) -> StepResult:
-        """Advances every unfinished item once; when all have ended, the manifest is written."""
+        """Advances every unfinished item once; when all have ended, the manifest is written, and
+        its replication and theirs is waited for.
+        """
         target_context = self.load_target(context, target)
         items: dict[str, EvidenceItem] = {}
         for stage in self.stages:
             items |= self._advance_all(target_context, stage)
         if any(item.outcome is Outcome.RUNNING for item in items.values()):
             return _step(context, items, done=False)
-        self.advance(target_context, self.manifest)
+        for module in (self.manifest, replication):
+            items[module.NAME] = self.advance(target_context, module)
+            if items[module.NAME].outcome is Outcome.RUNNING:
+                return _step(context, items, done=False)
         # The incident function logged it as failed when ``evidence`` could not run.
         if target_context.logged_action("evidence").get("status") == FAILED:
             target_context.log_action(

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from guardduty_response.cloudtrail import query
+from guardduty_response.evidence import replication
 from guardduty_response.playbooks.ec2_instance import finish
 from guardduty_response.playbooks.ec2_instance.evidence import copies, forensics, snapshots
 from guardduty_response.playbooks.iam_principal.evidence import trail_queries
@@ -27,6 +28,7 @@ def _value(part: str) -> str:
     [
         ("snapshots", f"{snapshots.LIMIT_SECONDS} + {snapshots.POLL_SECONDS // HOUR} * 3600"),
         ("copies", f"{copies.LIMIT_SECONDS // HOUR} * 3600"),
+        ("replication", f"{replication.LIMIT_SECONDS // MINUTE} * 60 + 120"),
         ("collection", f"{forensics.READY_SECONDS} + var.forensics.timeout_minutes * 60"),
         ("second_pass", LATE),
         ("finish", f"2 * {finish.ATTEMPTS} * (15 + 120)"),

@@ -31,6 +31,7 @@ ITEMS = {
     "forensics",
     "replacement",
     "manifest",
+    "replication",
 }
 
 
