@@ -17,7 +17,7 @@ from guardduty_response.playbooks.ec2_instance import monitor
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
-from tests.unit.playbooks.ec2_instance.finish_lab import keep_snapshots, state_of
+from tests.unit.playbooks.ec2_instance.finish_lab import keep_snapshots, read_events, state_of
 from tests.unit.playbooks.ec2_instance.session_trail import (
     OTHER,
     assume_role,
@@ -36,6 +36,7 @@ def built(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """An instance whose profile the finding names."""
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
     lab.build()
+    read_events(lab)  # which opens the incident
     details(lab, iamInstanceProfile={"arn": APP, "id": "AIPA"})
     return lab
 
