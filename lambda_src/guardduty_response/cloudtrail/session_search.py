@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query, regions
 from guardduty_response.containment.session_denials import parse_time
-from guardduty_response.containment.session_holder import HOURS, SessionHolder
+from guardduty_response.containment.session_holder import (
+    HOURS,
+    ChainedSession,
+    Lookup,
+    SessionHolder,
+)
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import ResponseError
 
@@ -34,33 +39,6 @@ ASSUME_ROLE, ASSUME_ROOT = ("EventName", "AssumeRole"), ("EventName", "AssumeRoo
 ISSUING = (ASSUME_ROOT, ASSUME_ROLE)  # AssumeRoot first: there are few, and the time is short
 # As CloudTrail shows when credentials end: "Oct 25, 2024, 9:07:11 PM", without commas before.
 EXPIRATION = "%b %d %Y %I:%M:%S %p"
-
-# (attribute, value) of LookupEvents
-Lookup = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class ChainedSession:
-    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` is
-    the role's ARN, ``key`` its access key. It began at ``began`` and ends by itself at ``ends``, in
-    seconds since 1970. One got by AssumeRoot has the root's ARN as ``role``, its key as ``userid``.
-    """
-
-    userid: str
-    role: str
-    key: str
-    at: str
-    began: float
-    ends: float
-
-    @property
-    def account(self) -> str:
-        fields = self.role.split(":")
-        return fields[4] if len(fields) >= 6 else ""
-
-    @property
-    def is_root(self) -> bool:
-        return self.role.endswith(":root")
 
 
 @dataclass

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.cloudtrail import session_search
-from guardduty_response.cloudtrail.session_search import ChainedSession
 from guardduty_response.containment import chained_denial, open_sessions
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.managed_denial import ManagedDenial
@@ -27,6 +25,7 @@ from guardduty_response.containment.session_denials import (
     parse_time,
     sessions_policy,
 )
+from guardduty_response.containment.session_holder import ChainedSession
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
@@ -244,7 +243,7 @@ def _entry(
         detail = "no session of a role is denied"
     state: SessionSearch = {
         "roles": roles,
-        "found": [asdict(session) for session in found][-MOST_RECORDED:],
+        "found": [session._asdict() for session in found][-MOST_RECORDED:],
         "open": left,
         "unsearched": unsearched,
     }

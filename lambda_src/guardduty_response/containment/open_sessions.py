@@ -24,13 +24,12 @@ from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
-    from guardduty_response.cloudtrail.session_search import ChainedSession
     from guardduty_response.containment.records import (
         DeniedSessions,
         OpenSessions,
         SessionSearch,
     )
-    from guardduty_response.containment.session_holder import SessionHolder
+    from guardduty_response.containment.session_holder import ChainedSession, SessionHolder
 
 MOST_NAMED = 5  # sessions in a sentence, and in a command: a policy has room for so many for sure
 MOST_RECORDED = 50  # sessions that the record lists of a role

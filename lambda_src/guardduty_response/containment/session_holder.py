@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.containment.target_context import TargetContext
 
 if TYPE_CHECKING:
-    from guardduty_response.cloudtrail.session_search import ChainedSession, Lookup
     from guardduty_response.incident.model import StoredState
 
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
 # So long a session lives that was got with a session of a role (role chaining).
 CHAINED_HOURS = 1
+
+# (attribute, value) of LookupEvents
+Lookup = tuple[str, str]
+
+
+class ChainedSession(NamedTuple):
+    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` is
+    the role's ARN, ``key`` its access key. It began at ``began`` and ends by itself at ``ends``, in
+    seconds since 1970. One got by AssumeRoot has the root's ARN as ``role``, its key as ``userid``.
+    """
+
+    userid: str
+    role: str
+    key: str
+    at: str
+    began: float
+    ends: float
+
+    @property
+    def account(self) -> str:
+        fields = self.role.split(":")
+        return fields[4] if len(fields) >= 6 else ""
+
+    @property
+    def is_root(self) -> bool:
+        return self.role.endswith(":root")
 
 
 class SessionHolder(TargetContext):

@@ -14,7 +14,7 @@ from guardduty_response.decision.finding import get, text
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
-    from guardduty_response.cloudtrail.session_search import ChainedSession, Lookup
+    from guardduty_response.containment.session_holder import ChainedSession, Lookup
 
 
 # What a plan says of the sessions that its credentials got

@@ -16,7 +16,7 @@ from guardduty_response.playbooks.iam_principal.identify import principal_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
-    from guardduty_response.cloudtrail.session_search import Lookup
+    from guardduty_response.containment.session_holder import Lookup
     from guardduty_response.containment.target_context import Settings
 
 
