@@ -26,8 +26,10 @@ locals {
     # of a busy account. A query by itself gives up after half an hour, and late events arrive a
     # quarter of an hour later (iam_principal/evidence/trail_queries.py, cloudtrail/query.py).
     evidence = 6 * 3600
-    # The second pass over CloudTrail, and the queries that it makes (iam_principal/late_events.py).
-    second_pass = local.playbook_options.iam_principal.repeat_minutes * 60 + 30 * 60 + 15 * 60
+    # The second pass over CloudTrail, and the queries that it makes (iam_principal/late_events.py, ec2_instance/late_look.py).
+    second_pass = max(
+      local.playbook_options.iam_principal.repeat_minutes, local.playbook_options.ec2_instance.repeat_minutes
+    ) * 60 + 30 * 60 + 15 * 60
     # Eradication, after the first list and after the second (eradicate/run.py).
     eradication = 2 * 3600
     # 40 attempts, 15 s apart, until an instance is stopped or terminated (finish.py, terminate.py).

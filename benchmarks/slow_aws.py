@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import threading
 import time
@@ -12,6 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+# The Regions that an account has without opting in.
+REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
+    *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
+    *("ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+)
+# What moto lacks: CloudTrail shows nothing, and these Regions are enabled.
+ANSWERS: dict[str, Any] = {
+    "LookupEvents": {"Events": []},
+    "POST /listRegions": {"Regions": [{"RegionName": name} for name in REGIONS]},
+}
 Environ = dict[str, Any]
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
@@ -44,8 +57,13 @@ class SlowAws:
         start = time.monotonic()
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        with self._turn:
-            answer = list(self._moto(environ, start_response))
+        known = ANSWERS.get(_operation(environ, body))
+        if known is not None:
+            start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+            answer = [json.dumps(known).encode()]
+        else:
+            with self._turn:
+                answer = list(self._moto(environ, start_response))
         of_table = environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB")
         latency = self.table_latency if of_table else self.latency
         time.sleep(max(0.0, start + latency - time.monotonic()))

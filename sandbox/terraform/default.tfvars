@@ -10,7 +10,7 @@ remediations = {
   "UnauthorizedAccess:IAMUser/*"         = "auto"
 }
 
-ec2_instance = { restore = true, reattach_auto_scaling = true }
+ec2_instance = { restore = true, reattach_auto_scaling = true, repeat_minutes = 0.1 }
 
 iam_principal = {
   restore        = true

@@ -36,7 +36,7 @@ guardrails = {
 }
 
 # No time for replacements: the local Auto Scaling launches them at once, or never.
-ec2_instance = { restore = true, replacement_wait_minutes = 0 }
+ec2_instance = { restore = true, replacement_wait_minutes = 0, repeat_minutes = 0.05 }
 
 iam_principal = {
   restore        = true

@@ -20,7 +20,7 @@ playbooks = {
 }
 
 # The present one
-ec2_instance  = { restore = true, replacement_wait_minutes = 0 }
+ec2_instance  = { restore = true, replacement_wait_minutes = 0, repeat_minutes = 0.05 }
 iam_principal = { restore = true, repeat_minutes = 0.05, lookup_hours = 0.05 }
 notifications = {
   messages_a_minute = 10000

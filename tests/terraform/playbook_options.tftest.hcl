@@ -32,6 +32,9 @@ run "every_option_has_its_default" {
       protect_instance              = true
       replace_instance_profile      = true
       revoke_sessions               = "instance"
+      other_role_sessions           = true
+      lookup_regions                = []
+      repeat_minutes                = 20
       disable_metadata              = false
       snapshot                      = true
       capture_console               = true

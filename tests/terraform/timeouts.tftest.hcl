@@ -11,7 +11,7 @@ run "smallest" {
   variables {
     remediations  = { "CryptoCurrency:EC2/*" = "auto" }
     guardrails    = { approval_timeout_minutes = 1 }
-    ec2_instance  = { replacement_wait_minutes = 0 }
+    ec2_instance  = { replacement_wait_minutes = 0, repeat_minutes = 0.05 }
     iam_principal = { repeat_minutes = 0.05 }
   }
 
@@ -32,7 +32,7 @@ run "everything" {
   variables {
     remediations  = { "CryptoCurrency:EC2/*" = "auto" }
     guardrails    = { approval_timeout_minutes = 10080 }
-    ec2_instance  = { replacement_wait_minutes = 120 }
+    ec2_instance  = { replacement_wait_minutes = 120, repeat_minutes = 60 }
     iam_principal = { repeat_minutes = 120 }
     forensics     = { when = "before", deadline_seconds = 60, deadlines = { "CryptoCurrency:EC2/*" = 600 }, timeout_minutes = 240 }
     evidence      = { forensics_account = { account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/1", copy_role_name = "copy" } }

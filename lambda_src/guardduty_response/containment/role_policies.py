@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 
 
+def is_of_aws(role: str) -> bool:
+    """Tells whether a role (its ARN) is AWS's own, such as a service-linked one: it takes no
+    policy.
+    """
+    return ":role/aws-service-role/" in role or ":role/aws-reserved/" in role
+
+
 def role_policy(iam: AwsClient, role: str, name: str) -> PolicyDocument | None:
     """Returns a role's inline policy; None: it has none of that name."""
     try:

@@ -70,6 +70,13 @@ def managed_policy(prefix: str, role: str) -> str:
     return f"{sessions_policy(prefix)}-{hashlib.sha256(role.encode()).hexdigest()[:12]}"
 
 
+def policy_name(prefix: str, denied: str) -> str:
+    """Returns the name of a policy that a person writes: the same for the same that is ``denied``,
+    and no other's, so that nobody else's denials are written over.
+    """
+    return f"{prefix}-deny-{hashlib.sha256(denied.encode()).hexdigest()[:12]}"
+
+
 def rounded_up(moment: datetime) -> str:
     """Returns a moment as IAM's policies have it (ISO 8601, UTC), rounded up to the second: a
     session issued within this second is older too.
@@ -77,10 +84,22 @@ def rounded_up(moment: datetime) -> str:
     return (moment + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def now_rounded_up() -> str:
+    """Returns now in UTC, rounded up to the second: a session issued within this second is older
+    too.
+    """
+    return rounded_up(datetime.now(UTC))
+
+
+def parse_time(moment: str) -> datetime:
+    """Parses a moment in ISO 8601. Raises ValueError."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00"))
+
+
 def has_expired(before: str) -> bool:
     """Tells whether every session issued before ``before`` (ISO 8601; empty: not known) is over."""
     try:
-        issued = datetime.fromisoformat(before.replace("Z", "+00:00"))
+        issued = parse_time(before)
     except ValueError:
         return False
     return issued + LONGEST + CLOCKS < datetime.fromtimestamp(time.time(), UTC)
@@ -112,6 +131,15 @@ def document(
         statement["Condition"]["DateLessThan"] = {"aws:TokenIssueTime": date}
         found.append(statement)
     return {"Version": "2012-10-17", "Statement": found} if found else None
+
+
+def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
+    """Returns a policy that denies everything to these sessions (``AROA…:name``) as far as they
+    were issued before ``before`` (ISO 8601, UTC).
+    """
+    denied = document([{"userids": userids, "before": before}])
+    assert denied is not None, "it denies no session"
+    return denied
 
 
 def foreign(policy: PolicyDocument | None) -> list[PolicyStatement]:

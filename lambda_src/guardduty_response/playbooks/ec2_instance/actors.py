@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import actors
+from guardduty_response.containment.chained_denial import ChainedDenial
 from guardduty_response.containment.contract import Check
+from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.target_context import name_of
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -18,10 +20,9 @@ if TYPE_CHECKING:
 # What can undo each check, by the check's name up to its first space.
 # playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls
 # (a test compares).
+_KINDS: tuple[type[AnyControl], ...] = (*CONTROLS, ChainedDenial)
 CALLS: actors.Calls = {
-    control.check_name or control.name: control.undone_by
-    for control in CONTROLS
-    if not control.label
+    control.check_name or control.name: control.undone_by for control in _KINDS if not control.label
 }
 
 
@@ -49,6 +50,8 @@ def _queries(instance: InstanceContext, failed: list[Check]) -> list[tuple[str, 
         kind, _, id = check.name.partition(" ")
         if kind in ("interface", "group"):
             queries.append((region, "ResourceName", id))
+        elif kind == ChainedDenial.name:
+            queries += [(iam_region, "ResourceName", id)] * bool(id)
         elif kind == "revoke_sessions":
             profile = instance.read_stored()["before"].get("profile") or {}
             if role := name_of(str(profile.get("role") or "")):
@@ -57,6 +60,6 @@ def _queries(instance: InstanceContext, failed: list[Check]) -> list[tuple[str, 
             queries.append((region, "ResourceName", instance.id))
     for check in failed:
         kind = check.name.split(" ")[0]
-        where = iam_region if kind == "revoke_sessions" else region
+        where = iam_region if kind in ("revoke_sessions", ChainedDenial.name) else region
         queries += [(where, "EventName", call) for call in CALLS.get(kind, ())]
     return queries

@@ -18,6 +18,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_policies import (
     OLDER,
+    is_of_aws,
     revoke_document,
     revoked_before,
 )
@@ -241,7 +242,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         with suppress(*AWS_ERRORS):  # ``read`` fails of it, and says so
             self._read_profile()
         role = self._role()
-        return (role, OLDER) if role and not _is_of_aws(role) else None
+        return (role, OLDER) if role and not is_of_aws(role) else None
 
     def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
@@ -255,7 +256,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
             raise RuntimeError(error)
         if not role:
             return {}
-        if _is_of_aws(role):
+        if is_of_aws(role):
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
         older = [OLDER] * self.target_context.role_wide
         names = list(dict.fromkeys([self.policy, *older, *self.steps]))
@@ -304,10 +305,6 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
             f"{text}, all its older sessions by {OLDER}: every workload that shares the role needs"
             " new credentials"
         )
-
-
-def _is_of_aws(role: str) -> bool:
-    return ":role/aws-service-role/" in role or ":role/aws-reserved/" in role
 
 
 def profile(

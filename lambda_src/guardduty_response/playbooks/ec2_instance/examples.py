@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from guardduty_response.containment.chained_denial import ChainedDenial
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
+from guardduty_response.containment.session_denials import deny_sessions
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.playbooks.ec2_instance.actions import (
     DisableMetadata,
@@ -76,7 +78,24 @@ def examples(context: Context) -> list[Example]:
         _example(context, Protect, _attributes()),
         _example(context, ReleaseAddress, [_address()]),
         _example(context, Tag, dict.fromkeys(("P", "P-incident"))),
+        _of_held_session(context),
     ]
+
+
+def _of_held_session(context: Context) -> Example:
+    item = f"{ChainedDenial.name}/OTHER_ROLE"
+    before = {"role": f"arn:aws:iam::{ACCOUNT}:role/OTHER_ROLE", "policy": DENIAL, "document": None}
+    instance = InstanceContext(context, _target())
+    instance.stored = {"before": {item: before}}
+    control = ChainedDenial(instance, item)
+    control.state.settings[item] = before
+    return Example(
+        "session that it got of another role",
+        control,
+        option="other_role_sessions",
+        contained={DENIAL: deny_sessions(["OTHER_ROLE_ID:SESSION"], "NOW")},
+        text=f"the session, issued until now, denied on its role by policy {DENIAL}",
+    )
 
 
 def _of_rules(context: Context) -> Example:
@@ -151,15 +170,7 @@ def _example(
     restored: str = "",
 ) -> Example:
     """Returns an example of a running instance with one interface."""
-    arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
-    target = Target(
-        "ec2_instance",
-        INSTANCE,
-        arn,
-        ACCOUNT,
-        REGION,
-    )
-    instance = InstanceContext(context, target)
+    instance = InstanceContext(context, _target())
     state = InstanceState(
         {"State": {"Name": "running"}},
         interfaces=[Interface("ENI", "VPC", ("OLD_GROUP",))],
@@ -174,3 +185,8 @@ def _example(
         text=text,
         restored=restored,
     )
+
+
+def _target() -> Target:
+    arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
+    return Target("ec2_instance", INSTANCE, arn, ACCOUNT, REGION)

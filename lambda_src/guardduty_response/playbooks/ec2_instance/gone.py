@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws.errors import error_code
+from guardduty_response.containment import open_sessions
+from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check, Planned
 from guardduty_response.containment.late_checks import check_controls
 from guardduty_response.containment.target_context import (
@@ -21,8 +23,9 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.ec2_instance import held_sessions
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions, roles_of
-from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FOR, InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, tags
 
 if TYPE_CHECKING:
@@ -31,18 +34,18 @@ if TYPE_CHECKING:
 
 # So long the credentials that EC2 gives an instance are valid at most, as far as is known.
 HOURS = 6
-# So long a session lives that was got with a session of a role (role chaining).
-CHAINED_HOURS = 1
 
 
 class Ended(NamedTuple):
     """Holds what is known of the role of an instance that is gone.
 
-    ``nothing``: why nothing is to be denied; empty: the control denies its sessions.
+    ``nothing``: why nothing is to be denied on it; empty: the control denies its sessions.
+    ``searches``: whether sessions that these got of other roles are looked for.
     """
 
     control: RevokeSessions
     nothing: str
+    searches: bool
 
 
 def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> Ended:
@@ -53,8 +56,9 @@ def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> E
     state = InstanceState({}, settings={"profile": profile})
     control = RevokeSessions(instance, sessions, state)
     role = str(profile.get("role") or "")
-    nothing = ""
+    nothing, searches = "", instance.looks_for_sessions
     if not profile:
+        searches = False
         nothing = "neither the finding nor AWS names an instance profile whose credentials it had"
     elif not control.enabled:
         whose = f"role {name_of(role)}" if role else f"instance profile {profile['name']}"
@@ -64,7 +68,7 @@ def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> E
         )
     elif role and _is_deleted(sessions, role):
         nothing = f"role {name_of(role)} no longer exists: its sessions may do nothing"
-    return Ended(control, nothing)
+    return Ended(control, nothing, searches)
 
 
 def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> InstanceProfile:
@@ -110,25 +114,31 @@ def _is_deleted(sessions: Sessions, role: str) -> bool:
 
 
 def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> Planned:
-    """Plans that the instance's sessions are denied. Raises TargetGone where nothing is to be
-    denied.
+    """Plans that the instance's sessions are denied, and those that they got of other roles. Raises
+    TargetGone where nothing is to be denied.
     """
-    control, nothing = find(instance, sessions, gone)
-    if nothing:
+    control, nothing, searches = find(instance, sessions, gone)
+    if nothing and not searches:
         raise TargetGone(f"{gone}; {nothing}")
-    control.read_current()
     role = str(control.state.settings["profile"].get("role") or "")
-    status, sentence = control.intent()
+    status, sentence = SKIPPED, ""
+    if not nothing:
+        control.read_current()
+        status, sentence = control.intent()
+    actions = {control.name: sentence} if status != SKIPPED else {}
+    if searches and role:
+        actions[NAME] = LOOKED_FOR
     # A role that takes no policy is in no session.
     scope = {"role": role} if control.item not in control.state.read_errors else {}
     return Planned(
         instance.target._replace(scope=scope),
         _tags(instance, gone),
         [role] if role else [],
-        {control.name: sentence} if status != SKIPPED else {},
+        actions,
         # Not how AWS shows it: that changes while people are asked about the plan.
         f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
-        + ("; credentials that were taken from it work on" if status == PLANNED else ""),
+        + ("; credentials that were taken from it work on" if status == PLANNED else "")
+        + (f"; {nothing}; what these got of other roles works on" if nothing else ""),
         immutable_id=instance.id,
     )
 
@@ -153,14 +163,17 @@ def _tags(instance: InstanceContext, gone: InstanceGone) -> dict[str, str]:
 
 
 def deny(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> str:
-    """Denies the instance's sessions, and logs it. Returns what is to be said of it."""
-    control, nothing = find(instance, sessions, gone)
+    """Denies the instance's sessions, and those that they got of other roles, and logs it. Returns
+    what is to be said of it.
+    """
+    control, nothing, searches = find(instance, sessions, gone)
     if not nothing:
         control.run()
-        return f"denial of its sessions of role {control.role_name} attempted; see actions"
-    if control.state.settings["profile"]:
+    elif control.state.settings["profile"]:
         instance.log_action(control.name, SKIPPED, nothing)
-    return nothing
+    if searches:
+        held_sessions.deny(instance, sessions, control)
+    return nothing or f"denial of its sessions of role {control.role_name} attempted; see actions"
 
 
 # -- verify ----------------------------------------------------------------------------------------
@@ -178,31 +191,33 @@ class Verified(NamedTuple):
 
 
 def verify(
-    instance: InstanceContext, sessions: Sessions, gone: InstanceGone, acts: bool
+    instance: InstanceContext, sessions: Sessions, gone: InstanceGone, keeps: bool
 ) -> Verified:
-    """Reads whether the sessions of the instance are denied. ``acts``: whether this incident is to
-    deny them.
+    """Reads whether the sessions of the instance are denied, and those that they got. ``keeps`` as
+    ``held_sessions.checks`` has it.
     """
-    control, nothing = find(instance, sessions, gone)
+    control, nothing, searches = find(instance, sessions, gone)
     checks = [Check("instance", True, str(gone))]
+    held = held_sessions.checks(instance, sessions, control, keeps) if searches else []
     if nothing:
-        checks.append(Check(control.name, True, nothing))
-        return Verified(checks, [], f"{gone}; {nothing}", "")
+        checks += [Check(control.name, True, nothing), *held]
+        held_text = f"; {open_sessions.until_text(instance)}" if searches else ""
+        return Verified(checks, [], f"{gone}; {nothing}{held_text}", str(gone))
     control.read_current()
-    checks += check_controls([control], acts)
+    checks += check_controls([control], instance.acts)
     role = control.role_name
     if not control.values(control.current) and checks[-1].ok:
         problem = f"{control.name}: its role is not known. {control.manual_text()}"
         checks[-1] = Check(control.name, False, problem)
-    chained = _until(instance, control, CHAINED_HOURS)
+    checks += held
     policies = " and ".join(sorted(control.values(control.current)))
     denied = (
-        f"{gone}; its sessions of role {role} are denied by policy {policies}. Sessions that these"
-        f" got of other roles (AssumeRole) are not looked for, and may live until {chained}"
+        f"{gone}; its sessions of role {role} are denied by policy {policies};"
+        f" {open_sessions.until_text(instance)}"
     )
     alive = (
         f"{gone}, and credentials that were taken from it may be used until"
-        f" {_until(instance, control, HOURS)}"
+        f" {_until(instance, control)}"
     )
     return Verified(
         checks,
@@ -212,10 +227,10 @@ def verify(
     )
 
 
-def _until(instance: InstanceContext, control: RevokeSessions, hours: int) -> str:
-    """Returns so many hours after the sessions were denied, or after now."""
+def _until(instance: InstanceContext, control: RevokeSessions) -> str:
+    """Returns HOURS after the sessions were denied, or after now."""
     logged = instance.logged_action(control.name)
     since = datetime.now(UTC)
     if logged.get("status") == DONE:
         since = datetime.fromisoformat(logged["at"].replace("Z", "+00:00"))
-    return (since + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (since + timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")

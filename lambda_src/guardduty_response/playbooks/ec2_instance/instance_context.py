@@ -6,15 +6,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
+from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_holder import SessionHolder
+from guardduty_response.decision.finding import get, text
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.session_holder import ChainedSession, Lookup
 
 
-class InstanceContext(target_context.TargetContext):
+# What a plan says of the sessions that its credentials got
+LOOKED_FOR = (
+    "sessions that its credentials got of other roles (AssumeRole, AssumeRoot) looked for in"
+    " CloudTrail, and denied on those roles"
+)
+
+
+class InstanceContext(SessionHolder):
+    """``role``, ``role_id``: the ARN and the unique ID of the role whose credentials it had, once
+    they are known.
+    """
+
     def __init__(self, context: Context, target: Target) -> None:
         super().__init__(context, target)
         self.group_name = f"{self.prefix}-quarantine"
@@ -28,6 +42,7 @@ class InstanceContext(target_context.TargetContext):
         self.endpoints = context.config.forensics["when"] == "after"
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
+        self.role = self.role_id = ""
 
     def owns(self, group: AwsAnswer, kind: str) -> bool:
         """Says whether a security group is containment's own, of that kind: it has the tag, and is
@@ -64,3 +79,38 @@ class InstanceContext(target_context.TargetContext):
             or OLDER in recorded
             or f"sessions/{OLDER}" in self.before_states
         )
+
+    # -- its credentials ---------------------------------------------------------------------------
+
+    @property
+    def sessions_option(self) -> str:
+        """Where its own sessions are not denied, it can get others at any time."""
+        if self.options["revoke_sessions"] == "none":
+            return "revoke_sessions = none"
+        return "other_role_sessions"
+
+    @property
+    def looks_for_sessions(self) -> bool:
+        own = self.options["revoke_sessions"] != "none"
+        return own and bool(self.options["other_role_sessions"])
+
+    def own_lookups(self) -> list[Lookup]:
+        """EC2 names the sessions of an instance by its ID, and CloudTrail their calls by that."""
+        return [("Username", self.id)]
+
+    def is_caller(self, identity: object) -> bool:
+        """Another role's session may have the same name, which its caller chooses."""
+        caller = text(get(identity, "principalId"), 300)
+        if self.role_id:
+            return caller == f"{self.role_id}:{self.id}"
+        issuer = get(identity, "sessionContext", "sessionIssuer", "arn")
+        return bool(self.role) and issuer == self.role and caller.partition(":")[2] == self.id
+
+    def is_denied_already(self, session: ChainedSession) -> bool:
+        """A session of its own role may have its name, or be older than what is revoked."""
+        if session.role != self.role:
+            return False
+        revoked = (self.before_states.get("sessions") or {}).get("revoked_before")
+        if self.role_wide and revoked and session.began < parse_time(revoked).timestamp():
+            return True
+        return session.userid.partition(":")[2] == self.id

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.planned_state import planned_state
 from guardduty_response.containment.target_context import BRANCHES, SKIPPED
@@ -18,9 +19,9 @@ from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget
 from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
-from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
-from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FOR, InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.quarantine_groups import make_planned
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -38,9 +39,11 @@ COLLECTS_FIRST = True
 LATER = (
     "guardduty_response.playbooks.ec2_instance.consequences",
     "guardduty_response.playbooks.ec2_instance.verify",
+    "guardduty_response.playbooks.ec2_instance.held_sessions",
     "guardduty_response.containment.denial_ladder",
 )
 KNOWS_STATE_BEFORE = True  # first_change.close_planned
+FINISHES_GONE = True  # CloudTrail shows late what its credentials got of other roles
 
 
 def plan(context: Context) -> list[Planned]:
@@ -121,6 +124,8 @@ def _planned_actions(
     intents = {control.name: control.intent() for control in controls}
     planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
     options, context = instance.options, instance.context
+    if instance.looks_for_sessions and (current.settings.get("profile") or {}).get("role"):
+        planned.append((NAME, LOOKED_FOR))
     if seconds := policy.collect_first_seconds(context.config, context.finding.type):
         text = f"collected over Systems Manager first; containment waits {seconds} s for it at most"
         planned.append(("forensics", text))
@@ -251,6 +256,10 @@ def contain(context: Context, target: Target) -> StepResult:
         problems = [problem for future in futures if (problem := future.exception())]
     if problems:  # An action logs its own failure. This one is a failure to write the record.
         raise problems[0]
+    from guardduty_response.playbooks.ec2_instance import held_sessions
+
+    # When nothing is left to close: this asks CloudTrail in every Region.
+    held_sessions.deny(instance, changing, RevokeSessions(instance, changing, current))
     return StepResult(
         detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."
     )
@@ -294,7 +303,11 @@ def find_actors(
 
 
 def finish(context: Context, target: Target) -> StepResult:
-    """Stops the instance where that is switched on and loses nothing."""
+    """Stops the instance where that is switched on and loses nothing, and looks once more for what
+    its credentials got of other roles.
+    """
     if target.attach or target.verify_only:
         return StepResult(detail="linked")
-    return _finish.stop(context, target)
+    from guardduty_response.playbooks.ec2_instance import late_look
+
+    return late_look.finish(context, target)

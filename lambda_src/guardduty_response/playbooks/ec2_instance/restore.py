@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from guardduty_response.containment import restoration
+from guardduty_response.containment import chained_denial, restoration
+from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Context, RestoreResult, Target
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.control_restore import read_all, restore_items
@@ -49,7 +50,7 @@ def _items(
 
     ``current``: None when the instance is gone. Its role is restored all the same.
     """
-    names = {name.split("/")[0] for name in instance.stored.get("before", {})}
+    names = {name.split("/")[0] for name in instance.stored.get("before", {})} - {NAME}
     kinds: list[type[InstanceControl]] = [RevokeSessions]
     if current:
         kinds = action_order.controls(instance)
@@ -69,7 +70,7 @@ def _items(
         for item, kind in controls.items()
         if item in names
     }
-    return gone + read_all(calls)
+    return gone + read_all({**calls, **chained_denial.restore_calls(instance)})
 
 
 def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreItem]:

@@ -18,7 +18,8 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, gone
+from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, look
 
@@ -31,13 +32,14 @@ THROTTLED_SECONDS = 10
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
-def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepResult, list[Check]]:
+    """``keeps``: whether the record gets what a repeated search for sessions found."""
     instance = InstanceContext(context, target)
     sessions = action_order.reading(instance)
     try:
         current = look(instance, sessions.client("ec2"), stored=True)
     except InstanceGone as ended:
-        return _verify_gone(instance, sessions, ended)
+        return _verify_gone(instance, sessions, ended, keeps)
     except Exception as error:
         why = f"could not be read back ({describe_error(error)})"
         text = f"{target.id} {why}: treat it as not contained"
@@ -57,34 +59,30 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         Check(item, False, f"{item} could not be read ({error})", read=False)
         for item, error in current.read_errors.items()
     ]
-    checks += check_controls(controls, _acts(target))
+    checks += check_controls(controls, instance.acts)
+    control = RevokeSessions(instance, sessions, current)
+    checks += held_sessions.checks(instance, sessions, control, keeps)
     late = LateChecks(instance, controls)
     step = _conclude(instance, checks, late)._replace(watched=_watched(instance, current))
     return step, checks
 
 
 def _verify_gone(
-    instance: InstanceContext, sessions: Sessions, ended: InstanceGone
+    instance: InstanceContext, sessions: Sessions, ended: InstanceGone, keeps: bool
 ) -> tuple[StepResult, list[Check]]:
     """GONE only where the sessions of the instance are seen to be denied, or can do nothing."""
     checks, controls, denied, alive = gone.verify(
         instance,
         sessions,
         ended,
-        _acts(instance.target),
+        keeps,
     )
     step = _conclude(instance, checks, LateChecks(instance, controls))
     if step.status is Status.CONTAINED:
         return step._replace(status=Status.GONE, detail=denied), checks
     roles = {control.role_name for control in controls}
-    return step._replace(
-        detail=f"{alive}. {step.detail}", watched=sorted({instance.id, *roles})
-    ), checks
-
-
-def _acts(target: Target) -> bool:
-    """Says whether this incident contains the instance itself."""
-    return not target.attach and not target.verify_only
+    names = {instance.id, *roles, *held_sessions.watched(instance)}
+    return step._replace(detail=f"{alive}. {step.detail}", watched=sorted(names)), checks
 
 
 def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
@@ -97,6 +95,7 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
     sessions = instance.before_state("sessions") or {}
     ids |= denial_names(instance, str(sessions.get("role") or ""), "sessions/")
+    ids |= held_sessions.watched(instance)
     for interface in current.interfaces:
         ids |= {interface.id, *interface.addresses}
     used = {id for interface in current.interfaces for id in interface.groups}
@@ -109,7 +108,7 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
 def _conclude(instance: InstanceContext, checks: list[Check], late: LateChecks) -> StepResult:
     if waiting := wait_for_owner(instance, checks, OWNER_ATTEMPTS):
         return waiting
-    if _acts(instance.target) and (not_yet := _not_yet(instance.context.attempt, checks, late)):
+    if instance.acts and (not_yet := _not_yet(instance.context.attempt, checks, late)):
         return not_yet
     contained = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
     return verdict(checks, contained)
@@ -118,7 +117,11 @@ def _conclude(instance: InstanceContext, checks: list[Check], late: LateChecks) 
 def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult | None:
     """Says why it is too early for a verdict: contain once more, or read once more."""
     failed = [check for check in checks if not check.ok]
-    early = [check for check in failed if late.is_not_seen(check) or read_was_throttled(check)]
+    early = [
+        check
+        for check in failed
+        if late.is_not_seen(check) or read_was_throttled(check) or held_sessions.is_not_seen(check)
+    ]
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(map(late.was_throttled, failed))
     missed = any(map(late.was_not_needed, failed))

@@ -7,21 +7,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import actors
+from guardduty_response.containment import chained_denial
 from guardduty_response.containment.contract import Check
-from guardduty_response.playbooks.iam_principal import chained_denial, role, user
+from guardduty_response.containment.control import AnyControl
+from guardduty_response.playbooks.iam_principal import role, user
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
     open_actor_session,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
 # What can undo each check, by the check's name up to its first space.
-CONTROLS: tuple[type[PrincipalControl], ...] = (
+CONTROLS: tuple[type[AnyControl], ...] = (
     *user.CONTROLS,
     *role.CONTROLS,
     chained_denial.ChainedDenial,

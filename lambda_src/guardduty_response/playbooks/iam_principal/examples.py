@@ -7,18 +7,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from guardduty_response.containment.chained_denial import NAME, ChainedDenial
 from guardduty_response.containment.contract import NOTHING, Context, Target
 from guardduty_response.containment.declared import Example
 from guardduty_response.containment.role_policies import OLDER
+from guardduty_response.containment.session_denials import deny_sessions
 from guardduty_response.containment.target_context import Sessions
 from guardduty_response.playbooks.iam_principal import identify
-from guardduty_response.playbooks.iam_principal.chained_denial import NAME, ChainedDenial
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
-from guardduty_response.playbooks.iam_principal.role import DenySession, deny_sessions
+from guardduty_response.playbooks.iam_principal.role import DenySession
 from guardduty_response.playbooks.iam_principal.tags import TagRole, TagUser
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 from guardduty_response.playbooks.iam_principal.user_credentials import (

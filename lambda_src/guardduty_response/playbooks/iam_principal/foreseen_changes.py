@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail import query, regions
 from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
-from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 SECONDS = 12  # for each Region; sixteen are asked at once

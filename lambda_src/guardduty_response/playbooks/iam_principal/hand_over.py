@@ -6,7 +6,7 @@ import copy
 import re
 from typing import TYPE_CHECKING
 
-from guardduty_response.playbooks.iam_principal import regions
+from guardduty_response.playbooks.iam_principal import instance_region
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def instance_finding(principal: PrincipalContext) -> AwsAnswer:
     if details.get("instanceId") != instance_id:
         details = {}
     zone = REGION_OF_ZONE.match(str(details.get("availabilityZone")))
-    region = zone[0] if zone else regions.find_instance_region(principal, instance_id)
+    region = zone[0] if zone else instance_region.find_instance_region(principal, instance_id)
     title = f"Credentials of instance {instance_id} were used ({context.finding.title})"
     detail |= {
         "id": f"{context.finding.id}-{instance_id}",

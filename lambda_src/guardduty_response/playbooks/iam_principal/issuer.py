@@ -11,8 +11,15 @@ import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail import query, regions
+from guardduty_response.cloudtrail.session_search import ASSUME_ROLE
 from guardduty_response.containment.contract import Check
+from guardduty_response.containment.session_denials import (
+    deny_sessions,
+    now_rounded_up,
+    policy_name,
+)
+from guardduty_response.containment.session_holder import HOURS
 from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
@@ -21,13 +28,8 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import identify, regions
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    now_rounded_up,
-)
-from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
-from guardduty_response.playbooks.iam_principal.session_search import ASSUME_ROLE, HOURS
+from guardduty_response.playbooks.iam_principal import identify
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry, StoredState

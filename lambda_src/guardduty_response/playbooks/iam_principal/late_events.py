@@ -1,16 +1,14 @@
-"""Looks once more at CloudTrail when its events of the time of containment are there.
-
-CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail
-User Guide); the option ``repeat_minutes`` says how long after the denial this looks.
-"""
+"""Looks once more at CloudTrail when its events of the time of containment are there."""
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Check, Context, StepResult, Target
+from guardduty_response.cloudtrail import regions
+from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
+from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
@@ -18,22 +16,11 @@ from guardduty_response.containment.target_context import (
     describe_error,
 )
 from guardduty_response.decision.finding import get, text
-from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import (
-    chained_sessions,
-    identify,
-    issuer,
-    open_sessions,
-    regions,
-)
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    parse_time,
-)
+from guardduty_response.playbooks.iam_principal import identify, issuer
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.incident.model import TargetRecord
     from guardduty_response.playbooks.iam_principal.records import (
         CloudTrailRecord,
         SeenSession,
@@ -52,61 +39,37 @@ def finish(context: Context, target: Target) -> StepResult:
     containable = target.kind in (identify.USER, identify.SESSION) or principal.scope("sets")
     if not containable and not _permission_set_actions(principal):
         return StepResult(detail="nothing was contained")
-    minutes = float(principal.options["repeat_minutes"])
-    seconds = int(_contained_at(principal) + minutes * 60 - time.time())
-    if minutes and seconds > 0:
+    denied_at = _contained_at(principal)
+    if seconds := late_sessions.seconds_left(principal, denied_at):
         return StepResult(
             done=False, wait_seconds=seconds, detail="waiting for CloudTrail's late events"
         )
-    _search_again(principal)
+    chained_sessions.deny(principal, SEARCH_SECONDS)
+    if seconds := late_sessions.throttled_seconds(principal, denied_at):
+        return StepResult(done=False, wait_seconds=seconds, detail="CloudTrail is asked again")
+    _look_up_issuer(principal)
     if principal.identity.session:
         _report_new_session(principal)
     return StepResult(detail="looked once more for sessions that the principal holds")
 
 
-def _search_again(principal: PrincipalContext) -> None:
-    """Denies what the principal holds, and looks up who got its session. What is open from now on
-    counts as not contained, and is no loss of containment: it never was contained.
+def _look_up_issuer(principal: PrincipalContext) -> None:
+    """Looks up who got the principal's session, and records what is open of that and of the
+    sessions that it holds.
     """
-    chained_sessions.deny(principal, SEARCH_SECONDS)
     issuer.find(principal, whole=True)
     checks = open_sessions.checks(principal) + issuer.checks(principal)
-    target = principal.target
-    weak = principal.stored.get("weak") or []
-    new = [check for check in checks if not check.ok and check.name not in weak]
-    if not new:
-        return
-    fields: TargetRecord = {"weak": [*weak, *(check.name for check in new)]}
-    if principal.stored.get("status") == Status.GONE:  # nothing verifies it again, and says so
-        found = "; ".join(check.detail for check in new)
-        verdict = f"{principal.stored.get('verdict')} CloudTrail showed later: {found}"
-        shown = [Check(target.kind, True, f"{target.id} no longer exists"), *checks]
-        fields |= {
-            "status": Status.PARTIAL,
-            "verdict": verdict,
-            "checks": [check.record() for check in shown],
-        }
-    principal.context.record.set_target(
-        principal.context.incident_id,
-        target.kind,
-        target.id,
-        place=target.place,
-        unless_restored=True,
-        **fields,
-    )
+    late_sessions.note(principal, checks, f"{principal.id} no longer exists")
 
 
-def _contained_at(principal: PrincipalContext) -> float:
-    """When the principal was denied, in seconds since 1970; 0 when it never was."""
+def _contained_at(principal: PrincipalContext) -> str:
+    """When the principal was denied, ISO 8601; empty when it never was."""
     actions = principal.stored.get("actions", {})
     names = ("revoke_sessions", "deny_all", *_permission_set_actions(principal))
     for name in (*names, chained_sessions.NAME):  # the last: of a principal that is gone
         if name in actions:
-            try:
-                return parse_time(str(actions[name]["at"])).timestamp()
-            except ValueError:
-                return 0.0
-    return 0.0
+            return str(actions[name]["at"])
+    return ""
 
 
 def _permission_set_actions(principal: PrincipalContext) -> list[str]:

@@ -6,8 +6,9 @@ no role: the incident machine verifies that, with the role that contained it.
 
 from __future__ import annotations
 
+from guardduty_response.cloudtrail import regions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.playbooks.iam_principal import identify, regions, role, user
+from guardduty_response.playbooks.iam_principal import identify, role, user
 from guardduty_response.playbooks.iam_principal import verify as verification
 
 # GetAccessKeyLastUsed tells whose a key is by now, where its user is gone or has another name. A

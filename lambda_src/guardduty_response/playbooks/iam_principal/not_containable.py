@@ -14,12 +14,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from guardduty_response.containment.session_denials import now_rounded_up
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    now_rounded_up,
-)
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment import chained_denial, open_sessions
 from guardduty_response.containment.contract import Context, Planned, Target
 from guardduty_response.containment.target_context import AWS_ERRORS, SKIPPED, allow, policy
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.iam_principal import (
-    chained_denial,
-    identify,
-    not_containable,
-    open_sessions,
-)
+from guardduty_response.playbooks.iam_principal import identify, not_containable
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
@@ -110,9 +106,10 @@ def plan_gone(
         arn,
         gone=why,
     )
-    later_actions = following_steps(PrincipalContext(context, target))
+    principal = PrincipalContext(context, target)
+    later_actions = following_steps(principal)
     if chained_denial.NAME not in later_actions:
-        raise TargetGone(f"{why}; {open_sessions.NOT_LOOKED_FOR}")
+        raise TargetGone(f"{why}; {open_sessions.not_looked_for(principal)}")
     kept = (chained_denial.NAME, "actions")
     return Planned(
         target,

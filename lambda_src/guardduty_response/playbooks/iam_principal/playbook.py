@@ -9,6 +9,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING
 
+from guardduty_response.containment import chained_sessions
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -20,7 +21,6 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.iam_principal import (
     actors,
-    chained_sessions,
     foreseen_changes,
     identify,
     issuer,

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.containment.session_denials import rounded_up
+from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_holder import CHAINED_HOURS, HOURS, SessionHolder
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.session_holder import Lookup
     from guardduty_response.containment.target_context import Settings
-    from guardduty_response.incident.model import StoredState
 
 
-class PrincipalContext(target_context.TargetContext):
+class PrincipalContext(SessionHolder):
     """``identity``: the principal the finding names. ``deny_all``: the ARN of AWSDenyAll."""
 
     def __init__(self, context: Context, target: Target) -> None:
@@ -39,11 +39,31 @@ class PrincipalContext(target_context.TargetContext):
         return str(self.scope("unique_id") or self.identity.unique_id)
 
     @property
-    def acts(self) -> bool:
-        """Whether this incident contains the principal itself: another incident's containment is
-        neither repeated nor judged.
+    def sessions_option(self) -> str:
+        return "user_role_sessions"
+
+    @property
+    def session_hours(self) -> int:
+        return CHAINED_HOURS if self.identity.role else HOURS
+
+    def own_lookups(self) -> list[Lookup]:
+        """A role session's name is the ``Username`` of its calls."""
+        pairs = []
+        if name := self.identity.user or self.identity.session:
+            pairs.append(("Username", name))
+        if self.identity.key.startswith("ASIA"):
+            pairs.append(("AccessKeyId", self.identity.key))
+        return pairs
+
+    def is_caller(self, identity: object) -> bool:
+        """A user of the same name in another account, and another role's session of the same name,
+        answer to the same ``Username``.
         """
-        return not (self.target.attach or self.target.verify_only)
+        caller = get(identity, "principalId")
+        if self.identity.session:
+            return bool(self.unique_id) and caller == f"{self.unique_id}:{self.identity.session}"
+        is_user = get(identity, "type") == "IAMUser"
+        return is_user and (not self.unique_id or caller == self.unique_id)
 
     @property
     def role_wide(self) -> bool:
@@ -69,11 +89,6 @@ class PrincipalContext(target_context.TargetContext):
         minutes = float(self.context.config.evidence.get("log_window_minutes") or 60)
         return began - timedelta(minutes=minutes)
 
-    def evidence_state(self, item: str) -> StoredState:
-        """What an evidence item keeps between calls, or an empty dict."""
-        stored = (self.stored.get("evidence") or {}).get(item) or {}
-        return dict(stored.get("state") or {})
-
 
 @dataclass
 class PrincipalState:
@@ -92,15 +107,3 @@ def list_all(call: Callable[..., AwsAnswer], key: str, **request: object) -> lis
         if not page.get("IsTruncated"):
             return entries
         request["Marker"] = page["Marker"]
-
-
-def parse_time(moment: str) -> datetime:
-    """Parses a moment in ISO 8601. Raises ValueError."""
-    return datetime.fromisoformat(moment.replace("Z", "+00:00"))
-
-
-def now_rounded_up() -> str:
-    """Returns now in UTC, rounded up to the second: a session issued within this second is older
-    too.
-    """
-    return rounded_up(datetime.now(UTC))

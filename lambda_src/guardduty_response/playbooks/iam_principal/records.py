@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import PolicyDocument, PolicyStatement
+    from guardduty_response.aws.api import PolicyStatement
 
 # A CloudTrail record, as AWS delivers it (CloudTrail User Guide, "Record contents").
 CloudTrailRecord = dict[str, Any]
@@ -29,53 +29,6 @@ class LoginProfileState(TypedDict, total=False):
 
     reset_required: bool
     created: str
-
-
-class DeniedSessions(TypedDict):
-    """Sessions denied on another role: the name of the policy, the sessions' ``aws:userid``, and
-    the moment before which they were issued (ISO 8601).
-    """
-
-    policy: str
-    userids: list[str]
-    before: str
-
-
-class OpenSessions(TypedDict):
-    """Sessions of a role that are known and not denied. ``userids`` lists the first of ``count``;
-    ``why``: the reason, ``text``: the sentence with the command; ``ends``: when the last of them
-    ends by itself (ISO 8601). ``late``: containing again would deny them.
-    """
-
-    role: str
-    userids: list[str]
-    count: int
-    why: str
-    text: str
-    ends: str
-    late: bool
-
-
-class SessionSearch(TypedDict, total=False):
-    """What the search for a principal's sessions came to: what is denied by role, which sessions it
-    found, which of them are not denied, and what could not be looked at. The last two are absent
-    from records of earlier releases.
-    """
-
-    roles: dict[str, DeniedSessions]
-    found: list[dict[str, object]]
-    open: list[OpenSessions]
-    unsearched: list[str]
-
-
-class DeniedSessionsBefore(TypedDict):
-    """A role's policy before sessions were denied by it; ``document`` is None where it was
-    absent.
-    """
-
-    role: str
-    policy: str
-    document: PolicyDocument | None
 
 
 class SeenSession(TypedDict):

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment import restoration
+from guardduty_response.containment import chained_denial, restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
 from guardduty_response.containment.control_restore import ReadItem, read_all, restore_items
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import Sessions, allow
-from guardduty_response.playbooks.iam_principal import (
-    chained_denial,
-    identify,
-    restore_reversals,
-    role,
-    user,
-)
+from guardduty_response.playbooks.iam_principal import identify, restore_reversals, role, user
 from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center.center import PART
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -53,34 +47,23 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
     if principal.target.kind == identify.IDENTITY_CENTER:
         for name in _with_prefix(before, PART):
             calls[name] = partial(permission_sets.items, principal, name)
-        calls |= _chained(principal, before)
+        calls |= chained_denial.restore_calls(principal)
         return True, [*read_all(calls), *restore_reversals.parts(principal)]
     sessions, gone = _open(principal)
     if gone:  # what is denied on other roles is taken back all the same
-        chained = read_all(_chained(principal, before))
+        chained = read_all(chained_denial.restore_calls(principal))
         return False, [gone, *chained, *restore_reversals.parts(principal)]
     for control in _controls(principal):
         if control.item in before:
             restored = control(principal, sessions, PrincipalState())
             calls[control.item] = partial(restore_items, restored)
-    calls |= _chained(principal, before)
+    calls |= chained_denial.restore_calls(principal)
     items = [*read_all(calls), *restore_reversals.parts(principal)]
     return True, items
 
 
 def _with_prefix(before: Iterable[str], prefix: str) -> list[str]:
     return [name for name in before if name.startswith(f"{prefix}/")]
-
-
-def _chained(principal: PrincipalContext, before: Iterable[str]) -> dict[str, ReadItem]:
-    return {
-        name: partial(_chained_items, principal, name)
-        for name in _with_prefix(before, chained_denial.NAME)
-    }
-
-
-def _chained_items(principal: PrincipalContext, name: str) -> list[RestoreItem]:
-    return restore_items(chained_denial.ChainedDenial(principal, name))
 
 
 def _controls(principal: PrincipalContext) -> tuple[type[PrincipalControl], ...]:

@@ -7,7 +7,6 @@ reported (``late_events.py``), not prevented.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -21,8 +20,10 @@ from guardduty_response.containment.role_policies import (
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
 from guardduty_response.containment.session_denials import (
     denied_before,
-    document,
+    deny_sessions,
     has_expired,
+    now_rounded_up,
+    policy_name,
 )
 from guardduty_response.containment.target_context import (
     Sessions,
@@ -33,7 +34,6 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
-    now_rounded_up,
 )
 from guardduty_response.playbooks.iam_principal.tags import TagRole
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl, role_arn
@@ -193,22 +193,6 @@ WORKLOADS = ("ec2:DescribeInstances", "lambda:ListFunctions")
 READ = actions_of(grant for control in CONTROLS for grant in control.reads)
 READ_USERS = ("iam:ListInstanceProfilesForRole",)
 CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
-
-
-def policy_name(prefix: str, principal_id: str) -> str:
-    """Returns a name that is the same for the same principal: a second containment finds the
-    first one's policy.
-    """
-    return f"{prefix}-deny-{hashlib.sha256(principal_id.encode()).hexdigest()[:12]}"
-
-
-def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
-    """Returns a policy that denies everything to these sessions (``AROA…:name``) as far as they
-    were issued before ``before`` (ISO 8601, UTC).
-    """
-    denied = document([{"userids": userids, "before": before}])
-    assert denied is not None, "it denies no session"
-    return denied
 
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:

@@ -11,9 +11,10 @@ from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import Grant
+from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.containment.target_context import DONE
 from guardduty_response.playbooks.iam_principal import passwords
-from guardduty_response.playbooks.iam_principal.principal_context import list_all, parse_time
+from guardduty_response.playbooks.iam_principal.principal_context import list_all
 from guardduty_response.playbooks.iam_principal.user_action import USERS, UserControl
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment import chained_sessions, open_sessions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.late_checks import (
     LateChecks,
@@ -18,6 +19,7 @@ from guardduty_response.containment.late_checks import (
     read_was_throttled,
 )
 from guardduty_response.containment.managed_denial import denial_names
+from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -31,19 +33,10 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import (
-    chained_sessions,
-    identify,
-    issuer,
-    not_containable,
-    open_sessions,
-    role,
-    user,
-)
+from guardduty_response.playbooks.iam_principal import identify, issuer, not_containable, role, user
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
-    parse_time,
 )
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 

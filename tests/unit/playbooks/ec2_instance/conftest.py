@@ -13,6 +13,7 @@ os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json"
 import botocore.loaders
 import pytest
 from guardduty_response.aws import clients
+from guardduty_response.cloudtrail import query
 from guardduty_response.containment import restoration
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -55,7 +56,8 @@ def evidence(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[Evi
 
 
 def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
-    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
+    for module in (query, restoration):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     iam_quotas.enforce(monkeypatch)
     trunk_moto.extend(monkeypatch)

@@ -43,6 +43,7 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_auto_scaling_group,
     create_target_groups,
 )
+from tests.unit.playbooks.ec2_instance.session_trail import SessionTrail
 from tests.unit.playbooks.ec2_instance.trunk_moto import ASSOCIATIONS, refuse_associations
 from tests.unit.playbooks.late_answers import Answer, answer_late
 from tests.unit.playbooks.own_aws import create_incident_table
@@ -64,6 +65,9 @@ OPTIONS: Json = {
     "protect_instance": True,
     "replace_instance_profile": True,
     "revoke_sessions": "instance",
+    "other_role_sessions": True,
+    "lookup_regions": [],
+    "repeat_minutes": 0,
     "disable_metadata": False,
     "snapshot": True,
     "finish": "none",
@@ -85,10 +89,10 @@ class Lab:
     latency: float = 0.0
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    # instead of moto's, by operation
-    answers: dict[str, Callable[[Json], Json]] = field(
-        default_factory=lambda: {ASSOCIATIONS: refuse_associations}
-    )
+    exempt: list[str] = field(default_factory=list)  # principals
+    got: SessionTrail = field(default_factory=SessionTrail)
+    # instead of moto's, by operation; of their parameters and the Region
+    answers: dict[str, Callable[[Json], Json]] = field(default_factory=dict)
     # run once before an operation
     hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
     options: Json = field(default_factory=lambda: deepcopy(OPTIONS))
@@ -105,6 +109,10 @@ class Lab:
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
     observers: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answers |= {ASSOCIATIONS: refuse_associations}
+        self.answers |= {"LookupEvents": self.got.look_up, "ListRegions": self.got.list_regions}
 
     def see_late(self, seconds: float) -> None:
         """Shows the response its changes only so many seconds later; waiting is put forward."""
@@ -282,6 +290,7 @@ class Lab:
             "responder": CONFIG["responder"],
             "forensics": self.forensics,
             "evidence": {"log_window_minutes": 60, "forensics_account": self.forensics_account},
+            "guardrails": {"exempt_principals": self.exempt},
         }
         config = Config(**document)  # type: ignore[arg-type]
         return Context(
@@ -385,14 +394,4 @@ class Lab:
         self.faults.append(Fault(operation, error, when, times))
 
 
-__all__ = [
-    "AMI",
-    "INCIDENT",
-    "MEMBER",
-    "OPTIONS",
-    "PREFIX",
-    "REGION",
-    "Call",
-    "Fault",
-    "Lab",
-]
+__all__ = ["AMI", "INCIDENT", "MEMBER", "OPTIONS", "PREFIX", "REGION", "Call", "Fault", "Lab"]

@@ -53,6 +53,10 @@ class EvidenceLab(Lab):
         "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        del self.answers["LookupEvents"]  # ``trail`` answers instead
+
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         made = super().context(attempt, incident)
         responder = {**made.config.responder, "role_path": self.role_path}

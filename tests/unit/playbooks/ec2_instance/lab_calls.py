@@ -90,7 +90,8 @@ def watch_calls(lab: Lab, client: Any, policy: Json | None, session: int) -> Non
         """Answers instead of moto, where it lacks the call or the lab models it."""
         if model.name not in lab.answers:
             return None
-        found = {**lab.answers[model.name](local.call.params), "ResponseMetadata": {}}
+        asked = {**local.call.params, "Region": local.call.region}
+        found = {**lab.answers[model.name](asked), "ResponseMetadata": {}}
         return AWSResponse(
             "",
             200,

@@ -54,5 +54,9 @@ def home(lab: Lab) -> Json:
 
 
 def called(lab: Lab) -> set[str]:
-    """Where calls of the member's sessions went (IAM has one endpoint for all)."""
-    return {call.region for call in lab.calls if call.policy is not None and call.service != "iam"}
+    """Where calls of the member's sessions went (IAM has one endpoint for all, and CloudTrail is
+    asked in all Regions).
+    """
+    everywhere = ("iam", "account", "cloudtrail")
+    calls = [call for call in lab.calls if call.policy is not None]
+    return {call.region for call in calls if call.service not in everywhere}

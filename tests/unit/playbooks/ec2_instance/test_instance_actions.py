@@ -272,6 +272,7 @@ def test_what_was_promised_is_what_is_done(lab: Lab) -> None:
     target = lab.plan()
     promised = dict(lab.ids["planned"].actions)
     assert promised.pop("snapshot").startswith("one crash-consistent snapshot set of vol-")
+    assert promised.pop("held_sessions").startswith("sessions that its credentials got of other")
     lab.respond(target)
     for name, line in lab.stored_record()["actions"].items():
         if line["status"] == "DONE":

@@ -11,7 +11,7 @@ import botocore.loaders
 import pytest
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
-from guardduty_response.containment import restoration
+from guardduty_response.containment import chained_sessions, restoration
 from guardduty_response.incident import (
     containments,
     repository,
@@ -20,7 +20,6 @@ from guardduty_response.incident import (
 )
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import (
-    chained_sessions,
     plan_role_session,
     role,
     verify,

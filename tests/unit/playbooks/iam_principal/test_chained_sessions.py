@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 import pytest
+from guardduty_response.cloudtrail import session_search
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import playbook, session_search
+from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
@@ -274,7 +275,8 @@ def test_what_many_sessions_got_is_found_in_one_lookup_of_each_region(world: Iam
     assert denied(world)["batch"] == [first]
     assert denied(world)["deploy"] == [second]
     asked = [call for call in world.calls if call.operation == "LookupEvents"]
-    assert len(asked) == 2 * len(world.regions)  # her own calls, and all AssumeRole events
+    # her own calls, all AssumeRoot and all AssumeRole events
+    assert len(asked) == 3 * len(world.regions)
 
 
 def test_the_first_key_of_a_name_is_followed_through_all_events_too(world: IamLab) -> None:
@@ -350,6 +352,16 @@ def test_a_denial_on_a_role_that_is_taken_away_is_undone(world: IamLab) -> None:
     assert not check.ok
     assert check.read
     assert "NOT denied" in check.detail
+
+
+def test_a_denial_on_a_role_that_was_taken_away_is_written_again(world: IamLab) -> None:
+    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    target = world.plan()
+    world.respond(target)
+    [name] = world.role_policies("admin")
+    world.see().delete_role_policy(RoleName="admin", PolicyName=name)
+    playbook.contain(world.context(), target)
+    assert denied(world) == {"admin": [userid]}
 
 
 def test_the_policy_names_no_other_principal(world: IamLab) -> None:

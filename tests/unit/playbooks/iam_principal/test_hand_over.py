@@ -15,7 +15,7 @@ from guardduty_response.containment.contract import Context
 from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import playbook, regions
+from guardduty_response.playbooks.iam_principal import instance_region, playbook
 from moto.ec2.models import ec2_backends
 
 from tests.support.repository import load_finding
@@ -218,13 +218,13 @@ def test_a_region_that_cannot_be_read_is_named_unless_another_has_it(
 def test_a_region_that_does_not_answer_is_not_waited_for(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    knows, ended = regions._has_instance, threading.Event()
+    knows, ended = instance_region._has_instance, threading.Event()
 
     def slow(session: clients.Session, region: str, instance: str) -> bool:
         return bool(ended.wait(20)) if region == THIRD else knows(session, region, instance)
 
-    monkeypatch.setattr(regions, "_has_instance", slow)
-    monkeypatch.setattr(regions, "SECONDS", 0.5)
+    monkeypatch.setattr(instance_region, "_has_instance", slow)
+    monkeypatch.setattr(instance_region, "SECONDS", 0.5)
     with pytest.raises(ResponseError, match=rf"not queried: {THIRD} \(no answer in 0.5 s\)"):
         handed_over_finding(iam.role(session=INSTANCE))
     ended.set()

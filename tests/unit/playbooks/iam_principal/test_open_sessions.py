@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from guardduty_response.cloudtrail import regions, session_search
 from guardduty_response.containment.contract import Check, Target
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
-from guardduty_response.playbooks.iam_principal import monitor, playbook, regions, session_search
+from guardduty_response.playbooks.iam_principal import monitor, playbook
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 from tests.unit.playbooks.iam_principal.iam_account import THIRD
@@ -156,7 +157,7 @@ def test_events_of_busy_regions_that_were_not_read_to_the_end_are_partial(
 
     def cut(*arguments: Any) -> Any:
         records, troubles = real(*arguments)
-        if arguments[2] == [session_search.ASSUME_ROLE]:
+        if arguments[2] == list(session_search.ISSUING):
             troubles = {THIRD: "not answered to its end within 15 s"}
         return records, troubles
 
@@ -334,6 +335,16 @@ def test_what_finish_finds_and_cannot_deny_is_partial_and_no_loss(world: IamLab)
     world.finish(target)
     assert rechecked(world, target) is Status.PARTIAL
     assert userid in world.checks[NAME].detail
+
+
+def test_a_last_look_that_is_throttled_is_repeated(world: IamLab) -> None:
+    target, _ = responded(world)
+    userid = session_in_admin(world, seconds=7200)
+    world.fail("LookupEvents", "ThrottlingException", times=len(world.regions))
+    waits = [step.wait_seconds for step in world.finish(target)]
+    assert waits[1:] == [30, 0]
+    assert denied(world) == {"admin": [userid]}
+    assert rechecked(world, target) is Status.CONTAINED
 
 
 def test_a_record_of_an_earlier_release_is_no_loss(world: IamLab) -> None:

@@ -9,8 +9,9 @@ import json
 import pytest
 from guardduty_response.aws.api import PolicyDocument
 from guardduty_response.containment.role_policies import OLDER, revoke_document
+from guardduty_response.containment.session_denials import policy_name
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import playbook, role
+from guardduty_response.playbooks.iam_principal import playbook
 
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_lab import INCIDENT, PREFIX, IamLab
@@ -19,7 +20,7 @@ from tests.unit.playbooks.iam_principal.test_shared_roles import restore, sessio
 
 pytestmark = pytest.mark.usefixtures("untrimmed_models")
 SESSIONS = f"{PREFIX}-sessions"
-OLD = role.policy_name(PREFIX, "app/carol")  # as an earlier release named it
+OLD = policy_name(PREFIX, "app/carol")  # as an earlier release named it
 
 
 def put(iam: IamLab, name: str, policy: PolicyDocument, role_name: str = "app") -> None:

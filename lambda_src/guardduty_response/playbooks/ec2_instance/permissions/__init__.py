@@ -5,8 +5,8 @@ the reason. lambda_src/generate.py writes the policies from it.
 from __future__ import annotations
 
 from guardduty_response.containment.declared import MemberRole
-from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
 from guardduty_response.playbooks.ec2_instance.permissions.containing import (
+    CONTROLS,
     MONITOR,
     RESPONDER,
     RESTORER,

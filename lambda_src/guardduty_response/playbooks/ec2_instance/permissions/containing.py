@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from guardduty_response.containment import managed_denial, managed_permissions
+from guardduty_response.cloudtrail import regions
+from guardduty_response.containment import chained_denial, managed_denial, managed_permissions
+from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -13,11 +15,11 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
-from guardduty_response.playbooks.ec2_instance import consequences
-from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
+from guardduty_response.playbooks.ec2_instance import action_order, consequences
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
 from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
+CONTROLS: tuple[type[AnyControl], ...] = (*action_order.CONTROLS, chained_denial.ChainedDenial)
 _FINDS_ROLE = "finds the role that the instance had, and what denies sessions there"
 WHY = {
     ("quarantine_network", "ec2:CreateSecurityGroup"): "makes the quarantine group of a VPC",
@@ -59,7 +61,11 @@ RESPONDER = MemberRole(
             consequences.READ,
         ),
         *_ATTRIBUTION,
-        Permission("finds who undid a containment", ("cloudtrail:LookupEvents",)),
+        Permission(
+            "finds the sessions that the instance's credentials got of other roles, and who undid a"
+            " containment, in every Region that is enabled",
+            regions.LOOKS_UP,
+        ),
         Permission(
             "stops the instance after the snapshots, with finish = stop",
             ("ec2:StopInstances",),
@@ -71,7 +77,19 @@ RESPONDER = MemberRole(
     ),
 )
 
-MONITOR = MemberRole("monitor", (READS, FINDS), (*managed_permissions.READS, *_ATTRIBUTION))
+MONITOR = MemberRole(
+    "monitor",
+    (READS, FINDS),
+    (
+        *managed_permissions.READS,
+        *_ATTRIBUTION,
+        Permission(
+            "looks again for sessions that the instance's credentials got of other roles, where"
+            " CloudTrail could not be queried to the end",
+            regions.LOOKS_UP,
+        ),
+    ),
+)
 
 RESTORER = MemberRole(
     "restorer",

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail import query as cloudtrail_query
+from guardduty_response.cloudtrail.regions import ACTION as LIST_REGIONS
+from guardduty_response.cloudtrail.regions import enabled
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
 from guardduty_response.containment.target_context import TargetContext, allow
 from guardduty_response.evidence import store as evidence_store
@@ -33,8 +35,6 @@ from guardduty_response.playbooks.iam_principal.evidence.records import (
     Progress,
 )
 from guardduty_response.playbooks.iam_principal.ownership import Ownership
-from guardduty_response.playbooks.iam_principal.regions import ACTION as LIST_REGIONS
-from guardduty_response.playbooks.iam_principal.regions import enabled
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import EvidenceEntry, StoredObject

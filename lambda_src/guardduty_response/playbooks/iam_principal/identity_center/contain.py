@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws.conflicts import retry_on_conflict
+from guardduty_response.containment import chained_sessions
 from guardduty_response.containment.contract import StepResult
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, describe_error
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.shared_settings import Held
-from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     LIMIT,

@@ -12,8 +12,10 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.containment import chained_sessions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.role_policies import role_policy, statements
+from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -26,7 +28,6 @@ from guardduty_response.containment.verdict import reasons, wait_for_owner
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal import verify as verification
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
@@ -46,10 +47,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.contain import (
     provisioning_states,
     store_state,
 )
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    parse_time,
-)
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from guardduty_response.containment import managed_denial, managed_permissions
-from guardduty_response.containment.control import actions_of
+from guardduty_response.cloudtrail import regions
+from guardduty_response.containment import chained_denial, managed_denial, managed_permissions
+from guardduty_response.containment.control import AnyControl, actions_of
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -15,21 +16,14 @@ from guardduty_response.containment.declared import (
     grants_of,
     never_its_own,
 )
-from guardduty_response.playbooks.iam_principal import (
-    chained_denial,
-    regions,
-    reversals,
-    role,
-    user,
-)
+from guardduty_response.playbooks.iam_principal import reversals, role, user
 from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     IDENTITIES,
     ROLES,
     of_reversals,
 )
-from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
-CONTROLS: tuple[type[PrincipalControl], ...] = (
+CONTROLS: tuple[type[AnyControl], ...] = (
     *user.CONTROLS,
     *role.CONTROLS,
     chained_denial.ChainedDenial,

@@ -1,9 +1,9 @@
-"""Finds in CloudTrail the sessions that a principal got of roles, and sessions these got in turn.
+"""Finds in CloudTrail the sessions that a target's credentials got of roles, and sessions these got
+in turn.
 
-The principal's own calls are asked for by its name, those of a few sessions by their keys. What
-many sessions did is read from all AssumeRole events of a Region, in one lookup. CloudTrail shows an
-AssumeRole call some minutes late, so this runs when containing and once more when the rest has
-ended.
+The target's own calls are asked for by its name, those of a few sessions by their keys. What many
+sessions did is read from all AssumeRole and AssumeRoot events of a Region. CloudTrail shows a call
+some minutes late, so this runs when containing and once more when the rest has ended.
 """
 
 from __future__ import annotations
@@ -14,51 +14,31 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
-from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail import query, regions
+from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_holder import (
+    HOURS,
+    ChainedSession,
+    Lookup,
+    SessionHolder,
+)
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal import regions
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    parse_time,
-)
 
 if TYPE_CHECKING:
-    from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
 
-DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
+# What a session lives when nothing says how long (AWS STS API Reference, DurationSeconds)
+DEFAULT_SECONDS = {"AssumeRole": 3600, "AssumeRoot": 900}
 CLOCK_SECONDS = 300  # what clocks may differ
 SECONDS = 30  # for all lookups while the verdict waits
-HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-# So long a session lives that was got with a session of a role (role chaining).
-CHAINED_HOURS = 1
-# Lookups for one principal or key, in all: containment's verdict waits for them, and LookupEvents
-# takes two calls a second. What more sessions did is read from all AssumeRole events.
+# Lookups for one target or key, in all: containment's verdict waits for them, and LookupEvents
+# takes two calls a second. What more sessions did is read from the events of ISSUING.
 QUERIES = 12
-ASSUME_ROLE = ("EventName", "AssumeRole")
-
-# (attribute, value) of LookupEvents
-Lookup = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class ChainedSession:
-    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` is
-    the role's ARN, ``key`` its access key. It began at ``began`` and ends by itself at ``ends``, in
-    seconds since 1970.
-    """
-
-    userid: str
-    role: str
-    key: str
-    at: str
-    began: float
-    ends: float
-
-    @property
-    def account(self) -> str:
-        fields = self.role.split(":")
-        return fields[4] if len(fields) >= 6 else ""
+ASSUME_ROLE, ASSUME_ROOT = ("EventName", "AssumeRole"), ("EventName", "AssumeRoot")
+ISSUING = (ASSUME_ROOT, ASSUME_ROLE)  # AssumeRoot first: there are few, and the time is short
+# As CloudTrail shows when credentials end: "Oct 25, 2024, 9:07:11 PM", without commas before.
+EXPIRATION = "%b %d %Y %I:%M:%S %p"
 
 
 @dataclass
@@ -83,26 +63,24 @@ class _Search:
             self.pending.append(("AccessKeyId", session.key))
 
 
-def find(
-    principal: PrincipalContext, seconds: int = SECONDS
-) -> tuple[list[ChainedSession], list[str]]:
-    """Returns every session alive that the principal, or a session it got, got by AssumeRole, and
-    what could not be looked at, with the command.
+def find(holder: SessionHolder, seconds: int = SECONDS) -> tuple[list[ChainedSession], list[str]]:
+    """Returns every session alive that the target, or a session it got, got by AssumeRole or
+    AssumeRoot, and what could not be looked at, with the command.
 
     A session may get another session in any Region: what one Region shows is asked in all of
     them. ``seconds``: for all lookups; a round of them gets half of it at most. Raises
     ResponseError when no Region could be asked, and what is transient of listing the Regions.
     """
     until = time.monotonic() + seconds
-    session = regions.lookup_session(principal)
-    names, remark = regions.enabled(principal, session)
-    search = _Search(own_lookups(principal))
+    session = regions.lookup_session(holder)
+    names, remark = regions.enabled(holder, session)
+    search = _Search(holder.own_lookups())
     if remark:
         search.remarks[""] = remark
     while search.pending:
         left = min(seconds // 2, int(until - time.monotonic()))
         if left < 1:
-            command = query.lookup_command(ASSUME_ROLE, principal.target.region)
+            command = query.lookup_command(ASSUME_ROLE, holder.target.region)
             count = len(search.pending)
             search.remarks["more"] = f"no time was left for what {count} sessions did: {command}"
             break
@@ -115,7 +93,7 @@ def find(
             )
         else:
             _search_once(
-                principal,
+                holder,
                 session,
                 names,
                 search,
@@ -126,7 +104,7 @@ def find(
 
 
 def _search_once(
-    principal: PrincipalContext,
+    holder: SessionHolder,
     session: clients.Session,
     names: list[str],
     search: _Search,
@@ -152,14 +130,16 @@ def _search_once(
     asked_values = {wanted for _, wanted in search.asked}
     for record in records:
         found = _session_given(record)
-        if found and _is_by_principal(record, principal, asked_values):
+        identity = record.get("userIdentity")
+        its_own = get(identity, "accessKeyId") in asked_values or holder.is_caller(identity)
+        if found and its_own:
             search.take(found)
     pending = dict.fromkeys(search.pending)
     search.pending = [lookup for lookup in pending if lookup not in search.asked]
 
 
 def _search_all(session: clients.Session, names: list[str], search: _Search, seconds: int) -> None:
-    """Reads every AssumeRole event since the first session was got, in every Region, and follows
+    """Reads every event of ISSUING since the first session was got, in every Region, and follows
     the pending keys, and those of what they got, through them.
     """
     count = len(search.pending)
@@ -167,7 +147,7 @@ def _search_all(session: clients.Session, names: list[str], search: _Search, sec
     records, troubles = regions.look_up(
         session,
         names,
-        [ASSUME_ROLE],
+        list(ISSUING),
         start,
         seconds,
     )
@@ -188,70 +168,68 @@ def _search_all(session: clients.Session, names: list[str], search: _Search, sec
             search.take(found)
 
 
-def own_lookups(principal: PrincipalContext) -> list[Lookup]:
-    """Returns what CloudTrail knows the principal's own calls by: a role session's name is its
-    ``Username``.
-    """
-    pairs = []
-    if name := principal.identity.user or principal.identity.session:
-        pairs.append(("Username", name))
-    if principal.identity.key.startswith("ASIA"):
-        pairs.append(("AccessKeyId", principal.identity.key))
-    return pairs
-
-
-def manual_command(principal: PrincipalContext) -> str:
-    """Returns the commands that look up the principal's own calls."""
-    region = principal.target.region
-    return " ; ".join(_command(lookup, region) for lookup in own_lookups(principal))
+def manual_command(holder: SessionHolder) -> str:
+    """Returns the commands that look up the target's own calls."""
+    region = holder.target.region
+    return " ; ".join(_command(lookup, region) for lookup in holder.own_lookups())
 
 
 def _command(lookup: Lookup, region: str) -> str:
     return f"{query.lookup_command(lookup, region)} (AssumeRole events)"
 
 
-def _is_by_principal(
-    record: CloudTrailRecord, principal: PrincipalContext, known: set[str]
-) -> bool:
-    """Whether the principal made the call, or a session it got.
-
-    A user of the same name in another account, and another role's session of the same name,
-    answer to the same ``Username``.
-    """
-    identity = record.get("userIdentity")
-    if get(identity, "accessKeyId") in known:
-        return True
-    unique_id = principal.unique_id
-    caller = get(identity, "principalId")
-    if principal.identity.session:
-        return bool(unique_id) and caller == f"{unique_id}:{principal.identity.session}"
-    return get(identity, "type") == "IAMUser" and (not unique_id or caller == unique_id)
-
-
 def _session_given(record: CloudTrailRecord) -> ChainedSession | None:
-    """Returns the session that an AssumeRole event gave, None for any other event."""
-    if record.get("eventName") != "AssumeRole" or record.get("errorCode"):
+    """Returns the session that an event of ISSUING gave, None for any other event."""
+    name = text(record.get("eventName"), 40)
+    if name not in DEFAULT_SECONDS or record.get("errorCode"):
         return None
-    request = record.get("requestParameters")
-    response = record.get("responseElements")
-    userid = text(get(response, "assumedRoleUser", "assumedRoleId"), 200)
-    role = text(get(request, "roleArn"), 300)
-    if not userid.startswith("AROA") or ":role/" not in role:
+    userid, role = _root(record) if name == "AssumeRoot" else _role(record)
+    if not userid or not role:
         return None
     at = text(record.get("eventTime"), 40)
     try:
         began = parse_time(at).timestamp()
     except ValueError:
         began = time.time()
-    seconds = get(request, "durationSeconds")
-    if not isinstance(seconds, int):
-        seconds = DEFAULT_SECONDS
-    key = text(get(response, "credentials", "accessKeyId"), 40)
-    return ChainedSession(
-        userid,
-        role,
-        key,
-        at,
-        began,
-        began + seconds + CLOCK_SECONDS,
-    )
+    key = text(get(record.get("responseElements"), "credentials", "accessKeyId"), 40)
+    return ChainedSession(userid, role, key, at, began, _end(record, name, began) + CLOCK_SECONDS)
+
+
+def _role(record: CloudTrailRecord) -> tuple[str, str]:
+    """Returns the ``aws:userid`` of the session that AssumeRole gave, and the role's ARN."""
+    given = get(record.get("responseElements"), "assumedRoleUser", "assumedRoleId")
+    userid = text(given, 200)
+    role = text(get(record.get("requestParameters"), "roleArn"), 300)
+    return (userid, role) if userid.startswith("AROA") and ":role/" in role else ("", "")
+
+
+def _root(record: CloudTrailRecord) -> tuple[str, str]:
+    """Returns the access key of the session that AssumeRoot gave, and the ARN of the root user,
+    which the call names by its ARN or by its account.
+    """
+    key = text(get(record.get("responseElements"), "credentials", "accessKeyId"), 40)
+    named = text(get(record.get("requestParameters"), "targetPrincipal"), 100)
+    if named.isdigit():
+        partition = text(get(record.get("userIdentity"), "arn"), 300).split(":")[1:2]
+        named = f"arn:{''.join(partition) or 'aws'}:iam::{named}:root"
+    return (key, named) if named.endswith(":root") else ("", "")
+
+
+def _end(record: CloudTrailRecord, name: str, began: float) -> float:
+    """Returns when the session ends that an event gave: as the answer says, else as was asked."""
+    asked = get(record.get("requestParameters"), "durationSeconds")
+    seconds = asked if isinstance(asked, int) else DEFAULT_SECONDS[name]
+    said = text(get(record.get("responseElements"), "credentials", "expiration"), 40)
+    try:
+        ends = _parse_expiration(said).timestamp()
+    except ValueError:
+        return began + seconds
+    return ends if began < ends <= began + HOURS * 3600 + CLOCK_SECONDS else began + seconds
+
+
+def _parse_expiration(said: str) -> datetime:
+    """Parses when credentials end, in UTC. Raises ValueError."""
+    words = said.replace(",", " ").split()  # some have a narrow space before AM and PM
+    if len(words) == 1:
+        return parse_time(said)
+    return datetime.strptime(" ".join(words), EXPIRATION).replace(tzinfo=UTC)

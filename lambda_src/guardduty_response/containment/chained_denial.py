@@ -1,28 +1,39 @@
-"""The denial of sessions that a principal held in another role, as a control of that role."""
+"""The denial of sessions that a target's credentials got of another role, as a control of that
+role.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.session_holder import SessionHolder
 from guardduty_response.containment.target_context import Sessions, allow
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    PrincipalState,
-)
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
     from guardduty_response.containment.control import Values
+    from guardduty_response.containment.control_restore import ReadItem
+    from guardduty_response.containment.records import DeniedSessionsBefore
+    from guardduty_response.containment.restoration import RestoreItem
     from guardduty_response.containment.session_denials import SessionDenial
-    from guardduty_response.playbooks.iam_principal.records import DeniedSessionsBefore
+    from guardduty_response.containment.target_context import Settings
 
 NAME = "held_sessions"
 
 
-class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, "DeniedSessionsBefore"]):
-    """The policy on another role that denies sessions which the principal held there.
+class RoleState:
+    """What was read of a role."""
+
+    def __init__(self) -> None:
+        self.settings: Settings = {}
+        self.read_errors: dict[str, str] = {}
+
+
+class ChainedDenial(RolePolicies[SessionHolder, RoleState, "DeniedSessionsBefore"]):
+    """The policy on another role that denies sessions which the target's credentials got of it.
 
     ``wanted_denial``: what containment denies now; without it, what it has denied counts.
     """
@@ -33,11 +44,11 @@ class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, "DeniedSessio
     contains = (Grant(("iam:PutRolePolicy",), ROLES),)
     wanted_denial: SessionDenial | None = None
 
-    def __init__(self, principal: PrincipalContext, item: str) -> None:
-        before: DeniedSessionsBefore = principal.before_states[item]
+    def __init__(self, holder: SessionHolder, item: str) -> None:
+        before: DeniedSessionsBefore = holder.before_states[item]
         self.item, self.role, self.written = item, before["role"], before["policy"]
-        sessions = Sessions(principal, [allow(("iam:GetRolePolicy",), self.role)], {})
-        super().__init__(principal, sessions, PrincipalState())
+        sessions = Sessions(holder, [allow(("iam:GetRolePolicy",), self.role)], {})
+        super().__init__(holder, sessions, RoleState())
 
     @property
     def arn(self) -> str:
@@ -65,3 +76,16 @@ class ChainedDenial(RolePolicies[PrincipalContext, PrincipalState, "DeniedSessio
 
     def values(self, stored: DeniedSessionsBefore | None) -> Values[PolicyDocument | None]:
         return {stored["policy"]: stored["document"]} if stored else {}
+
+
+def restore_calls(holder: SessionHolder) -> dict[str, ReadItem]:
+    """Returns for each role on which sessions were denied the call that compares it with the
+    record, for a restore.
+    """
+    from guardduty_response.containment.control_restore import restore_items
+
+    def read(item: str) -> list[RestoreItem]:
+        return restore_items(ChainedDenial(holder, item))
+
+    items = [item for item in holder.before_states if item.startswith(f"{NAME}/")]
+    return {item: partial(read, item) for item in items}

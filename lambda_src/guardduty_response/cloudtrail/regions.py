@@ -1,10 +1,9 @@
-"""Lists the Regions where a principal may have called, looks its calls up in all of them, and finds
-the Region of an instance.
+"""Lists the Regions where a target's credentials may have been used, and looks their calls up in
+all of them.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, as_completed
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from guardduty_response.containment.target_context import (
     describe_error,
     run_all,
 )
-from guardduty_response.errors import ResponseError
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
@@ -31,8 +29,7 @@ if TYPE_CHECKING:
 ACTION = "account:ListRegions"
 LOOKS_UP = ("cloudtrail:LookupEvents", ACTION)
 
-# Containment waits for it: seconds for finding an instance, and for the events of a Region.
-SECONDS, LOOKUP_SECONDS = 10, 15
+LOOKUP_SECONDS = 15  # for the events of a Region: containment waits for it
 
 
 def lookup_session(principal: TargetContext) -> clients.Session:
@@ -108,69 +105,3 @@ def _list_enabled(principal: TargetContext, session: clients.Session) -> list[st
         if not page.get("NextToken"):
             return names
         request["NextToken"] = page["NextToken"]
-
-
-def find_instance_region(principal: TargetContext, instance_id: str) -> str:
-    """Returns the Region of the instance: the finding's, or the enabled Region that knows it.
-
-    Raises ResponseError, which names every Region that did not answer: the instance may be there.
-    """
-    first = principal.target.region
-    session = principal.open_session(allow(("ec2:DescribeInstances", ACTION)))
-    unanswered: dict[str, str] = {}
-    try:
-        if _has_instance(session, first, instance_id):
-            return first
-    except AWS_ERRORS as error:
-        unanswered[first] = describe_error(error)
-    try:
-        names, remark = enabled(principal, session)
-    except AWS_ERRORS as error:
-        names = [first]
-        remark = f"the enabled Regions could not be listed ({describe_error(error)})"
-    others = [name for name in names if name != first]
-    found = _search(session, others, instance_id, unanswered)
-    if found:
-        return found
-    reasons = [f"not queried: {name} ({reason})" for name, reason in unanswered.items()]
-    if remark:
-        reasons.append(remark)
-    explanation = "; ".join(reasons) or "terminated over an hour ago, or not of this account"
-    raise ResponseError(
-        f"instance {instance_id} is in none of the {len(names) - len(unanswered)} Regions that"
-        f" answered ({explanation})"
-    )
-
-
-def _search(
-    session: clients.Session, names: list[str], instance_id: str, unanswered: dict[str, str]
-) -> str:
-    """Asks all Regions at once. Returns the Region that has the instance, or an empty string;
-    ``unanswered`` gets the reasons of those that did not answer.
-    """
-    pending: dict[Future[bool], str] = {}
-    for name in names:
-        pending[BRANCHES.submit(_has_instance, session, name, instance_id)] = name
-        unanswered[name] = f"no answer in {SECONDS} s"
-    try:
-        for future in as_completed(pending, SECONDS):
-            name = pending[future]
-            del unanswered[name]
-            try:
-                if future.result():
-                    return name
-            except AWS_ERRORS as error:
-                unanswered[name] = describe_error(error)
-    except TimeoutError:
-        pass
-    finally:
-        for future in pending:
-            future.cancel()
-    return ""
-
-
-def _has_instance(session: clients.Session, region: str, instance_id: str) -> bool:
-    # A filter, because asking for an unknown ID is an error.
-    filters = [{"Name": "instance-id", "Values": [instance_id]}]
-    answer = session.client("ec2", region).describe_instances(Filters=filters)
-    return bool(answer["Reservations"])

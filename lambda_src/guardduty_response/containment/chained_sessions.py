@@ -1,26 +1,31 @@
-"""Denies the sessions that a principal holds in other roles, on these roles.
+"""Denies the sessions that a target's credentials got of other roles, on these roles.
 
-What denies a user ends none of the role sessions it has already got: each is a principal of its
-own.
+What denies a user or a role session ends none of the role sessions that it has already got: each is
+a principal of its own.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import error_code
+from guardduty_response.cloudtrail import session_search
+from guardduty_response.containment import chained_denial, open_sessions
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.managed_denial import ManagedDenial
-from guardduty_response.containment.role_policies import OLDER, role_policy
+from guardduty_response.containment.role_policies import OLDER, is_of_aws, role_policy
 from guardduty_response.containment.session_denials import (
     denies,
     has_expired,
+    now_rounded_up,
+    parse_time,
     sessions_policy,
 )
+from guardduty_response.containment.session_holder import ChainedSession
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
@@ -33,42 +38,31 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
-from guardduty_response.playbooks.iam_principal import chained_denial, open_sessions
-from guardduty_response.playbooks.iam_principal.principal_context import (
-    PrincipalContext,
-    now_rounded_up,
-    parse_time,
-)
-from guardduty_response.playbooks.iam_principal.session_search import (
-    SECONDS,
-    ChainedSession,
-    find,
-    manual_command,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from guardduty_response.aws.api import PolicyDocument
-    from guardduty_response.containment.session_denials import SessionDenial
-    from guardduty_response.incident.model import EvidenceEntry, StoredState
-    from guardduty_response.playbooks.iam_principal.records import (
+    from guardduty_response.containment.records import (
         DeniedSessions,
         DeniedSessionsBefore,
         OpenSessions,
         SessionSearch,
     )
+    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_holder import SessionHolder
+    from guardduty_response.incident.model import EvidenceEntry, StoredState
 
 NAME = chained_denial.NAME
 AGAIN_SECONDS = 20  # for a check's lookups: it may read twice, and monitoring reserves 45 s for it
 MOST_RECORDED = 50  # sessions that the record lists
 
 
-def denied_roles(principal: PrincipalContext) -> dict[str, DeniedSessions]:
+def denied_roles(holder: SessionHolder) -> dict[str, DeniedSessions]:
     """Returns each role's ARN with what is denied on it, by the record, and was not given back."""
-    roles: dict[str, DeniedSessions] = principal.evidence_state(NAME).get("roles") or {}
-    restored: Mapping[str, Any] = principal.stored.get("restored") or {}
+    roles: dict[str, DeniedSessions] = holder.evidence_state(NAME).get("roles") or {}
+    restored: Mapping[str, Any] = holder.stored.get("restored") or {}
     names = {f"{NAME}/{name_of(role)}": role for role in roles}
     given_back = {names[name] for name in restored.get("done") or [] if name in names}
     if not given_back:
@@ -85,20 +79,22 @@ def denied_roles(principal: PrincipalContext) -> dict[str, DeniedSessions]:
 # -- containment -----------------------------------------------------------------------------------
 
 
-def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
+def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
     """Finds and denies the sessions. The action log says what was found, where it is denied, and
     what is not. ``seconds``: for all CloudTrail lookups.
     """
-    if not principal.options["user_role_sessions"]:
-        principal.log_action(NAME, SKIPPED, "switched off (user_role_sessions)")
+    if not holder.looks_for_sessions:
+        holder.log_action(NAME, SKIPPED, f"switched off ({holder.sessions_option})")
         return
-    found, unsearched = _search(principal, seconds)
-    roles = denied_roles(principal)
-    by_role, left = _new_sessions(principal, found, roles)
+    found, unsearched = _search(holder, seconds)
+    roles = denied_roles(holder)
+    by_role, left = _new_sessions(holder, found, roles)
+    for role, sessions in _no_longer_denied(holder, found, roles).items():
+        by_role.setdefault(role, []).extend(sessions)
     calls = {
         role: partial(
             _deny_on_role,
-            principal,
+            holder,
             role,
             sessions,
             roles.get(role),
@@ -112,7 +108,7 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
             why = describe_error(answer)
             left.append(
                 open_sessions.not_denied(
-                    principal,
+                    holder,
                     role,
                     by_role[role],
                     why,
@@ -120,9 +116,9 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
             )
         else:
             roles[role] = answer
-    left += open_sessions.known_before(principal, roles, left)
+    left += open_sessions.known_before(holder, roles, left)
     entry = _keep(
-        principal,
+        holder,
         _entry(
             found,
             roles,
@@ -134,24 +130,24 @@ def deny(principal: PrincipalContext, seconds: int = SECONDS) -> None:
     status = DONE if calls else SKIPPED
     if remarks:
         status = FAILED
-    principal.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
+    holder.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
 
 
-def search_again(principal: PrincipalContext, keeps: bool) -> None:
+def search_again(holder: SessionHolder, keeps: bool) -> None:
     """Repeats a search that was not complete, or left sessions alive, for a verification: what is
     found is not denied. ``keeps``: whether the record gets what was found.
     """
-    is_open = open_sessions.remarks(open_sessions.recorded(principal))
-    if not is_open or not principal.options["user_role_sessions"]:
+    is_open = open_sessions.remarks(open_sessions.recorded(holder))
+    if not is_open or not holder.looks_for_sessions:
         return
-    found, unsearched = _search(principal, AGAIN_SECONDS)
-    roles = denied_roles(principal)
-    by_role, left = _new_sessions(principal, found, roles)
+    found, unsearched = _search(holder, AGAIN_SECONDS)
+    roles = denied_roles(holder)
+    by_role, left = _new_sessions(holder, found, roles)
     for role, sessions in by_role.items():
-        left.append(open_sessions.seen_again(principal, role, sessions))
-    left += open_sessions.known_before(principal, roles, left)
+        left.append(open_sessions.seen_again(holder, role, sessions))
+    left += open_sessions.known_before(holder, roles, left)
     _keep(
-        principal,
+        holder,
         _entry(
             found,
             roles,
@@ -162,42 +158,47 @@ def search_again(principal: PrincipalContext, keeps: bool) -> None:
     )
 
 
-def _keep(principal: PrincipalContext, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
+def _keep(holder: SessionHolder, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
     """Keeps what was found for this step's checks, and in the record. Returns it."""
     if records:
-        principal.record_evidence(NAME, entry)
-    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+        holder.record_evidence(NAME, entry)
+    holder.stored["evidence"] = {**(holder.stored.get("evidence") or {}), NAME: entry}
     return entry
 
 
-def _search(principal: PrincipalContext, seconds: int) -> tuple[list[ChainedSession], list[str]]:
+def _search(holder: SessionHolder, seconds: int) -> tuple[list[ChainedSession], list[str]]:
     """Returns what was found, and what could not be looked at."""
     try:
-        return find(principal, seconds)
+        return session_search.find(holder, seconds)
     except Exception as error:  # the rest of containment stands without it, and the verdict says it
         reason = describe_error(error)
-        command = manual_command(principal)
+        command = session_search.manual_command(holder)
         return [], [f"CloudTrail could not be queried ({reason}). By hand: {command}"]
 
 
 def _new_sessions(
-    principal: PrincipalContext,
+    holder: SessionHolder,
     found: list[ChainedSession],
     roles: dict[str, DeniedSessions],
 ) -> tuple[dict[str, list[ChainedSession]], list[OpenSessions]]:
     """Returns the sessions that are not denied yet, by role, and those that cannot be."""
     by_role: dict[str, list[ChainedSession]] = {}
     for session in found:
-        if session.role not in roles or session.userid not in roles[session.role]["userids"]:
+        known = session.role in roles and session.userid in roles[session.role]["userids"]
+        if not known and not holder.is_denied_already(session):
             by_role.setdefault(session.role, []).append(session)
     left: list[OpenSessions] = []
     for role, sessions in list(by_role.items()):
-        if sessions[0].account != principal.target.account_id:
-            left.append(open_sessions.elsewhere(principal, role, sessions))
-        elif reason := _exemption(principal, role):
+        if sessions[0].is_root:
+            left.append(open_sessions.of_root(holder, role, sessions))
+        elif sessions[0].account != holder.target.account_id:
+            left.append(open_sessions.elsewhere(holder, role, sessions))
+        elif is_of_aws(role):
+            left.append(open_sessions.of_aws(holder, role, sessions))
+        elif reason := _exemption(holder, role):
             left.append(
                 open_sessions.spared(
-                    principal,
+                    holder,
                     role,
                     sessions,
                     reason,
@@ -207,6 +208,25 @@ def _new_sessions(
             continue
         del by_role[role]
     return by_role, left
+
+
+def _no_longer_denied(
+    holder: SessionHolder,
+    found: list[ChainedSession],
+    roles: dict[str, DeniedSessions],
+) -> dict[str, list[ChainedSession]]:
+    """Returns by role the sessions alive that were denied, where the denial is not there now."""
+    lost = {role for role, check in _denials(holder, roles).items() if not check.ok and check.read}
+    if not lost:
+        return {}
+    recorded = open_sessions.recorded(holder).get("found") or []
+    earlier = [ChainedSession(**cast("dict[str, Any]", session)) for session in recorded]
+    alive = {each.userid: each for each in [*earlier, *found] if each.ends > time.time()}
+    by_role: dict[str, list[ChainedSession]] = {}
+    for session in alive.values():
+        if session.role in lost and session.userid in roles[session.role]["userids"]:
+            by_role.setdefault(session.role, []).append(session)
+    return by_role
 
 
 def _entry(
@@ -223,7 +243,7 @@ def _entry(
         detail = "no session of a role is denied"
     state: SessionSearch = {
         "roles": roles,
-        "found": [asdict(session) for session in found][-MOST_RECORDED:],
+        "found": [session._asdict() for session in found][-MOST_RECORDED:],
         "open": left,
         "unsearched": unsearched,
     }
@@ -248,9 +268,9 @@ def _counted(role: str, denied: DeniedSessions) -> str:
     return text
 
 
-def _exemption(principal: PrincipalContext, role: str) -> str:
+def _exemption(holder: SessionHolder, role: str) -> str:
     """Why a role is not changed, or empty."""
-    config = principal.context.config
+    config = holder.context.config
     if is_own(role, own_roles(config)):
         return "a role of the response itself"
     for pattern in config.guardrails["exempt_principals"]:
@@ -260,21 +280,21 @@ def _exemption(principal: PrincipalContext, role: str) -> str:
 
 
 def _deny_on_role(
-    principal: PrincipalContext,
+    holder: SessionHolder,
     role: str,
     sessions: list[ChainedSession],
     known: DeniedSessions | None,
 ) -> DeniedSessions:
     """Denies the role's sessions, those denied before too. Raises SettingBusy."""
     item = f"{NAME}/{name_of(role)}"
-    before: DeniedSessionsBefore | None = principal.before_state(item)
-    name = before["policy"] if before else sessions_policy(principal.prefix)
+    before: DeniedSessionsBefore | None = holder.before_state(item)
+    name = before["policy"] if before else sessions_policy(holder.prefix)
     grant = ("iam:GetRolePolicy", "iam:PutRolePolicy")
-    iam = Sessions(principal, [], {role: grant})
-    with principal.hold(role, OLDER, chained_denial.ChainedDenial.part) as held:
+    iam = Sessions(holder, [], {role: grant})
+    with holder.hold(role, OLDER, chained_denial.ChainedDenial.part) as held:
         found = role_policy(iam.client("iam", role, grant), role, name)
         state: DeniedSessionsBefore = {"role": role, "policy": name, "document": found}
-        principal.record_before_state(item, state)
+        holder.record_before_state(item, state)
         userids = {session.userid for session in sessions}
         if known:
             userids |= set(known["userids"])
@@ -283,7 +303,7 @@ def _deny_on_role(
             "userids": sorted(userids),
             "before": now_rounded_up(),
         }
-        control = chained_denial.ChainedDenial(principal, item)
+        control = chained_denial.ChainedDenial(holder, item)
         control.held, control.sessions, control.state.settings[item] = held, iam, state
         control.wanted_denial = {"userids": denied["userids"], "before": denied["before"]}
         control.enter()
@@ -296,25 +316,26 @@ def _deny_on_role(
 # -- verification ----------------------------------------------------------------------------------
 
 
-def checks(principal: PrincipalContext) -> list[Check]:
+def checks(holder: SessionHolder) -> list[Check]:
     """Returns a check for each role whose sessions were denied or are to be, and one of what the
     search left open.
     """
-    late = open_sessions.late_checks(principal)
+    late = open_sessions.late_checks(holder)
     names = {check.name for check in late}
-    denied = [check for check in _denial_checks(principal) if check.name not in names]
-    return denied + late + open_sessions.checks(principal)
+    denied = _denials(holder, denied_roles(holder)).values()
+    kept = [check for check in denied if check.name not in names]
+    return kept + late + open_sessions.checks(holder)
 
 
-def _denial_checks(principal: PrincipalContext) -> list[Check]:
-    roles = denied_roles(principal)
+def _denials(holder: SessionHolder, roles: dict[str, DeniedSessions]) -> dict[str, Check]:
+    """Returns each role with the check of what is denied on it."""
     if not roles:
-        return []
+        return {}
     grant = ("iam:GetRolePolicy",)
-    sessions = Sessions(principal, [], dict.fromkeys(roles, grant))
+    sessions = Sessions(holder, [], dict.fromkeys(roles, grant))
     calls: dict[str, Callable[[], PolicyDocument | None]] = {}
     for role, denied in roles.items():
-        managed = ManagedDenial(principal, role)
+        managed = ManagedDenial(holder, role)
         client = sessions.client("iam", role, grant)
         calls[role] = partial(
             role_policy,
@@ -325,7 +346,7 @@ def _denial_checks(principal: PrincipalContext) -> list[Check]:
         if denied["policy"] == managed.name:
             calls[role] = managed.read
     answers = run_all(calls)
-    return [_check(role, denied, answers[role]) for role, denied in roles.items()]
+    return {role: _check(role, denied, answers[role]) for role, denied in roles.items()}
 
 
 def _check(role: str, denied: DeniedSessions, found: object) -> Check:

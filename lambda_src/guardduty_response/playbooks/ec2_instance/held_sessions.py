@@ -1,0 +1,108 @@
+"""Looks in CloudTrail for sessions that the instance's credentials got of other roles, and has them
+denied on these roles: what denies the instance's own sessions ends none of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from guardduty_response.cloudtrail import session_search
+from guardduty_response.containment import chained_sessions, open_sessions
+from guardduty_response.containment.chained_denial import NAME
+from guardduty_response.containment.managed_denial import denial_names
+from guardduty_response.containment.target_context import AWS_ERRORS, FAILED, SKIPPED, name_of
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.contract import Check
+    from guardduty_response.containment.target_context import Sessions
+    from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
+    from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+NO_ROLE = "it has no role, so its credentials got no session of another one"
+
+
+def role_of(control: RevokeSessions) -> str:
+    """Returns the ARN of the role whose credentials the instance had, or ''."""
+    arn = control.arn
+    return arn if arn.startswith("arn:") else ""
+
+
+def _role_error(control: RevokeSessions) -> str:
+    """Returns why the role is not known, or '' where the instance had none."""
+    profile = control.state.settings.get("profile")
+    if profile is not None:
+        return str(profile.get("error") or "")
+    errors = control.state.read_errors
+    return errors.get(control.item) or errors.get("profile") or "its profile was not read"
+
+
+def deny(instance: InstanceContext, sessions: Sessions, control: RevokeSessions) -> None:
+    """Looks for the sessions and denies them, once the instance's own are denied. Logs the action.
+
+    A search of this execution that was complete is not repeated, unless a denial is missing.
+    """
+    role = role_of(control)
+    if not instance.looks_for_sessions:
+        chained_sessions.deny(instance)  # which says so
+    elif not role and (error := _role_error(control)):
+        command = session_search.manual_command(instance)
+        text = f"its role is not known ({error}): not looked for. By hand: {command}"
+        instance.log_action(NAME, FAILED, text)
+    elif not role:
+        instance.log_action(NAME, SKIPPED, NO_ROLE)
+    elif instance.context.attempt < 2 or not _is_complete(instance):
+        know(instance, sessions, role)
+        chained_sessions.deny(instance)
+
+
+def _is_complete(instance: InstanceContext) -> bool:
+    state = open_sessions.recorded(instance)
+    if "open" not in state or open_sessions.remarks(state):
+        return False
+    return all(check.ok for check in chained_sessions.checks(instance))
+
+
+def know(instance: InstanceContext, sessions: Sessions, role: str) -> None:
+    """Tells the search whose calls to look for. Where the role's unique ID cannot be read, because
+    the role is deleted or AWS refuses, its ARN has to do.
+    """
+    instance.role = role
+    with suppress(*AWS_ERRORS):
+        found = sessions.client("iam").get_role(RoleName=name_of(role))["Role"]
+        instance.role_id = found["RoleId"]
+
+
+# -- verification ----------------------------------------------------------------------------------
+
+
+def checks(
+    instance: InstanceContext, sessions: Sessions, control: RevokeSessions, keeps: bool
+) -> list[Check]:
+    """Returns the checks of the sessions that are denied, and of what the search left open.
+
+    A search that was not complete is repeated when a containment is verified again. ``keeps``:
+    whether the record gets what it found.
+    """
+    role = role_of(control)
+    recorded = open_sessions.recorded(instance)
+    if instance.target.verify_only and role and open_sessions.remarks(recorded):
+        know(instance, sessions, role)
+        chained_sessions.search_again(instance, keeps)
+    found = chained_sessions.checks(instance)
+    if role and all(check.ok for check in found):
+        found += open_sessions.unsearched(instance)
+    return found
+
+
+def is_not_seen(check: Check) -> bool:
+    """Tells whether a check misses a denial that was written: IAM may show it seconds later."""
+    return check.read and not check.ok and check.name.startswith(f"{NAME} ")
+
+
+def watched(instance: InstanceContext) -> set[str]:
+    """Returns what a call that undoes a denial on another role would name."""
+    names: set[str] = set()
+    for role in chained_sessions.denied_roles(instance):
+        names |= {name_of(role), *denial_names(instance, role, f"{NAME}/")}
+    return names

@@ -1,0 +1,53 @@
+"""Looks once more for what the instance's credentials got of other roles, when CloudTrail has the
+events of the time of containment.
+"""
+
+from __future__ import annotations
+
+from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
+from guardduty_response.containment.chained_denial import NAME
+from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
+from guardduty_response.playbooks.ec2_instance import finish as stopping
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceGone
+
+SECONDS = 50  # for all lookups; the rest of the function's 120 s is for others
+
+
+def finish(context: Context, target: Target) -> StepResult:
+    """Stops the instance where that is switched on. Then, when CloudTrail has its late events,
+    looks once more for what it got of roles, and denies it.
+    """
+    instance = InstanceContext(context, target)
+    instance.stored = instance.read_stored()
+    is_gone = instance.stored.get("status") == Status.GONE
+    stopped = StepResult() if is_gone else _stop(instance)
+    if not stopped.done or not instance.looks_for_sessions:
+        return stopped
+    if "open" not in open_sessions.recorded(instance):
+        return stopped
+    denied = instance.logged_action(RevokeSessions.name) or instance.logged_action(NAME)
+    denied_at = str(denied.get("at") or "")
+    if seconds := late_sessions.seconds_left(instance, denied_at):
+        detail = "waiting for CloudTrail's late events"
+        return StepResult(done=False, wait_seconds=seconds, detail=detail)
+    sessions = action_order.reading(instance)
+    control = gone.find(instance, sessions, InstanceGone("", {})).control
+    if role := held_sessions.role_of(control):
+        held_sessions.know(instance, sessions, role)
+        chained_sessions.deny(instance, SECONDS)
+    if seconds := late_sessions.throttled_seconds(instance, denied_at):
+        return StepResult(done=False, wait_seconds=seconds, detail="CloudTrail is asked again")
+    late_sessions.note(instance, open_sessions.checks(instance), f"{instance.id} is gone")
+    looked = "looked once more for sessions that it got of other roles"
+    return StepResult(detail=f"{stopped.detail}; {looked}" if stopped.detail else looked)
+
+
+def _stop(instance: InstanceContext) -> StepResult:
+    """Stops the instance; not again while the last look is waited for."""
+    if instance.context.attempt > 1 and instance.logged_action(stopping.STOP):
+        return StepResult()
+    return stopping.stop(instance.context, instance.target)
