@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.cloudtrail import regions
 from guardduty_response.cloudtrail.actors import iam_region
 from guardduty_response.containment.target_context import (
     TargetContext,
@@ -28,7 +29,7 @@ from guardduty_response.evidence.config_history import History
 from guardduty_response.evidence.config_history_records import ConfigHistoryState
 from guardduty_response.evidence.config_recorders import Recording
 from guardduty_response.evidence.items import EvidenceItem, Outcome
-from guardduty_response.playbooks.iam_principal import identify, regions
+from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
 if TYPE_CHECKING:
