@@ -15,7 +15,7 @@ from tests.support.repository import load_finding
 from tests.unit.checks import counts
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
-from tests.unit.function_calls import execution_ended, notified, recurrence
+from tests.unit.function_calls import call, execution_ended, notified, recurrence
 from tests.unit.monitoring.contained_incident import GOOD, OPEN, TAGGED, UNTAGGED, Case
 
 ROLE = RoleUnavailable("the role guardduty-response-responder-fake cannot be assumed")
@@ -145,3 +145,19 @@ def test_what_was_given_back_in_part_is_not_contained(
     half.fake.error = ROLE
     half.comes_again()
     assert half.meta["status"] == "FAILED"
+
+
+def test_a_verdict_that_nobody_was_told_of_is_told_as_it_is(
+    half: Half, record: IncidentRepository
+) -> None:
+    execution = f"{half.meta['execution']}-again"
+    _reopen(record, half.incident_id, execution)
+    record.transition(half.incident_id, Event.FAILED)
+    call(
+        "close",
+        incident_id=half.incident_id,
+        decision="failed",
+        error="collect failed",
+        execution=execution,
+    )
+    assert notified(half.deployment) == (["FAILED"], ["FAILED"])
