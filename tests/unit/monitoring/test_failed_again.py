@@ -44,7 +44,7 @@ def half(deployment: Deployment, fake: FakePlaybook) -> Half:
     return made
 
 
-def _undone(half: Half) -> None:
+def _lost(half: Half) -> None:
     """Leaves a loss to people: the mode asks them."""
     configure(half.deployment, remediations={"CryptoCurrency:EC2/*": "approve"})
     half.see(OPEN, UNTAGGED)
@@ -70,7 +70,7 @@ def test_a_triage_that_fails_leaves_what_is_contained_in_part_and_monitored(half
 
 
 def test_a_lost_containment_stays_lost_and_monitored(half: Half) -> None:
-    _undone(half)
+    _lost(half)
     half.fake.error = ROLE
     half.comes_again()
     assert half.meta["status"] == "BREACHED"
@@ -86,13 +86,13 @@ def test_a_lost_containment_stays_lost_and_monitored(half: Half) -> None:
 @pytest.mark.parametrize("lost", [False, True], ids=["partial", "lost"])
 def test_a_response_without_a_verdict_leaves_what_was_verified(half: Half, lost: bool) -> None:
     if lost:
-        _undone(half)
+        _lost(half)
         configure(half.deployment)
     half.fake.verify = _broken  # type: ignore[method-assign]
     half.comes_again()
     assert half.meta["status"] == ("BREACHED" if lost else "PARTIAL")
-    told, escalated = notified(half.deployment)
-    assert "problem" in told and escalated == ["problem", half.meta["status"]]
+    messages, escalated = notified(half.deployment)
+    assert "problem" in messages and escalated == ["problem", half.meta["status"]]
     assert half.target["status"] == half.meta["status"]
     del half.fake.verify
     half.see(GOOD, UNTAGGED)
@@ -111,7 +111,7 @@ def test_an_execution_that_dies_leaves_what_was_verified(
     """``again``: the execution is one that contains again after a loss."""
     dead = f"{half.meta['execution']}-dead"
     if again:
-        _undone(half)
+        _lost(half)
         record.note(half.incident_id, contained_again=dead, execution=dead)
         if not acts:
             return  # it has the status BREACHED until it acts
