@@ -127,6 +127,7 @@ FUNCTIONS = {
     "playbook": {
         "functions/respond.py",
         "functions/contain_step.py",
+        "functions/contained_options.py",
         "functions/finish_step.py",
         "functions/minor_losses.py",
         "functions/plan_step.py",

@@ -346,7 +346,7 @@ def _send_end(
     history, answer = record.history(meta), recurrence.answer(meta)
     new_status = history.status != status
     name = "problem" if error else "closing"
-    if new_status and not (error and outcome.kept_by(meta)):
+    if new_status and not (error and outcome.keeps_earlier(meta)):
         name = status
     if not error and recurrence.is_answered_as_before(meta, history):
         record.event(incident_id, "decided as before", "nothing new to tell people")

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
+from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
 from guardduty_response.decision import policy
 from guardduty_response.functions import planning, steps
@@ -75,6 +76,13 @@ def _contain(context: Context, target: Target, names: list[str]) -> str:
     decision, reasons = planning.apply_policy(context, planned, context.finding)
     if decision != "act":
         return "; ".join(reasons)
+    # As after a loss: the first execution, which may still wait for evidence, gives way.
+    first_execution = context.record.meta(context.incident_id)["execution"]
+    lease = context.record.leases.claim(
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS, first_execution
+    )
+    if lease:
+        return f"{lease['owner']} works on {target.id}"
     guarded = steps.guarded(context, target)
     assert guarded.gate is not None
     guarded.gate.open()

@@ -161,6 +161,11 @@ def kept_by(meta: IncidentRecord) -> Event | None:
     return EARLIER_CONTAINMENT.get(Status(earlier)) if earlier in WATCHED else None
 
 
+def keeps_earlier(meta: IncidentRecord) -> bool:
+    """Tells whether an incident has a monitored status that a failed run may have left."""
+    return Status(meta["status"]) in WATCHED and kept_by(meta) is not None
+
+
 def end_without_verdict(
     record: IncidentRepository, meta: IncidentRecord, target: TargetRecord, why: str
 ) -> Status:

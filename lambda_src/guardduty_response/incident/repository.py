@@ -152,7 +152,7 @@ class IncidentRepository(ResultWriter):
                 "status": Status.OPEN,
                 "updated_at": now(),
                 "decision": None,
-                "targets": stored["targets"] if held else [],
+                "targets": stored["targets"] if held or status is Status.GONE else [],
                 "open": open_index.value_of(meta["incident_id"], Status.OPEN),
                 "previous": status,
                 "held": status if held else "",

@@ -119,7 +119,7 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.NOTIFIED: OnFinding.START,
     S.DRY_RUN: OnFinding.START,
     S.SKIPPED: OnFinding.START,
-    S.GONE: OnFinding.ATTACH,
+    S.GONE: OnFinding.START,
     S.REJECTED: OnFinding.START,
     S.TIMED_OUT: OnFinding.START,
     S.RESTORED: OnFinding.START,
@@ -128,8 +128,9 @@ ON_FINDING: dict[Status, OnFinding] = {
 }
 
 # What ends an incident for good: it starts again only by activity that GuardDuty saw afterwards
-# (``service.eventLastSeen``). An older event that arrives late says nothing new.
-ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLOSED})
+# (``service.eventLastSeen``). An older event that arrives late says nothing new. What is gone can
+# be made anew under its name, and GuardDuty then counts the same finding up.
+ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLOSED, S.GONE})
 
 # An incident that was opened again from one of these statuses and then ended without acting
 # (skipped, dry run, rejected …) takes this event: what was changed before still stands, and a

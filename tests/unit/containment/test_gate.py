@@ -273,21 +273,6 @@ def test_evidence_respects_pause_and_exemptions(lab: Lab) -> None:
     assert not exempt.is_paused
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"guardrails.management_account_id": ACCOUNT}, "management account"),
-        ({"responder.own_roles": ["*:role/web"]}, "a role of the response itself"),
-    ],
-)
-def test_evidence_is_taken_of_nothing_that_triage_leaves_alone(
-    lab: Lab, changes: Any, said: str
-) -> None:
-    lab.deployment.configure(changes)
-    refused(lab.gate("evidence", principals=["arn:aws:iam::222222222222:role/web"]), said)
-    lab.gate("restore").permit()
-
-
 # -- time ------------------------------------------------------------------------------------------
 
 

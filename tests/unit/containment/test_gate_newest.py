@@ -25,6 +25,7 @@ def announced(lab: Lab, **changes: Any) -> tuple[str, str]:
     [
         ({"guardrails.exempt_resources": ["i-1"]}, "i-1 is exempt"),
         ({"remediations": {"*": "off"}}, "policy says off now"),
+        ({"guardrails.management_account_id": "222222222222"}, "management account"),
     ],
 )
 def test_what_the_newest_configuration_forbids_is_not_done(
@@ -44,3 +45,20 @@ def test_the_newest_configuration_permits_nothing_by_itself(lab: Lab) -> None:
     lab.deployment.store_document(f"{sha256}#2", text)
     with pytest.raises(GateClosed, match="policy says notify now"):
         lab.gate().permit()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"guardrails.management_account_id": "222222222222"}, "management account"),
+        ({"responder.own_roles": ["*:role/web"]}, "a role of the response itself"),
+    ],
+)
+def test_evidence_is_taken_of_nothing_that_triage_leaves_alone(
+    lab: Lab, changes: Any, said: str
+) -> None:
+    lab.deployment.configure(changes)
+    gate = lab.gate("evidence", principals=["arn:aws:iam::222222222222:role/web"])
+    with pytest.raises(GateClosed, match=said):
+        gate.permit()
+    lab.gate("restore").permit()

@@ -58,6 +58,7 @@ ENDINGS = [
     Status.CLOSED,
     Status.TIMED_OUT,
     Status.REJECTED,
+    Status.GONE,
 ]
 
 

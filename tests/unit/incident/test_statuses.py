@@ -74,7 +74,7 @@ def test_only_work_in_progress_can_die() -> None:
 @pytest.mark.parametrize(
     ("outcome", "group"),
     [
-        (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING, S.GONE}),
+        (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING}),
         (F.VERIFY, {S.CONTAINED}),
         (
             F.START,
@@ -85,6 +85,7 @@ def test_only_work_in_progress_can_die() -> None:
                 S.NOTIFIED,
                 S.DRY_RUN,
                 S.SKIPPED,
+                S.GONE,
                 S.REJECTED,
                 S.TIMED_OUT,
                 S.RESTORED,

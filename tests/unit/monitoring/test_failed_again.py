@@ -15,7 +15,7 @@ from tests.support.repository import load_finding
 from tests.unit.checks import counts
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
-from tests.unit.function_calls import execution_ended, notified, recurrence
+from tests.unit.function_calls import call, execution_ended, notified, recurrence
 from tests.unit.monitoring.contained_incident import GOOD, OPEN, TAGGED, UNTAGGED, Case
 
 ROLE = RoleUnavailable("the role guardduty-response-responder-fake cannot be assumed")
@@ -44,7 +44,7 @@ def half(deployment: Deployment, fake: FakePlaybook) -> Half:
     return made
 
 
-def _undone(half: Half) -> None:
+def _lost(half: Half) -> None:
     """Leaves a loss to people: the mode asks them."""
     configure(half.deployment, remediations={"CryptoCurrency:EC2/*": "approve"})
     half.see(OPEN, UNTAGGED)
@@ -70,7 +70,7 @@ def test_a_triage_that_fails_leaves_what_is_contained_in_part_and_monitored(half
 
 
 def test_a_lost_containment_stays_lost_and_monitored(half: Half) -> None:
-    _undone(half)
+    _lost(half)
     half.fake.error = ROLE
     half.comes_again()
     assert half.meta["status"] == "BREACHED"
@@ -86,13 +86,13 @@ def test_a_lost_containment_stays_lost_and_monitored(half: Half) -> None:
 @pytest.mark.parametrize("lost", [False, True], ids=["partial", "lost"])
 def test_a_response_without_a_verdict_leaves_what_was_verified(half: Half, lost: bool) -> None:
     if lost:
-        _undone(half)
+        _lost(half)
         configure(half.deployment)
     half.fake.verify = _broken  # type: ignore[method-assign]
     half.comes_again()
     assert half.meta["status"] == ("BREACHED" if lost else "PARTIAL")
-    told, escalated = notified(half.deployment)
-    assert "problem" in told and escalated == ["problem", half.meta["status"]]
+    messages, escalated = notified(half.deployment)
+    assert "problem" in messages and escalated == ["problem", half.meta["status"]]
     assert half.target["status"] == half.meta["status"]
     del half.fake.verify
     half.see(GOOD, UNTAGGED)
@@ -111,7 +111,7 @@ def test_an_execution_that_dies_leaves_what_was_verified(
     """``again``: the execution is one that contains again after a loss."""
     dead = f"{half.meta['execution']}-dead"
     if again:
-        _undone(half)
+        _lost(half)
         record.note(half.incident_id, contained_again=dead, execution=dead)
         if not acts:
             return  # it has the status BREACHED until it acts
@@ -145,3 +145,19 @@ def test_what_was_given_back_in_part_is_not_contained(
     half.fake.error = ROLE
     half.comes_again()
     assert half.meta["status"] == "FAILED"
+
+
+def test_a_verdict_that_nobody_was_told_of_is_told_as_it_is(
+    half: Half, record: IncidentRepository
+) -> None:
+    execution = f"{half.meta['execution']}-again"
+    _reopen(record, half.incident_id, execution)
+    record.transition(half.incident_id, Event.FAILED)
+    call(
+        "close",
+        incident_id=half.incident_id,
+        decision="failed",
+        error="collect failed",
+        execution=execution,
+    )
+    assert notified(half.deployment) == (["FAILED"], ["FAILED"])

@@ -96,6 +96,32 @@ def test_it_is_done_again_and_told_without_an_escalation(
     assert notified(case.deployment) == ([], [])
 
 
+def test_the_execution_that_waits_for_evidence_gives_way(
+    case: Case, controller: Controller, record: IncidentRepository
+) -> None:
+    owner = case.deployment.start(case.meta["execution"].rpartition(":")[2])
+    assert owner == case.meta["execution"]
+    assert record.leases.acquire(ARN, owner, case.incident_id, 900) is None
+    controller.see(AGAIN)
+    case.check()
+    assert controller.done == 1
+    assert case.target["breach"]["ended"]
+    assert case.meta["execution"] == owner, "who must finish it stays who it was"
+    assert record.leases.acquire(ARN, owner, case.incident_id, 900) is None, "it goes on"
+
+
+def test_another_recheck_does_not_give_way(
+    case: Case, controller: Controller, record: IncidentRepository
+) -> None:
+    owner = case.deployment.start("recheck")
+    record.leases.acquire(ARN, owner, case.incident_id, 900)
+    controller.see(AGAIN)
+    case.check()
+    assert (controller.done, case.meta["status"]) == (0, "CONTAINED")
+    assert "not done again" in case.deployment.timeline(case.incident_id)
+    assert record.leases.acquire(ARN, owner, case.incident_id, 900) is None, "its lease is kept"
+
+
 def test_the_monitoring_function_finds_it(case: Case, controller: Controller) -> None:
     controller.see(AGAIN)
     assert case.check_all()["lost"] == 1
