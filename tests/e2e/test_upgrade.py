@@ -197,7 +197,6 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     monitors = [f'module.security.module.function["{name}/monitor"]' for name in PLAYBOOKS]
     assert created == {
         *(f"{monitor}.{resource}" for monitor in monitors for resource in MONITOR),
-        f"{incident}.aws_cloudwatch_metric_alarm.overdue[0]",
         f"{incident}.aws_dynamodb_table_item.control",
         f"{incident}.aws_dynamodb_table_item.document",
         f"{incident}.terraform_data.config",
@@ -207,17 +206,7 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
         f'{incident}.aws_cloudwatch_event_target.this["changes-2"]',
         f'{incident}.aws_lambda_permission.watchdog["changes-2"]',
         f'{incident}.aws_lambda_permission.watchdog["outbox"]',
-        f'{incident}.aws_cloudwatch_metric_alarm.outbox["messages-wait"]',
-        f'{incident}.aws_cloudwatch_metric_alarm.outbox["subscriptions"]',
-        f"{incident}.aws_cloudwatch_metric_alarm.throttled",
-        *(
-            f'{incident}.aws_cloudwatch_metric_alarm.silent["{name}-silent"]'
-            for name in ("watchdog", "outbox", "sweeper", "watch")
-        ),
-        *(
-            f'{incident}.aws_cloudwatch_metric_alarm.delivery["{name}"]'
-            for name in ("messages-undelivered", "escalations-filtered")
-        ),
+        *(f"{incident}.aws_cloudwatch_metric_alarm.{alarm}" for alarm in upgrade_lab.ALARMS),
     }
 
 

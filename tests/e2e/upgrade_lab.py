@@ -25,6 +25,19 @@ from tests.support.repository import ROOT, skip_or_fail
 TAG = "v0.1.0"
 # What the tag names: a checkout may have the history and not the tags.
 COMMIT = "cf75ec866d19c2e0358158e302e9acc274a3e466"
+# The alarms of the incident module that release 0.1.0 did not have.
+ALARMS = (
+    "overdue[0]",
+    "throttled",
+    'outbox["messages-wait"]',
+    'outbox["subscriptions"]',
+    'silent["watchdog-silent"]',
+    'silent["outbox-silent"]',
+    'silent["sweeper-silent"]',
+    'silent["watch-silent"]',
+    'delivery["messages-undelivered"]',
+    'delivery["escalations-filtered"]',
+)
 SWITCHES = Path(__file__).parent / "upgrade.tfvars"
 
 

@@ -114,8 +114,8 @@ class Links:
 
         What was not read is never a success.
         """
-        unread = [Status.PARTIAL] if self.more and own not in ENDED_BY_PEOPLE else []
-        return combine([own, *(child.weight for child in self.worse_than(own)), *unread])
+        not_read = [Status.PARTIAL] if self.more and own not in ENDED_BY_PEOPLE else []
+        return combine([own, *(child.weight for child in self.worse_than(own)), *not_read])
 
     def tasks(self) -> list[str]:
         """Returns what people have to do about children, as sentences."""

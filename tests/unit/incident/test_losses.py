@@ -135,14 +135,13 @@ def test_who_wants_the_targets_reads_no_timeline_and_no_messages(
 
     monkeypatch.setattr(record.table.client, "query", counted)
     found, targets = record.meta_and_targets("inc-1")
-    whole = record.read("inc-1")
-    assert (found, targets) == whole[:2]
+    assert (found, targets) == record.read("inc-1")[:2]
     read.clear()
     record.meta_and_targets("inc-1")
     assert not [sk for sk in read if sk.startswith(("EVENT#", "MESSAGE#"))]
     read.clear()
-    told = record.read_whole("inc-1")
+    whole = record.read_whole("inc-1")
     assert not [sk for sk in read if sk.startswith("EVENT#")], "a verdict needs no timeline"
-    assert (told.meta, told.targets, told.events) == (found, targets, [])
-    assert told.history == record.history(found)
+    assert (whole.meta, whole.targets, whole.events) == (found, targets, [])
+    assert whole.history == record.history(found)
     assert len(record.read_whole("inc-1", timeline=True).events) >= 30

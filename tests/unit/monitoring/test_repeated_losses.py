@@ -186,7 +186,7 @@ def test_a_record_that_cannot_be_read_delays_no_message_and_is_not_said_to_be_so
     def throttled(*_: object) -> None:
         raise OSError("no answer")
 
-    monkeypatch.setattr(waiting, "_read_status", throttled)
+    monkeypatch.setattr(waiting, "_status_of", throttled)
     _an_hour_later(monkeypatch, 100)
     message = case.deployment.messages("escalations")[-1]
     assert "now CONTAINED" not in message["Subject"] + message["Message"]

@@ -14,7 +14,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.log import log, metric
 from guardduty_response.incident.incident_links import Reading
-from guardduty_response.incident.model import MessageRecord
+from guardduty_response.incident.model import IncidentRecord, MessageRecord
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.outbox import digest, pace, sender
 from guardduty_response.incident.outbox.history import history_of, messages_of
@@ -203,14 +203,13 @@ def _with_status_of_now(
     A message that was held for an hour must not say that what a person has restored meanwhile is
     contained. Also returns whether each status could be read. Reads an item for each incident.
     """
+    repository = IncidentRepository(table.name, table.client)
     held = {record["incident_id"] for record in records if record.get("group")}
-    reads = {
-        incident_id: clients.POOL.submit(_read_status, table, incident_id) for incident_id in held
-    }
+    reads = {incident_id: clients.POOL.submit(repository.meta, incident_id) for incident_id in held}
     found: dict[str, _StatusOfNow] = {}
     for incident_id, reading in reads.items():
         try:
-            found[incident_id] = reading.result()
+            found[incident_id] = _status_of(repository, reading.result())
         except Exception as error:  # people must hear of the losses all the same
             why = f"{type(error).__name__}: {error}"[:300]
             log("status of now not read", incident_id=incident_id, detail=why)
@@ -221,11 +220,9 @@ def _with_status_of_now(
     return shown, held == set(found)
 
 
-def _read_status(table: Table, incident_id: str) -> _StatusOfNow:
-    record = IncidentRepository(table.name)
-    meta = record.meta(incident_id)
+def _status_of(repository: IncidentRepository, meta: IncidentRecord) -> _StatusOfNow:
     status = Status(meta["status"])
-    return _StatusOfNow(status, Reading(record, meta).links.overall(status))
+    return _StatusOfNow(status, Reading(repository, meta).links.overall(status))
 
 
 def _as_now(record: MessageRecord, found: _StatusOfNow) -> MessageRecord:
