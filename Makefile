@@ -94,7 +94,7 @@ test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 test-emulators: $(STAMP) ## the tests of the emulators, of the modules applied to them, and terraform test, whatever passed before
 	$(PY) -m pytest -q tests/sandbox tests/terraform/test_terraform.py --emulators=always -n auto --dist loadfile
 
-test-clock: $(STAMP) ## the same with the clock 400 days on: no test may depend on the calendar
+test-clock: $(STAMP) ## the tests that need neither Terraform nor the sandbox, with the clock 400 days ahead: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup
 
 coverage: $(STAMP) ## branch coverage of the functions by the tests that run in one process

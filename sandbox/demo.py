@@ -105,7 +105,8 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
         title("Somebody undoes it")
         incident = demo_instance.contained_again(known, incident, say)
         title("A person restores it")
-        incident, wanted = demo_instance.restored(known, victim, incident, before, say), "RESTORED"
+        incident = demo_instance.restored(known, victim, incident, before, say)
+        wanted = _restored_as(known)
     print(f"\n{transitions} state transitions from the finding to the end of its evidence.")
     return incident, wanted
 
@@ -131,6 +132,14 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     for text in wrong:
         say(paint(f"{text}.", "red"))
     return 1 if wrong else 0
+
+
+def _restored_as(known: State) -> str:
+    """Return the status of a restore that gives back all it may: an instance goes back into its
+    Auto Scaling group by option.
+    """
+    options: Json = known.outputs["security"]["playbook_options"]["ec2_instance"]
+    return "RESTORED" if options["reattach_auto_scaling"] else "RESTORE_PARTIAL"
 
 
 def _restorable(known: State) -> Json:

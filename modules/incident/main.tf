@@ -69,8 +69,8 @@ resource "aws_dynamodb_table" "incidents" {
     type = "S"
   }
 
-  # This index is sparse: incidents in progress have the value 1, and monitored incidents have the value held. The
-  # reconciler and monitoring therefore read only those.
+  # This index is sparse: incidents in progress have the values 1#0 to 1#7, and monitored incidents have held#0 to
+  # held#7. The reconciler and monitoring therefore read only those, and a burst is spread.
   global_secondary_index {
     name            = "open"
     hash_key        = "open"

@@ -54,7 +54,7 @@ variable "playbooks" {
 variable "restore" {
   description = <<-EOT
     Playbooks whose containment the restore function may undo in this account. Needed for the option restore of
-    the playbook. If off, no role of the response can undo a containment.
+    the playbook. If off, the restorer role does not exist.
   EOT
   type        = set(string)
   default     = []

@@ -100,7 +100,10 @@ def _short_module(module: str, *arguments: str) -> list[str]:
 
 
 def _short_pytest(arguments: list[str]) -> list[str]:
-    """The same options and the tests of a small file: a plugin or marker that is gone shows."""
+    """The same options and the tests of a small file: a plugin or marker that is gone shows.
+
+    Of proofs none is small: those are collected, which imports them and makes their parameters.
+    """
     options: list[str] = []
     for argument in arguments:
         if "/" in argument and not argument.startswith("-"):
@@ -113,7 +116,17 @@ def _short_pytest(arguments: list[str]) -> list[str]:
             options[position + 1] = "0"
         if option == "-m":
             _assert_markers(options[position + 1])
+    if "proof" in options:
+        named = [argument for argument in arguments if argument.startswith("tests/")]
+        return [sys.executable, "-m", "pytest", *options, "--collect-only", *(named or proofs())]
     return [sys.executable, "-m", "pytest", *options, SAMPLE]
+
+
+def proofs() -> list[str]:
+    """The files that have a proof."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    found = [path for path in files if "pytest.mark.proof" in path.read_text()]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 def _assert_markers(expression: str) -> None:

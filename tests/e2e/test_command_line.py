@@ -90,3 +90,19 @@ def test_mistakes_are_explained(world: World, tmp_path: Path) -> None:
         assert done.returncode == 1
         assert sentence in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_demo_plays_in_a_sandbox_that_is_up(world: World) -> None:
+    """What ``make demo`` shows, without its start: it ends well when both are contained, and
+    restored.
+    """
+    world.clock(trail=1)
+    known = {found["incident_id"] for found in json.loads(_sandbox("incidents", "--json").stdout)}
+    shown = _sandbox("demo")
+    assert shown.returncode == 0, f"{shown.stdout[-5000:]}\n{shown.stderr[-2000:]}"
+    listed = json.loads(_sandbox("incidents", "--json").stdout)
+    played = [found for found in listed if found["incident_id"] not in known]
+    assert len(played) >= 2
+    assert {found["status"] for found in played} <= {"RESTORED", "RESTORE_PARTIAL"}
+    assert "Somebody undoes it" in shown.stdout
+    assert shown.stdout.count("Incident report: ") == 2

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ from sandbox.executions import Execution
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
 from tests.e2e.e2e_checks import assert_network_closed
-from tests.e2e.e2e_world import MEMBER, SECURITY, Json, World, events
+from tests.e2e.e2e_world import SECURITY, Json, World, events
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
@@ -95,6 +96,9 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
 
 def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) -> None:
     victim = world.plain(interfaces=2)
+    # CloudTrail's times are whole seconds: what was attached within the second in which containment
+    # was seen to hold could have undone it.
+    time.sleep(1)
     name = _contained(world, victim)
     world.clock(trail=0)  # as without a trail
     done = undo_containment.undo(world.known, world.incident(name))
@@ -105,9 +109,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     incident = _again(world, name)
     assert_network_closed(world, victim)
     found = incident["targets"][0]["breach"]["by"]
-    assert found[0]["who"] == done.who, found
-    # The tests' own root user was named behind it once; for which call of it is not known.
-    assert {actor["who"] for actor in found[1:]} <= {f"arn:aws:iam::{MEMBER}:root"}, found
+    assert [actor["who"] for actor in found] == [done.who], found
     assert done.who in next(
         message["text"]
         for message in world.messages(name, "escalations")

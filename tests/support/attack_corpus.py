@@ -145,8 +145,8 @@ def render() -> str:
         "What eradication (`iam_principal`) answers to the calls of the AWS techniques of",
         "[Stratus Red Team](https://stratus-red-team.cloud). Written from"
         " `tests/fixtures/attacks/techniques.json` by",
-        "`PYTHONPATH=lambda_src python -m tests.support.attack_corpus`; a test compares. The values"
-        " are made up.",
+        "`PYTHONPATH=lambda_src .venv/bin/python -m tests.support.attack_corpus`; a test compares.",
+        "The values are made up.",
         "",
         "- **undone**: by the response itself, where the named entry of the option `remediate` is"
         " switched on, and the call is",

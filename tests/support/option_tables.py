@@ -14,8 +14,8 @@ from tests.support.repository import ROOT
 DOCUMENT = ROOT / "docs" / "playbook-options.md"
 HEAD = """# Options of the playbooks
 
-Written from `playbooks/<name>/playbook.yaml` by `python -m tests.support.option_tables`; a test
-compares them.
+Written from `playbooks/<name>/playbook.yaml` by
+`.venv/bin/python -m tests.support.option_tables`; a test compares them.
 
 Each playbook has a variable of its name. What is left out has its default:
 

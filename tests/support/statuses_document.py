@@ -26,7 +26,9 @@ DOCUMENT = ROOT / "docs" / "statuses.md"
 
 MEANINGS = {
     Status.OPEN: "The finding has arrived and is being judged.",
-    Status.AWAITING_APPROVAL: "A person is asked; nothing has been changed.",
+    Status.AWAITING_APPROVAL: (
+        "A person is asked; nothing is changed meanwhile. What an earlier run contained stands."
+    ),
     Status.CONTAINING: "Containment is under way.",
     Status.CONTAINED: "Contained, and verified by reading the resource again.",
     Status.PARTIAL: "Contained in part; the record says what is open.",
@@ -87,7 +89,7 @@ def render() -> str:
         "",
         (
             "Written from `lambda_src/guardduty_response/incident/statuses.py` by"
-            " `PYTHONPATH=lambda_src python -m tests.support.statuses_document`; a test"
+            " `PYTHONPATH=lambda_src .venv/bin/python -m tests.support.statuses_document`; a test"
         ),
         "holds it against the code.",
         "",

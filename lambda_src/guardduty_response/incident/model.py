@@ -301,7 +301,7 @@ class IncidentRecord(TypedDict, total=False):
     status: str
     previous: str  # status before the incident was opened again
     held: str  # status whose containment stood when the incident was opened again
-    open: str  # sparse index: "1" in progress, "held" contained
+    open: str  # sparse index: "1#0" to "1#7" in progress, "held#0" to "held#7" contained
     execution: str  # ARN of the state machine's execution that answers it
     opened_at: str
     updated_at: str

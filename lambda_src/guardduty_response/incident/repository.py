@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import Values, item
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.incident import timeline
+from guardduty_response.incident import open_index, timeline
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
@@ -114,7 +114,7 @@ class IncidentRepository(ResultWriter):
             "emissions": 1,
             "decision": None,
             "targets": [],
-            "open": "1",
+            "open": open_index.value_of(meta["incident_id"], Status.OPEN),
             "run": at,
         }
         condition = "attribute_not_exists(pk)"
@@ -152,7 +152,7 @@ class IncidentRepository(ResultWriter):
                 "updated_at": now(),
                 "decision": None,
                 "targets": [],
-                "open": "1",
+                "open": open_index.value_of(meta["incident_id"], Status.OPEN),
                 "previous": status,
                 "held": status if recurrence.was_contained(stored) else "",
                 "run": now(),
@@ -247,13 +247,10 @@ class IncidentRepository(ResultWriter):
         changes = {**fields, "status": new, "updated_at": at}
         if new in ENDED:
             changes["ended_at"] = at
-        remove = []
-        if new in IN_PROGRESS:
-            changes["open"] = "1"
-        elif new in WATCHED:
-            changes["open"] = "held"
-        else:
-            remove = ["open"]
+        indexed = open_index.value_of(incident_id, new)
+        if indexed:
+            changes["open"] = indexed
+        remove = [] if indexed else ["open"]
         key, condition = incident_key(incident_id), {"status": old}
         if self.table.update(key, "META", changes, remove=remove, only_if=condition):
             return True
@@ -359,7 +356,7 @@ class IncidentRepository(ResultWriter):
 
     def _old_in_progress(self) -> bool:
         """Tells whether an execution that an earlier release started may yet contain its target."""
-        open_incidents = [*self.watched(), *self._indexed("#o = :o", {":o": "1"})]
+        open_incidents = [*self.watched(), *open_index.in_progress(self.table)]
         return any(old_references(meta) for meta in open_incidents)
 
     def note(self, incident_id: str, /, **fields: object) -> None:
@@ -378,21 +375,11 @@ class IncidentRepository(ResultWriter):
 
         ``before`` is a time as ``iso`` gives it.
         """
-        return self._indexed("#o = :o AND updated_at < :before", {":o": "1", ":before": before})
+        return open_index.in_progress(self.table, before)
 
     def watched(self, since: str = "") -> list[IncidentRecord]:
         """Returns incidents that are monitored (statuses.WATCHED), longest unchanged first.
 
         ``since``: only those that changed later. The index may lag by a moment.
         """
-        condition = "#o = :o AND updated_at > :since"
-        return self._indexed(condition, {":o": "held", ":since": since or "0"})
-
-    def _indexed(self, condition: str, values: dict[str, str]) -> list[IncidentRecord]:
-        found = self.table.query(
-            IndexName="open",
-            KeyConditionExpression=condition,
-            ExpressionAttributeNames={"#o": "open"},
-            ExpressionAttributeValues=item(values),
-        )
-        return cast("list[IncidentRecord]", found)
+        return open_index.monitored(self.table, since)

@@ -36,7 +36,6 @@ class Event(StrEnum):
 
     ACT = "act"  # triage decided to contain
     ASK = "ask"  # a person is asked first
-    APPROVED = "approved"
     REJECTED = "rejected"
     APPROVAL_TIMED_OUT = "approval_timed_out"
     NOTIFIED = "notified"
@@ -85,7 +84,6 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
     S.AWAITING_APPROVAL: {
         **_VERIFIED_AGAIN,
         E.ASK: S.AWAITING_APPROVAL,
-        E.APPROVED: S.CONTAINING,
         E.ACT: S.CONTAINING,
         E.SKIPPED: S.SKIPPED,
         E.DRY_RUN: S.DRY_RUN,

@@ -129,7 +129,7 @@ def tell_minor_loss(
     record: IncidentRepository, meta: IncidentRecord, history: History, target: TargetRecord
 ) -> None:
     """Tells people, without an escalation and once, what was undone while the resource stayed
-    contained. From the third time in a day on, once an hour.
+    contained. From the fourth time in a day on, once an hour.
     """
     loss = target.get("breach") or {}
     if not loss.get("minor"):

@@ -94,7 +94,7 @@ def test_it_is_told_by_the_retry_when_the_first_message_was_not_written(
         patch.setattr(notifications, "notify", _failing)
         with pytest.raises(ResponseError):
             watch(event)
-    assert deployment.meta(incident_id)["open"] == "1"  # still found by the sweeper
+    assert deployment.meta(incident_id)["open"].startswith("1#")  # still found by the sweeper
     watch(event)
     assert notified(deployment) == (["FAILED"], ["FAILED"])
 

@@ -11,6 +11,8 @@ from guardduty_response.aws import clients
 from guardduty_response.decision import finding
 from guardduty_response.errors import ConfigError, MalformedFinding, ResponseError
 from guardduty_response.evidence import store as evidence_store
+from guardduty_response.incident import open_index
+from guardduty_response.incident.statuses import Status
 
 from tests.unit.deployment import BUCKET, TABLE, Deployment
 from tests.unit.function_calls import EXECUTION, NOTICE, OUTBOX, call, kinds, notified, watch
@@ -124,7 +126,7 @@ def test_the_record_and_the_evidence(deployment: Deployment, finding_event: Make
     detail = event["detail"]
     expected = {
         "status": "OPEN",
-        "open": "1",
+        "open": open_index.value_of(incident_id, Status.OPEN),
         "finding_id": detail["id"],
         "finding_type": detail["type"],
         "mode": "auto",
