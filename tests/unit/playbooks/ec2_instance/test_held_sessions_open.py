@@ -214,6 +214,19 @@ def test_a_denial_that_is_seen_late_is_waited_for(built: Lab) -> None:
     assert denied(built, "admin") == [userid]
 
 
+def test_a_denial_on_another_role_alone_that_is_seen_late_is_waited_for(built: Lab) -> None:
+    userid = assume_role(built, "admin", "s1", "ASIA1")
+    # before it is written, and twice afterwards
+    built.fail(
+        "GetRolePolicy", "NoSuchEntity", lambda params: params["RoleName"] == "admin", times=3
+    )
+    assert built.respond().status is Status.CONTAINED
+    assert built.waited > 0
+    assert denied(built, "admin") == [userid]
+    # once, by its name and by the key of what it got
+    assert built.operations().count("LookupEvents") == 2 * len(built.got.regions)
+
+
 def test_a_complete_search_is_not_repeated_when_something_else_is_contained_again(
     built: Lab,
 ) -> None:

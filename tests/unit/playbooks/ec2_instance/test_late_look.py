@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Check, Target
+from guardduty_response.containment.contract import Check, Target, finishes_gone
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
@@ -247,6 +247,7 @@ def test_what_an_instance_got_that_is_gone_is_denied(built: Lab) -> None:
     assert "sessions denied in admin (1)" in verdict
     assert "One that CloudTrail shows later may live until 20" in verdict
     late = assume_role(built, "batch", "s2", "ASIA2")
+    assert finishes_gone(ec2_instance), "else finish is not called"
     finished(built, target)
     assert denied(built, "batch") == [late]
     assert built.stored_record()["status"] == Status.GONE
