@@ -11,7 +11,7 @@ import json
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -54,7 +54,8 @@ class ReplicaLab(EvidenceLab):
 
     def context(self) -> Context:
         made = super().context()
-        made.config = made.config._replace(evidence={"replica": self.replica})  # type: ignore[typeddict-item]
+        replicated = cast(Any, {"replica": self.replica})
+        made.config = made.config._replace(evidence=replicated)
         return made
 
     def step(self) -> StepResult:

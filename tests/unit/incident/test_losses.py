@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from guardduty_response.incident import losses
@@ -27,7 +28,7 @@ def _loss(number: int, minor: bool = False) -> ContainmentLoss:
     loss: ContainmentLoss = {
         "at": iso(at),
         "checks": ["eni-1"],
-        "by": [{"who": GITOPS, "what": "ModifyNetworkInterfaceAttribute"}],  # type: ignore[typeddict-item]
+        "by": cast(Any, [{"who": GITOPS, "what": "ModifyNetworkInterfaceAttribute"}]),
     }
     return {**loss, "minor": True} if minor else loss
 
