@@ -27,15 +27,14 @@ locals {
     # quarter of an hour later (iam_principal/evidence/trail_queries.py, cloudtrail/query.py).
     evidence = 6 * 3600
     # The second pass over CloudTrail, and the queries that it makes (iam_principal/late_events.py, ec2_instance/late_look.py).
-    second_pass = max(
-      local.playbook_options.iam_principal.repeat_minutes, local.playbook_options.ec2_instance.repeat_minutes
-    ) * 60 + 30 * 60 + 15 * 60
+    second_pass = local.repeat_minutes * 60 + 30 * 60 + 15 * 60
     # Eradication, after the first list and after the second (eradicate/run.py).
     eradication = 2 * 3600
     # 40 attempts, 15 s apart, until an instance is stopped or terminated (finish.py, terminate.py).
     # Each may take as long as its function.
     finish = 2 * 40 * (15 + 120)
   }
+  repeat_minutes = max([for options in values(local.playbook_options) : try(options.repeat_minutes, 0)]...)
   # Step Functions takes whole seconds.
   incident_timeout_seconds = ceil(sum(values(local.incident_timeouts)))
 }

@@ -65,7 +65,7 @@ def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]
 
 
 def _management_account(config: Config, account_id: str) -> str | None:
-    if account_id != config.guardrails["management_account_id"]:
+    if account_id != config.guardrails.get("management_account_id"):
         return None
     return (
         f"account {account_id} is the organization's management account: people are notified,"

@@ -309,6 +309,7 @@ class IamLab(IamAccount):
             "playbooks": {"iam_principal": self.options},
             "responder": OWN_ROLES,
             "evidence": {"log_window_minutes": 60},
+            "forensics": {"when": "off"},
             "guardrails": {"exempt_principals": [], **self.guardrails},
         }
         return Context(
