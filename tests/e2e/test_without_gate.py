@@ -70,7 +70,7 @@ def test_an_instance_stays_open_without_the_gate(
     with _without_gate():
         answer = _contain(functions, resource, "ec2_instance")
     assert world.look(victim).interfaces == one_of_each.open_groups
-    assert answer["status"] == "FAILED"
+    assert answer["status"] != "CONTAINED"
     assert _refusals(world, resource) != set()
     _contain(functions, resource, "ec2_instance")
     assert world.look(victim).interfaces == closed
@@ -91,7 +91,7 @@ def test_a_user_keeps_its_key_without_the_gate(
     seen = people.seen(user.name)
     assert (seen["attached"], seen["keys"]) == ([], {key: "Active"})
     assert people.works(user.keys[0])
-    assert answer["status"] == "FAILED"
+    assert answer["status"] != "CONTAINED"
     assert _refusals(world, resource) != set()
     _contain(functions, resource, "iam_principal")
     seen = people.seen(user.name)
