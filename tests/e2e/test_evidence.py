@@ -44,6 +44,7 @@ def test_everything_is_kept_with_its_hash(world: World) -> None:
         "config_history": "NOT_POSSIBLE",
         "replacement": "COMPLETE",
         "copies": "SKIPPED",
+        "held_sessions": "COMPLETE",
         "forensics": "SKIPPED",
         "manifest": "COMPLETE",
         "replication": "SKIPPED",

@@ -43,6 +43,7 @@ _TOLD_AT_ONCE = (
     "CloudTrail tells of a change at once: the check that answers it may still see what was before,"
     " and the next one comes by the schedule alone"
 )
+_OWN_CALLS = "its own calls, with the functions' credentials, would be throttled and see late"
 _OWN_SANDBOX = "it applies a copy or an older release in a sandbox of its own, for that alone"
 # What does not run, and why; of a file that is covered too: the tests that are not named above
 LEFT_OUT = {
@@ -52,13 +53,15 @@ LEFT_OUT = {
     "deployed": "nothing is contained: it reads what was applied",
     "evidence": "it compares times with deadlines, which throttling moves",
     "lifecycle_end": "it destroys the sandbox",
-    "limits": "its own calls, with the functions' credentials, would be throttled and see late",
+    "limits": _OWN_CALLS,
     "manners_proof": "it runs the others",
     "many_checks": "it measures times, on an AWS whose every call has a latency",
     "new_playbook": _OWN_SANDBOX,
     "record_limits": "nothing is contained: it asks DynamoDB, which has no such manners here",
     "regions": f"nothing is contained, or {_TOLD_AT_ONCE}",
     "upgrade": _OWN_SANDBOX,
+    "waits": _OWN_CALLS,
+    "without_gate": _OWN_CALLS,
     "watch": _TOLD_AT_ONCE,
 }
 # A tenth of AWS's rates, since a few instances must meet what hundreds would; every fifth change of

@@ -106,6 +106,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
         "config_history": "NOT_POSSIBLE",
         "replacement": "COMPLETE",
         "copies": "SKIPPED",
+        "held_sessions": "COMPLETE",
         "forensics": "COMPLETE",
         "manifest": "COMPLETE",
         "replication": "SKIPPED",

@@ -11,6 +11,7 @@ from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity, allow
 ASKED = {"resourceType": "AWS::EC2::Instance", "resourceId": "i-0123456789abcdef0"}
 
 
+@pytest.mark.smoke
 def test_without_a_recorder_there_is_no_history(aws: Aws) -> None:
     config = aws.client("config", MEMBER)
     assert config.describe_configuration_recorders()["ConfigurationRecorders"] == []

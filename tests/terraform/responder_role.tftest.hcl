@@ -53,7 +53,7 @@ run "responder_role" {
     condition = alltrue(flatten([
       for s in jsondecode(output.policies["responder"]["ec2_instance"]).Statement : [
         for action in flatten([s.Action]) : (
-          !strcontains(action, "*") && (s.Effect == "Deny" || s.Resource != "*" || can(regex("^([a-z0-9]+:Describe|cloudtrail:LookupEvents$|ecs:ListClusters$)", action)))
+          !strcontains(action, "*") && (s.Effect == "Deny" || s.Resource != "*" || can(regex("^([a-z0-9]+:Describe|cloudtrail:LookupEvents$|ecs:ListClusters$|account:ListRegions$)", action)))
         )
       ]
       ])) && !strcontains(output.policies["responder"]["ec2_instance"], "AuthorizeSecurityGroup") && length(output.policies["responder"]["ec2_instance"]) < 6144 && toset([
@@ -65,7 +65,7 @@ run "responder_role" {
         Resource  = ["arn:aws:iam::111111111111:role/security/gdr-quarantine"]
         Sid       = "ContainQuarantineRoleArnsByPassedToService"
     })])
-    error_message = "The responder policy must name its actions, use * for Describe, LookupEvents and ListClusters only, open no port, and pass the quarantine role only."
+    error_message = "The responder policy must name its actions, use * for Describe, LookupEvents, ListClusters and ListRegions only, open no port, and pass the quarantine role only."
   }
 }
 

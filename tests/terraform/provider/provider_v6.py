@@ -31,6 +31,7 @@ OURS = "@cdktn/provider-aws."
 ELSEWHERE = {
     "resource aws_sqs_queue_redrive_policy": "sqs/redrive_policy",
     "resource aws_sqs_queue_redrive_allow_policy": "sqs/redrive_allow_policy",
+    "resource aws_s3_bucket_replication_configuration": "s3/bucket_replication_config",
     "resource aws_s3_object": "s3/bucket_objectv2",
     "provider aws": "provider",
 }
