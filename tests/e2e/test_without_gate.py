@@ -117,6 +117,8 @@ def test_an_instance_runs_on_without_the_gate(
         functions.run(FINISH, resource)
     assert world.look(one_of_each.victim).state == "running"
     assert _refusals(world, resource) == {"stop_instance"}
-    functions.run(FINISH, resource, attempt=2)
+    again = resource._replace(execution=f"{resource.execution}-again")
+    functions.run(FINISH, again)
     assert world.look(one_of_each.victim).state in ("stopping", "stopped")
+    functions.run(FINISH, again, attempt=2)
     assert _refusals(world, resource) == set()

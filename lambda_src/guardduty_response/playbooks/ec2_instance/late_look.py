@@ -14,6 +14,7 @@ from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone
 
+STOP_ENDED = "stop_ended"  # which execution has stopped it, or has said why not
 SECONDS = 50  # for all lookups; the rest of the function's 120 s is for others
 
 
@@ -24,7 +25,7 @@ def finish(context: Context, target: Target) -> StepResult:
     instance = InstanceContext(context, target)
     instance.stored = instance.read_stored()
     is_gone = instance.stored.get("status") == Status.GONE
-    stopped = StepResult() if is_gone else _stop(instance)
+    stopped = StepResult() if is_gone or _has_stopped(instance) else stopping.stop(context, target)
     if not stopped.done or not instance.looks_for_sessions:
         return stopped
     if "open" not in open_sessions.recorded(instance):
@@ -32,6 +33,7 @@ def finish(context: Context, target: Target) -> StepResult:
     denied = instance.logged_action(RevokeSessions.name) or instance.logged_action(NAME)
     denied_at = str(denied.get("at") or "")
     if seconds := late_sessions.seconds_left(instance, denied_at):
+        _note_stopped(instance)
         detail = "waiting for CloudTrail's late events"
         return StepResult(done=False, wait_seconds=seconds, detail=detail)
     sessions = action_order.reading(instance)
@@ -40,14 +42,19 @@ def finish(context: Context, target: Target) -> StepResult:
         held_sessions.know(instance, sessions, role)
         chained_sessions.deny(instance, SECONDS)
     if seconds := late_sessions.throttled_seconds(instance, denied_at):
+        _note_stopped(instance)
         return StepResult(done=False, wait_seconds=seconds, detail="CloudTrail is asked again")
     late_sessions.note(instance, open_sessions.checks(instance), f"{instance.id} is gone")
     looked = "looked once more for sessions that it got of other roles"
     return StepResult(detail=f"{stopped.detail}; {looked}" if stopped.detail else looked)
 
 
-def _stop(instance: InstanceContext) -> StepResult:
-    """Stops the instance; not again while the last look is waited for."""
-    if instance.context.attempt > 1 and instance.logged_action(stopping.STOP):
-        return StepResult()
-    return stopping.stop(instance.context, instance.target)
+def _has_stopped(instance: InstanceContext) -> bool:
+    """Tells whether this execution is past the stop: the last look was waited for since."""
+    ended = (instance.stored["evidence"].get(STOP_ENDED) or {}).get("execution")
+    return bool(ended == instance.context.execution)
+
+
+def _note_stopped(instance: InstanceContext) -> None:
+    if not _has_stopped(instance):
+        instance.record_evidence(STOP_ENDED, {"execution": instance.context.execution})

@@ -119,6 +119,20 @@ def test_the_instance_is_stopped_before_the_second_look_is_waited_for(built: Lab
     assert built.actions()["stop_instance"] == "DONE"
 
 
+def test_a_later_execution_says_of_the_stop_what_it_has_seen(built: Lab) -> None:
+    """What the first execution said of it, that the set was missing, counts no more."""
+    built.options |= {"repeat_minutes": 20, "finish": "stop"}
+    target, _ = responded(built)
+    ec2_instance.finish(built.context(), target)
+    assert (state_of(built), built.actions()["stop_instance"]) == ("running", "SKIPPED")
+    keep_snapshots(built)
+    for attempt in (1, 2, 3):
+        context = built.context(attempt)
+        context.execution = "a-later-execution"
+        ec2_instance.finish(context, target)
+    assert (state_of(built), built.actions()["stop_instance"]) == ("stopped", "DONE")
+
+
 def test_switched_off_nothing_is_waited_for(built: Lab) -> None:
     built.options |= {"repeat_minutes": 20, "other_role_sessions": False}
     target, _ = responded(built)
