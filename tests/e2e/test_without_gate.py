@@ -110,15 +110,14 @@ def test_an_instance_runs_on_without_the_gate(
     resource = one_of_each.incidents["ec2_instance"]
 
     def stopping(_planned: object, present: Json) -> Json:
-        return {**present, "finish": "stop"}
+        return {**present, "finish": "stop", "other_role_sessions": False}
 
     monkeypatch.setattr(planned_options, "in_flight", stopping)
     with _without_gate():
         functions.run(FINISH, resource)
     assert world.look(one_of_each.victim).state == "running"
     assert _refusals(world, resource) == {"stop_instance"}
-    again = resource._replace(execution=f"{resource.execution}-again")
-    functions.run(FINISH, again)
+    functions.run(FINISH, resource)
     assert world.look(one_of_each.victim).state in ("stopping", "stopped")
-    functions.run(FINISH, again, attempt=2)
+    functions.run(FINISH, resource, attempt=2)
     assert _refusals(world, resource) == set()
