@@ -75,6 +75,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RecordedRuns(config), "recorded-runs")
 
 
+def pytest_unconfigure() -> None:
+    from tests.support import shared_provider
+
+    shared_provider.stop_all()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return three workers more than cores for ``-n auto``: the two of the end-to-end tests mostly

@@ -24,6 +24,15 @@ _BINARIES = ".terraform/providers/registry.terraform.io/hashicorp/aws/*/*/terraf
 _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(?P<value>.+)'")
 
 
+_started: list[SharedProvider] = []
+
+
+def stop_all() -> None:
+    """End what this process has started: a worker of pytest-xdist runs no exit handlers."""
+    for provider in _started:
+        provider.stop()
+
+
 def provider_binary(directory: Path) -> Path | None:
     """Return the AWS provider that ``terraform init`` put there, or None."""
     return next(iter(sorted(directory.glob(_BINARIES))), None)
@@ -68,6 +77,7 @@ class SharedProvider:
                 text=True,
             )
         self._process = process
+        _started.append(self)
         atexit.register(self.stop)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
