@@ -48,6 +48,20 @@ def record(deployment: Deployment) -> IncidentRepository:
 
 
 @pytest.fixture
+def items_read(record: IncidentRepository, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets how many items each query has read."""
+    query, read = record.table.client.query, []
+
+    def counted(**request: object) -> dict[str, list[object]]:
+        page: dict[str, list[object]] = query(**request)
+        read.append(len(page["Items"]))
+        return page
+
+    monkeypatch.setattr(record.table.client, "query", counted)
+    return read
+
+
+@pytest.fixture
 def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
     """One API call at a time: moto checks a condition and writes in two steps, DynamoDB does
     not.

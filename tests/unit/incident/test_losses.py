@@ -44,20 +44,6 @@ def contested(record: IncidentRepository) -> IncidentRepository:
     return record
 
 
-@pytest.fixture
-def items_read(contested: IncidentRepository, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Gets how many items each query has read."""
-    query, read = contested.table.client.query, []
-
-    def counted(**request: object) -> dict[str, list[object]]:
-        page: dict[str, list[object]] = query(**request)
-        read.append(len(page["Items"]))
-        return page
-
-    monkeypatch.setattr(contested.table.client, "query", counted)
-    return read
-
-
 def test_who_reads_a_containment_reads_no_loss(
     contested: IncidentRepository, items_read: list[int]
 ) -> None:
