@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import describes_transient
 from guardduty_response.containment import open_sessions
-from guardduty_response.containment.contract import Check
+from guardduty_response.containment.contract import Check, StepResult
 from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.incident.statuses import Status
 
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 
 
 AGAIN_SECONDS, PATIENCE_MINUTES = 30, 10
+
+
+def wait_for_due(holder: SessionHolder, denied_at: str) -> StepResult | None:
+    """Returns the answer of a step whose last look is not due yet, or None."""
+    seconds = seconds_left(holder, denied_at)
+    detail = "waiting for CloudTrail's late events"
+    return StepResult(done=False, wait_seconds=seconds, detail=detail) if seconds else None
+
+
+def wait_for_cloudtrail(holder: SessionHolder, denied_at: str) -> StepResult | None:
+    """Returns the answer of a step whose last look AWS throttled and which is repeated, or None."""
+    seconds = throttled_seconds(holder, denied_at)
+    detail = "CloudTrail is asked again"
+    return StepResult(done=False, wait_seconds=seconds, detail=detail) if seconds else None
 
 
 def seconds_left(holder: SessionHolder, denied_at: str) -> int:

@@ -19,7 +19,7 @@ class PlannedState(TypedDict):
 
 
 class RoleSessions(TypedDict, total=False):
-    """The denials on a role: its ARN, its unique ID (AROA…), the policies that deny (absent: None),
+    """The denials on a role: its ARN, its unique ID, the policies that deny (absent: None),
     and the moment until which issued tokens are denied, or are to be (ISO 8601). Empty: no role.
     """
 

@@ -32,18 +32,17 @@ def finish(context: Context, target: Target) -> StepResult:
         return stopped
     denied = instance.logged_action(RevokeSessions.name) or instance.logged_action(NAME)
     denied_at = str(denied.get("at") or "")
-    if seconds := late_sessions.seconds_left(instance, denied_at):
+    if waits := late_sessions.wait_for_due(instance, denied_at):
         _note_stopped(instance)
-        detail = "waiting for CloudTrail's late events"
-        return StepResult(done=False, wait_seconds=seconds, detail=detail)
+        return waits
     sessions = action_order.reading(instance)
     control = gone.find(instance, sessions, InstanceGone("", {})).control
     if role := held_sessions.role_of(control):
         held_sessions.know(instance, sessions, role)
         chained_sessions.deny(instance, SECONDS)
-    if seconds := late_sessions.throttled_seconds(instance, denied_at):
+    if waits := late_sessions.wait_for_cloudtrail(instance, denied_at):
         _note_stopped(instance)
-        return StepResult(done=False, wait_seconds=seconds, detail="CloudTrail is asked again")
+        return waits
     late_sessions.note(instance, open_sessions.checks(instance), f"{instance.id} is gone")
     looked = "looked once more for sessions that it got of other roles"
     return StepResult(detail=f"{stopped.detail}; {looked}" if stopped.detail else looked)

@@ -40,13 +40,11 @@ def finish(context: Context, target: Target) -> StepResult:
     if not containable and not _permission_set_actions(principal):
         return StepResult(detail="nothing was contained")
     denied_at = _contained_at(principal)
-    if seconds := late_sessions.seconds_left(principal, denied_at):
-        return StepResult(
-            done=False, wait_seconds=seconds, detail="waiting for CloudTrail's late events"
-        )
+    if waits := late_sessions.wait_for_due(principal, denied_at):
+        return waits
     chained_sessions.deny(principal, SEARCH_SECONDS)
-    if seconds := late_sessions.throttled_seconds(principal, denied_at):
-        return StepResult(done=False, wait_seconds=seconds, detail="CloudTrail is asked again")
+    if waits := late_sessions.wait_for_cloudtrail(principal, denied_at):
+        return waits
     _look_up_issuer(principal)
     if principal.identity.session:
         _report_new_session(principal)
