@@ -239,7 +239,7 @@ def _settle(
 
 
 def _restore(record: IncidentRepository, incident_id: str, requester: str) -> RestoreAnswer:
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     owner = f"restore-{incident_id}-{secrets.token_hex(4)}"
     if meta["status"] == Status.RESTORED:
         # A second time: what has happened to the resource since is not this incident's. People hear
@@ -330,7 +330,7 @@ def _tell_linked(
         target,
         why,
     ):
-        meta, targets, _ = record.read(other)
+        meta, targets = record.meta_and_targets(other)
         if Status(meta["status"]) in _TIMELINE_EVENTS:
             notify_if_untold(
                 record,

@@ -8,17 +8,17 @@ releases have the value without a number until their status changes.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
+from guardduty_response.incident.table import SHARDS, shard_of
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord
     from guardduty_response.incident.table import Table
 
-INDEX, SHARDS = "open", 8
+INDEX = "open"
 PROGRESS, HELD = "1", "held"
 
 
@@ -27,7 +27,7 @@ def value_of(incident_id: str, status: Status) -> str:
     kind = PROGRESS if status in IN_PROGRESS else HELD if status in WATCHED else ""
     if not kind:
         return ""
-    return f"{kind}#{hashlib.sha256(incident_id.encode()).digest()[0] % SHARDS}"
+    return f"{kind}#{shard_of(incident_id)}"
 
 
 def in_progress(table: Table, before: str = "") -> list[IncidentRecord]:

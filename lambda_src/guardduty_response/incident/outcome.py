@@ -194,7 +194,7 @@ def finish_targets(
     ``include_ended``: to all targets. Returns whether one keeps what an earlier run verified
     instead of FAILED.
     """
-    meta, targets, _ = record.read(incident_id)
+    meta, targets = record.meta_and_targets(incident_id)
     kept = False
     for target in targets:
         if not include_ended and Status(target["status"]) not in IN_PROGRESS:

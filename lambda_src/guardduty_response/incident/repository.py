@@ -191,19 +191,9 @@ class IncidentRepository(ResultWriter):
 
     def read_whole(self, incident_id: str, timeline: bool = False) -> WholeIncident:
         """Returns what ``read`` does, and what people were told; events only with ``timeline``."""
-        first = "EVENT#" if timeline else "MESSAGE#"  # then META, then TARGET#
-        items = self.table.query(
-            KeyConditionExpression="pk = :pk AND sk >= :first",
-            ConsistentRead=True,
-            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":first": first}),
-        )
-        metas = [stored for stored in items if stored["sk"] == "META"]
-        if not metas:
-            raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
-        links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
-        targets = [self.view(link) for link in cast("list[TargetRecord]", links)]
+        first = "EVENT#" if timeline else "MESSAGE#"
+        meta, targets, items = self._read_from(first, incident_id)
         events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
-        meta = cast("IncidentRecord", metas[0])
         found = [stored for stored in items if stored["sk"].startswith("MESSAGE#")]
         messages = cast("list[MessageRecord]", found)
         from guardduty_response.incident.outbox.history import history_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +23,22 @@ Request = dict[str, Any]
 Write = dict[str, Request]
 # Before a write is repeated that met a transaction on the same item. botocore repeats none.
 CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+SHARDS = 8  # values of a sparse index's hash key: what comes in a burst is spread over them
 
 
 def incident_key(incident_id: str) -> str:
     """Returns the partition key of an incident's items."""
     return f"INCIDENT#{incident_id}"
+
+
+def number_of(name: str) -> int:
+    """Returns a number below 2**32 that is the same for a name, and spreads many of them."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+
+
+def shard_of(name: str) -> str:
+    """Returns the hash key of an index, "0" to "7", for what has this name (an id or an ARN)."""
+    return str(number_of(name) % SHARDS)
 
 
 def condition_failed(error: ClientError) -> bool:

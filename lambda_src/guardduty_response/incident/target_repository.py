@@ -20,6 +20,7 @@ from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import Table, incident_key
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.dynamodb_types import Item
     from guardduty_response.incident.model import (
         ActionLogEntry,
         BeforeStates,
@@ -85,17 +86,26 @@ class TargetRepository:
         Reads neither timeline nor messages, which come first in the order of the keys: an incident
         that is fought over has thousands.
         """
+        meta, found, _ = self._read_from("META", incident_id)
+        return meta, found
+
+    def _read_from(
+        self, first: str, incident_id: str
+    ) -> tuple[IncidentRecord, list[TargetRecord], list[Item]]:
+        """Returns META, the targets, and every item from the sort key ``first`` on, in the order
+        EVENT#, MESSAGE#, META, TARGET#. Raises ResponseError when there is no such incident.
+        """
         items = self.table.query(
-            KeyConditionExpression="pk = :pk AND sk >= :meta",
+            KeyConditionExpression="pk = :pk AND sk >= :first",
             ConsistentRead=True,
-            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":meta": "META"}),
+            ExpressionAttributeValues=item({":pk": incident_key(incident_id), ":first": first}),
         )
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
         links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
         found = [self.view(link) for link in cast("list[TargetRecord]", links)]
-        return cast("IncidentRecord", metas[0]), found
+        return cast("IncidentRecord", metas[0]), found, items
 
     def put_target(
         self,

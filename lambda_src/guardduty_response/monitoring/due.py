@@ -13,7 +13,6 @@ write. A claim that is not given back ends by itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,13 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import Values, item, plain
 from guardduty_response.incident.containments import partition, sort_key
 from guardduty_response.incident.moments import iso, now
-from guardduty_response.incident.table import Table, condition_failed
+from guardduty_response.incident.table import (
+    SHARDS,
+    Table,
+    condition_failed,
+    number_of,
+    shard_of,
+)
 from guardduty_response.monitoring.executions import seconds_to_next_slot
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
         ReadAgain,
     )
 
-INDEX, SHARDS = "due", 8
+INDEX = "due"
 # Longer than a batch is checked (it stops before), so a claim only ends where a function has died.
 CLAIM_SECONDS = 600
 # A change is due before everything else: in the year 1.
@@ -116,18 +121,9 @@ def is_change(due_at: str) -> bool:
     return due_at.startswith(_FIRST_YEAR)
 
 
-def _hash(arn: str) -> int:
-    return int(hashlib.sha256(arn.encode()).hexdigest()[:8], 16)
-
-
-def shard_of(arn: str) -> str:
-    """Returns the index's hash key of a containment."""
-    return str(_hash(arn) % SHARDS)
-
-
 def jitter_seconds(arn: str, minutes: float) -> float:
     """Returns a part of ``minutes`` that is the same for an ARN and spreads many of them."""
-    return minutes * 60 * (_hash(f"due {arn}") / 2**32)
+    return minutes * 60 * (number_of(f"due {arn}") / 2**32)
 
 
 def _key(arn: str, generation: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.table import SHARDS
 
 from tests.unit.deployment import Deployment
 
@@ -30,7 +31,7 @@ def test_a_burst_is_spread_over_the_index_and_found_in_the_order_of_change(
     names = [f"inc-{number}" for number in range(40)]
     for name in names:
         record.open(_meta(incident_id=name))
-    assert len({deployment.meta(name)["open"] for name in names}) == open_index.SHARDS
+    assert len({deployment.meta(name)["open"] for name in names}) == SHARDS
     assert [entry["incident_id"] for entry in record.stale(now())] == names
     for name in reversed(names):
         record.move(name, Status.OPEN, Status.CONTAINED)

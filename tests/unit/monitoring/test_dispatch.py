@@ -12,6 +12,7 @@ import time_machine
 from guardduty_response.incident.model import ContainmentRecord
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.table import SHARDS, shard_of
 from guardduty_response.monitoring import dispatch, due, slots
 
 from tests.unit.checks import due_items, make_due
@@ -100,7 +101,7 @@ def test_a_backlog_is_worked_off_evenly_within_the_limit(
             **state(count, accounts=4),
             "pk": f"CONTAINMENT#{state(count, accounts=4)['arn']}",
             "sk": "0001#DUE",
-            "due_shard": due.shard_of(state(count, accounts=4)["arn"]),
+            "due_shard": shard_of(state(count, accounts=4)["arn"]),
             "due_at": iso(begun + timedelta(seconds=count)),
             "incident_id": f"inc-{count}",
         }
@@ -227,7 +228,7 @@ def test_a_quiet_minute_costs_eight_queries(
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1), tick=False):
         api_calls.clear()
         run_schedule()
-    assert api_calls == ["Query"] * due.SHARDS
+    assert api_calls == ["Query"] * SHARDS
     make_due(deployment)
     run_schedule()
     assert len(handed_out(deployment)) == 3

@@ -11,7 +11,6 @@ from guardduty_response.incident.moments import iso
 
 NOTIFICATIONS, ESCALATIONS = "notifications", "escalations"
 INDEX = "outbox"
-SHARDS = 8  # values of the index's hash key: what waits in a burst is spread over them
 
 
 def reason_for(word: str, *distinct: str) -> str:
@@ -40,11 +39,6 @@ def text_key(incident_id: str) -> str:
 def topic_key(topic: str) -> str:
     """Returns the partition key of what is known of a topic."""
     return f"OUTBOX#{topic}"
-
-
-def shard_of(incident_id: str) -> str:
-    """Returns the index's hash key of an incident's messages."""
-    return str(int(_digest([incident_id])[:8], 16) % SHARDS)
 
 
 def topic_arns() -> dict[str, str]:

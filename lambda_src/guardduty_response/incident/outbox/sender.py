@@ -24,12 +24,11 @@ from guardduty_response.incident.outbox import pace
 from guardduty_response.incident.outbox.message import (
     address,
     seconds_from_now,
-    shard_of,
     sort_key,
     text_key,
     topic_arns,
 )
-from guardduty_response.incident.table import Table, condition_failed, incident_key
+from guardduty_response.incident.table import Table, condition_failed, incident_key, shard_of
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import MessageAttributes, MessageRecord, TimelineEvent

@@ -18,10 +18,10 @@ from guardduty_response.incident.model import IncidentRecord, MessageRecord
 from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.outbox import digest, pace, sender
 from guardduty_response.incident.outbox.history import history_of, messages_of
-from guardduty_response.incident.outbox.message import INDEX, SHARDS, address, topic_arns
+from guardduty_response.incident.outbox.message import INDEX, address, topic_arns
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
-from guardduty_response.incident.table import Table
+from guardduty_response.incident.table import SHARDS, Table
 
 # People are alarmed of what has waited for longer.
 LATE_MINUTES = 10
