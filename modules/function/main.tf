@@ -68,7 +68,7 @@ locals {
           Sid      = "IncidentRecord"
           Effect   = "Allow"
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
-          Resource = [var.table_arn, "${var.table_arn}/index/open"]
+          Resource = [var.table_arn, "${var.table_arn}/index/incidents"]
         },
         # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
         # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment

@@ -35,7 +35,7 @@ locals {
           Sid      = "IncidentsInProgress"
           Effect   = "Allow"
           Action   = "dynamodb:Query"
-          Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/open"]
+          Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/incidents"]
         },
         # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
         # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment

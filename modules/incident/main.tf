@@ -72,10 +72,11 @@ resource "aws_dynamodb_table" "incidents" {
   # This index is sparse: incidents in progress have the values 1#0 to 1#7, and monitored incidents have held#0 to
   # held#7. The reconciler and monitoring therefore read only those, and a burst is spread.
   global_secondary_index {
-    name            = "open"
-    hash_key        = "open"
-    range_key       = "updated_at"
-    projection_type = "ALL"
+    name               = "incidents"
+    hash_key           = "open"
+    range_key          = "updated_at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["incident_id", "account_id", "mode", "playbook", "targets", "status", "execution", "opened_at", "unwatched"]
   }
 
   # This index is sparse, too: it has the messages that were not sent yet, with what a digest says of each. The hash key

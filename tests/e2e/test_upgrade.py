@@ -174,7 +174,7 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     types = {str(change["address"]).rsplit(".", 2)[-2] for change in changed}
     assert types == {
         "aws_cloudwatch_event_rule",  # checks every minute; undoing calls: a rule for each playbook
-        "aws_dynamodb_table",  # two indexes more
+        "aws_dynamodb_table",  # three indexes more, one less
         "aws_iam_role",
         "aws_iam_role_policy",
         "aws_lambda_function",

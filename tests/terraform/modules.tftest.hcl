@@ -95,6 +95,10 @@ run "incident" {
     error_message = "The index of checks must be small: the time, and what the reconciler needs to give a check out."
   }
   assert {
+    condition     = !contains([for index in aws_dynamodb_table.incidents.global_secondary_index : index.projection_type], "ALL")
+    error_message = "Every index must be small: each update of an item is written to its indexes as well."
+  }
+  assert {
     condition = alltrue([
       aws_lambda_function.this["watchdog"].environment[0].variables["GDR_MONITOR_FUNCTIONS"] == jsonencode(var.monitor_functions),
       jsondecode(aws_lambda_function.this["watchdog"].environment[0].variables["GDR_MONITOR_INTERVALS"]) == { first_day = 5, first_week = 60, later = 360 },
@@ -217,7 +221,7 @@ run "incident" {
   assert {
     condition = alltrue([
       aws_dynamodb_table.incidents.name == "gdr-incidents",
-      toset(aws_dynamodb_table.incidents.global_secondary_index[*].name) == toset(["open", "outbox", "due"]),
+      toset(aws_dynamodb_table.incidents.global_secondary_index[*].name) == toset(["incidents", "outbox", "due"]),
       aws_dynamodb_table.incidents.ttl[0].attribute_name == "expires_at",
       aws_dynamodb_table.incidents.point_in_time_recovery[0].enabled,
       aws_dynamodb_table.incidents.server_side_encryption[0].kms_key_arn == var.kms_key_arn,

@@ -12,11 +12,13 @@ _TABLE_TF = (ROOT / "modules/incident/main.tf").read_text()
 _PROJECTIONS = [
     json.loads(found) for found in re.findall(r"non_key_attributes\s*= (\[.*\])", _TABLE_TF)
 ]
+# What the index "incidents" has of an incident.
+INDEXED: list[str] = _PROJECTIONS[0]
 # What the index "outbox" has of a message.
-WAITING: list[str] = _PROJECTIONS[0]
+WAITING: list[str] = _PROJECTIONS[1]
 # What the index "due" has of a containment that is monitored.
 DUE = ["arn", "generation", "account_id", "region", "playbook", "opened_at", "claimed_until"]
-assert all(sorted(found) == sorted(DUE) for found in _PROJECTIONS[1:])
+assert all(sorted(found) == sorted(DUE) for found in _PROJECTIONS[2:])
 
 
 def _index(name: str, range_key: str, projection: Any, hash_key: str = "") -> Any:
@@ -48,7 +50,12 @@ def create_table(client: Any, name: str) -> None:
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
         GlobalSecondaryIndexes=[
-            _index("open", "updated_at", {"ProjectionType": "ALL"}),
+            _index(
+                "incidents",
+                "updated_at",
+                {"ProjectionType": "INCLUDE", "NonKeyAttributes": INDEXED},
+                hash_key="open",
+            ),
             _index(
                 "outbox",
                 "written_at",

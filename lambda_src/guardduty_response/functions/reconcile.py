@@ -32,7 +32,7 @@ from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
 
 if TYPE_CHECKING:
     from guardduty_response.functions.events import QueueMessage
-    from guardduty_response.incident.model import IncidentRecord
+    from guardduty_response.incident.model import IndexedIncident
 
 STALE_MINUTES = 10
 _API_CALL = "AWS API Call via CloudTrail"
@@ -130,7 +130,7 @@ def _look_after_monitored(record: IncidentRepository) -> list[str]:
     return unmonitored
 
 
-def _take_over_old(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str]:
+def _take_over_old(record: IncidentRepository, metas: list[IndexedIncident]) -> list[str]:
     """Moves what releases before 0.2 stored of changed resources into containments.
 
     A new finding on such a resource then joins its containment, and finds the state before it.

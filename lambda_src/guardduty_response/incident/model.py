@@ -267,17 +267,31 @@ class RecheckReference(TypedDict, total=False):
     status: str
 
 
-class IncidentRecord(TypedDict, total=False):
-    """Declares the META item: one finding and what became of it."""
+class IndexedIncident(TypedDict, total=False):
+    """Declares what the index ``incidents`` has of a META item (``incident.open_index``)."""
 
     pk: str
     sk: str
     incident_id: str
+    account_id: str
+    mode: str
+    playbook: str
+    targets: list[TargetReference]
+    status: str
+    open: str  # sparse index: "1#0" to "1#7" in progress, "held#0" to "held#7" contained
+    execution: str  # ARN of the state machine's execution that answers it
+    opened_at: str
+    updated_at: str
+    unwatched: str  # since when the playbook is switched off, while that is so
+
+
+class IncidentRecord(IndexedIncident, total=False):
+    """Declares the META item: one finding and what became of it."""
+
     # the finding
     finding_id: str
     finding_type: str
     finding_key: str  # S3 key of the event as delivered
-    account_id: str
     region: str
     severity: float
     title: str
@@ -285,13 +299,10 @@ class IncidentRecord(TypedDict, total=False):
     sample: bool
     last_seen: str  # service.eventLastSeen of its latest event
     # the decision
-    mode: str
     reasons: list[str]
     in_doubt: str  # why a person decides about it whatever the mode; empty: nothing says so
-    playbook: str
     decision: str | None
     config_sha256: str
-    targets: list[TargetReference]
     parent: str  # the incident that handed this one over; empty: GuardDuty's own finding
     children: list[str]  # incidents that were handed over to other playbooks, in that order
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
@@ -302,13 +313,8 @@ class IncidentRecord(TypedDict, total=False):
     approved_by: str
     approved_at: str
     # the state
-    status: str
     previous: str  # status before the incident was opened again
     held: str  # status whose containment stood when the incident was opened again
-    open: str  # sparse index: "1#0" to "1#7" in progress, "held#0" to "held#7" contained
-    execution: str  # ARN of the state machine's execution that answers it
-    opened_at: str
-    updated_at: str
     ended_at: str  # when a restore, a closing, a rejection or the lack of an answer ended it
     emissions: int  # how often GuardDuty sent the finding
     task_token: str  # answers the approval; never shown
@@ -322,7 +328,6 @@ class IncidentRecord(TypedDict, total=False):
     contained_again: str  # execution that contains again after a loss
     left_breached: str  # why a loss was left to people
     unverified: str  # since when containment cannot be read, while that is so
-    unwatched: str  # since when the playbook is switched off, while that is so
 
 
 class TimelineEvent(TypedDict, total=False):

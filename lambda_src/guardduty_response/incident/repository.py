@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
     from guardduty_response.incident.model import (
         IncidentRecord,
+        IndexedIncident,
         MessageRecord,
         TargetRecord,
         TargetReference,
@@ -53,7 +54,7 @@ SEARCHED_KEY = ("MIGRATION", "0.2-search")
 TAKEN_OVER_KEY = ("MIGRATION", "0.2")
 
 
-def old_references(meta: IncidentRecord) -> list[TargetReference]:
+def old_references(meta: IndexedIncident) -> list[TargetReference]:
     """Returns the targets that an incident names as releases before 0.2 do: by no generation."""
     return [reference for reference in meta.get("targets") or [] if is_old(reference)]
 
@@ -362,14 +363,14 @@ class IncidentRepository(ResultWriter):
         """Appends an event to the timeline."""
         self.table.put(timeline.entry(incident_id, name, detail, target, actor))
 
-    def stale(self, before: str) -> list[IncidentRecord]:
+    def stale(self, before: str) -> list[IndexedIncident]:
         """Returns incidents in progress whose last change is older than ``before``, oldest first.
 
         ``before`` is a time as ``iso`` gives it.
         """
         return open_index.in_progress(self.table, before)
 
-    def watched(self, since: str = "") -> list[IncidentRecord]:
+    def watched(self, since: str = "") -> list[IndexedIncident]:
         """Returns incidents that are monitored (statuses.WATCHED), longest unchanged first.
 
         ``since``: only those that changed later. The index may lag by a moment.

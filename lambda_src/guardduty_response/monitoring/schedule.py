@@ -29,7 +29,7 @@ from guardduty_response.incident.target_repository import generation_of
 from guardduty_response.monitoring import executions, upkeep
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ChangeEvent, IncidentRecord
+    from guardduty_response.incident.model import ChangeEvent, IndexedIncident
 
 # What releases before 0.2 wrote in place of a time; people were notified then.
 _NOTIFIED_BEFORE = "yes"
@@ -93,7 +93,7 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, object]) -> 
     named = cloudtrail_event.folded(names)
     slot = change["event_id"] or finding.text(event.get("id"), 100)
 
-    def start_if_named(meta: IncidentRecord) -> bool:
+    def start_if_named(meta: IndexedIncident) -> bool:
         if not cloudtrail_event.folded(_watched_names(record, meta)) & named:
             return False
         return executions.start(meta["incident_id"], "change", slot, change)
@@ -107,7 +107,7 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, object]) -> 
     )
 
 
-def _watched_names(record: IncidentRepository, meta: IncidentRecord) -> set[str]:
+def _watched_names(record: IncidentRepository, meta: IndexedIncident) -> set[str]:
     """Returns the IDs and names that a call undoing the incident's containment would name."""
     names: set[str] = set()
     for reference in meta["targets"]:
@@ -116,7 +116,7 @@ def _watched_names(record: IncidentRepository, meta: IncidentRecord) -> set[str]
     return names
 
 
-def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
+def _once_per_containment(metas: list[IndexedIncident]) -> list[IndexedIncident]:
     """Returns incidents that have all containments among them, each once.
 
     Incidents that are linked to one containment share its verification. The latest of those in
@@ -134,7 +134,7 @@ def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
     return chosen
 
 
-def _playbook_disabled(meta: IncidentRecord) -> bool:
+def _playbook_disabled(meta: IndexedIncident) -> bool:
     """Tells whether no remediation lets the incident's playbook act any more.
 
     Then there is no function that could verify containment.
@@ -145,7 +145,7 @@ def _playbook_disabled(meta: IncidentRecord) -> bool:
         return False  # the recheck itself will report it
 
 
-def notify_unmonitored(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str]:
+def notify_unmonitored(record: IncidentRepository, metas: list[IndexedIncident]) -> list[str]:
     """Notifies of containment that is not monitored because its playbook is switched off.
 
     ``metas``: incidents that are monitored otherwise. Sends one message for each until the playbook
@@ -166,12 +166,12 @@ def notify_unmonitored(record: IncidentRepository, metas: list[IncidentRecord]) 
     return notified
 
 
-def _tell_unmonitored(record: IncidentRepository, meta: IncidentRecord, since: str) -> bool:
+def _tell_unmonitored(record: IncidentRepository, meta: IndexedIncident, since: str) -> bool:
     """Notifies, once, that containment is not monitored ``since`` a time."""
     reason = reason_for("unwatched", since)
     if notifications.is_written(record, meta["incident_id"], reason):
         return False
-    targets = record.meta_and_targets(meta["incident_id"])[1]
+    whole, targets = record.meta_and_targets(meta["incident_id"])
     draft = Draft(
         "problem",
         reason,
@@ -180,10 +180,10 @@ def _tell_unmonitored(record: IncidentRepository, meta: IncidentRecord, since: s
         entry=("no longer watched", ""),
         actor="watchdog",
     )
-    return notifications.notify(record, meta, targets, draft).new
+    return notifications.notify(record, whole, targets, draft).new
 
 
-def _unmonitored_note(meta: IncidentRecord) -> str:
+def _unmonitored_note(meta: IndexedIncident) -> str:
     config, playbook = configuration.load(), meta.get("playbook") or ""
     note = (
         f"No longer monitored: no remediation lets playbook {playbook} act any more, so this"

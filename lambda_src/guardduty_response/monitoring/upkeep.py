@@ -16,7 +16,7 @@ from guardduty_response.incident.target_repository import Place, place_of
 from guardduty_response.monitoring import due, watched_names
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ContainmentRecord, IncidentRecord
+    from guardduty_response.incident.model import ContainmentRecord, IncidentRecord, IndexedIncident
 
 # The item that says when every monitored incident was last looked at.
 LOOKED_KEY = ("MONITORING", "LOOKED")
@@ -121,7 +121,7 @@ def linked(record: IncidentRepository, containment: Containment) -> list[Inciden
     return [meta for meta in (read.result() for read in reads) if meta]
 
 
-def precedence(meta: IncidentRecord) -> tuple[bool, str]:
+def precedence(meta: IndexedIncident) -> tuple[bool, str]:
     """Orders the incidents of a containment: the greatest answers for it."""
     return meta.get("mode") == "auto", meta.get("opened_at") or ""
 
@@ -134,7 +134,7 @@ def _meta_or_none(record: IncidentRepository, incident_id: str) -> IncidentRecor
 # -- records that are not monitored yet ------------------------------------------------------------
 
 
-def take_up(record: IncidentRepository, metas: list[IncidentRecord]) -> list[str]:
+def take_up(record: IncidentRepository, metas: list[IndexedIncident]) -> list[str]:
     """Begins to monitor what an earlier release contained, or a function that died.
 
     ``metas``: incidents that are monitored. Their first checks are spread over an interval. Returns

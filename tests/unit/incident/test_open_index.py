@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from guardduty_response.incident import open_index
-from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.model import IncidentRecord, IndexedIncident
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import SHARDS
 
 from tests.unit.deployment import Deployment
+from tests.unit.incident_table import INDEXED
 
 ID = "inc-0123456789abcdef"
 
@@ -52,3 +53,15 @@ def test_what_an_earlier_release_indexed_is_found_until_its_status_changes(
     record.move(ID, status, Status.PARTIAL)
     assert deployment.meta(ID)["open"] == open_index.value_of(ID, Status.PARTIAL)
     assert [entry["incident_id"] for entry in record.watched()] == [ID]
+
+
+def test_the_index_has_what_its_readers_may_ask_of_an_incident(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    record.open({**_meta(), "playbook": "ec2_instance", "account_id": "111111111111"})
+    record.note(ID, targets=[{"kind": "instance", "id": "i-1"}], unwatched="", options={"a": 1})
+    [entry] = record.stale("9")
+    keys = {"pk", "sk", "open", "updated_at"}
+    assert set(IndexedIncident.__annotations__) == {*INDEXED, *keys}
+    assert set(entry) == {*INDEXED, *keys}
+    assert set(entry) < set(deployment.meta(ID))
