@@ -27,6 +27,7 @@ _model: Any = importlib.import_module("botocore.model")
 _mocking: Any = importlib.import_module("moto.core.models")
 _moto_serialize: Any = importlib.import_module("moto.core.serialize")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
+_session: Any = importlib.import_module("botocore.session")
 _user_agent: Any = importlib.import_module("botocore.useragent")
 _xml: Any = importlib.import_module("xmltodict")
 
@@ -39,6 +40,7 @@ _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
 _take_out = _hooks._PrefixTrie.remove_item
 _new_provider = _regions.EndpointProvider
+_register_builtin = _session.Session._register_builtin_handlers
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -48,6 +50,7 @@ _providers: dict[tuple[tuple[str, int], ...], tuple[Any, Any]] = {}
 # Who resolves, the id of a reference in a model -> the reference, and its shape
 _shapes: dict[tuple[type, int], tuple[Any, Any]] = {}
 _keys: dict[tuple[Any, ...], tuple[str, ...]] = {}
+_builtin: list[Any] = []
 
 
 def _create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
@@ -179,6 +182,16 @@ def _share_handlers(trie: Any) -> Any:
     return shared
 
 
+def _register_builtin_handlers(session: Any, aliaser: Any) -> None:
+    """Give a session botocore's own event handlers, which are functions of no session."""
+    emitter = aliaser._emitter
+    if _builtin:
+        emitter._handlers = _share_handlers(_builtin[0])
+    else:
+        _register_builtin(session, aliaser)
+        _builtin.append(_share_handlers(emitter._handlers))
+
+
 def _endpoint_provider(**data: Any) -> Any:
     """Return what resolves a service's endpoints, made once of the same files."""
     key = tuple(sorted((name, id(value)) for name, value in data.items()))
@@ -241,4 +254,5 @@ def hasten() -> None:
     _moto_serialize.XFormedAttributePicker.get_possible_keys = _keys_of
     _xml._validate_name = functools.cache(_xml._validate_name)
     _moto_random.MotoRandom.get_random_string = _random_string
+    _session.Session._register_builtin_handlers = _register_builtin_handlers
     _user_agent.UserAgentString.to_string = _own_user_agent

@@ -5,12 +5,13 @@ fails: a write of another thread then breaks the copying, or is lost. DynamoDB d
 copy is also made once for each write, with every item of the table, and a query sorts them all.
 An attribute's value is JSON already, so that it is not looked through again for an answer.
 An item's size is added up as its attributes are set, and not anew for each of them. Values that are
-never changed in place are not copied.
+never changed in place are not copied, and neither are items that are only read.
 """
 
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import threading
 from collections import defaultdict
@@ -19,13 +20,18 @@ from typing import Any
 from botocore.parsers import BaseJSONParser
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
 Json = dict[str, Any]
 _LOCK = threading.RLock()
 _CALL = DynamoHandler.call_action
+_CAST: Any = DynamoType.__dict__["cast_value"].fget
+_ITEM_SIZE = Item.size
+_COPY_ITEM: Any = Item.__deepcopy__
+_responses: Any = importlib.import_module("moto.dynamodb.responses")
+_TO_DICT = _responses.dynamo_to_dict
 _QUERY = Table.query
 _STRUCTURE = BaseJSONSerializer._serialize_type_structure
 _SIGNATURE = inspect.signature(_QUERY)
@@ -36,14 +42,49 @@ _PARSE: Any = BaseJSONParser._handle_structure  # type: ignore[attr-defined]
 _SCALARS = frozenset({"S", "N", "B", "BOOL", "NULL"})
 _AS_IT_IS = frozenset({"S", "N", "BOOL", "NULL"})
 SIZE = DynamoType.size
+ANSWER_BYTES = 1_000_000
 ITEM_BYTES = 400_000  # moto refuses an item a little above
 _written: dict[str, list[Json]] = {}  # table -> what the transaction under way may change
 _copies: dict[str, Table] = {}
+_IN_PLACE = frozenset(".[")  # in an update of a part of an attribute
+_ways_to_copy: list[Any] = [_COPY_ITEM]
+_sizes: list[bool] = [False]  # whether the sizes of items decide nothing in the query under way
 
 
 def _call_alone(self: DynamoHandler) -> Any:
     with _LOCK:
-        return _CALL(self)
+        _ways_to_copy.append(_way_to_copy(self))
+        try:
+            return _CALL(self)
+        finally:
+            _ways_to_copy.pop()
+
+
+def _way_to_copy(handler: DynamoHandler) -> Any:
+    """Returns how items are copied for a call: one that changes none, or whole attributes alone,
+    needs less.
+    """
+    action = handler.headers["X-Amz-Target"].rpartition(".")[2]
+    if action in ("Query", "Scan"):
+        return lambda item, _memo: item
+    if action == "UpdateItem":
+        update = handler._get_param("UpdateExpression") or "."
+        if _IN_PLACE.isdisjoint(update) and "DELETE" not in update:
+            return _copy_attributes
+    return _COPY_ITEM
+
+
+def _copy_attributes(item: Item, _memo: Any) -> Item:
+    """Copies an item, and shares the values of its attributes."""
+    copied = copy.copy(item)
+    copied.attrs = LimitedSizeDict.__new__(LimitedSizeDict)
+    dict.update(copied.attrs, item.attrs)
+    return copied
+
+
+def _copy_item(item: Item, memo: Any) -> Item:
+    copied: Item = _ways_to_copy[-1](item, memo)
+    return copied
 
 
 def _transact(self: DynamoDBBackend, transact_items: list[Json]) -> None:
@@ -66,7 +107,14 @@ def _copy(table: Table, _: Any) -> Table:
         copied.items = copy.copy(table.items)
         for written in _written[table.name]:
             hash_key = DynamoType(written[table.hash_key_attr])
-            if hash_key in table.items:
+            if hash_key in table.items and table.range_key_attr:
+                range_key = DynamoType(written[table.range_key_attr])
+                if copied.items[hash_key] is table.items[hash_key]:
+                    copied.items[hash_key] = copy.copy(table.items[hash_key])
+                if range_key in copied.items[hash_key]:
+                    item = copied.items[hash_key][range_key]
+                    copied.items[hash_key][range_key] = copy.deepcopy(item)
+            elif hash_key in table.items:
                 copied.items[hash_key] = copy.deepcopy(table.items[hash_key])
         _copies[table.name] = copied
     return _copies[table.name]
@@ -87,10 +135,23 @@ def _query(table: Table, hash_key: DynamoType | None, *arguments: Any, **named: 
         else:
             wanted = [(name, key.value) for name, key in bound["hash_key_conditions"]]
             table.items = _matching(items, wanted)
+        _sizes.append(bool(table.range_key_attr) and _fits(table.items))
         try:
             return _QUERY(table, hash_key, *arguments, **named)
         finally:
+            _sizes.pop()
             table.items = items
+
+
+def _fits(items: Any) -> bool:
+    """Tells whether all items fit into an answer, so that their exact sizes decide nothing."""
+    attributes = [item.attrs for ranges in items.values() for item in ranges.values()]
+    sizes = [getattr(each, "size_at_most", None) or ANSWER_BYTES for each in attributes]
+    return sum(sizes) < ANSWER_BYTES
+
+
+def _size_of_item(item: Item) -> int:
+    return 0 if _sizes[-1] else _ITEM_SIZE(item)
 
 
 def _matching(items: Any, wanted: list[tuple[str, Any]]) -> Any:
@@ -163,6 +224,24 @@ def _parse_structure(parser: BaseJSONParser, shape: Any, value: Any) -> Any:
     return _PARSE(parser, shape, value)
 
 
+def _cast_value(value: DynamoType) -> Any:
+    return value.value if value.type == "S" else _CAST(value)
+
+
+def _to_dict(answer: Any) -> Any:
+    """Makes an answer of what moto found. Of a text or number it asks not what else it may be."""
+    kind = type(answer)
+    if kind is DynamoType and answer.type in _AS_IT_IS:
+        return {answer.type: answer.value}
+    if kind is DynamoType and answer.type in ("M", "L"):
+        return {answer.type: _to_dict(answer.value)}
+    if kind is dict or kind is LimitedSizeDict:
+        return {key: _to_dict(value) for key, value in answer.items()}
+    if kind is list:
+        return [_to_dict(value) for value in answer]
+    return answer if kind in (str, int) else _TO_DICT(answer)
+
+
 def take_turns() -> None:
     DynamoHandler.call_action = _call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
@@ -171,5 +250,9 @@ def take_turns() -> None:
     Table.query = _query  # type: ignore[method-assign,assignment]
     DynamoType.__deepcopy__ = _copy_value  # type: ignore[assignment,method-assign]
     BaseJSONParser._handle_structure = _parse_structure  # type: ignore[attr-defined]
+    DynamoType.cast_value = property(_cast_value)  # type: ignore[method-assign,assignment]
+    Item.__deepcopy__ = _copy_item  # type: ignore[method-assign,assignment]
+    _responses.dynamo_to_dict = _to_dict
+    Item.size = _size_of_item  # type: ignore[method-assign,assignment]
     DynamoType.size = size  # type: ignore[assignment,method-assign]
     LimitedSizeDict.__setitem__ = _set_attribute  # type: ignore[method-assign]
