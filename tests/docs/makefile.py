@@ -116,6 +116,8 @@ def _short_pytest(arguments: list[str]) -> list[str]:
             options[position + 1] = "0"
         if option == "-m":
             _assert_markers(options[position + 1])
+    if any(option.startswith("--cov=") for option in options):
+        options.append("--cov-report=")  # of all that so few tests do not reach
     if "proof" in options:
         named = [argument for argument in arguments if argument.startswith("tests/")]
         return [sys.executable, "-m", "pytest", *options, "--collect-only", *(named or proofs())]

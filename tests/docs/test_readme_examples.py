@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.identity_server import identity
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import ACCOUNT, copy_module, identity, initialized, terraform
+from tests.support.terraform_tools import ACCOUNT, copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 PUBLISHED = re.compile(

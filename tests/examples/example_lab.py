@@ -17,7 +17,7 @@ from sandbox import settings, stack
 from sandbox.clients import Aws
 from tests.examples.example_table import EMULATOR_DRIFT, SECURITY, Example
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import copy_module, end_shared_provider, terraform
+from tests.support.terraform_tools import copy_module, end_shared_provider, init, terraform
 
 Json = dict[str, Any]
 _STARTING = threading.Lock()
@@ -90,7 +90,8 @@ class Root:
     def __init__(self, example: Example, scratch: Path, endpoint: str, **variables: Any) -> None:
         self.example, self.scratch, self.endpoint = example, scratch, endpoint
         self.directory = copied(example, scratch, variables)
-        self.run("init", "-no-color")
+        done = init(self.directory, scratch, endpoint=endpoint)
+        assert done.returncode == 0, f"terraform init of {example.id}:\n{done.stdout[-5000:]}"
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """One command's output; AssertionError with its end when it fails."""

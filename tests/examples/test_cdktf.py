@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.identity_server import identity
 from tests.support.repository import ROOT, skip_or_fail
-from tests.support.terraform_tools import copy_module, identity, initialized, terraform
+from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.examples.example_lab import Root, emulators, lived
 from tests.examples.example_table import ALL, NEEDS, SECURITY, Example
-from tests.support.terraform_tools import identity
+from tests.support.identity_server import identity
 
 pytestmark = pytest.mark.terraform
 Json = dict[str, Any]

@@ -1,8 +1,8 @@
 """Run Terraform in tests: the provider from disk when it is there, no account, nothing written into
 the checkout.
 
-Plans need one AWS call, sts:GetCallerIdentity. A server of this process answers it; a plan that
-made another would fail.
+Plans need one AWS call, sts:GetCallerIdentity, which ``identity_server`` answers; a plan that made
+another would fail.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -48,45 +46,10 @@ PARTS = (
     "sandbox/terraform",
     "tests/terraform",
 )
-_IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<GetCallerIdentityResult><Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId>
-<Account>{0}</Account></GetCallerIdentityResult>
-<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
 class PlanError(RuntimeError):
     """Terraform made no plan; the text is what it printed."""
-
-
-class _Sts(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        known = b"GetCallerIdentity" in body
-        account = (
-            self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        )
-        self.send_response(200 if known else 501)
-        self.end_headers()
-        self.wfile.write(_IDENTITY.format(account).encode() if known else b"")
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
-
-
-@contextmanager
-def identity() -> Iterator[str]:
-    """The URL of a server that knows who is calling (an account's id is its access key), and
-    nothing else.
-    """
-    yield _identity_server()
-
-
-@functools.cache
-def _identity_server() -> str:
-    # One for the whole test process, so that one provider process serves all who ask it.
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 def _aws_environment(endpoint: str) -> dict[str, str]:
@@ -165,6 +128,20 @@ def copy_module(target: Path) -> Path:
 
 
 _providers: dict[str, SharedProvider] = {}  # by endpoint
+_initialized: list[Path] = []  # where ``terraform init`` has installed the provider
+_PROVIDERS, _LOCK = Path(".terraform", "providers"), ".terraform.lock.hcl"
+# To ``terraform init``, a provider that runs already needs no installation; it is not called.
+_INSTALLED = json.dumps(
+    {
+        "registry.terraform.io/hashicorp/aws": {
+            "Protocol": "grpc",
+            "ProtocolVersion": 5,
+            "Pid": 1,
+            "Test": True,
+            "Addr": {"Network": "unix", "String": "/nowhere"},
+        }
+    }
+)
 
 
 def _shared_provider(endpoint: str) -> SharedProvider:
@@ -207,16 +184,18 @@ def terraform(
     *arguments: str,
     endpoint: str = NOWHERE,
     share_provider: bool = True,
+    more: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command there; the completed process, its output as text.
 
     Where it makes no difference, Terraform uses the one provider process that this process has
     for ``endpoint``: commands of one endpoint must follow each other then. Where time is measured,
-    ``share_provider=False`` lets it start its own, as a user's does.
+    ``share_provider=False`` lets it start its own, as a user's does. ``more``: further environment
+    variables.
     """
     if shutil.which("terraform") is None:
         skip_or_fail("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
-    variables = environment(scratch, endpoint)
+    variables = {**environment(scratch, endpoint), **(more or {})}
     if share_provider and _may_share(directory, arguments[0]):
         variables |= _shared_provider(endpoint).reattach(directory)
     with _alone(arguments[0]):
@@ -258,13 +237,39 @@ def plan_of(
     return found
 
 
+def init(
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+) -> subprocess.CompletedProcess[str]:
+    """``terraform init`` there.
+
+    Most of its time goes into the sum over the provider, which has 700 MB. So it installs the
+    provider once for a test process; later ones get the link to it, and the lock file with the sum.
+    """
+    command = ("init", "-input=false", "-no-color", *arguments)
+    first = next((known for known in _initialized if (known / _PROVIDERS).is_dir()), None)
+    if first is None:
+        done = terraform(directory, scratch, *command, endpoint=endpoint)
+        if done.returncode == 0 and (directory / _PROVIDERS).is_dir():
+            _initialized.append(directory)
+        return done
+    done = terraform(
+        directory,
+        scratch,
+        *command,
+        endpoint=endpoint,
+        more={"TF_REATTACH_PROVIDERS": _INSTALLED},
+    )
+    if done.returncode == 0 and not (directory / _PROVIDERS).exists():
+        shutil.copytree(first / _PROVIDERS, directory / _PROVIDERS, symlinks=True)
+        shutil.copy(first / _LOCK, directory / _LOCK)
+    return done
+
+
 def initialized(directory: Path, scratch: Path, *more: str) -> Path:
     """``terraform init`` there. Where the provider cannot be had, the test is skipped (fails in
     CI).
     """
-    done = terraform(
-        directory, scratch, "init", "-input=false", "-no-color", "-backend=false", *more
-    )
+    done = init(directory, scratch, "-backend=false", *more)
     if done.returncode:
         skip_or_fail(
             "terraform init failed (the AWS provider could not be"

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.terraform_tools import copy_module, environment, identity, initialized, terraform
+from tests.support.identity_server import identity
+from tests.support.terraform_tools import copy_module, environment, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.terraform_tools import copy_module, identity, initialized, plan_of
+from tests.support.identity_server import identity
+from tests.support.terraform_tools import copy_module, initialized, plan_of
 
 pytestmark = pytest.mark.terraform
 ROOT = """

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.identity_server import identity
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import copy_module, identity, initialized, terraform
+from tests.support.terraform_tools import copy_module, initialized, terraform
 from tests.terraform.plan.member_twins import (
     COMBINATIONS,
     SECURITY,

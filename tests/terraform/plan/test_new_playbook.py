@@ -14,7 +14,8 @@ import pytest
 from guardduty_response.decision import configuration
 
 from tests.support import dummy_playbook
-from tests.support.terraform_tools import FIXED, Plan, PlanError, identity, initialized, plan_of
+from tests.support.identity_server import identity
+from tests.support.terraform_tools import FIXED, Plan, PlanError, initialized, plan_of
 from tests.terraform.plan.plan_events import matches
 
 if TYPE_CHECKING:

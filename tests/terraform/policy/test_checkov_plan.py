@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.identity_server import identity
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import FIXED, copy_module, identity, initialized, terraform
+from tests.support.terraform_tools import FIXED, copy_module, initialized, terraform
 from tests.terraform.policy.checkov_run import checkov
 
 pytestmark = pytest.mark.terraform
