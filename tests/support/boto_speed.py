@@ -40,6 +40,7 @@ _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
 _take_out = _hooks._PrefixTrie.remove_item
 _new_provider = _regions.EndpointProvider
+_make_endpoint = _regions.EndpointRulesetResolver.construct_endpoint
 _register_builtin = _session.Session._register_builtin_handlers
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
@@ -200,6 +201,23 @@ def _endpoint_provider(**data: Any) -> Any:
     return _providers[key][0]
 
 
+def _construct_endpoint(
+    resolver: Any, operation_model: Any, call_args: Any, request_context: Any
+) -> Any:
+    """Return where a call goes. That depends on its parameters for S3 and others that say so; for
+    DynamoDB only if they have the ARN of a table, which no test's have.
+    """
+    operation = operation_model
+    service = operation.service_model.service_name
+    names_resources = operation.context_parameters or operation.operation_context_parameters
+    if service != "dynamodb" and (service == "s3" or names_resources):
+        return _make_endpoint(resolver, operation, call_args, request_context)
+    known = vars(resolver).setdefault("known_endpoints", {})
+    if operation.name not in known:
+        known[operation.name] = _make_endpoint(resolver, operation, call_args, request_context)
+    return known[operation.name]
+
+
 def _resolve_shape_once(resolver: Any, reference: Any) -> Any:
     """Return the shape of a reference in a model, which belongs to one place there: moto notes the
     place on the shape.
@@ -246,6 +264,7 @@ def hasten() -> None:
     _hooks._PrefixTrie.append_item = _append_handler
     _hooks._PrefixTrie.remove_item = _remove_handler
     _regions.EndpointProvider = _endpoint_provider
+    _regions.EndpointRulesetResolver.construct_endpoint = _construct_endpoint
     _hooks.accepts_kwargs = _accepts_kwargs
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)

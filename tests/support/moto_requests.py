@@ -1,23 +1,32 @@
 """Hands a call to moto without looking for its service among all that moto has, each time.
 
 moto matches the address of every request with the patterns of its 200 services, and builds the
-request by way of a client for tests of web applications: a tenth of the unit tests' time. What is
-not a plain call to a service's root (S3, Lambda) is built as moto does it.
+request by way of a client for tests of web applications: a tenth of the unit tests' time. Who
+answers at a service's root is looked for once. What is not a plain call to it (S3, Lambda) is built
+and answered as moto does it.
 """
 
 from __future__ import annotations
 
 import importlib
 import io
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
+_stubber: Any = importlib.import_module("moto.core.botocore_stubber")
+_backends: Any = importlib.import_module("moto.backends")
+_exceptions: Any = importlib.import_module("moto.core.exceptions")
 _request: Any = importlib.import_module("moto.core.request")
 _backend: Any = importlib.import_module("moto.core.base_backend")
 _index: Any = importlib.import_module("moto.backend_index")
 
 _make = _request.Request.from_primitives
 _urls: Any = _backend.BaseBackend.urls.fget
+_DEFAULT_ACCOUNT = importlib.import_module("moto.core").DEFAULT_ACCOUNT_ID
+_process = _stubber.BotocoreStubber.process_request
+_ROOT = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com/")
+_answering: dict[str, Any] = {}  # address of a service's root -> what of moto answers there
 _known: dict[type, dict[str, Any]] = {}
 _ERRORS = io.StringIO()
 
@@ -66,8 +75,42 @@ def _urls_of(backend: Any) -> dict[str, Any]:
     return _known[kind]
 
 
+def _answer(stubber: Any, request: Any) -> Any:
+    """Answers a call as moto does, without looking for who answers each time."""
+    url = request.url
+    if request.method != "POST" or not _ROOT.fullmatch(url):
+        return _process(stubber, request)
+    if url not in _answering:
+        _answering[url] = _found(url)
+    answering = _answering[url]
+    if answering is None:
+        return _process(stubber, request)
+    made = _request.normalize_request(request)
+    try:
+        return answering(made, url, made.headers)
+    except _exceptions.HTTPException as error:
+        return error.code, error.get_headers(), error.get_body()
+
+
+def _found(url: str) -> Any:
+    """Returns which function of moto answers at an address, as moto looks for it; None: none."""
+    for service, pattern in _index.backend_url_patterns:
+        if not pattern.match(url):
+            continue
+        accounts = _backends.get_backend(service)
+        if not isinstance(accounts, _backend.BackendDict):
+            return None
+        regions = accounts[_DEFAULT_ACCOUNT]
+        urls = regions["us-east-1" if "us-east-1" in regions else "aws"].urls
+        for address, answering in urls.items():
+            if re.match(address, url):
+                return answering
+    return None
+
+
 def hasten(*services: str) -> None:
     """Puts all of it in place, in this process. ``services``: those to look for first."""
     _index.backend_url_patterns.sort(key=lambda pattern: pattern[0] not in services)
     _backend.BaseBackend.urls = property(_urls_of)
     _request.Request.from_primitives = plain
+    _stubber.BotocoreStubber.process_request = _answer
