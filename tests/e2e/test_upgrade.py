@@ -177,6 +177,7 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
         "aws_dynamodb_table",  # three indexes more, one less
         "aws_iam_role",
         "aws_iam_role_policy",
+        "aws_kms_key",  # a statement of its policy that granted nothing
         "aws_lambda_function",
         "aws_sfn_state_machine",
         "aws_sqs_queue",  # of forwarders, whose new rule may use it
