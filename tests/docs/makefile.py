@@ -17,8 +17,8 @@ from tests.support.repository import ROOT
 PYTHON = (".venv/bin/python", sys.executable)
 # What prepares a virtual environment or a download, and what only cleans up: never run by a test.
 PREPARING = re.compile(
-    r"(\S*python\S* -c 'import sys|\S*python\S* -m venv|\S+ -m pip (install|download)"
-    r"|touch|mkdir|rm|\[|grep) ?"
+    r"(\S*python\S* -c 'import sys|\S*python\S* -m venv"
+    r"|\S+ -m pip (--python \S+ )?(install|download)|touch|mkdir|rm|\[|grep) ?"
 )
 # Small and quick; a short form of a pytest command runs it with that command's options.
 SAMPLE = "tests/unit/decision/test_policy.py"

@@ -27,6 +27,8 @@ _model: Any = importlib.import_module("botocore.model")
 _mocking: Any = importlib.import_module("moto.core.models")
 _moto_serialize: Any = importlib.import_module("moto.core.serialize")
 _moto_random: Any = importlib.import_module("moto.moto_api._internal.moto_random")
+_signers: Any = importlib.import_module("botocore.signers")
+_moto_responses: Any = importlib.import_module("moto.core.responses")
 _session: Any = importlib.import_module("botocore.session")
 _user_agent: Any = importlib.import_module("botocore.useragent")
 _xml: Any = importlib.import_module("xmltodict")
@@ -40,6 +42,8 @@ _start_aliases = _hooks.EventAliaser.__init__
 _list_services = _loaders.Loader.list_available_services
 _take_out = _hooks._PrefixTrie.remove_item
 _new_provider = _regions.EndpointProvider
+_handle_request = _signers.RequestSigner.handler
+_SIGNED_ALIKE = frozenset({"cloudtrail", "dynamodb", "ec2", "iam", "sns"})
 _make_endpoint = _regions.EndpointRulesetResolver.construct_endpoint
 _register_builtin = _session.Session._register_builtin_handlers
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
@@ -124,6 +128,30 @@ def _sign(auth: Any, request: Any) -> None:
     request.headers["Authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders=host, Signature=0"
     )
+
+
+def _sign_for_moto(signer: Any, operation_name: str, request: Any = None, **more: Any) -> None:
+    """Sign a request as ``_sign`` does, of services where nobody asks how it is to be signed."""
+    plain = signer._service_id.hyphenize() in _SIGNED_ALIKE and signer._signature_version == "v4"
+    if not plain or signer._credentials is None or ".amazonaws.com" not in request.url:
+        _handle_request(signer, operation_name, request, **more)
+        return
+    credentials = signer._credentials.get_frozen_credentials()
+    signing = request.context.get("signing", {})
+    at = _auth.get_current_datetime().strftime(_auth.SIGV4_TIMESTAMP)
+    region = signing.get("region") or signer._region_name
+    service = signing.get("signing_name") or signer._signing_name
+    scope = f"{credentials.access_key}/{at[:8]}/{region}/{service}/aws4_request"
+    headers = {
+        "X-Amz-Date": at,
+        "X-Amz-Security-Token": credentials.token,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+    }
+    request.context["timestamp"] = at
+    for name, value in headers.items():
+        del request.headers[name]
+        if value:
+            request.headers[name] = value
 
 
 def _own_user_agent(agent: Any) -> str:
@@ -273,5 +301,7 @@ def hasten() -> None:
     _moto_serialize.XFormedAttributePicker.get_possible_keys = _keys_of
     _xml._validate_name = functools.cache(_xml._validate_name)
     _moto_random.MotoRandom.get_random_string = _random_string
+    _signers.RequestSigner.handler = _sign_for_moto
+    _moto_responses.http_date = lambda _time: ""  # nobody reads it
     _session.Session._register_builtin_handlers = _register_builtin_handlers
     _user_agent.UserAgentString.to_string = _own_user_agent
