@@ -103,16 +103,16 @@ proof: $(STAMP) $(C7N_STAMP) ## what takes too long for every run: all examples 
 	$(PY) -m pytest -q -m proof -n 0 tests/e2e/test_many_checks.py
 	$(PY) -m benchmarks.planning
 
-test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
+test-fast: $(STAMP) $(CHECKOV_STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
 test-emulators: $(STAMP) ## the tests of the emulators, of the modules applied to them, and terraform test, whatever passed before
 	$(PY) -m pytest -q tests/sandbox tests/terraform/test_terraform.py --emulators=always -n auto --dist loadfile
 
-test-clock: $(STAMP) ## the tests that need neither Terraform nor the sandbox, with the clock 400 days ahead: no test may depend on the calendar
+test-clock: $(STAMP) $(CHECKOV_STAMP) ## the tests that need neither Terraform nor the sandbox, with the clock 400 days ahead: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup
 
-coverage: $(STAMP) ## branch coverage of the functions by the tests that run in one process
+coverage: $(STAMP) $(CHECKOV_STAMP) ## branch coverage of the functions by the tests that run in one process
 	$(PY) -m pytest -q -m "not sandbox and not terraform" -n auto --dist loadgroup --cov=guardduty_response --cov-branch
 
 reading: $(STAMP) ## how dense the code is to read: tokens per line, long lines, untyped names, number of tests
