@@ -125,9 +125,12 @@ def _sign(auth: Any, request: Any) -> None:
     now = _auth.get_current_datetime()
     request.context["timestamp"] = now.strftime(_auth.SIGV4_TIMESTAMP)
     auth._modify_request_before_signing(request)
-    request.headers["Authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders=host, Signature=0"
-    )
+    request.headers["Authorization"] = _unsigned(auth.scope(request))
+
+
+def _unsigned(scope: str) -> str:
+    """Return the header that says who signs, for which day, Region and service."""
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def _sign_for_moto(signer: Any, operation_name: str, request: Any = None, **more: Any) -> None:
@@ -145,7 +148,7 @@ def _sign_for_moto(signer: Any, operation_name: str, request: Any = None, **more
     headers = {
         "X-Amz-Date": at,
         "X-Amz-Security-Token": credentials.token,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        "Authorization": _unsigned(scope),
     }
     request.context["timestamp"] = at
     for name, value in headers.items():
@@ -235,15 +238,14 @@ def _construct_endpoint(
     """Return where a call goes. That depends on its parameters for S3 and others that say so; for
     DynamoDB only if they have the ARN of a table, which no test's have.
     """
-    operation = operation_model
-    service = operation.service_model.service_name
-    names_resources = operation.context_parameters or operation.operation_context_parameters
-    if service != "dynamodb" and (service == "s3" or names_resources):
-        return _make_endpoint(resolver, operation, call_args, request_context)
+    service, name = operation_model.service_model.service_name, operation_model.name
+    parameters = operation_model.context_parameters or operation_model.operation_context_parameters
+    if service != "dynamodb" and (service == "s3" or parameters):
+        return _make_endpoint(resolver, operation_model, call_args, request_context)
     known = vars(resolver).setdefault("known_endpoints", {})
-    if operation.name not in known:
-        known[operation.name] = _make_endpoint(resolver, operation, call_args, request_context)
-    return known[operation.name]
+    if name not in known:
+        known[name] = _make_endpoint(resolver, operation_model, call_args, request_context)
+    return known[name]
 
 
 def _resolve_shape_once(resolver: Any, reference: Any) -> Any:

@@ -8,6 +8,7 @@ and answered as moto does it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import re
@@ -26,7 +27,6 @@ _urls: Any = _backend.BaseBackend.urls.fget
 _DEFAULT_ACCOUNT = importlib.import_module("moto.core").DEFAULT_ACCOUNT_ID
 _process = _stubber.BotocoreStubber.process_request
 _ROOT = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com/")
-_answering: dict[str, Any] = {}  # address of a service's root -> what of moto answers there
 _known: dict[type, dict[str, Any]] = {}
 _ERRORS = io.StringIO()
 
@@ -78,11 +78,9 @@ def _urls_of(backend: Any) -> dict[str, Any]:
 def _answer(stubber: Any, request: Any) -> Any:
     """Answers a call as moto does, without looking for who answers each time."""
     url = request.url
-    if request.method != "POST" or not _ROOT.fullmatch(url):
-        return _process(stubber, request)
-    if url not in _answering:
-        _answering[url] = _found(url)
-    answering = _answering[url]
+    answering = None
+    if request.method == "POST" and _ROOT.fullmatch(url):
+        answering = _found(url)
     if answering is None:
         return _process(stubber, request)
     made = _request.normalize_request(request)
@@ -92,6 +90,7 @@ def _answer(stubber: Any, request: Any) -> Any:
         return error.code, error.get_headers(), error.get_body()
 
 
+@functools.cache
 def _found(url: str) -> Any:
     """Returns which function of moto answers at an address, as moto looks for it; None: none."""
     for service, pattern in _index.backend_url_patterns:
@@ -108,9 +107,8 @@ def _found(url: str) -> Any:
     return None
 
 
-def hasten(*services: str) -> None:
-    """Puts all of it in place, in this process. ``services``: those to look for first."""
-    _index.backend_url_patterns.sort(key=lambda pattern: pattern[0] not in services)
+def hasten() -> None:
+    """Puts all of it in place, in this process."""
     _backend.BaseBackend.urls = property(_urls_of)
     _request.Request.from_primitives = plain
     _stubber.BotocoreStubber.process_request = _answer

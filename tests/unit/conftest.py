@@ -24,7 +24,7 @@ from tests.unit.fake_playbook import FakePlaybook, configure
 from tests.unit.function_calls import EXECUTION, call, target
 
 boto_speed.hasten()
-moto_requests.hasten("dynamodb", "ec2", "iam", "sts", "cloudtrail", "sns")
+moto_requests.hasten()
 moto_dynamodb.take_turns()
 leading_keys.enforce()
 
