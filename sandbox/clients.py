@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from . import settings
 
@@ -55,7 +57,15 @@ def _client(endpoint: str, region: str, service: str, keys: dict[str, str]) -> A
         signature_version="s3v4" if service == "s3" else None,
         inject_host_prefix=False,
     )
+    session: Any = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
     new_session: Any = boto3.session.Session
-    return new_session(region_name=region, **keys).client(
+    return new_session(botocore_session=session, region_name=region, **keys).client(
         service, endpoint_url=endpoint, config=config
     )
+
+
+@functools.cache
+def _loader() -> Loader:
+    """Return what reads the services' models: each once, not once for each account and Region."""
+    return create_loader(botocore.session.get_session().get_config_variable("data_path"))

@@ -79,6 +79,8 @@ class Terraform:
             if not name.startswith(("AWS_", "TF_VAR_", "TF_CLI_ARGS")) and name != "TF_WORKSPACE"
         }
         return {
+            # A short run collects garbage less often: a quarter of the processor's time
+            "GOGC": "400",
             **kept,
             "AWS_ENDPOINT_URL": self._endpoint,
             # One attempt: the emulator does not throttle, and its refusals are final.

@@ -9,6 +9,7 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -294,4 +295,7 @@ def launch_instances(original: Original, group: Any, count: int, tags: dict[str,
     restores="deregistering a target that is not registered succeeds",
 )
 def deregister(original: Original, target_group: Any, targets: list[dict[str, Any]]) -> None:
-    original(target_group, [target for target in targets if target["Id"] in target_group.targets])
+    # Not looked for before: leaving an Auto Scaling group may do the same meanwhile
+    for target in targets:
+        with suppress(load_balancing.InvalidTargetError):
+            original(target_group, [target])

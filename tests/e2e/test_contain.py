@@ -92,7 +92,7 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
         "deregister_targets",
         "tag_instance",
         "snapshot",
-    }
+    }, actions(incident)
 
     [group] = world.client("autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=[victim.auto_scaling_group]

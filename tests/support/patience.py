@@ -15,6 +15,7 @@ from sandbox.settings import PATIENCE
 __all__ = ["PATIENCE", "until", "within"]
 T = TypeVar("T")
 _PAUSE = 0.05
+_SHARE = 0.04  # of the time waited so far: what takes long is looked at less often
 
 
 def until(there: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
@@ -29,7 +30,7 @@ def until(there: Callable[[], T | None], what: str, seconds: float = PATIENCE) -
 
 def within(there: Callable[[], T], seconds: float) -> T:
     """Returns what ``there`` returns once it is true; the last value after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not (found := there()) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+    start = time.monotonic()
+    while not (found := there()) and (waited := time.monotonic() - start) < seconds:
+        time.sleep(max(_PAUSE, _SHARE * waited))
     return found

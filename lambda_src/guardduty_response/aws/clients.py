@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,15 +94,11 @@ def _loader() -> Loader:
     return Loader(extra_search_paths=[str(_MODELS), *paths])
 
 
-def _new_session() -> BotocoreSession:
+@lru_cache(maxsize=1)
+def _own() -> BotocoreSession:
     session = botocore.session.Session()
     session.register_component("data_loader", _loader())
     return session
-
-
-@lru_cache(maxsize=1)
-def _own() -> BotocoreSession:
-    return _new_session()
 
 
 @lru_cache(maxsize=32)
@@ -183,8 +180,9 @@ class Session:
         with _LOCK:
             if key not in self._clients:
                 if self._session is None:
-                    self._session = _new_session()
-                    # botocore takes credentials by this attribute
+                    # A new session would set its handlers up again, for 10 ms and more each. The
+                    # credentials are all that differs, and botocore takes them by this attribute
+                    self._session = copy(_own())
                     self._session._credentials = _Pending(  # type: ignore[attr-defined]
                         self._future, self._permit
                     )

@@ -224,3 +224,18 @@ def test_the_trimmed_model_is_what_playbooks_use(deployment: Deployment) -> None
         boto3.client("ec2", region_name="eu-west-1").meta.service_model.operation_names
     )
     assert "TerminateInstances" not in ours
+
+
+def test_each_session_signs_with_its_own_credentials(deployment: Deployment) -> None:
+    """They share all of botocore's set-up, and nothing of who they are."""
+    own: Any = clients.client("ec2")
+    sessions: list[Any] = [
+        clients.Session(ROLE, f"inc-{n}", REGION, POLICY).client("ec2") for n in range(2)
+    ]
+    later: Any = clients.client("iam")
+    keys = [
+        made._request_signer._credentials.get_frozen_credentials().access_key
+        for made in (own, *sessions, later)
+    ]
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[-1]
