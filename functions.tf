@@ -122,10 +122,10 @@ locals {
 }
 
 locals {
-  # What containing and restoring may use outside the finding's account: one role in one account.
+  # What containing, monitoring and restoring may use outside the finding's account: one role each, in one account.
   identity_center = local.playbook_options.iam_principal.identity_center
   identity_center_roles = {
-    for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer" } :
+    for key, role in { "iam_principal/playbook" = "responder", "iam_principal/monitor" = "monitor", "iam_principal/restore" = "restorer" } :
     key => "${trimprefix(var.iam.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
   }
   identity_center_statements = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -91,6 +92,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 3
 
 
+@functools.cache
+def _group_of(path: Path) -> str | None:
+    """Return the group of a file's tests, if they have one."""
+    place = path.relative_to(Path(__file__).parent).as_posix()
+    return next((name for prefix, name in GROUPS if place.startswith(prefix)), None)
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "proof" not in str(config.option.markexpr):  # minutes each: make proof runs them
@@ -99,8 +107,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
     ranks = {}
     for item in items:
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
-        group = next((name for prefix, name in GROUPS if place.startswith(prefix)), None)
+        group = _group_of(item.path)
         if group == "e2e-2" and "SANDBOX_STATE_DIRECTORY" in os.environ:
             group = "e2e-1"  # there is one sandbox, which somebody named
         if group is not None:

@@ -30,6 +30,12 @@ locals {
       playbooks = var.identity_center ? ["iam_principal"] : []
       may       = "what the playbook may do in Identity Center"
     }
+    identity-center-monitor = {
+      function  = "monitor-function"
+      sid       = "MonitorFunction"
+      playbooks = var.identity_center ? ["iam_principal"] : []
+      may       = "what monitoring may read in Identity Center"
+    }
     identity-center-restorer = {
       function  = "restore"
       sid       = "RestoreFunction"

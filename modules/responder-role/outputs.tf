@@ -1,8 +1,8 @@
 output "role_arns" {
   description = <<-EOT
     Maps responder, collector, monitor, remediator, restorer and terminator (with identity_center also
-    identity-center-responder and identity-center-restorer), and then a playbook, to the ARN of that role in this
-    account.
+    identity-center-responder, identity-center-monitor and identity-center-restorer), and then a playbook, to the ARN
+    of that role in this account.
   EOT
   value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
   depends_on  = [aws_iam_role_policy.member]

@@ -130,8 +130,8 @@ variable "identity_center" {
   description = <<-EOT
     Set to true in the account from which Identity Center is managed (the management account or its delegated
     administrator), and nowhere else. It adds the role with which the playbook iam_principal contains Identity Center
-    users and, if restore names iam_principal, the role that undoes that. Needed for
-    iam_principal.identity_center.
+    users, the role that looks whether that holds and, if restore names iam_principal, the role that undoes it. Needed
+    for iam_principal.identity_center.
   EOT
   type        = bool
   default     = false

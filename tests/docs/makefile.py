@@ -92,7 +92,7 @@ def _short_module(module: str, *arguments: str) -> list[str]:
     options = {
         "benchmarks": ["-m", module, "--quick", *arguments],
         "benchmarks.planning": ["-c", f"import {module}"],
-        "benchmarks.reading": ["-m", module, "--no-tests", *arguments],
+        "benchmarks.reading": ["-m", module, "--no-tests", *arguments, "docs"],
         "sandbox": ["-m", module, *arguments, "--help"],
     }
     assert module in options, f"give python -m {module} a short form here"

@@ -26,10 +26,12 @@ LAST = "test_lifecycle_end.py"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them need the sandbox; the one that destroys it comes last."""
-    ours = [item for item in items if HERE in item.path.parents]
+    here = f"{HERE}{os.sep}"
+    ours = [item for item in items if str(item.path).startswith(here)]
     for item in ours:
         item.add_marker(pytest.mark.sandbox)
-    slots = [index for index, item in enumerate(items) if item in ours]
+    known = set(ours)
+    slots = [index for index, item in enumerate(items) if item in known]
     ordered = sorted(ours, key=lambda item: item.path.name == LAST)
     for index, item in zip(
         slots,

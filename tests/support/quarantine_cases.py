@@ -252,6 +252,7 @@ OURS: dict[str, Protected] = {
     **{f"role {kind}": _role(f"{P}-{kind}-iam-principal") for kind in KINDS},
     "role of ec2_instance": _role(f"{P}-responder-ec2-instance"),
     "role of Identity Center": _role(f"{P}-identity-center-responder"),
+    "monitor of Identity Center": _role(f"{P}-identity-center-monitor"),
     "role of an instance": _role(f"{P}-quarantine"),
     "role of that name in another path": _role(f"elsewhere/{P}-restorer-iam-principal"),
     "exempt role": _role("break-glass"),

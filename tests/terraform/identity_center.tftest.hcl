@@ -30,7 +30,7 @@ run "one_role_in_one_account" {
   assert {
     condition = toset(jsondecode(local.config_json).responder.own_roles) == toset(concat(
       [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "restorer-iam-principal", "remediator-iam-principal"] : "*:role/security/gdr-${name}"],
-      [for kind in ["responder", "restorer"] : "999999999999:role/security/gdr-identity-center-${kind}"],
+      [for kind in ["responder", "monitor", "restorer"] : "999999999999:role/security/gdr-identity-center-${kind}"],
     ))
     error_message = "Own roles must be exactly those that functions assume, the Identity Center account's in that account alone: ${join(", ", jsondecode(local.config_json).responder.own_roles)}"
   }
@@ -41,18 +41,20 @@ run "one_role_in_one_account" {
       ] if strcontains(one.function_role_policy, "999999999999")
       } == {
       "iam_principal/playbook" = [["sts:AssumeRole", "arn:aws:iam::999999999999:role/security/gdr-identity-center-responder", { StringEquals = { "aws:ResourceOrgID" = "o-sandbox001" } }]]
+      "iam_principal/monitor"  = [["sts:AssumeRole", "arn:aws:iam::999999999999:role/security/gdr-identity-center-monitor", { StringEquals = { "aws:ResourceOrgID" = "o-sandbox001" } }]]
       "iam_principal/restore"  = [["sts:AssumeRole", "arn:aws:iam::999999999999:role/security/gdr-identity-center-restorer", { StringEquals = { "aws:ResourceOrgID" = "o-sandbox001" } }]]
     }
-    error_message = "What contains and what undoes it must assume each its own role in the Identity Center account, and no other function any."
+    error_message = "What contains, what monitors and what undoes it must assume each its own role in the Identity Center account, and no other function any."
   }
   assert {
     condition = {
       for key, one in module.function : key => one.environment["GDR_IDENTITY_CENTER_ROLE"] if contains(keys(one.environment), "GDR_IDENTITY_CENTER_ROLE")
       } == {
       "iam_principal/playbook" = "security/gdr-identity-center-responder"
+      "iam_principal/monitor"  = "security/gdr-identity-center-monitor"
       "iam_principal/restore"  = "security/gdr-identity-center-restorer"
     }
-    error_message = "These two functions, and no other, must know the role by path and name."
+    error_message = "These three functions, and no other, must know the role by path and name."
   }
   assert {
     condition     = jsondecode(local.config_json).playbooks.iam_principal.identity_center.identity_store_id == "d-0123456789"

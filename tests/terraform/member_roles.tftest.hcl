@@ -84,13 +84,14 @@ run "member_roles_of_identity_center" {
   assert {
     condition = { for key, role in output.roles : role.name => output.trusted_function_role_arns[key] } == {
       gdr-identity-center-responder = "arn:aws:iam::999999999999:role/gdr-playbook-iam-principal"
+      gdr-identity-center-monitor   = "arn:aws:iam::999999999999:role/gdr-monitor-function-iam-principal"
       gdr-identity-center-restorer  = "arn:aws:iam::999999999999:role/gdr-restore-iam-principal"
       gdr-restorer-iam-principal    = "arn:aws:iam::999999999999:role/gdr-restore-iam-principal"
     }
     error_message = "The Identity Center account must have a role that contains there and, with restore, one that undoes, each for its own function."
   }
   assert {
-    condition     = alltrue([for kind in ["identity-center-responder", "identity-center-restorer"] : contains(output.kinds, kind)])
+    condition     = alltrue([for kind in ["identity-center-responder", "identity-center-monitor", "identity-center-restorer"] : contains(output.kinds, kind)])
     error_message = "Maps by kind must have the kinds of Identity Center there."
   }
 }
@@ -109,7 +110,7 @@ run "member_roles_of_identity_center_without_restore" {
   }
 
   assert {
-    condition     = toset(keys(output.roles)) == toset(["identity-center-responder/iam_principal", "restorer/ec2_instance"])
+    condition     = toset(keys(output.roles)) == toset(["identity-center-responder/iam_principal", "identity-center-monitor/iam_principal", "restorer/ec2_instance"])
     error_message = "Nothing in Identity Center may be undone unless restore names iam_principal."
   }
 }

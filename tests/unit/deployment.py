@@ -51,7 +51,7 @@ OWN_ROLES = [
     f"{PREFIX}-terminator-ec2-instance",
     f"{PREFIX}-remediator-iam-principal",
 ]
-CENTER_ROLES = [f"{PREFIX}-identity-center-{kind}" for kind in ("responder", "restorer")]
+CENTER_ROLES = [f"{PREFIX}-identity-center-{kind}" for kind in ("responder", "monitor", "restorer")]
 OWN = [
     *(f"*:role/{name}" for name in OWN_ROLES),
     *(f"999999999999:role/{name}" for name in CENTER_ROLES),

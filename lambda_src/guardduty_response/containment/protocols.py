@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from guardduty_response.containment.contract import (
@@ -15,6 +16,7 @@ from guardduty_response.containment.contract import (
     StepResult,
     Target,
 )
+from guardduty_response.decision.configuration import PlaybookOptions
 
 
 class Playbook(Protocol):
@@ -58,12 +60,19 @@ class Monitor(Protocol):
 
     Without it, the playbook's own ``plan`` and ``verify`` are used, in sessions that only read.
     ``READ``: the IAM actions of all its checks; a batch of checks has one session, which may do
-    these and nothing else. ``KINDS``: the kinds of targets that it can check; what is of another
-    kind is verified by the incident machine.
+    these and nothing else. ``READ_ELSEWHERE``: the same of further roles, by the environment
+    variable with the role's name. ``KINDS``: the kinds of targets that it can check; what is of
+    another kind is verified by the incident machine.
     """
 
     READ: tuple[str, ...]
+    READ_ELSEWHERE: Mapping[str, tuple[str, ...]]
     KINDS: frozenset[str]
+
+    def elsewhere(self, kind: str, options: PlaybookOptions) -> Mapping[str, tuple[str, str]]:
+        """Returns the further roles that checking a target of this kind takes, and the account and
+        Region of each. Raises RoleUnavailable where there is none.
+        """
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         """Reads whether the target is contained, as ``Playbook.verify`` does; writes nothing."""

@@ -77,8 +77,9 @@ class Reader:
         self.config = configuration.load()
         self.playbook = os.environ["GDR_PLAYBOOK"]
         self.monitor = load_monitor(self.playbook)
-        read = self.monitor.READ if self.monitor else ()
-        self.sessions = BatchSessions(self.config.partition, f"{batch}-monitor", read)
+        name, monitor = f"{batch}-monitor", self.monitor
+        read, elsewhere = (monitor.READ, monitor.READ_ELSEWHERE) if monitor else ((), {})
+        self.sessions = BatchSessions(self.config.partition, name, read, elsewhere)
 
     def can_check(self, checked: Checked) -> bool:
         """Tells whether this function can read the resource.
@@ -91,6 +92,10 @@ class Reader:
             return False
         try:
             self.sessions.check_role(state["account_id"], state["region"])
+            if self.monitor:
+                options = self.config.playbooks[self.playbook]
+                for role, place in self.monitor.elsewhere(state["kind"], options).items():
+                    self.sessions.check_role(*place, role)
         except RoleUnavailable as error:
             metric("MonitorRoleMissing", 1, account=state["account_id"], detail=str(error)[:300])
             return False

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
@@ -17,20 +18,28 @@ from guardduty_response.errors import RoleUnavailable
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
 
-_RESPONDER = "GDR_RESPONDER_ROLE"
+_RESPONDER, _MONITOR = "GDR_RESPONDER_ROLE", "GDR_MONITOR_ROLE"
 
 
 class BatchSessions:
-    """Opens sessions of the monitor's member role. ``read``: the IAM actions of all checks.
+    """Opens sessions of the monitor's member roles. ``read``: the IAM actions of all checks, of a
+    further role by the environment variable with its name.
 
     A playbook that does not say which these are gets a session for each set of reading actions.
     """
 
-    def __init__(self, partition: str, name: str, read: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        partition: str,
+        name: str,
+        read: tuple[str, ...],
+        elsewhere: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._partition = partition
         self._name = re.sub(r"[^\w+=,.@-]", "-", name)  # AWS STS, RoleSessionName
-        self._read = policy(allow(read)) if read else None
-        self._opened: dict[tuple[str, str, str], clients.Session] = {}
+        reads = {_RESPONDER: read, **(elsewhere or {})}
+        self._read = {role: policy(allow(actions)) for role, actions in reads.items() if actions}
+        self._opened: dict[tuple[str, str, str, str], clients.Session] = {}
         self._lock = threading.Lock()
 
     def assume(
@@ -44,21 +53,24 @@ class BatchSessions:
         """Opens a session as ``containment.contract.member_session`` does, or returns an open one.
 
         One that a passing fault kept from being opened is opened anew: it would fail all checks.
-        Raises RoleUnavailable where another role than that of the playbook is asked for.
+        ``role``: the environment variable with a further role's name; the monitor function has
+        roles of its own by the names of those of the function that contains.
+
+        Raises RoleUnavailable where it has no such role.
         """
-        if role != _RESPONDER:
+        name = os.environ.get(_MONITOR if role == _RESPONDER else role)
+        if not name:
             raise RoleUnavailable(f"the monitor function has no role in place of {role}")
-        document = session_policy.only_reading(self._read or document)
-        key = account_id, region, json.dumps(document, sort_keys=True)
+        document = session_policy.only_reading(self._read.get(role) or document)
+        key = account_id, region, name, json.dumps(document, sort_keys=True)
         with self._lock:
             if key not in self._opened or self._opened[key].failed_in_passing():
-                name = os.environ["GDR_MONITOR_ROLE"]
                 arn = f"arn:{self._partition}:iam::{account_id}:role/{name.removeprefix('/')}"
                 self._opened[key] = clients.Session(
                     arn, self._name, region, document, config=clients.CHECK_CONFIG
                 )
             return self._opened[key]
 
-    def check_role(self, account_id: str, region: str) -> None:
+    def check_role(self, account_id: str, region: str, role: str = _RESPONDER) -> None:
         """Raises RoleUnavailable where the account has no role for the monitor function."""
-        self.assume(account_id, region, policy(allow(("sts:GetCallerIdentity",)))).wait()
+        self.assume(account_id, region, policy(allow(("sts:GetCallerIdentity",))), role).wait()

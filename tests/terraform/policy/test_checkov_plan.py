@@ -100,6 +100,7 @@ def test_every_skip_says_why(report: Json) -> None:
         )
 
 
+@pytest.mark.proof  # a test of the test above, for five seconds
 def test_a_fault_that_only_the_plan_shows_is_found(planned: Path, tmp_path: Path) -> None:
     """Queues without encryption."""
     document = json.loads(planned.read_text())

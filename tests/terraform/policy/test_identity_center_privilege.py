@@ -1,4 +1,4 @@
-"""What the two roles of the Identity Center account may do, and that they give nobody anything:
+"""What the three roles of the Identity Center account may do, and that they give nobody anything:
 asked of an IAM evaluator.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.session_policy import accepted
 from guardduty_response.containment.target_context import allow, policy
+from guardduty_response.playbooks.iam_principal import monitor
 from guardduty_response.playbooks.iam_principal.identity_center import (
     center as identity_center,
 )
@@ -41,7 +42,7 @@ RESERVED = (
     f"arn:aws:iam::{MEMBER}:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
     "AWSReservedSSO_Admin_0123456789abcdef"
 )
-JOBS = ("responder", "restorer")
+JOBS = ("responder", "monitor", "restorer")
 
 
 def filled(name: str) -> str:
@@ -86,6 +87,7 @@ ASKED = {
         *names(verify.READ),
         "cloudtrail:LookupEvents",
     },
+    "monitor": {*monitor.READ_ELSEWHERE[identity_center.ROLE]} - {*identity_center.KEY_USE},
     "restorer": {*names(restore.READ), *names(restore.CHANGE)},
 }
 
@@ -145,13 +147,20 @@ def test_may_not(job: str, action: str, resource: str) -> None:
     assert decide([center(job)], action, resource) != "Allow"
 
 
-def test_neither_can_do_the_others_work() -> None:
+def test_none_can_do_anothers_work() -> None:
     assert decide([center("responder")], "sso:DeleteInlinePolicyFromPermissionSet", SET) != "Allow"
     assert decide([center("restorer")], "identitystore:GetUserId", USER) != "Allow"
     assert decide([center("restorer")], "cloudtrail:LookupEvents", "*") != "Allow"
+    for action in (*names(contain.CHANGE), *names(restore.CHANGE), "cloudtrail:LookupEvents"):
+        if action not in ASKED["monitor"]:
+            assert decide([center("monitor")], action, SET) != "Allow"
+    changing = {*names(contain.CHANGE), *names(restore.CHANGE)} - {
+        "sso:GetInlinePolicyForPermissionSet"
+    }
+    assert not changing & ASKED["monitor"]
 
 
-@pytest.mark.parametrize("job", ["responder", "restorer"])
+@pytest.mark.parametrize("job", ["responder", "monitor", "restorer"])
 def test_in_the_findings_account_the_role_is_read_and_never_written(job: str) -> None:
     for action in ("iam:GetRole", "iam:GetRolePolicy"):
         assert decide([filled(job)], action, RESERVED) == "Allow"
@@ -179,6 +188,7 @@ def test_the_largest_session_policies_fit() -> None:
         [STORE, "arn:aws:identitystore:::membership/*", USER],
     )
     for document in (
+        policy(allow(monitor.READ_ELSEWHERE[identity_center.ROLE])),
         policy(allow(plan.READ, [INSTANCE, every, ACCOUNT]), allow(plan.WHO, stores)),
         policy(allow(names(restore.CHANGE), [INSTANCE, SET, f"{SSO}account/*"])),
     ):

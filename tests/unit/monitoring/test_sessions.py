@@ -67,6 +67,24 @@ def test_a_playbook_that_names_no_actions_gets_the_reading_part_of_what_it_asks_
     assert statement["Action"] == ["ec2:DescribeInstances"]
 
 
+def test_a_further_role_has_a_session_of_its_own_for_all_that_is_read_with_it(
+    assumed: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDR_IDENTITY_CENTER_ROLE", f"security/{PREFIX}-identity-center-monitor")
+    role, account = "GDR_IDENTITY_CENTER_ROLE", "999999999999"
+    further = {role: ("sso:DescribePermissionSet", "sso:GetInlinePolicyForPermissionSet")}
+    sessions = BatchSessions("aws", "batch", READ, further)
+    sessions.check_role(account, "eu-west-1", role)
+    for name in ("a", "b"):
+        asked = policy(allow(("sso:PutInlinePolicyToPermissionSet",), f"arn:aws:sso:::{name}"))
+        sessions.assume(account, "eu-west-1", asked, role).wait()
+    [request] = assumed
+    wanted = f"arn:aws:iam::{account}:role/security/{PREFIX}-identity-center-monitor"
+    assert request["RoleArn"] == wanted
+    [statement] = json.loads(request["Policy"])["Statement"]
+    assert sorted(statement["Action"]) == sorted(further[role])
+
+
 def test_another_role_is_not_to_be_had(deployment: Deployment) -> None:
     sessions = BatchSessions("aws", "batch", READ)
     with pytest.raises(RoleUnavailable, match="GDR_IDENTITY_CENTER_ROLE"):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import time_machine
@@ -97,13 +99,29 @@ def test_an_account_without_the_monitors_role_is_rechecked_by_the_machine(
 def test_a_kind_that_the_monitor_cannot_read_is_rechecked_by_the_machine(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a person of IAM Identity Center, who is contained in another account."""
-
-    class Narrow:
-        READ = ("ec2:DescribeInstances",)
-        KINDS = frozenset({"another_kind"})
-
-    monkeypatch.setattr(reading, "load_monitor", lambda _: Narrow())
+    narrow: Any = SimpleNamespace(
+        READ=("ec2:DescribeInstances",), READ_ELSEWHERE={}, KINDS=frozenset({"another_kind"})
+    )
+    monkeypatch.setattr(reading, "load_monitor", lambda _: narrow)
     started = set(started_checks(case.deployment))
     assert case.check_all() == counts()
     assert len(set(started_checks(case.deployment)) - started) == 1
+
+
+def test_without_its_role_in_a_further_account_the_machine_rechecks(
+    case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a person of IAM Identity Center, who is contained in another account."""
+    elsewhere: Any = SimpleNamespace(
+        READ=("ec2:DescribeInstances",),
+        READ_ELSEWHERE={"GDR_OTHER_ROLE": ("sso:GetInlinePolicyForPermissionSet",)},
+        KINDS=frozenset({"ec2_instance"}),
+        elsewhere=lambda kind, options: {"GDR_OTHER_ROLE": ("999999999999", "eu-west-1")},
+    )
+    monkeypatch.setattr(reading, "load_monitor", lambda _: elsewhere)
+    started = set(started_checks(case.deployment))
+    assert case.check_all() == counts()
+    assert len(set(started_checks(case.deployment)) - started) == 1
+    said = capsys.readouterr().out
+    assert "MonitorRoleMissing" in said
+    assert "GDR_OTHER_ROLE" in said

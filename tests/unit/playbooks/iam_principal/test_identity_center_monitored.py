@@ -227,7 +227,7 @@ def test_the_late_look_asks_what_the_session_got_since(contained: CenterLab) -> 
 
 def test_the_responses_own_calls_are_no_lost_containment(iam: IamLab) -> None:
     own = own_roles(iam.context().config)
-    for kind in ("responder", "restorer"):
+    for kind in ("responder", "monitor", "restorer"):
         assert is_own(f"arn:aws:iam::{CENTER}:role/{PREFIX}-identity-center-{kind}", own)
 
 

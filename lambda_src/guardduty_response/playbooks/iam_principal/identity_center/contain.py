@@ -31,15 +31,19 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     with_statement,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
+from guardduty_response.playbooks.iam_principal.identity_center.provisioning import (
+    UNDER_WAY,
+    attempts_made,
+    provisioning_state,
+    store_state,
+)
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
-    from guardduty_response.incident.model import EvidenceEntry
     from guardduty_response.playbooks.iam_principal.records import (
         PermissionSet,
         PermissionSetBefore,
-        ProvisioningState,
     )
 
 CHANGE = (
@@ -48,7 +52,6 @@ CHANGE = (
     "ProvisionPermissionSet",
 )
 SECONDS = 60  # of a function call; the next attempt goes on
-UNDER_WAY = ("IN_PROGRESS", "SUCCEEDED")
 
 
 def contain(principal: PrincipalContext) -> StepResult:
@@ -153,42 +156,6 @@ def _record_before(
         "role": principal.scope("role_arn") if of_finding else "",
     }
     principal.record_before_state(f"{PART}/{permission_set['name']}", before)
-
-
-# -- provisioning, as the record has it ------------------------------------------------------------
-
-
-def provisioning_states(principal: PrincipalContext) -> dict[str, ProvisioningState]:
-    """Returns each permission set's name with how its provisioning stands."""
-    return dict(principal.evidence_state(PART))
-
-
-def provisioning_state(principal: PrincipalContext, name: str) -> ProvisioningState:
-    """Returns a copy, empty before the first attempt."""
-    known = provisioning_states(principal).get(name)
-    return known.copy() if known else {}
-
-
-def attempts_made(principal: PrincipalContext, state: ProvisioningState) -> int:
-    """Returns how often this execution has tried it."""
-    if state.get("execution") != principal.context.execution:
-        return 0
-    return int(state.get("tries") or 0)
-
-
-def store_state(principal: PrincipalContext, name: str, state: ProvisioningState) -> None:
-    states = {**provisioning_states(principal), name: state}
-    failed = any(known["status"] == "FAILED" for known in states.values())
-    entry: EvidenceEntry = {
-        "outcome": "PARTIAL" if failed else "COMPLETE",
-        "detail": f"{len(states)} permission sets provisioned again",
-        "objects": [],
-        "task": "",
-        "state": states,
-        "at": now(),
-    }
-    principal.record_evidence(PART, entry)
-    principal.stored.setdefault("evidence", {})[PART] = entry
 
 
 def _manual_commands(principal: PrincipalContext) -> str:

@@ -40,7 +40,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     read_inline_policy,
     recorded_statement,
 )
-from guardduty_response.playbooks.iam_principal.identity_center.contain import (
+from guardduty_response.playbooks.iam_principal.identity_center.provisioning import (
     UNDER_WAY,
     attempts_made,
     provisioning_state,
@@ -92,9 +92,13 @@ def denied_sets(principal: PrincipalContext) -> list[DeniedPermissionSet]:
     return sets + recorded
 
 
-def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] | None:
+def verify(
+    context: Context, target: Target, keeps: bool = True
+) -> tuple[StepResult, list[Check]] | None:
     """Returns the verdict, or that it is too early for one, with the checks. None: nothing of this
     person is, or can be, contained through Identity Center.
+
+    ``keeps``: whether the record gets what a search for sessions found.
     """
     principal = PrincipalContext(context, target)
     principal.stored = principal.read_stored()
@@ -106,7 +110,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] |
         failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {NOT_SET}")
         return failed, [Check(DENY, False, NOT_SET, fatal=True, read=False)]
     if target.verify_only:
-        chained_sessions.search_again(principal, keeps=True)
+        chained_sessions.search_again(principal, keeps)
     if principal.acts:
         _poll(principal, center, sets)
     checks = _checks(principal, center, sets)

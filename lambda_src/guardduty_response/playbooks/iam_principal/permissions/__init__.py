@@ -15,6 +15,7 @@ from guardduty_response.playbooks.iam_principal.permissions.containing import (
 from guardduty_response.playbooks.iam_principal.permissions.eradicating import REMEDIATOR
 from guardduty_response.playbooks.iam_principal.permissions.evidence import COLLECTOR
 from guardduty_response.playbooks.iam_principal.permissions.identity_center import (
+    IDENTITY_CENTER_MONITOR,
     IDENTITY_CENTER_RESPONDER,
     IDENTITY_CENTER_RESTORER,
 )
@@ -28,5 +29,6 @@ ROLES: tuple[MemberRole, ...] = (
     COLLECTOR,
     REMEDIATOR,
     IDENTITY_CENTER_RESPONDER,
+    IDENTITY_CENTER_MONITOR,
     IDENTITY_CENTER_RESTORER,
 )

@@ -1,5 +1,5 @@
-"""Says what containing a person of IAM Identity Center, and taking it back, may do in the account
-from which Identity Center is managed.
+"""Says what containing a person of IAM Identity Center, looking whether it holds, and taking it
+back may do in the account from which Identity Center is managed.
 """
 
 from __future__ import annotations
@@ -17,34 +17,39 @@ _KEY = Permission(
     sid="KeyOfIdentityCenter",
 )
 
+# Containing, and looking whether it holds, find what the person holds by now.
+_READING = (
+    Permission(
+        "finds the person by the name of the session, and the person's groups",
+        ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember"),
+        (
+            "arn:${partition}:identitystore::*:identitystore/*",
+            "arn:${partition}:identitystore:::membership/*",
+            "arn:${partition}:identitystore:::user/*",
+        ),
+        sid="WhoSignedIn",
+    ),
+    Permission(
+        "finds every permission set that the person holds, and how far it is provisioned",
+        (
+            "sso:DescribePermissionSet",
+            "sso:DescribePermissionSetProvisioningStatus",
+            "sso:GetInlinePolicyForPermissionSet",
+            "sso:ListAccountAssignments",
+            "sso:ListAccountAssignmentsForPrincipal",
+            "sso:ListAccountsForProvisionedPermissionSet",
+            "sso:ListPermissionSetsProvisionedToAccount",
+        ),
+        _SETS_AND_ACCOUNTS,
+        sid="LookAtPermissionSets",
+    ),
+)
+
 IDENTITY_CENTER_RESPONDER = MemberRole(
     "identity-center-responder",
     (),
     (
-        Permission(
-            "finds the person by the name of the session, and the person's groups",
-            ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember"),
-            (
-                "arn:${partition}:identitystore::*:identitystore/*",
-                "arn:${partition}:identitystore:::membership/*",
-                "arn:${partition}:identitystore:::user/*",
-            ),
-            sid="WhoSignedIn",
-        ),
-        Permission(
-            "finds every permission set that the person holds, and how far it is provisioned",
-            (
-                "sso:DescribePermissionSet",
-                "sso:DescribePermissionSetProvisioningStatus",
-                "sso:GetInlinePolicyForPermissionSet",
-                "sso:ListAccountAssignments",
-                "sso:ListAccountAssignmentsForPrincipal",
-                "sso:ListAccountsForProvisionedPermissionSet",
-                "sso:ListPermissionSetsProvisionedToAccount",
-            ),
-            _SETS_AND_ACCOUNTS,
-            sid="LookAtPermissionSets",
-        ),
+        *_READING,
         Permission(
             "adds the statement that denies the person everything, and provisions it",
             ("sso:ProvisionPermissionSet", "sso:PutInlinePolicyToPermissionSet"),
@@ -55,6 +60,8 @@ IDENTITY_CENTER_RESPONDER = MemberRole(
         Permission("finds who undid it", ("cloudtrail:LookupEvents",), sid="WhoUndidIt"),
     ),
 )
+
+IDENTITY_CENTER_MONITOR = MemberRole("identity-center-monitor", (), (*_READING, _KEY))
 
 IDENTITY_CENTER_RESTORER = MemberRole(
     "identity-center-restorer",
