@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 COLUMNS = 100
 # Terraform's variables that are JSON themselves, and so stand without quotation marks.
 JSON_VARIABLES = ("${group_kinds}", "${own_role_arns}", "${quarantine_role_arns}")
 
 
-def render(value: Any, indent: int = 0, used: int = 0, expand: bool = False) -> str:
+def render(value: object, indent: int = 0, used: int = 0, expand: bool = False) -> str:
     """Returns a value as JSON.
 
     ``indent``: of the line it begins on, ``used``: the columns before it, ``expand``: whether the
@@ -26,7 +25,7 @@ def render(value: Any, indent: int = 0, used: int = 0, expand: bool = False) -> 
     return f"{opening}\n{inner}\n{' ' * indent}{closing}"
 
 
-def _parts(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
+def _parts(value: dict[str, object] | list[object], indent: int) -> Iterator[str]:
     if isinstance(value, list):
         for entry in value:
             yield render(entry, indent, len(","))
@@ -36,7 +35,7 @@ def _parts(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
         yield name + render(entry, indent, len(name) + len(","))
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     for variable in JSON_VARIABLES:
         text = text.replace(json.dumps(variable), variable)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from guardduty_response.containment.control import AnyControl
+from guardduty_response.containment.control import AnyControl, Condition
 from guardduty_response.containment.declared import (
     CONTAINS,
     FINDS,
@@ -122,7 +122,7 @@ def _row(
     what: str,
     actions: Iterable[str],
     resources: Iterable[str],
-    condition: Mapping[str, Any],
+    condition: Condition,
     why: str,
 ) -> str:
     cells = (
@@ -135,7 +135,7 @@ def _row(
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _conditions(condition: Mapping[str, Any]) -> str:
+def _conditions(condition: Condition) -> str:
     return "<br>".join(
         f"{operator} `{key}` `{_value(value)}`"
         for operator, keys in condition.items()

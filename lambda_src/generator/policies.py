@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from guardduty_response.containment.control import AnyControl, Grant
+from guardduty_response.containment.control import AnyControl, Condition, Grant
 from guardduty_response.containment.declared import (
     FINDS,
     READS,
@@ -34,12 +34,12 @@ class Statement(NamedTuple):
     effect: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    condition: Mapping[str, Any]
+    condition: Condition
     switch: str = ""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Returns the statement as IAM takes it."""
-        statement = {
+        statement: dict[str, object] = {
             "Sid": self.sid,
             "Effect": self.effect,
             "Action": _single(self.actions),
@@ -154,7 +154,7 @@ def _rights(grants: Iterable[tuple[str, Grant]]) -> dict[_Right, dict[str, set[s
     return rights
 
 
-def _sid(purpose: str, resources: Iterable[str], condition: Mapping[str, Any]) -> str:
+def _sid(purpose: str, resources: Iterable[str], condition: Condition) -> str:
     """Returns a Sid that says what is done to what, and what the condition asks."""
     keys = dict.fromkeys(key for tests in condition.values() for key in tests)
     names = [_word(key.partition(":")[2].partition("/")[0]) for key in keys]

@@ -5,7 +5,6 @@ hand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.declared import Example
@@ -17,7 +16,7 @@ _HEAD = (
     "|---|---|---|---|---|---|",
 )
 # A playbook's options of its manifest: path -> rule
-Options = Mapping[str, Mapping[str, Any]]
+Options = Mapping[str, Mapping[str, object]]
 
 
 def with_table(page: str, text: str, examples: Iterable[Example], options: Options) -> str:
@@ -37,12 +36,12 @@ def table(examples: Iterable[Example], options: Options) -> str:
     return "\n".join((*_HEAD, *rows)) + "\n"
 
 
-def defaults(options: Options) -> dict[str, Any]:
+def defaults(options: Options) -> dict[str, object]:
     """Returns the options of a playbook for which nothing is set."""
     return {path: rule.get("default") for path, rule in options.items() if "." not in path}
 
 
-def contained(example: Example) -> Mapping[str, Any]:
+def contained(example: Example) -> Mapping[str, object]:
     """Returns what containment gives each value."""
     return example.contained or example.control.pending
 
@@ -93,7 +92,7 @@ def _critical(control: AnyControl) -> str:
     return "yes: else FAILED" if control.critical else "no: else PARTIAL"
 
 
-def _back(example: Example, name: str, before: Any, now: Any) -> str:
+def _back(example: Example, name: str, before: object, now: object) -> str:
     """Returns the command that restores a value, or why none can, with what comes nearest."""
     control = example.control
     command = _code(_restoring(example, name, before))
@@ -104,7 +103,7 @@ def _back(example: Example, name: str, before: Any, now: Any) -> str:
     return command
 
 
-def _restoring(example: Example, name: str, before: Any) -> str:
+def _restoring(example: Example, name: str, before: object) -> str:
     control = example.control
     settings = control.state.settings
     current = settings[control.item]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
@@ -18,7 +18,7 @@ PREFIX, INCIDENT = "P", "INCIDENT"
 FOUND = "2020-01-01T00:00:00Z"
 
 
-def context(options: dict[str, Any]) -> Context:
+def context(options: PlaybookOptions) -> Context:
     """Returns a context with the options of a playbook, in which no call can be made."""
     config = SimpleNamespace(
         name_prefix=PREFIX,
@@ -45,19 +45,19 @@ def context(options: dict[str, Any]) -> Context:
     )
 
 
-class _Known(dict[Any, Any]):
+_Entry = dict[str, object]
+
+
+class _Known(dict[tuple[str, int], _Entry]):
     """Knows of every containment that it denied a role's older sessions."""
 
-    ENTRY: ClassVar[dict[str, Any]] = {"denials": {}, "older": "NOW", "base": ""}
+    ENTRY: ClassVar[_Entry] = {"denials": {}, "older": "NOW", "base": ""}
 
-    def __missing__(self, _: object) -> dict[str, Any]:
+    def __missing__(self, _: object) -> _Entry:
         return self.ENTRY
 
-    def get(self, *_: object) -> dict[str, Any]:
+    def get(self, *_: object) -> _Entry:
         return self.ENTRY
-
-    def values(self) -> Any:
-        return [self.ENTRY]
 
 
 class _Shared:
@@ -66,7 +66,7 @@ class _Shared:
     def read(self, *_: str) -> SharedSetting:
         return SharedSetting(
             {},
-            _Known(),
+            _Known({("", 0): _Known.ENTRY}),
             None,
             {},
         )

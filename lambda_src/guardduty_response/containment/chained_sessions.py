@@ -40,7 +40,6 @@ from guardduty_response.decision.globs import matches
 from guardduty_response.decision.own_roles import is_own, own_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from guardduty_response.aws.api import PolicyDocument
@@ -62,7 +61,7 @@ MOST_RECORDED = 50  # sessions that the record lists
 def denied_roles(holder: SessionHolder) -> dict[str, DeniedSessions]:
     """Returns each role's ARN with what is denied on it, by the record, and was not given back."""
     roles: dict[str, DeniedSessions] = holder.evidence_state(NAME).get("roles") or {}
-    restored: Mapping[str, Any] = holder.stored.get("restored") or {}
+    restored: StoredState = holder.stored.get("restored") or {}
     names = {f"{NAME}/{name_of(role)}": role for role in roles}
     given_back = {names[name] for name in restored.get("done") or [] if name in names}
     if not given_back:

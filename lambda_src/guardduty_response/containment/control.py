@@ -50,6 +50,8 @@ SettingType = TypeVar("SettingType")  # a setting as ``read`` returns it, and as
 ValueType = TypeVar("ValueType")  # one value of it; with None where that says: no such thing
 # What names a value (an access key's ID, a tag's key) -> the value.
 Values = Mapping[str, ValueType]
+# of an IAM statement: operator -> key -> value or values
+Condition = Mapping[str, Mapping[str, str | list[str]]]
 
 
 class Grant(NamedTuple):
@@ -62,7 +64,7 @@ class Grant(NamedTuple):
 
     actions: tuple[str, ...]
     on: str | tuple[str, ...]
-    condition: Mapping[str, object] = NOTHING
+    condition: Condition = NOTHING
     option: str = ""
 
 

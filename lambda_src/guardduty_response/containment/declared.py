@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from guardduty_response.containment.contract import NOTHING
-from guardduty_response.containment.control import AnyControl, Grant, actions_of
+from guardduty_response.containment.control import AnyControl, Condition, Grant, actions_of
 from guardduty_response.containment.role_policy_control import ROLES
 
 # What a role does with controls: these are the names of their grants.
@@ -39,7 +39,7 @@ class Permission(NamedTuple):
     why: str
     actions: tuple[str, ...]
     on: str | tuple[str, ...] = "*"
-    condition: Mapping[str, object] = NOTHING
+    condition: Condition = NOTHING
     sid: str = ""
     switch: str = ""
     denies: bool = False

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import describes_transient, is_transient
@@ -351,7 +351,7 @@ class BatchChecks:
         self._settle(checked, due_at, remove, **fields, **kept)
 
     def _settle(
-        self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: Any
+        self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: object
     ) -> None:
         found = checked.found
         due_at = due_at or due.from_now(due.interval_of(found) * 60)

@@ -32,8 +32,9 @@ from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
     from guardduty_response.incident.model import EvidenceEntry, StoredState
-    from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord, SessionIssuer
+    from guardduty_response.playbooks.iam_principal.records import SessionIssuer
 
 NAME = "issued_by"
 ISSUING = ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")

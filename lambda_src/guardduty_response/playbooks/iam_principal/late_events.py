@@ -20,11 +20,9 @@ from guardduty_response.playbooks.iam_principal import identify, issuer
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.playbooks.iam_principal.records import (
-        CloudTrailRecord,
-        SeenSession,
-    )
+    from guardduty_response.playbooks.iam_principal.records import SeenSession
 
 NAME = "signed_in_again"
 SEARCH_SECONDS = 50  # for the sessions it holds; the rest of the function's 120 s is for others

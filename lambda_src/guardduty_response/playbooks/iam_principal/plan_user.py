@@ -35,7 +35,7 @@ from guardduty_response.playbooks.iam_principal.tags import tags_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
-    from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+    from guardduty_response.cloudtrail.event import CloudTrailRecord
 
 # What IAM answers about a key that does not exist, or is another account's.
 UNKNOWN_KEY = ("NoSuchEntity", "AccessDenied", "ValidationError", "ParamValidationError")

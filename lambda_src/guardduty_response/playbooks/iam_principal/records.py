@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyStatement
-
-# A CloudTrail record, as AWS delivers it (CloudTrail User Guide, "Record contents").
-CloudTrailRecord = dict[str, Any]
 
 
 class DenyAllState(TypedDict, total=False):

@@ -15,7 +15,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from botocore.exceptions import ClientError
 from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from moto.iam.models import iam_backends
 
 from tests.unit.deployment import onlooker

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws.api import PolicyDocument
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import AWSManagedPolicy, User, iam_backends

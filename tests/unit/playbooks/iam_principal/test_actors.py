@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.containment.contract import Check, Target
 from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import actors, playbook, user
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalControl
 
 from tests.support.repository import ROOT

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from guardduty_response.cloudtrail import session_search
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity

@@ -8,12 +8,12 @@ import json
 from typing import Any
 
 import pytest
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.decision import manifests
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook
-from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from moto.ec2.utils import filter_dict_attribute_mapping
 
 from tests.unit.playbooks.iam_principal.iam_account import REGION
