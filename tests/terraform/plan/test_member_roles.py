@@ -57,7 +57,7 @@ def test_the_combinations_differ(twins: dict[str, Twins]) -> None:
         "profile gdr-quarantine",
         "profile gdr-quarantine-ssm",
     }
-    assert len(everything) == 16
+    assert len(everything) == 17
     assert {
         role["tags"]["cost:centre"] for name, role in everything.items() if name.startswith("role")
     } == {"é"}
