@@ -13,8 +13,9 @@ from guardduty_response.decision.configuration import Config, PlaybookOptions
 
 _ENDINGS = ("none", "stop", "terminate")  # option ``finish``, from the mildest
 _SINCE_0_2 = frozenset({"disable_metadata"})  # switches that releases before did not have
-# What restoring alone does: whoever restores decides it.
-_OF_RESTORING = ("restore", "reattach_auto_scaling")
+# What restoring alone does: whoever restores decides it. And where Identity Center is by now: that
+# says where a containment is read, not what it is.
+_OF_NOW = ("restore", "reattach_auto_scaling", "identity_center")
 
 
 class ContainedWith(TypedDict, total=False):
@@ -76,7 +77,7 @@ def of_containment(
     options = in_flight(planned, present)
     new = _SINCE_0_2 if planned is None else present.keys() - planned.keys()
     options |= {name: False for name in new if options.get(name) is True}
-    options |= {name: present[name] for name in _OF_RESTORING if name in present}
+    options |= {name: present[name] for name in _OF_NOW if name in present}
     return {**known, "options": options}
 
 

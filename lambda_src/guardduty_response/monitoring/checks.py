@@ -42,6 +42,8 @@ RESERVE_SECONDS = 45.0
 END_SECONDS, GIVE_BACK_SECONDS = 10.0, 5.0
 # Until what somebody works on is checked.
 PUT_OFF_SECONDS = 120
+# CloudTrail has delivered an event by then; who did it is looked for as often as it is checked.
+ACTOR_SECONDS = 1200
 _AT_WORK = frozenset({Status.OPEN, Status.CONTAINING})
 # A fault that may pass is told when it lasts so long. It is read again soon for so long, and so is
 # what a change named.
@@ -375,12 +377,16 @@ def _slot() -> str:
 
 
 def _is_known(containment: Containment, difference: drift.Difference) -> bool:
-    """Tells whether a loss was recorded already, and who did it: nothing is news."""
+    """Tells whether a loss was recorded already, and who did it, or that CloudTrail would have told
+    by now: nothing is news.
+    """
     state = containment.state
     loss = state.get("breach") or {}
     names = {check.name for check in difference.lost}
     is_lost = state["status"] == Status.CONTAINMENT_LOST and not loss.get("ended")
-    return is_lost and bool(loss.get("by")) and names <= set(loss["checks"])
+    if not is_lost or not names <= set(loss["checks"]):
+        return False
+    return bool(loss.get("by")) or seconds_left(loss["at"], ACTOR_SECONDS) == 0
 
 
 def _is_mended(containment: Containment, checks: list[Check]) -> bool:

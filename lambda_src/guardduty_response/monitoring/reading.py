@@ -90,14 +90,16 @@ class Reader:
         state = checked.containment.state
         if self.monitor and state["kind"] not in self.monitor.KINDS:
             return False
+        account = state["account_id"]
         try:
-            self.sessions.check_role(state["account_id"], state["region"])
+            self.sessions.check_role(account, state["region"])
             if self.monitor:
                 options = self.config.playbooks[self.playbook]
                 for role, place in self.monitor.elsewhere(state["kind"], options).items():
+                    account = place[0]
                     self.sessions.check_role(*place, role)
         except RoleUnavailable as error:
-            metric("MonitorRoleMissing", 1, account=state["account_id"], detail=str(error)[:300])
+            metric("MonitorRoleMissing", 1, account=account, detail=str(error)[:300])
             return False
         return True
 

@@ -163,6 +163,20 @@ def test_what_is_left_to_people_is_looked_at_by_the_interval(case: Case) -> None
     assert notified(case.deployment) == (["BREACHED"], ["BREACHED"])
 
 
+def test_a_loss_whose_actor_nobody_finds_is_looked_at_by_the_interval_in_the_end(
+    case: Case,
+) -> None:
+    """While CloudTrail may still tell who did it, at once; then as rarely as any other."""
+    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": "approve"})
+    case.see(OPEN, TAGGED)
+    case.check_all()
+    assert (case.meta["status"], case.target["breach"]["by"]) == ("BREACHED", [])
+    for passed, seconds in ((10, executions.SLOT_SECONDS), (25, 15 * 60)):
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=passed), tick=False):
+            assert case.check_all() == counts(lost=1)
+            assert seconds - 120 < 60 * minutes_until(case.due["due_at"]) <= seconds
+
+
 def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
     configure(case.deployment, remediations={"CryptoCurrency:EC2/*": "approve"})
     case.see(OPEN, TAGGED)

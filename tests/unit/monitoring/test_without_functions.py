@@ -125,3 +125,4 @@ def test_without_its_role_in_a_further_account_the_machine_rechecks(
     said = capsys.readouterr().out
     assert "MonitorRoleMissing" in said
     assert "GDR_OTHER_ROLE" in said
+    assert '"account": "999999999999"' in said, "the account that lacks it"

@@ -11,7 +11,10 @@ from guardduty_response.containment import chained_denial
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import AnyControl
 from guardduty_response.playbooks.iam_principal import role, user
-from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
+from guardduty_response.playbooks.iam_principal.identity_center.center import (
+    DENY,
+    recorded_user,
+)
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
     open_actor_session,
@@ -30,14 +33,16 @@ CONTROLS: tuple[type[AnyControl], ...] = (
 CALLS: actors.Calls = {control.name: control.undone_by for control in CONTROLS if not control.label}
 # Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no
 # event rule hears them.
-IDENTITY_CENTER_CALLS: actors.Calls = dict.fromkeys(
-    (DENY, ROLE),
-    (
-        "PutInlinePolicyToPermissionSet",
-        "DeleteInlinePolicyFromPermissionSet",
-        "ProvisionPermissionSet",
-    ),
+_OF_POLICIES = (
+    "PutInlinePolicyToPermissionSet",
+    "DeleteInlinePolicyFromPermissionSet",
+    "ProvisionPermissionSet",
 )
+IDENTITY_CENTER_CALLS: actors.Calls = {
+    # a permission set that the person got since has no denial yet
+    DENY: (*_OF_POLICIES, "CreateAccountAssignment", "CreateGroupMembership"),
+    ROLE: _OF_POLICIES,
+}
 
 
 def find_actors(
@@ -78,7 +83,7 @@ def _find_in_center(
         failed_checks,
         since,
         seen,
-        set(watched),
+        {*watched, recorded_user(principal)} - {""},
         lambda _: open_actor_session(principal),
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail import regions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
@@ -14,7 +16,7 @@ from guardduty_response.containment.target_context import (
     policy,
 )
 from guardduty_response.decision.configuration import PlaybookOptions
-from guardduty_response.errors import RoleUnavailable, TargetGone
+from guardduty_response.errors import RoleUnavailable
 from guardduty_response.playbooks.iam_principal import identify, role, user
 from guardduty_response.playbooks.iam_principal import verify as verification
 from guardduty_response.playbooks.iam_principal.identity_center import center, plan
@@ -58,17 +60,28 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
 
 def _with_what_is_held(context: Context, target: Target) -> Target:
     """Returns the target with the permission sets that the person holds by now, as a plan finds
-    them: one got since the verdict is a loss. Raises TargetGone without the finding's role.
+    them: one got since the verdict is a loss.
     """
     principal = PrincipalContext(context, target)
-    session = context.assume(target.account_id, target.region, policy(allow(("iam:GetRole",))))
+    held: dict[str, object] = {"role_arn": _role_of_finding(context, principal)}
     try:
-        role_arn = session.client("iam").get_role(RoleName=principal.identity.role)["Role"]["Arn"]
-        held = {**plan.find(principal), "role_arn": str(role_arn)}
+        held |= plan.find(principal)
     except AWS_ERRORS as error:
-        if error_code(error) == "NoSuchEntity":
-            raise TargetGone(f"role {principal.identity.role} no longer exists") from error
         if is_transient(error):
             raise
-        held = {"trouble": describe_error(error), "no_user": isinstance(error, plan.NoUser)}
+        held |= {"trouble": describe_error(error), "no_user": isinstance(error, plan.NoUser)}
     return target._replace(scope={**target.scope, **held})
+
+
+def _role_of_finding(context: Context, principal: PrincipalContext) -> str:
+    """Returns the role's ARN; empty where it is no more, and its sessions can do nothing."""
+    target, identity = principal.target, principal.identity
+    session = context.assume(target.account_id, target.region, policy(allow(("iam:GetRole",))))
+    try:
+        found = session.client("iam").get_role(RoleName=identity.role)["Role"]
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return ""
+    is_same = not identity.unique_id or found["RoleId"] == identity.unique_id
+    return str(found["Arn"]) if is_same else ""

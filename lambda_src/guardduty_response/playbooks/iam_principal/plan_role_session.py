@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.containment.target_context import BRANCHES, run_all
+from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import hand_over, identify, role
 from guardduty_response.playbooks.iam_principal.identify import Principal
@@ -55,8 +56,8 @@ def plan_role_session(context: Context, identity: Principal) -> Planned:
             raise
         return _plan_missing_role(context, identity)
     if identity.unique_id and found["RoleId"] != identity.unique_id:
-        if external := plan_external(context, identity):
-            return external
+        if other := _contained_person(context, identity) or plan_external(context, identity):
+            return other
         why = (
             f"role {identity.role} ({identity.unique_id}) of account {context.finding.account_id}"
             " no longer exists, and its sessions can do nothing; a new role of the same name"
@@ -131,8 +132,8 @@ def _plan_missing_role(context: Context, identity: Principal) -> Planned:
         target = make_target(context, identity, session_arn(context, identity))
         later_actions = following_steps(PrincipalContext(context, target))
         return Planned(target, actions={role.DenySession.name: sentence, **later_actions})
-    if external := plan_external(context, identity):
-        return external
+    if other := _contained_person(context, identity) or plan_external(context, identity):
+        return other
     reason = (
         f"role {identity.role} no longer exists in account {context.finding.account_id}: its"
         " sessions can do nothing"
@@ -148,6 +149,18 @@ def _plan_missing_role(context: Context, identity: Principal) -> Planned:
         session_arn(context, identity),
         reason,
     )
+
+
+def _contained_person(context: Context, identity: Principal) -> Planned | None:
+    """Plans for the person of Identity Center whom this incident has contained, if it has: without
+    the role, nothing else says that it was Identity Center's.
+    """
+    person = replace(identity, kind=identify.IDENTITY_CENTER)
+    try:
+        context.record.link(context.incident_id, person.kind, person.id)
+    except ResponseError:
+        return None
+    return plan_person(context, person, "")
 
 
 def _describe_credentials(identity: Principal, found: AwsAnswer) -> str:

@@ -17,6 +17,7 @@ from functools import partial
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 from guardduty_response.aws import clients
 from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument
@@ -73,7 +74,7 @@ class Fault:
     """
 
     operation: str
-    error: str
+    error: str | ClientError
     when: Callable[[Parameters], bool]
     times: int
 
@@ -231,12 +232,13 @@ class IamLab(IamAccount):
         for fault in self.faults:
             if fault.operation == call.operation and fault.times > 0 and fault.when(params):
                 fault.times -= 1
-                raise error(fault.error, call.operation)
+                raised = fault.error
+                raise error(raised, call.operation) if isinstance(raised, str) else raised
 
     def fail(
         self,
         operation: str,
-        error: str,
+        error: str | ClientError,
         when: Callable[[Parameters], bool] = lambda _: True,
         times: int = 10**6,
     ) -> None:

@@ -188,7 +188,9 @@ def test_a_person_who_was_deleted_stays_denied(
     assert check(contained, monkeypatch)[0].status is Status.CONTAINMENT_LOST
 
 
-@pytest.mark.parametrize("operation", ["GetUserId", "GetInlinePolicyForPermissionSet"])
+@pytest.mark.parametrize(
+    "operation", ["ListGroupMembershipsForMember", "GetInlinePolicyForPermissionSet"]
+)
 def test_what_may_not_be_read_is_no_lost_containment(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:

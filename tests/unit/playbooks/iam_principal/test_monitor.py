@@ -14,7 +14,6 @@ from guardduty_response.playbooks.iam_principal import identify, monitor, playbo
 
 from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
 from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, IamLab
-from tests.unit.playbooks.watched_session import acting
 
 READING = ("Get", "List", "Query", "AssumeRole")
 
@@ -37,8 +36,7 @@ def _checked(iam: IamLab, planned: Target) -> tuple[Context, Target]:
     context = iam.context()
 
     def assume(account: str, region: str, _: Any) -> Any:
-        with acting(iam, "monitor"):
-            return iam.assume(account, region, policy(allow(monitor.READ)))
+        return iam.assume(account, region, policy(allow(monitor.READ)), job="monitor")
 
     context.assume = partial(assume)
     unique_id = planned.scope["unique_id"]

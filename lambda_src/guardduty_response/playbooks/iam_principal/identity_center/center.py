@@ -42,6 +42,7 @@ _ENCRYPTED = ("identitystore:", "sso:")
 # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
 LIMIT = 10_240
 PROVISION = "ProvisionPermissionSet"
+ASK = "ListPermissionSetsProvisionedToAccount"
 EVERY_ACCOUNT = "ALL_PROVISIONED_ACCOUNTS"
 # A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all
 # of it.
@@ -98,6 +99,16 @@ class Center:
             granted.append(allow((f"sso:{PROVISION}",), [*resources, f"{self.sso}account/*"]))
         return self.open(*granted).client("sso-admin")
 
+    def ask(self) -> None:
+        """Has Identity Center answer for the instance: raises botocore's error where it is the
+        instance that is not found.
+        """
+        account = self.target_context.target.account_id
+        granted = allow((f"sso:{ASK}",), [self.instance, f"{self.sso}account/{account}"])
+        self.open(granted).client("sso-admin").list_permission_sets_provisioned_to_account(
+            InstanceArn=self.instance, AccountId=account
+        )
+
     def parameters(self, permission_set: str) -> dict[str, str]:
         """Returns the parameters that name a permission set, by its ARN."""
         return {"InstanceArn": self.instance, "PermissionSetArn": permission_set}
@@ -129,6 +140,20 @@ def recorded_statement(principal: PrincipalContext, name: str) -> PolicyDocument
     if before and before.get("statement"):
         return before["statement"]
     return deny_statement(principal, principal.scope("user_id"))
+
+
+def recorded_user(principal: PrincipalContext) -> str:
+    """Returns the ID of the user whom this containment denies, by what was written; empty: nobody
+    yet. A name may be another user's by now.
+    """
+    try:
+        before = principal.read_stored().get("before") or {}
+    except ResponseError:  # the incident has no such target
+        return ""
+    for item, state in before.items():
+        if item.startswith(f"{PART}/") and state.get("statement"):
+            return str(state["statement"]["Condition"]["StringEquals"]["identitystore:userId"])
+    return ""
 
 
 def read_inline_policy(sso: AwsClient, center: Center, permission_set: str) -> str:
@@ -204,4 +229,13 @@ def provision(sso: AwsClient, center: Center, arn: str) -> AwsAnswer:
 
 
 def is_not_found(error: Exception) -> bool:
-    return isinstance(error, ClientError) and error_code(error) == "ResourceNotFoundException"
+    """Tells whether what was asked for is not there; a key that is not found has a Reason."""
+    if not isinstance(error, ClientError) or error.response.get("Reason"):
+        return False
+    return error_code(error) == "ResourceNotFoundException"
+
+
+def is_no_user(error: Exception) -> bool:
+    """Tells whether it is the user that is not there, and not the identity store."""
+    kind = error.response.get("ResourceType") if isinstance(error, ClientError) else None
+    return is_not_found(error) and kind in (None, "USER")

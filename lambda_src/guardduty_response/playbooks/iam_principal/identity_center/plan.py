@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -21,9 +23,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     Center,
     deny_statement,
     has_statement,
-    is_not_found,
+    is_no_user,
     policy_size,
     read_inline_policy,
+    recorded_user,
     with_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
@@ -67,7 +70,7 @@ def find(principal: PrincipalContext) -> HeldPermissionSets:
         raise ResponseError(f"the name of role {role} does not say its permission set")
     reading = _open(Center(principal))
     try:
-        user_id = _find_user(reading, session)
+        user_id = recorded_user(principal) or _find_user(reading, session)
     except RoleUnavailable as error:
         raise ResponseError(
             f"{error} It is the Identity Center account: identity_center = true there"
@@ -164,7 +167,7 @@ def _find_user(reading: _Reading, name: str) -> str:
     try:
         answer = reading.store.get_user_id(IdentityStoreId=store, AlternateIdentifier=identifier)
     except Exception as error:
-        if not is_not_found(error):
+        if not is_no_user(error):
             raise
         raise NoUser(
             f"identity store {store} has no user named {name} (renamed or deleted since, or"
@@ -177,13 +180,7 @@ def _assigned_sets(reading: _Reading, user_id: str) -> tuple[list[str], str]:
     """Returns the ARNs of the permission sets assigned to the user or a group of it, and why some
     may be missing (empty: none are).
     """
-    pages = reading.store.get_paginator("list_group_memberships_for_member").paginate(
-        IdentityStoreId=reading.center.store, MemberId={"UserId": user_id}
-    )
-    kinds = {user_id: "USER"}
-    for page in pages:
-        for membership in page["GroupMemberships"]:
-            kinds[membership["GroupId"]] = "GROUP"
+    kinds = {user_id: "USER", **dict.fromkeys(_groups_of(reading, user_id), "GROUP")}
     calls = {id: partial(_assigned_to, reading, kind, id) for id, kind in kinds.items()}
     answers = list(run_all(calls, BRANCHES).values())
     errors = [answer for answer in answers if isinstance(answer, Exception)]
@@ -201,6 +198,20 @@ def _assigned_sets(reading: _Reading, user_id: str) -> tuple[list[str], str]:
         " management account alone"
     )
     return _assigned_here(reading, set(kinds)), remark
+
+
+def _groups_of(reading: _Reading, user_id: str) -> list[str]:
+    """Returns the IDs of a user's groups. Raises NoUser."""
+    store = reading.center.store
+    pages = reading.store.get_paginator("list_group_memberships_for_member").paginate(
+        IdentityStoreId=store, MemberId={"UserId": user_id}
+    )
+    try:
+        return [found["GroupId"] for page in pages for found in page["GroupMemberships"]]
+    except ClientError as error:
+        if not is_no_user(error):
+            raise
+        raise NoUser(f"identity store {store} has no user {user_id} any more") from error
 
 
 def _assigned_to(reading: _Reading, kind: str, id: str) -> list[str]:

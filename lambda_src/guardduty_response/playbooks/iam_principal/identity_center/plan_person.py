@@ -45,7 +45,7 @@ def plan_person(context: Context, identity: Principal, role_arn: str) -> Planned
     person = f"arn:{context.config.partition}:identitystore:::user/{found['user_id']}"
     return Planned(
         target,
-        principals=[role_arn, arn, person],
+        principals=[named for named in (role_arn, arn, person) if named],
         actions={**plan.planned_denials(principal), **following_steps(principal)},
         consequences="; ".join(consequences),
     )

@@ -170,11 +170,12 @@ def _checks(
             checks.append(_not_read(principal, name, name == sets[0]["name"], answer))
         else:
             checks += answer
-    unlisted = principal.scope("unlisted") or principal.scope("trouble")
-    if unlisted:
+    if unlisted := principal.scope("unlisted"):
+        checks.append(Check("other_sets", False, unlisted, read=False))
+    if trouble := principal.scope("trouble"):
         # Nobody who is deleted gets another permission set.
         deleted = bool(principal.scope("no_user"))
-        checks.append(Check("other_sets", deleted, unlisted, read=deleted))
+        checks.append(Check("held_sets", deleted, trouble, read=deleted))
     return checks
 
 
@@ -200,6 +201,7 @@ def _set_checks(
     except ClientError as error:
         if not is_not_found(error):
             raise
+        center.ask()
         detail = f"permission set {name} no longer exists: nobody can use it"
         return [Check(f"{DENY} {name}", True, detail, fatal=True)]
     denied = has_statement(text, recorded_statement(principal, name))
