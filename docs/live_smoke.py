@@ -4,7 +4,11 @@ account.
 Without ``--contain`` it asks GuardDuty for a sample finding and waits for the incident to end as
 DRY_RUN: nothing is changed. With ``--contain INSTANCE`` it starts the incident machine for an
 instance YOU ARE READY TO LOSE and waits for the verdict; its finding type must be set to ``auto``
-for the instance's account.
+for the instance's account. With ``--held FILE`` beside it, a session of another role must be dead
+then: run ``aws sts assume-role --role-arn ROLE --role-session-name smoke > FILE`` on the instance,
+with its own credentials and 20 minutes before (CloudTrail tells of it late), and take the file
+here. With ``--evidence`` it waits for the evidence that only AWS can show: replicas in the
+forensics account, what AWS Config recorded, and sessions of other roles.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ import json
 import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.dynamodb.conditions import Key
+from botocore.exceptions import ClientError
 
 ENDED = {
     "FAILED",
@@ -29,6 +36,8 @@ ENDED = {
     "NOTIFIED",
     "DRY_RUN",
 }
+REFUSED = {"AccessDenied", "UnauthorizedOperation", "ExpiredToken", "RequestExpired"}
+EVIDENCE = ("replication", "config_history", "held_sessions")
 TYPE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 
 
@@ -119,13 +128,70 @@ def _sample(arguments: argparse.Namespace) -> bool:
     )
 
 
+def _works(file: str, region: str) -> bool:
+    """Tells whether AWS lets a call with the credentials of ``aws sts assume-role`` through."""
+    held = json.loads(Path(file).read_text())["Credentials"]
+    ec2 = boto3.client(
+        "ec2",
+        region_name=region,
+        aws_access_key_id=held["AccessKeyId"],
+        aws_secret_access_key=held["SecretAccessKey"],
+        aws_session_token=held["SessionToken"],
+    )
+    try:
+        ec2.describe_regions()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in REFUSED:
+            raise
+        return False
+    return True
+
+
+def _session_is_dead(arguments: argparse.Namespace) -> bool:
+    if not _works(arguments.held, arguments.region):
+        print("the session of the other role can do nothing any more")
+        return True
+    print("the session of the other role works still", file=sys.stderr)
+    return False
+
+
+def _evidence(arguments: argparse.Namespace, seconds: int) -> bool:
+    """Wait for the items of EVIDENCE, and print what each came to; False when one is missing."""
+    rows = boto3.resource("dynamodb").Table(arguments.table)
+    named = boto3.session.Session().get_partition_for_region(arguments.region)
+    arn = f"arn:{named}:ec2:{arguments.region}:{arguments.account}:instance/{arguments.contain}"
+    partition = Key("pk").eq(f"CONTAINMENT#{arn}")
+    end = time.time() + seconds
+    while True:
+        found = {
+            item["sk"].rpartition("#")[2]: item
+            for item in rows.query(KeyConditionExpression=partition, ConsistentRead=True)["Items"]
+            if "#EVIDENCE#" in item["sk"]
+        }
+        if set(EVIDENCE) <= found.keys() or time.time() > end:
+            break
+        time.sleep(10)
+    for name in EVIDENCE:
+        item = found.get(name, {})
+        print(f"{name}: {item.get('outcome', 'not there')} {item.get('detail', '')}")
+    return set(EVIDENCE) <= found.keys()
+
+
 def _contain(arguments: argparse.Namespace) -> bool:
+    if arguments.held and not _works(arguments.held, arguments.region):
+        print("the session of --held is refused already: get a new one", file=sys.stderr)
+        return False
     event = _event(arguments.account, arguments.region, arguments.contain)
     boto3.client("stepfunctions").start_execution(
         stateMachineArn=arguments.machine_arn, input=json.dumps(event)
     )
     incident_id = _incident_id(arguments.account, arguments.region, event["detail"]["id"])
-    return _wait(arguments.table, incident_id, {"CONTAINED"}, 300)
+    as_expected = _wait(arguments.table, incident_id, {"CONTAINED"}, 300)
+    if arguments.held:
+        as_expected = _session_is_dead(arguments) and as_expected
+    if arguments.evidence:
+        as_expected = _evidence(arguments, 1800) and as_expected
+    return as_expected
 
 
 def main() -> int:
@@ -138,6 +204,8 @@ def main() -> int:
     parser.add_argument("--machine-arn", help="output incident_state_machine_arn (with --contain)")
     parser.add_argument("--account", help="the instance's account (with --contain)")
     parser.add_argument("--region", help="the instance's Region (with --contain)")
+    parser.add_argument("--held", metavar="FILE", help="a session that must be dead afterwards")
+    parser.add_argument("--evidence", action="store_true", help="wait for the evidence, too")
     arguments = parser.parse_args()
     if arguments.contain and not (arguments.machine_arn and arguments.account and arguments.region):
         parser.error("--contain needs --machine-arn, --account and --region")

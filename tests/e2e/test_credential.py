@@ -4,20 +4,18 @@ share nothing with the response.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
 import pytest
 from guardduty_response.aws.conflicts import retry_on_conflict
 
-from sandbox import human_request, seed_iam
+from sandbox import human_request
 from tests.e2e.credential_world import STOLEN, People
 from tests.e2e.e2e_world import MANNERS, MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 EXFILTRATED = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
-ASSUME = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
 
 
 @pytest.fixture
@@ -145,37 +143,6 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
     human_request.ask(world.known, incident)
     assert world.incident(incident["incident_id"])["status"] == "RESTORED"
     assert iam.works(role.sessions["stolen"]) and iam.role_policies(role.name) == before
-
-
-def test_a_session_got_with_an_instances_credentials_ends_with_its_containment(
-    world: World, iam: People
-) -> None:
-    """The finding is about the instance alone; the thief went on to another role with them."""
-    victim = world.plain(profile_attached=True)
-    reach = {"Version": "2012-10-17", "Statement": [ASSUME]}
-    world.client("iam", MEMBER).put_role_policy(
-        RoleName=victim.role, PolicyName="reach", PolicyDocument=json.dumps(reach)
-    )
-    stolen = seed_iam.role_session(world.aws, MEMBER, str(victim.role), victim.instance)
-    other = iam.role(sessions=["somebody"])
-    got = stolen.client(world.aws, "sts", source=seed_iam.THIEF).assume_role(
-        RoleArn=other.arn, RoleSessionName="loot"
-    )
-    held = seed_iam.Credential.of(got["Credentials"])
-    assert iam.works(held)
-    before = iam.role_policies(other.name)
-
-    incident = world.respond(victim)
-    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
-    assert not iam.works(held)
-    assert iam.works(other.sessions["somebody"]), "who has not to do with it goes on"
-    denied = _deny_of(iam.role_policies(other.name))["StringEquals"]["aws:userid"]
-    assert denied == [f"{other.id}:loot"]
-
-    human_request.ask(world.known, incident)
-    assert world.incident(incident["incident_id"])["status"] == "RESTORED"
-    assert iam.role_policies(other.name) == before
-    assert iam.works(held), "nothing of the denial is left"
 
 
 def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
