@@ -36,7 +36,7 @@ ENDED = {
     "NOTIFIED",
     "DRY_RUN",
 }
-REFUSED = {"AccessDenied", "UnauthorizedOperation", "ExpiredToken", "RequestExpired"}
+REFUSED = {"AccessDenied", "UnauthorizedOperation"}  # one that has expired is no proof
 EVIDENCE = ("replication", "config_history", "held_sessions")
 TYPE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 
@@ -148,9 +148,11 @@ def _works(file: str, region: str) -> bool:
 
 
 def _session_is_dead(arguments: argparse.Namespace) -> bool:
-    if not _works(arguments.held, arguments.region):
-        print("the session of the other role can do nothing any more")
-        return True
+    for _ in range(30):  # IAM needs some seconds until a denial counts everywhere
+        if not _works(arguments.held, arguments.region):
+            print("the session of the other role can do nothing any more")
+            return True
+        time.sleep(2)
     print("the session of the other role works still", file=sys.stderr)
     return False
 
@@ -209,6 +211,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.contain and not (arguments.machine_arn and arguments.account and arguments.region):
         parser.error("--contain needs --machine-arn, --account and --region")
+    if (arguments.held or arguments.evidence) and not arguments.contain:
+        parser.error("--held and --evidence are about an instance: give --contain")
     if not arguments.contain and not arguments.detector_id:
         parser.error(
             "give --detector-id for a sample finding, or --contain for a sacrificial instance"

@@ -24,7 +24,9 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.containments import ENDED
 from guardduty_response.incident.shared_settings import Held
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
@@ -144,13 +146,15 @@ def recorded_statement(principal: PrincipalContext, name: str) -> PolicyDocument
 
 def recorded_user(principal: PrincipalContext) -> str:
     """Returns the ID of the user whom this containment denies, by what was written; empty: nobody
-    yet. A name may be another user's by now.
+    yet, or it has ended. A name may be another user's by now.
     """
     try:
-        before = principal.read_stored().get("before") or {}
+        stored = principal.read_stored()
     except ResponseError:  # the incident has no such target
         return ""
-    for item, state in before.items():
+    if Status(stored["status"]) in ENDED:
+        return ""
+    for item, state in (stored.get("before") or {}).items():
         if item.startswith(f"{PART}/") and state.get("statement"):
             return str(state["statement"]["Condition"]["StringEquals"]["identitystore:userId"])
     return ""
