@@ -51,6 +51,7 @@ def theft(world: World, iam: People) -> Theft:
     )
     held = Credential.of(got["Credentials"])
     assert iam.works(held)
+    world.spread()  # CloudTrail tells of it later
     return Theft(victim, other, held)
 
 

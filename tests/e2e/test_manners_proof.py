@@ -23,6 +23,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "contain": (),
     "credential": (),
     "faults": (),
+    "instance_session": (),
     "mischief": (),
     "modes": (),
     "regions": (
