@@ -22,6 +22,7 @@ class Execution:
         self._states = aws.client("stepfunctions", settings.SECURITY_ACCOUNT)
         self.arn = arn
         self._shown = 0
+        self._waits = False
 
     @property
     def machine(self) -> str:
@@ -56,11 +57,15 @@ class Execution:
         return entered
 
     def only_waits(self) -> bool:
-        """Return whether this is a notice machine that has nothing to tell."""
-        return self.machine.endswith("-notice") and any(
-            event.get("stateEnteredEventDetails", {}).get("name") == "WaitForIncident"
-            for event in self.events()
+        """Return whether this is a notice machine that has nothing to tell; once seen, it stays."""
+        self._waits = self._waits or (
+            self.machine.endswith("-notice")
+            and any(
+                event.get("stateEnteredEventDetails", {}).get("name") == "WaitForIncident"
+                for event in self.events()
+            )
         )
+        return self._waits
 
     def transitions(self) -> int:
         """State transitions so far, as AWS bills them: states entered, and each retry once more."""

@@ -15,6 +15,7 @@ import pytest
 from sandbox import lifecycle, seed, settings, stack, state
 from sandbox.findings import Sent
 from sandbox.report import Progress
+from tests.e2e.credential_world import People
 from tests.e2e.e2e_world import MANNERS, MEMBER, TIMEOUTS, WAITS, World
 from tests.e2e.function_credentials import FunctionCredentials
 from tests.e2e.function_steps import FunctionSteps, OneOfEach, contain_one_of_each, forget
@@ -149,3 +150,9 @@ def functions(_sandbox: World, as_function: FunctionCredentials) -> Iterator[Fun
     """Runs steps of the functions in this process."""
     yield FunctionSteps(_sandbox, as_function)
     forget()
+
+
+@pytest.fixture
+def iam(world: World) -> People:
+    """Gets who makes principals in the member account, and reads them back."""
+    return People(world)

@@ -218,15 +218,7 @@ class World(Resources):
         """
         started = self.answers(sent)
         self.until(
-            # Those that answer first: they take longest, and only then it counts who else works
-            lambda: (
-                all(
-                    execution.status() != "RUNNING"
-                    for execution in started
-                    if not execution.machine.endswith("-notice")
-                )
-                and all(execution.status() != "RUNNING" for execution in at_work(started))
-            ),
+            lambda: all(execution.status() != "RUNNING" for execution in at_work(started)),
             f"the executions for {sent.event_id} end",
         )
         return {execution.machine.removeprefix(f"{PREFIX}-"): execution for execution in started}

@@ -18,11 +18,6 @@ EXFILTRATED = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.Outside
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 
-@pytest.fixture
-def iam(world: World) -> People:
-    return People(world)
-
-
 def _deny_of(policies: dict[str, Json]) -> Json:
     """The condition of the one policy that denies sessions."""
     [statement] = policies[f"{PREFIX}-sessions"]["Statement"]

@@ -23,11 +23,6 @@ from tests.support.repository import ROOT
 ASSUME = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
 
 
-@pytest.fixture
-def iam(world: World) -> People:
-    return People(world)
-
-
 @dataclass
 class Theft:
     """An instance, another role, and what a thief got of it with the instance's credentials."""

@@ -15,11 +15,6 @@ from tests.e2e.credential_world import People
 from tests.e2e.e2e_world import MEMBER, SECURITY, Json, World, actions
 
 
-@pytest.fixture
-def iam(world: World) -> People:
-    return People(world)
-
-
 def _state(world: World, iam: People, done: Mischief) -> Json:
     ec2 = world.client("ec2")
     [instance] = [

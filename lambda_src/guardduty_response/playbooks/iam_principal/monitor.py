@@ -6,13 +6,11 @@ from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.aws.errors import error_code
 from guardduty_response.cloudtrail import regions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
-    AWS_ERRORS,
     allow,
-    describe_error,
     policy,
 )
 from guardduty_response.decision.configuration import PlaybookOptions
@@ -63,14 +61,8 @@ def _with_what_is_held(context: Context, target: Target) -> Target:
     them: one got since the verdict is a loss.
     """
     principal = PrincipalContext(context, target)
-    held: dict[str, object] = {"role_arn": _role_of_finding(context, principal)}
-    try:
-        held |= plan.find(principal)
-    except AWS_ERRORS as error:
-        if is_transient(error):
-            raise
-        held |= {"trouble": describe_error(error), "no_user": isinstance(error, plan.NoUser)}
-    return target._replace(scope={**target.scope, **held})
+    role_arn, held = _role_of_finding(context, principal), plan.find_or_trouble(principal)
+    return target._replace(scope={**target.scope, "role_arn": role_arn, **held})
 
 
 def _role_of_finding(context: Context, principal: PrincipalContext) -> str:

@@ -106,6 +106,13 @@ class HeldPermissionSets(TypedDict):
     unlisted: str
 
 
+class FindingTrouble(TypedDict):
+    """Why it is not known what a person holds; ``no_user``: the identity store has no such user."""
+
+    trouble: str
+    no_user: bool
+
+
 class HandedOut(TypedDict):
     """A temporary key that a successful call handed out, and the call: with which key it was made,
     when, and from which address.

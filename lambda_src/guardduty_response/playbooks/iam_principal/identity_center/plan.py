@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
     BRANCHES,
     allow,
     describe_error,
@@ -33,7 +34,11 @@ from guardduty_response.playbooks.iam_principal.principal_context import Princip
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient, PolicyDocument
-    from guardduty_response.playbooks.iam_principal.records import HeldPermissionSets, PermissionSet
+    from guardduty_response.playbooks.iam_principal.records import (
+        FindingTrouble,
+        HeldPermissionSets,
+        PermissionSet,
+    )
 
 READ = (
     "sso:DescribePermissionSet",
@@ -88,6 +93,16 @@ def find(principal: PrincipalContext) -> HeldPermissionSets:
         )
     others = [permission_set for permission_set in sets if permission_set not in of_finding]
     return {"user_id": user_id, "sets": of_finding + others, "unlisted": unlisted}
+
+
+def find_or_trouble(principal: PrincipalContext) -> HeldPermissionSets | FindingTrouble:
+    """Returns what ``find`` does, or why it finds nothing; raises only errors that may pass."""
+    try:
+        return find(principal)
+    except AWS_ERRORS as error:
+        if is_transient(error):
+            raise
+        return {"trouble": describe_error(error), "no_user": isinstance(error, NoUser)}
 
 
 def _named(sets: list[PermissionSet], name: str) -> list[PermissionSet]:

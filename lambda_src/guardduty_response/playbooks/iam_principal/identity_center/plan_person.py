@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, Planned
-from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.identity_center import plan
 from guardduty_response.playbooks.iam_principal.plan_target import (
@@ -25,15 +23,9 @@ def plan_person(context: Context, identity: Principal, role_arn: str) -> Planned
     arn = session_arn(context, identity)
     target = make_target(context, identity, arn, role_arn=role_arn)
     principal = PrincipalContext(context, target)
-    try:
-        found = plan.find(principal)
-    except AWS_ERRORS as error:
-        if is_transient(error):
-            raise
-        no_user = isinstance(error, plan.NoUser)
-        return plan_not_containable(
-            context, identity, role_arn, trouble=describe_error(error), no_user=no_user
-        )
+    found = plan.find_or_trouble(principal)
+    if "trouble" in found:
+        return plan_not_containable(context, identity, role_arn, **found)
     target = target._replace(scope={**target.scope, **found})
     principal = PrincipalContext(context, target)
     names = ", ".join(permission_set["name"] for permission_set in found["sets"])
