@@ -52,7 +52,8 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
         )
         may_pass = context.attempt < LATE_ATTEMPTS and not target.verify_only
         if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
-            return StepResult(done=False, wait_seconds=LATE_SECONDS, detail=text), [not_read]
+            wait = _throttled_seconds(context.attempt)
+            return StepResult(done=False, wait_seconds=wait, detail=text), [not_read]
         return StepResult(status=Status.FAILED, detail=text), [not_read]
     controls = action_order.look(instance, sessions, current)
     checks = [
@@ -126,7 +127,7 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     throttled = any(map(late.was_throttled, failed))
     missed = any(map(late.was_not_needed, failed))
     if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < LATE_ATTEMPTS):
-        wait = min(attempt * LATE_SECONDS, THROTTLED_SECONDS) if throttled else 0
+        wait = _throttled_seconds(attempt) if throttled else 0
         return StepResult(
             done=False,
             again="contain",
@@ -138,10 +139,15 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
         looks_open = any(check.fatal and check.read for check in early)
         again = "contain" if looks_open and attempt % 2 == 0 else ""
         detail = f"not to be seen yet: {reasons(checks)}"
+        wait = _throttled_seconds(attempt) if any(map(read_was_throttled, early)) else LATE_SECONDS
         return StepResult(
             done=False,
             again=again,
-            wait_seconds=LATE_SECONDS,
+            wait_seconds=wait,
             detail=detail,
         )
     return None
+
+
+def _throttled_seconds(attempt: int) -> int:
+    return min(attempt * LATE_SECONDS, THROTTLED_SECONDS)

@@ -44,6 +44,9 @@ SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 LATE_SECONDS = 3  # at most, between two attempts for what was done and is not seen
+THROTTLED_SECONDS = (
+    10  # at most, for what was throttled: many principals meet IAM's limits together
+)
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
@@ -231,7 +234,9 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
     fatal = any(check.fatal for check in failed)
     if lost or throttled or (fatal and context.attempt < FATAL_ATTEMPTS):
         # What is seen too early is seen a little later, and what was throttled passes.
-        wait = min(context.attempt, LATE_SECONDS) if lost or throttled else 0
+        wait = min(context.attempt, LATE_SECONDS) if lost else 0
+        if throttled:
+            wait = min(2 * context.attempt, THROTTLED_SECONDS)
         detail = reasons(checks)
         return StepResult(
             done=False,

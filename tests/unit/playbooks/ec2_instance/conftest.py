@@ -15,6 +15,7 @@ import pytest
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
 from guardduty_response.containment import restoration
+from guardduty_response.playbooks.ec2_instance.evidence import instance_description
 from moto.core.botocore_stubber import BotocoreStubber
 
 from sandbox.emulator import moto_quotas  # noqa: F401  (of security groups)
@@ -58,6 +59,8 @@ def evidence(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[Evi
 def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
     for module in (query, restoration):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    pauses = (0,) * len(instance_description.PAUSES)
+    monkeypatch.setattr(instance_description, "PAUSES", pauses)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     iam_quotas.enforce(monkeypatch)
     trunk_moto.extend(monkeypatch)

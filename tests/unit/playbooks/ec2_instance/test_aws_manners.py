@@ -263,6 +263,25 @@ def test_a_verification_that_is_throttled_is_repeated(lab: Lab, operation: str) 
     assert closed(lab)
 
 
+@pytest.mark.parametrize("operation", ["DescribeInstances", "DescribeInstanceAttribute"])
+def test_what_is_throttled_for_long_is_read_back_less_and_less_often(
+    lab: Lab, operation: str
+) -> None:
+    """Many instances at once meet EC2's limits together, and none is said to be open for that."""
+    lab.build()
+    target = lab.plan()
+    ec2_instance.contain(lab.context(), target)
+    lab.fail(
+        operation,
+        "RequestLimitExceeded",
+        lambda params: params.get("Attribute", "disableApiTermination") == "disableApiTermination",
+        times=7,
+    )
+    lab.waited = 0
+    assert lab.verify(target).status is Status.CONTAINED
+    assert lab.waited >= 2 + 4 + 6 + 8 + 10 + 10 + 10
+
+
 def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> None:
     lab.build()
     target = lab.plan()

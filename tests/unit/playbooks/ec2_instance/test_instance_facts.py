@@ -181,10 +181,43 @@ def test_each_fails_alone(evidence: EvidenceLab, operation: str, missing: str) -
     assert metadata(evidence)["instance"]["InstanceId"] == evidence.ids["instance"]
 
 
-def test_what_was_throttled_is_read_again(evidence: EvidenceLab) -> None:
-    """Beyond what the SDK repeats: the collection asks again what raises a passing error."""
+@pytest.mark.parametrize(
+    ("operation", "picked"),
+    [
+        ("GetConsoleScreenshot", {}),
+        ("DescribeVolumes", {}),
+        ("DescribeInstanceAttribute", {"Attribute": "userData"}),
+        ("DescribeInstanceAttribute", {"Attribute": "disableApiStop"}),
+    ],
+)
+def test_what_was_throttled_is_asked_for_again_and_nothing_else(
+    evidence: EvidenceLab, operation: str, picked: dict[str, str]
+) -> None:
+    """Beyond what the SDK repeats: asking for all of it once more would be throttled again."""
     evidence.build()
-    evidence.fail("DescribeVolumes", "RequestLimitExceeded", times=1)
+    refusals = len(instance_description.PAUSES)
+    evidence.fail(
+        operation,
+        "RequestLimitExceeded",
+        lambda params: picked.items() <= params.items(),
+        times=refusals,
+    )
+    target = evidence.plan()
+    evidence.calls.clear()
+    (part,) = evidence.collect(instance_description, target)
+    assert part.outcome == "COMPLETE", part.detail
+    assert metadata(evidence)["missing"] == []
+    asked = evidence.operations()
+    assert asked.count("DescribeImages") == 1
+    others = len(instance_description.ATTRIBUTES) if picked else 0  # each in a call of its own
+    assert asked.count(operation) == 1 + others + refusals
+
+
+def test_what_is_throttled_for_longer_is_read_by_a_later_look(evidence: EvidenceLab) -> None:
+    """The collection asks again what raises a passing error."""
+    evidence.build()
+    refusals = 1 + len(instance_description.PAUSES)
+    evidence.fail("DescribeVolumes", "RequestLimitExceeded", times=refusals)
     target = evidence.plan()
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         evidence.collect(instance_description, target)
@@ -193,17 +226,20 @@ def test_what_was_throttled_is_read_again(evidence: EvidenceLab) -> None:
     assert metadata(evidence)["missing"] == []
 
 
-def test_an_attribute_that_cannot_be_read(evidence: EvidenceLab) -> None:
+def test_an_attribute_that_cannot_be_read_is_named(evidence: EvidenceLab) -> None:
     evidence.build()
     evidence.fail(
         "DescribeInstanceAttribute",
         "UnauthorizedOperation",
         lambda params: params["Attribute"] == "disableApiStop",
     )
-    evidence.collect(instance_description, evidence.plan())
-    assert metadata(evidence)["attributes"]["disableApiStop"] == {
-        "unread": "UnauthorizedOperation: injected"
-    }
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert part.outcome == "PARTIAL"
+    assert "attribute disableApiStop (UnauthorizedOperation" in part.detail
+    seen = metadata(evidence)
+    assert seen["attributes"].keys() == set(instance_description.ATTRIBUTES)
+    assert seen["attributes"]["disableApiStop"] == {"unread": "UnauthorizedOperation: injected"}
+    assert "Value" in seen["attributes"]["sourceDestCheck"]["SourceDestCheck"]
 
 
 def test_console_switched_off(evidence: EvidenceLab) -> None:

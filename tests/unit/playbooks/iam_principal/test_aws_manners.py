@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.iam_principal import playbook
 
 from sandbox.emulator.policy_sizes import INLINE
 from tests.unit.deployment import Deployment
@@ -134,3 +135,14 @@ def test_a_verification_that_is_throttled_is_repeated(iam: IamLab) -> None:
     )
     iam.hooks.append(("TagUser", lambda: iam.ids.update(late=True)))
     assert iam.respond(target).status is Status.CONTAINED
+
+
+def test_what_is_throttled_for_long_is_read_back_less_and_less_often(iam: IamLab) -> None:
+    """Many principals at once meet IAM's limits together, and none is called PARTIAL for that."""
+    iam.user(keys=1)
+    target = iam.plan()
+    playbook.contain(iam.context(), target)
+    iam.fail("ListAccessKeys", "Throttling", times=10)  # in containing again, too
+    began = iam.clock_offset
+    assert iam.verify(target).status is Status.CONTAINED
+    assert iam.clock_offset - began >= 2 + 4 + 6 + 8 + 10

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -18,9 +19,9 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
-    AWS_ERRORS,
     allow,
     describe_error,
+    result_or_raise,
     run_all,
 )
 from guardduty_response.errors import TargetGone
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from guardduty_response.playbooks.ec2_instance.records import NetworkBefore
 
 NAME = "instance"
-ASKED_AGAIN = 2  # times, for what was throttled
+ASKED_AGAIN = 2  # times, for all of it: while anything is throttled for longer than PAUSES
+PAUSES = (2, 4, 8)  # seconds, before what was throttled is asked for again
 READS = (
     "ec2:DescribeIamInstanceProfileAssociations",
     "ec2:DescribeImages",
@@ -84,12 +86,13 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
             "console output": partial(_console, instance, ec2),
             **shows,
         }
-    got = run_all({**shows, **reads})
-    throttled = [
-        result for result in got.values() if isinstance(result, Exception) and is_transient(result)
-    ]
+    attributes = {
+        f"attribute {name}": partial(_attribute, instance, ec2, name) for name in ATTRIBUTES
+    }
+    got = _ask({**shows, **reads, **attributes})
+    throttled = _throttled(got)
     if throttled and int(before.get("tries", 0)) < ASKED_AGAIN:
-        raise throttled[0]
+        result_or_raise(got[throttled[0]])
     objects: list[StoredObject] = []
     said, missing = [], []
     for name in shows:
@@ -108,7 +111,7 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     missing += _not_found(groups, parts["security_groups"])
     missing += [
         f"{name} ({describe_error(result)})"
-        for name, result in parts.items()
+        for name, result in {**parts, **{name: got[name] for name in attributes}}.items()
         if isinstance(result, Exception)
     ]
     document = {
@@ -119,6 +122,7 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
         "instance": found,
         "before_containment": recorded,
         **{name: result for name, result in parts.items() if not isinstance(result, Exception)},
+        "attributes": {name: _as_read(got[f"attribute {name}"]) for name in ATTRIBUTES},
         "missing": missing,
     }
     stored = instance.context.put_evidence(
@@ -140,6 +144,27 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     if not missing:
         return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
     return EvidenceItem(Outcome.PARTIAL, f"{text}; missing: {'; '.join(missing)}", objects=objects)
+
+
+def _ask(calls: Mapping[str, Callable[[], object]]) -> dict[str, object]:
+    """Returns each call's result or error. What is throttled is asked for again after a pause, and
+    alone: asking for all of it would be throttled again.
+    """
+    got: dict[str, object] = {**run_all(calls)}
+    for seconds in PAUSES:
+        if not (throttled := _throttled(got)):
+            break
+        time.sleep(seconds)
+        got |= run_all({name: calls[name] for name in throttled})
+    return got
+
+
+def _throttled(got: Mapping[str, object]) -> list[str]:
+    return [
+        name
+        for name, result in got.items()
+        if isinstance(result, Exception) and is_transient(result)
+    ]
 
 
 def session(instance: InstanceContext) -> clients.Session:
@@ -186,18 +211,18 @@ def _reads(
         "profile": lambda: ec2.describe_iam_instance_profile_associations(
             Filters=filters(**{"instance-id": instance.id})
         )["IamInstanceProfileAssociations"],
-        "attributes": lambda: {name: _attribute(instance, ec2, name) for name in ATTRIBUTES},
     }
 
 
 def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> AwsAnswer:
-    try:
-        got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
-    except AWS_ERRORS as error:
-        return {"unread": describe_error(error)}
+    got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     return {
         key: value for key, value in got.items() if key not in ("ResponseMetadata", "InstanceId")
     }
+
+
+def _as_read(result: object) -> object:
+    return {"unread": describe_error(result)} if isinstance(result, Exception) else result
 
 
 def _user_data(instance: InstanceContext, ec2: AwsClient) -> StoredObject | str:
