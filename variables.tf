@@ -176,7 +176,8 @@ variable "evidence" {
   description = <<-EOT
     Says where findings, records and evidence are kept. The bucket is created here, or you bring your own
     (create_bucket = false and bucket_arn; the functions use the module's key for it).
-    - object_lock can be chosen only when the bucket is created.
+    - object_lock can be switched on for a bucket that exists; what lies in it already is not locked. Without it again,
+      S3 locks no new objects, and those that are locked stay so.
     - expire_after_days must be longer than any containment lasts: the finding, and prior states of over 64 KB, are
       in the bucket too. Without them a containment can neither be verified nor restored.
     - log_window_minutes is how long before the first event of a finding the copied flow logs and CloudTrail records

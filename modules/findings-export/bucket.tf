@@ -5,12 +5,11 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV2_AWS_62:nothing waits for objects; the response gets findings from EventBridge
   count = var.create_bucket ? 1 : 0
 
-  bucket              = local.bucket_name
-  force_destroy       = var.force_destroy
-  object_lock_enabled = var.object_lock != null
-  tags                = var.tags
+  bucket        = local.bucket_name
+  force_destroy = var.force_destroy
+  tags          = var.tags
 
-  # If a destroy stops at this bucket because it contains findings, it must stop before their key. Nothing else here
+  # Object Lock is a setting of its own, below: object_lock_enabled here would replace a bucket that exists. If a destroy stops at this bucket because it contains findings, it must stop before their key. Nothing else here
   # depends on the key as long as the bucket exists.
   depends_on = [aws_kms_key.this]
 }

@@ -12,10 +12,11 @@ resource "aws_s3_bucket" "evidence" {
   #checkov:skip=CKV2_AWS_62:nothing waits for objects; the state machine knows what it wrote
   count = local.bucket_count
 
-  bucket              = "${var.name_prefix}-evidence-${var.account_id}-${local.region}"
-  force_destroy       = var.evidence.force_destroy
-  object_lock_enabled = var.evidence.object_lock != null
-  tags                = var.tags
+  bucket        = "${var.name_prefix}-evidence-${var.account_id}-${local.region}"
+  force_destroy = var.evidence.force_destroy
+  tags          = var.tags
+
+  # Object Lock is a setting of its own, below: object_lock_enabled here would replace a bucket that exists.
 
   lifecycle {
     # This also makes the bucket depend on its key. If a destroy stops at the bucket because it contains evidence, it

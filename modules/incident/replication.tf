@@ -21,14 +21,15 @@ locals {
         Action   = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
         Resource = local.bucket_arn
       },
-      # Retention and legal hold belong to what is replicated from a bucket with Object Lock.
+      # Retention and legal hold belong to what is replicated from a bucket with Object Lock, and a bucket that had it
+      # once keeps it, whatever evidence.object_lock says now.
       {
         Sid    = "Read"
         Effect = "Allow"
-        Action = concat(
-          ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"],
-          var.evidence.object_lock == null ? [] : ["s3:GetObjectRetention", "s3:GetObjectLegalHold"],
-        )
+        Action = [
+          "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
+          "s3:GetObjectRetention", "s3:GetObjectLegalHold",
+        ]
         Resource = "${local.bucket_arn}/incidents/*"
       },
       {
@@ -172,6 +173,11 @@ resource "aws_s3_bucket_replication_configuration" "evidence" {
     }
   }
 
-  # S3 refuses it before versions are kept, and the first objects would fail before the role may replicate them.
-  depends_on = [aws_s3_bucket_versioning.evidence, aws_iam_role_policy.replication]
+  # S3 refuses it before versions are kept, and the first objects would fail before the role may replicate them. Object
+  # Lock comes first where both are new: the destination must have it too, and S3 checks that here.
+  depends_on = [
+    aws_s3_bucket_versioning.evidence,
+    aws_s3_bucket_object_lock_configuration.evidence,
+    aws_iam_role_policy.replication,
+  ]
 }

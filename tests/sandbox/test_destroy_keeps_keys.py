@@ -1,5 +1,5 @@
 """What is in a bucket can be read as long as the bucket stands: a destroy that a bucket stops
-leaves its key alone.
+leaves its key alone, and Object Lock is switched on without another bucket.
 
 Both buckets that the module makes, in the root module as people call it. Only they, their keys and
 what guards them are applied: Terraform goes by the dependencies that it keeps with them, and those
@@ -37,6 +37,11 @@ APPLIED = [
     f"{INCIDENT}.aws_s3_bucket_server_side_encryption_configuration.evidence[0]",
     f"{EXPORT}.aws_s3_bucket_server_side_encryption_configuration.this[0]",
 ]
+LOCKS = [
+    f"{INCIDENT}.aws_s3_bucket_object_lock_configuration.evidence[0]",
+    f"{EXPORT}.aws_s3_bucket_object_lock_configuration.this[0]",
+]
+LOCKED = {"Mode": "GOVERNANCE", "Days": 30}
 CONFIGURATION = f"""
 provider "aws" {{
   region                      = "{REGION}"
@@ -51,6 +56,11 @@ module "guardduty_response" {{
   findings_export = {{ create = true }}
 }}
 """
+LOCKING = CONFIGURATION.replace(
+    "{ create = true }",
+    """{ create = true, object_lock = { mode = "GOVERNANCE", days = 30 } }
+  evidence        = { object_lock = { days = 30 } }""",
+)
 
 
 class Applied:
@@ -70,10 +80,14 @@ class Applied:
         )
         return int(done.returncode), " ".join(str(done.stdout).split())
 
-    def apply(self) -> None:
-        targets = [f"-target={address}" for address in APPLIED]
+    def apply_parts(self, *addresses: str) -> str:
+        targets = [f"-target={address}" for address in addresses]
         code, output = self.run("apply", "-auto-approve", "-input=false", *targets)
         assert code == 0, output[-4000:]
+        return output
+
+    def apply(self) -> None:
+        self.apply_parts(*APPLIED)
         for bucket in (EVIDENCE, FINDINGS):
             self.s3.put_object(
                 Bucket=bucket,
@@ -172,3 +186,30 @@ def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> Non
             "Rules"
         ]
         assert applied.s3.get_object(Bucket=bucket, Key="incidents/1.json")["Body"].read() == b"{}"
+
+
+def test_object_lock_is_switched_on_for_buckets_that_hold_something(applied: Applied) -> None:
+    """And off again, which ends the default retention alone: S3 keeps Object Lock enabled."""
+    made = {
+        bucket["Name"]: bucket["CreationDate"] for bucket in applied.s3.list_buckets()["Buckets"]
+    }
+    (applied.root / "main.tf").write_text(LOCKING)
+    output = applied.apply_parts(*APPLIED, *LOCKS)
+    assert "0 destroyed" in output, output[-4000:]
+    for bucket in (EVIDENCE, FINDINGS):
+        lock = applied.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        assert lock == {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": LOCKED}}
+        assert applied.s3.get_object(Bucket=bucket, Key="incidents/1.json")["Body"].read() == b"{}"
+        assert applied.s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    code, output = applied.run("plan", "-input=false", *(f"-target={name}" for name in APPLIED))
+    assert code == 0
+    assert "No changes" in output, output[-4000:]
+
+    (applied.root / "main.tf").write_text(CONFIGURATION)
+    assert "2 destroyed" in applied.apply_parts(*APPLIED, *LOCKS), "the two default retentions"
+    now = {
+        bucket["Name"]: bucket["CreationDate"] for bucket in applied.s3.list_buckets()["Buckets"]
+    }
+    assert {name: now[name] for name in (EVIDENCE, FINDINGS)} == {
+        name: made[name] for name in (EVIDENCE, FINDINGS)
+    }, "the same buckets"

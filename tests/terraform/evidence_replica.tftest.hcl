@@ -133,9 +133,9 @@ run "replicated_in_the_same_account" {
       aws_s3_bucket_replication_configuration.evidence[0].rule[0].destination[0].metrics[0].status == "Enabled",
       length(aws_s3_bucket_replication_configuration.evidence[0].rule[0].destination[0].metrics[0].event_threshold) == 0,
       !strcontains(output.replication_policy, "ObjectOwnerOverride"),
-      !strcontains(output.replication_policy, "GetObjectRetention"),
+      strcontains(output.replication_policy, "GetObjectRetention"),
     ])
-    error_message = "Within an account nobody else becomes the owner, and without Object Lock no retention is read."
+    error_message = "Within an account nobody else becomes the owner; a bucket that had Object Lock once keeps it, so retention is read in any case."
   }
 }
 

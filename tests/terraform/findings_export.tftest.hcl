@@ -55,7 +55,7 @@ run "made_here" {
       aws_guardduty_publishing_destination.this.detector_id == "12abc34d567e8fa901bc2d34e56789f0",
       aws_guardduty_publishing_destination.this.kms_key_arn == "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000",
       aws_s3_object.prefix[0].key == "security/guardduty/",
-      aws_s3_bucket.this[0].object_lock_enabled, !aws_s3_bucket.this[0].force_destroy,
+      !aws_s3_bucket.this[0].force_destroy,
       aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].mode == "COMPLIANCE",
       aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 365,
       aws_s3_bucket_lifecycle_configuration.this[0].rule[0].expiration[0].days == 400,
@@ -81,7 +81,6 @@ run "plain" {
       aws_guardduty_publishing_destination.this.destination_arn == "arn:aws:s3:::gdr-findings-111111111111-eu-central-1",
       jsondecode(output.bucket_policy_statements)[1].Resource == "arn:aws:s3:::gdr-findings-111111111111-eu-central-1/*",
       length(aws_s3_object.prefix) + length(aws_s3_bucket_object_lock_configuration.this) + length(aws_s3_bucket_lifecycle_configuration.this) == 0,
-      !aws_s3_bucket.this[0].object_lock_enabled,
     ])
     error_message = "Without options: the whole bucket, nothing locked, nothing expires."
   }

@@ -228,7 +228,6 @@ run "incident" {
       jsondecode(aws_dynamodb_table_item.control.item) == { pk = { S = "CONTROL" }, sk = { S = "TERRAFORM" }, paused = { BOOL = true }, config_sha256 = { S = sha256(var.config_json) } },
       terraform_data.config.triggers_replace == var.config_json,
       aws_s3_bucket.evidence[0].bucket == "gdr-evidence-111111111111-eu-central-1",
-      aws_s3_bucket.evidence[0].object_lock_enabled,
       length(aws_s3_bucket_object_lock_configuration.evidence) == 1,
       length(aws_s3_bucket_lifecycle_configuration.evidence) == 0,
       aws_s3_bucket_public_access_block.evidence[0].restrict_public_buckets,

@@ -49,3 +49,16 @@ def test_what_is_not_valid_is_named(tmp_path: Path) -> None:
     assert done.stdout == ".: valid\n"
     assert "modules/broken is not valid" in done.stderr
     assert "var.missing" in done.stderr
+
+
+def test_no_bucket_is_replaced_to_switch_object_lock_on() -> None:
+    """The provider replaces a bucket where ``object_lock_enabled`` changes: what is in it would go.
+    A bucket that has Object Lock from its first day, whatever is set, is none of these.
+    """
+    found = {
+        path.relative_to(ROOT).as_posix(): line.strip()
+        for path in ROOT.glob("modules/*/*.tf")
+        for line in path.read_text().splitlines()
+        if line.strip().startswith("object_lock_enabled ")
+    }
+    assert found == {"modules/forensics-account/bucket.tf": "object_lock_enabled = true"}
