@@ -27,8 +27,10 @@ ATTEMPTS = 3  # of containing what failed
 # Of looking for what was done, of reading what was throttled, and of doing it again.
 LATE_ATTEMPTS = 8
 LATE_SECONDS = 2
-# Many instances at once meet EC2's limits together: each asks less often then
-THROTTLED_SECONDS = 10
+# Many instances at once meet EC2's limits together: each asks less often then, and for minutes
+# where the network is seen to be closed. Where that is throttled, people hear of it after a minute.
+THROTTLED_ATTEMPTS = 16
+THROTTLED_SECONDS = 20
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
@@ -125,8 +127,11 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     ]
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(map(late.was_throttled, failed))
+    unread = any(map(read_was_throttled, early))
+    patient = (throttled or unread) and not any(check.fatal for check in failed)
+    attempts = THROTTLED_ATTEMPTS if patient else LATE_ATTEMPTS
     missed = any(map(late.was_not_needed, failed))
-    if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < LATE_ATTEMPTS):
+    if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < attempts):
         wait = _throttled_seconds(attempt) if throttled else 0
         return StepResult(
             done=False,
@@ -134,12 +139,12 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
             wait_seconds=wait,
             detail=reasons(checks),
         )
-    if early and not is_open and attempt < LATE_ATTEMPTS:
+    if early and not is_open and attempt < attempts:
         # Every second time what looks open is closed once more: it may have been opened meanwhile.
         looks_open = any(check.fatal and check.read for check in early)
         again = "contain" if looks_open and attempt % 2 == 0 else ""
         detail = f"not to be seen yet: {reasons(checks)}"
-        wait = _throttled_seconds(attempt) if any(map(read_was_throttled, early)) else LATE_SECONDS
+        wait = _throttled_seconds(attempt) if unread else LATE_SECONDS
         return StepResult(
             done=False,
             again=again,
