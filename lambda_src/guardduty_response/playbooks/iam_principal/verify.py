@@ -44,9 +44,7 @@ SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of verifying, repeated containment included
 FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 LATE_SECONDS = 3  # at most, between two attempts for what was done and is not seen
-THROTTLED_SECONDS = (
-    10  # at most, for what was throttled: many principals meet IAM's limits together
-)
+THROTTLED_SECONDS = 10  # at most, for what was throttled: many at once meet IAM's limits together
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
