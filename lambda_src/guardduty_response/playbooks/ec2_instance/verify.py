@@ -127,8 +127,8 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     ]
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(map(late.was_throttled, failed))
-    unread = any(map(read_was_throttled, early))
-    patient = (throttled or unread) and not any(check.fatal for check in failed)
+    not_read = any(map(read_was_throttled, early))
+    patient = (throttled or not_read) and not any(check.fatal for check in failed)
     attempts = THROTTLED_ATTEMPTS if patient else LATE_ATTEMPTS
     missed = any(map(late.was_not_needed, failed))
     if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < attempts):
@@ -144,7 +144,7 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
         looks_open = any(check.fatal and check.read for check in early)
         again = "contain" if looks_open and attempt % 2 == 0 else ""
         detail = f"not to be seen yet: {reasons(checks)}"
-        wait = _throttled_seconds(attempt) if unread else LATE_SECONDS
+        wait = _throttled_seconds(attempt) if not_read else LATE_SECONDS
         return StepResult(
             done=False,
             again=again,
