@@ -128,8 +128,8 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     is_open = any(check.fatal and check not in early for check in failed)
     throttled = any(map(late.was_throttled, failed))
     not_read = any(map(read_was_throttled, early))
-    patient = (throttled or not_read) and not any(check.fatal for check in failed)
-    attempts = THROTTLED_ATTEMPTS if patient else LATE_ATTEMPTS
+    waits_longer = (throttled or not_read) and not any(check.fatal for check in failed)
+    attempts = THROTTLED_ATTEMPTS if waits_longer else LATE_ATTEMPTS
     missed = any(map(late.was_not_needed, failed))
     if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < attempts):
         wait = _throttled_seconds(attempt) if throttled else 0
