@@ -84,6 +84,13 @@ class LateChecks:
         return self.target_context.logged_action(control.name if control else check.name)
 
 
+def throttled_seconds(attempt: int, at_most: int) -> int:
+    """Returns the seconds until what AWS throttled is asked for again, ever more slowly: many
+    resources at once meet its limits together. ``attempt`` counts from 1.
+    """
+    return min(2 * attempt, at_most)
+
+
 def read_was_throttled(check: Check) -> bool:
     """Tells whether a check could not read what it is about because of an error that passes."""
     return not check.read and describes_transient(check.detail)

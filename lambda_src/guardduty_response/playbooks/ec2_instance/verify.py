@@ -8,6 +8,7 @@ from guardduty_response.containment.late_checks import (
     LateChecks,
     check_controls,
     read_was_throttled,
+    throttled_seconds,
 )
 from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.target_context import (
@@ -54,7 +55,7 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
         )
         may_pass = context.attempt < LATE_ATTEMPTS and not target.verify_only
         if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
-            wait = _throttled_seconds(context.attempt)
+            wait = throttled_seconds(context.attempt, THROTTLED_SECONDS)
             return StepResult(done=False, wait_seconds=wait, detail=text), [not_read]
         return StepResult(status=Status.FAILED, detail=text), [not_read]
     controls = action_order.look(instance, sessions, current)
@@ -130,9 +131,10 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     not_read = any(map(read_was_throttled, early))
     waits_longer = (throttled or not_read) and not any(check.fatal for check in failed)
     attempts = THROTTLED_ATTEMPTS if waits_longer else LATE_ATTEMPTS
+    slower = throttled_seconds(attempt, THROTTLED_SECONDS)
     missed = any(map(late.was_not_needed, failed))
     if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < attempts):
-        wait = _throttled_seconds(attempt) if throttled else 0
+        wait = slower if throttled else 0
         return StepResult(
             done=False,
             again="contain",
@@ -144,7 +146,7 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
         looks_open = any(check.fatal and check.read for check in early)
         again = "contain" if looks_open and attempt % 2 == 0 else ""
         detail = f"not to be seen yet: {reasons(checks)}"
-        wait = _throttled_seconds(attempt) if not_read else LATE_SECONDS
+        wait = slower if not_read else LATE_SECONDS
         return StepResult(
             done=False,
             again=again,
@@ -152,7 +154,3 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
             detail=detail,
         )
     return None
-
-
-def _throttled_seconds(attempt: int) -> int:
-    return min(attempt * LATE_SECONDS, THROTTLED_SECONDS)

@@ -17,6 +17,7 @@ from guardduty_response.containment.late_checks import (
     LateChecks,
     check_controls,
     read_was_throttled,
+    throttled_seconds,
 )
 from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.session_denials import parse_time
@@ -234,7 +235,7 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
         # What is seen too early is seen a little later, and what was throttled passes.
         wait = min(context.attempt, LATE_SECONDS) if lost else 0
         if throttled:
-            wait = min(2 * context.attempt, THROTTLED_SECONDS)
+            wait = throttled_seconds(context.attempt, THROTTLED_SECONDS)
         detail = reasons(checks)
         return StepResult(
             done=False,

@@ -111,8 +111,8 @@ def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     missing += _not_found(groups, parts["security_groups"])
     missing += [
         f"{name} ({describe_error(result)})"
-        for name, result in {**parts, **{name: got[name] for name in attributes}}.items()
-        if isinstance(result, Exception)
+        for name, result in got.items()
+        if name not in shows and isinstance(result, Exception)
     ]
     document = {
         "instance_id": instance.id,
