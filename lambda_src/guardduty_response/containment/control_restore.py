@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.target_context import BRANCHES, describe_error, run_all
 
@@ -22,7 +23,8 @@ def read_all(calls: Mapping[str, ReadItem]) -> list[RestoreItem]:
     for name, answer in run_all(calls, BRANCHES).items():
         if isinstance(answer, Exception):
             text = f"{name} could not be read ({describe_error(answer)}): run restore again"
-            items.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
+            throttled = is_transient(answer)
+            items.append(RestoreItem(RestoreStatus.MANUAL, name, "", text, throttled=throttled))
         else:
             items += answer
     return items

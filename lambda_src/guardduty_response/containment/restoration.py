@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, RestoreResult
 from guardduty_response.containment.target_context import (
     ALREADY,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 # What was changed is seen late: AWS is eventually consistent.
 READS = 10
+# What AWS throttled is asked for again after 2, 4, 6 and 8 s. All pauses together stay below the
+# 120 s that the function has (modules/function).
+ATTEMPTS = 5
 PAUSE_SECONDS = 2
 
 
@@ -49,7 +53,8 @@ class RestoreItem:
     """One setting that containment recorded before changing it, and what restore says of it.
 
     ``name``: its key in the state before, ``network/<interface>`` for interfaces. ``item``: which
-    setting under that key. ``call``: restores it and returns the AWS answers.
+    setting under that key. ``call``: restores it and returns the AWS answers. ``throttled``: it
+    could not be read, by an error that passes.
     """
 
     status: RestoreStatus
@@ -58,6 +63,7 @@ class RestoreItem:
     text: str
     manual_command: str = ""
     call: Callable[[], list[AwsAnswer]] | None = None
+    throttled: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -98,16 +104,16 @@ Results = dict[tuple[str, str], "list[AwsAnswer] | Exception"]
 def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResult:
     """Restores what ``read_items`` finds to be restored, and verifies it.
 
-    ``target_context.stored`` is the target's record. Raises what ``read_items`` raises on its
-    first call: then nothing was changed.
+    ``target_context.stored`` is the target's record. Raises what ``read_items`` raises before
+    anything was changed.
     """
-    exists, items = read_items()
+    exists, items = _read_first(read_items)
     done_earlier = set((target_context.stored.get("restored") or {}).get("done") or [])
     if target_context.stored.get("status") == Status.GONE:  # its sessions may be denied since
         done_earlier = set()
     items = [_restored_earlier(item) if item.name in done_earlier else item for item in items]
     calls = {item.key: item.call for item in items if item.call}
-    results: Results = run_all(calls, BRANCHES)
+    results = _run_calls(calls)
     if results:
         items = _verify(read_items, items, results)
     _log(
@@ -148,6 +154,37 @@ def _restored_earlier(item: RestoreItem) -> RestoreItem:
     )
 
 
+def _read_first(read_items: ReadItems) -> tuple[bool, list[RestoreItem]]:
+    """Reads everything, again while AWS throttles some of it."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            exists, items = read_items()
+        except AWS_ERRORS as error:
+            if not is_transient(error):
+                raise
+        else:
+            if not any(item.throttled for item in items):
+                return exists, items
+        time.sleep(PAUSE_SECONDS * attempt)
+    return read_items()
+
+
+def _run_calls(calls: dict[tuple[str, str], Callable[[], list[AwsAnswer]]]) -> Results:
+    """Runs the calls at the same time; again what failed of an error that passes."""
+    results: Results = {}
+    for attempt in range(1, ATTEMPTS + 1):
+        results |= run_all(calls, BRANCHES)
+        calls = {key: call for key, call in calls.items() if _passes(results[key])}
+        if not calls:
+            break
+        time.sleep(PAUSE_SECONDS * attempt * (attempt < ATTEMPTS))
+    return results
+
+
+def _passes(result: list[AwsAnswer] | Exception) -> bool:
+    return isinstance(result, Exception) and is_transient(result)
+
+
 def _verify(read_items: ReadItems, items: list[RestoreItem], results: Results) -> list[RestoreItem]:
     """Reads again what was changed: it counts only once it is seen."""
     changed = {key for key, result in results.items() if not isinstance(result, Exception)}
@@ -158,14 +195,21 @@ def _verify(read_items: ReadItems, items: list[RestoreItem], results: Results) -
 def _read_until_seen(
     read_items: ReadItems, changed: set[tuple[str, str]]
 ) -> dict[tuple[str, str], RestoreItem]:
+    """Returns what was seen of the changed items last: of those that were seen restored, that."""
     seen: dict[tuple[str, str], RestoreItem] = {}
+    found: dict[tuple[str, str], RestoreItem] = {}
+    waiting = set(changed)
     for attempt in range(READS):
-        time.sleep(PAUSE_SECONDS * bool(attempt))
+        if attempt:
+            throttled = waiting - found.keys()
+            time.sleep(PAUSE_SECONDS * (2 if throttled else 1))
         try:
-            seen = {item.key: item for item in read_items()[1]}
+            found = {item.key: item for item in read_items()[1] if item.key in waiting}
         except AWS_ERRORS:
-            continue  # what was changed is to be recorded all the same
-        if all(key in seen and seen[key].restored for key in changed):
+            found = {}  # what was changed is to be recorded all the same
+        seen |= found
+        waiting -= {key for key, item in found.items() if item.restored}
+        if not waiting:
             break
     return seen
 

@@ -6,11 +6,13 @@ import hashlib
 import json
 import random
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
+from guardduty_response.containment import restoration
 from guardduty_response.containment.session_policy import accepted
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.incident.statuses import Status
@@ -296,6 +298,73 @@ def test_a_verification_that_is_throttled_without_end_is_failed(lab: Lab) -> Non
     step = lab.verify(target)
     assert step.status is Status.FAILED
     assert "treat it as not contained" in step.detail
+
+
+@pytest.mark.usefixtures("full_models")  # of the restore function
+@pytest.mark.parametrize(
+    ("operation", "times", "seconds"),
+    [
+        ("DescribeInstances", 4, 2 + 4 + 6 + 8),  # nothing could be read
+        ("DescribeIamInstanceProfileAssociations", 4, 2 + 4 + 6 + 8),
+        ("ModifyNetworkInterfaceAttribute", 4, 2 + 4 + 6 + 8),
+    ],
+)
+def test_a_restore_that_is_throttled_is_done_in_the_end(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str, times: int, seconds: int
+) -> None:
+    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 2)
+    lab.build()
+    assert lab.respond().status is Status.CONTAINED
+    lab.fail(operation, "RequestLimitExceeded", times=times)
+    lab.waited = 0
+    result = lab.restore()
+    assert (result.status, result.not_restored) == (Status.RESTORED, [])
+    assert not closed(lab)
+    assert lab.waited >= seconds
+
+
+@pytest.mark.usefixtures("full_models")
+def test_what_a_restore_saw_before_it_was_throttled_counts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS throttles another part of every verification: each part was seen all the same."""
+    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 2)
+    lab.build()
+    assert lab.respond().status is Status.CONTAINED
+    lab.calls.clear()
+
+    def throttled(turn: int, _: Json) -> bool:
+        names = lab.operations()
+        verifies = "ReplaceIamInstanceProfileAssociation" in names
+        return verifies and names.count("DescribeInstances") % 2 == turn
+
+    for turn, operation in enumerate(
+        ("DescribeInstanceAttribute", "DescribeIamInstanceProfileAssociations")
+    ):
+        lab.fail(operation, "RequestLimitExceeded", partial(throttled, turn))
+    result = lab.restore()
+    assert (result.status, result.not_restored) == (Status.RESTORED, [])
+
+
+@pytest.mark.usefixtures("full_models")
+@pytest.mark.parametrize(
+    "operation", ["DescribeIamInstanceProfileAssociations", "ModifyNetworkInterfaceAttribute"]
+)
+def test_a_restore_that_is_throttled_without_end_says_what_it_left(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 2)
+    lab.build()
+    assert lab.respond().status is Status.CONTAINED
+    lab.fail(operation, "RequestLimitExceeded")
+    lab.waited = 0
+    result = lab.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    [left] = result.not_restored
+    assert "RequestLimitExceeded" in left
+    assert closed(lab) is (operation == "ModifyNetworkInterfaceAttribute")
+    assert (lab.profiles() == [QUARANTINE]) is not closed(lab)
+    assert lab.waited <= 80, "the function has 120 s"
 
 
 @pytest.mark.parametrize("count", [1, 6, 15, 60])
