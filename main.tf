@@ -6,10 +6,11 @@ data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  partition   = data.aws_partition.current.partition
-  account_id  = data.aws_caller_identity.current.account_id
-  region      = try(module.incident[0].region, null)
-  kms_key_arn = var.kms.create ? one(aws_kms_key.this[*].arn) : var.kms.key_arn
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+  region     = try(module.incident[0].region, null)
+  # Where an empty state is only refreshed there is no key, but values that need the form of its ARN.
+  kms_key_arn = var.kms.create ? coalesce(one(aws_kms_key.this[*].arn), "arn:${local.partition}:kms:${coalesce(local.region, "none")}:${local.account_id}:key/none") : var.kms.key_arn
   arn_base    = { partition = local.partition, region = local.region, account_id = local.account_id }
 
   topic_arns = {

@@ -88,7 +88,7 @@ output "dead_letters_queue_arn" {
 
 output "kms_key_arn" {
   description = "ARN of the key that encrypts everything, created here or your own."
-  value       = var.create ? local.kms_key_arn : null
+  value       = var.create ? (var.kms.create ? one(aws_kms_key.this[*].arn) : var.kms.key_arn) : null
 }
 
 output "kms_key_policy_statements" {

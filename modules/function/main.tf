@@ -9,7 +9,11 @@ locals {
   # Both roles may be in one account, so they never share a name.
   role_name = var.job == var.member_role ? "${var.name_prefix}-${var.job}-function-${local.slug}" : local.name
   in_vpc    = length(var.functions.vpc.subnet_ids) > 0
-  org_only  = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
+
+  # Written by name, so that a first plan shows the policies. Each also names its resource, which comes first then.
+  log_group_arn = ["arn:${var.arn_base.partition}:logs:${var.arn_base.region}:${var.arn_base.account_id}:log-group:/aws/lambda/${local.name}", aws_cloudwatch_log_group.this.arn][0]
+  function_arn  = ["arn:${var.arn_base.partition}:lambda:${var.arn_base.region}:${var.arn_base.account_id}:function:${local.name}", aws_lambda_function.this.arn][0]
+  org_only      = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
 
   environment = merge(
     var.environment,
@@ -115,7 +119,7 @@ locals {
           Sid      = "OwnLog"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+          Resource = "${local.log_group_arn}:*"
         },
         {
           Sid      = "Traces"

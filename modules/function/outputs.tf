@@ -1,6 +1,6 @@
 output "function_arn" {
   description = "ARN of the function."
-  value       = aws_lambda_function.this.arn
+  value       = local.function_arn
   depends_on  = [aws_iam_role_policy.this]
 }
 

@@ -18,28 +18,28 @@ locals {
       description = "An execution of ${var.name_prefix}-incident failed: its incident may not be contained."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
-      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["incident"].arn }
+      dimensions  = { StateMachineArn = local.made_machine_arns.incident }
       statistic   = "Sum"
     }
     incident-timed-out = {
       description = "An execution of ${var.name_prefix}-incident timed out: its incident may not be contained."
       namespace   = "AWS/States"
       metric      = "ExecutionsTimedOut"
-      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["incident"].arn }
+      dimensions  = { StateMachineArn = local.made_machine_arns.incident }
       statistic   = "Sum"
     }
     notice-failed = {
       description = "An execution of ${var.name_prefix}-notice failed: people may not have been told of a finding."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
-      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["notice"].arn }
+      dimensions  = { StateMachineArn = local.made_machine_arns.notice }
       statistic   = "Sum"
     }
     watchdog-errors = {
       description = "The watchdog raised an error: a failure of the response may go unnoticed."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
-      dimensions  = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+      dimensions  = { FunctionName = local.function_names.watchdog }
       statistic   = "Sum"
     }
   }
@@ -52,7 +52,7 @@ locals {
       sweeper-silent = { rule = aws_cloudwatch_event_rule.sweeper.name, periods = 3, so = "nobody notices an incident that stands still" }
     },
     {
-      for name in ["watch-silent"] : name => { rule = aws_cloudwatch_event_rule.watch[0].name, periods = 2, so = "containments are not checked on schedule" }
+      for name in ["watch-silent"] : name => { rule = local.rule_names.watch, periods = 2, so = "containments are not checked on schedule" }
       if local.watching
     },
   )
@@ -61,7 +61,7 @@ locals {
       watchdog-silent = {
         description = "The watchdog has not run for ten minutes: nothing is monitored, no message that waits is sent, and nobody notices an incident that stands still. Look at the rules ${var.name_prefix}-outbox and ${var.name_prefix}-sweeper, and at the concurrency of function and account."
         namespace   = "AWS/Lambda"
-        dimensions  = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+        dimensions  = { FunctionName = local.function_names.watchdog }
         periods     = 2
       }
     },
@@ -176,7 +176,7 @@ resource "aws_cloudwatch_metric_alarm" "throttled" {
   alarm_description   = "Lambda has throttled the watchdog for ten minutes: checks and messages are late. Raise the concurrency of the account, or reserve some for the function."
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
-  dimensions          = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+  dimensions          = { FunctionName = local.function_names.watchdog }
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 2

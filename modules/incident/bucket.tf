@@ -1,6 +1,6 @@
 locals {
-  bucket_arn  = var.evidence.create_bucket ? one(aws_s3_bucket.evidence[*].arn) : var.evidence.bucket_arn
-  bucket_name = var.evidence.create_bucket ? one(aws_s3_bucket.evidence[*].bucket) : try(split(":::", var.evidence.bucket_arn)[1], null)
+  bucket_arn  = var.evidence.create_bucket ? "arn:${var.partition}:s3:::${local.bucket_name}" : var.evidence.bucket_arn
+  bucket_name = var.evidence.create_bucket ? concat(["${var.name_prefix}-evidence-${var.account_id}-${local.region}"], aws_s3_bucket.evidence[*].bucket)[0] : try(split(":::", var.evidence.bucket_arn)[1], null)
 
   bucket_count = var.evidence.create_bucket ? 1 : 0
 }
@@ -80,7 +80,7 @@ resource "aws_s3_bucket_policy" "evidence" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"
-      Resource  = [aws_s3_bucket.evidence[0].arn, "${aws_s3_bucket.evidence[0].arn}/*"]
+      Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })

@@ -29,13 +29,13 @@ locals {
           Sid      = "IncidentRecord"
           Effect   = "Allow"
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
-          Resource = aws_dynamodb_table.incidents.arn
+          Resource = local.table_arn
         },
         {
           Sid      = "IncidentsInProgress"
           Effect   = "Allow"
           Action   = "dynamodb:Query"
-          Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/incidents"]
+          Resource = [local.table_arn, "${local.table_arn}/index/incidents"]
         },
         # A step that waits gives its lease back meanwhile, a batch of checks its slot, and who ends the monitoring of a
         # resource deletes the names by which events find it. Nothing else is ever deleted, no item of a containment
@@ -45,7 +45,7 @@ locals {
           Sid      = "Leases"
           Effect   = "Allow"
           Action   = "dynamodb:DeleteItem"
-          Resource = aws_dynamodb_table.incidents.arn
+          Resource = local.table_arn
           Condition = {
             "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["MONITORING", "RESOURCE#*", "WATCHED#*"] }
             Null                      = { "dynamodb:LeadingKeys" = "false" }
@@ -57,7 +57,7 @@ locals {
           Sid       = "ConfigurationIsReadOnly"
           Effect    = "Deny"
           Action    = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-          Resource  = aws_dynamodb_table.incidents.arn
+          Resource  = local.table_arn
           Condition = { "ForAnyValue:StringEquals" = { "dynamodb:LeadingKeys" = ["CONFIG", "CONTROL"] } }
         },
         {
@@ -88,7 +88,7 @@ locals {
           Sid      = "OwnLog"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${aws_cloudwatch_log_group.function[name].arn}:*"
+          Resource = ["${local.log_group_arn_base}:/aws/lambda/${local.function_names[name]}:*", aws_cloudwatch_log_group.function][0]
         },
         {
           Sid      = "Traces"
@@ -133,7 +133,7 @@ locals {
           Sid      = "MessagesThatWait"
           Effect   = "Allow"
           Action   = "dynamodb:Query"
-          Resource = "${aws_dynamodb_table.incidents.arn}/index/outbox"
+          Resource = "${local.table_arn}/index/outbox"
         },
         {
           Sid      = "WhoIsSubscribed"
@@ -146,19 +146,19 @@ locals {
           Sid      = "SearchOldRecords"
           Effect   = "Allow"
           Action   = "dynamodb:Scan"
-          Resource = aws_dynamodb_table.incidents.arn
+          Resource = local.table_arn
         },
         {
           Sid      = "ReadUndelivered"
           Effect   = "Allow"
           Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
-          Resource = aws_sqs_queue.undelivered.arn
+          Resource = local.undelivered
         },
         {
           Sid      = "GiveUp"
           Effect   = "Allow"
           Action   = "sqs:SendMessage"
-          Resource = aws_sqs_queue.dead_letters.arn
+          Resource = local.dead_letters
         },
         ], [
         for statement in [
@@ -166,7 +166,7 @@ locals {
             Sid      = "ChecksThatAreDue"
             Effect   = "Allow"
             Action   = "dynamodb:Query"
-            Resource = "${aws_dynamodb_table.incidents.arn}/index/due"
+            Resource = "${local.table_arn}/index/due"
           },
           {
             Sid      = "GiveOutChecks"

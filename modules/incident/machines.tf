@@ -4,8 +4,8 @@
 
 locals {
   machine_functions = {
-    incident = concat([aws_lambda_function.this["incident"].arn], sort(distinct(flatten([for phases in var.playbook_functions : values(phases)]))))
-    notice   = [aws_lambda_function.this["incident"].arn]
+    incident = concat([local.function_arns.incident], sort(distinct(flatten([for phases in var.playbook_functions : values(phases)]))))
+    notice   = [local.function_arns.incident]
   }
   # What many states share is given once (machine-texts.json), and goes into the definitions without its outer brackets
   # (docs/decisions/0028). finding_names: account, Region, id and eventLastSeen of a finding, as decision/finding.py reads
@@ -23,7 +23,7 @@ locals {
   machine_texts = merge(local.shared_texts, {
     partition             = var.partition
     invoke                = "arn:${var.partition}:states:::lambda:invoke"
-    incident_function_arn = aws_lambda_function.this["incident"].arn
+    incident_function_arn = local.function_arns.incident
     table_name            = aws_dynamodb_table.incidents.name
   })
   machine_definitions = {
@@ -58,7 +58,7 @@ locals {
           Sid       = "Claims"
           Effect    = "Allow"
           Action    = local.machine_table_actions[name].actions
-          Resource  = aws_dynamodb_table.incidents.arn
+          Resource  = local.table_arn
           Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.machine_table_actions[name].keys }, Null = { "dynamodb:LeadingKeys" = "false" } }
         },
         {

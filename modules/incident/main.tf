@@ -1,11 +1,33 @@
 # The incident record (table), and names that the files of this module share: bucket.tf (evidence), queues.tf (events
 # that could not be delivered), functions.tf, machines.tf, rules.tf, alarms.tf.
 
-locals {
-  # The Region is read from an ARN that this module owns. This rule is used because it depends on nothing.
-  region = split(":", aws_cloudwatch_event_rule.notice.arn)[3]
+# This names the provider's Region, and asks nobody.
+data "aws_service" "here" {
+  service_id = "dynamodb"
+}
 
+locals {
+  region = data.aws_service.here.region
+
+  # ARNs are written by name, so that a first plan shows policies and definitions. Each also names its resource, which
+  # comes first then, as before.
   queue_arn_base = "arn:${var.partition}:sqs:${local.region}:${var.account_id}"
+  table_arn      = ["arn:${var.partition}:dynamodb:${local.region}:${var.account_id}:table/${var.name_prefix}-incidents", aws_dynamodb_table.incidents.arn][0]
+  undelivered    = ["${local.queue_arn_base}:${var.name_prefix}-undelivered", aws_sqs_queue.undelivered.arn][0]
+  dead_letters   = ["${local.queue_arn_base}:${var.name_prefix}-dead-letters", aws_sqs_queue.dead_letters.arn][0]
+  function_arns = {
+    for name, function_name in local.function_names :
+    name => concat(["arn:${var.partition}:lambda:${local.region}:${var.account_id}:function:${function_name}"], values(aws_lambda_function.this)[*].arn)[0]
+  }
+  # Of machines that are there; machine_arns is for what they need first.
+  made_machine_arns = { for name, arn in local.machine_arns : name => concat([arn], values(aws_sfn_state_machine.this)[*].arn)[0] }
+  rule_names = {
+    act     = [for name in local.act_rules : concat(["${var.name_prefix}-${name}"], aws_cloudwatch_event_rule.act[*].name)[0]]
+    watch   = concat(["${var.name_prefix}-watch"], aws_cloudwatch_event_rule.watch[*].name)[0]
+    changes = [for change in local.changes : concat(["${var.name_prefix}-${change.name}"], aws_cloudwatch_event_rule.changes[*].name)[0]]
+  }
+  rule_arn_base      = "arn:${var.partition}:events:${local.region}:${var.account_id}:rule"
+  log_group_arn_base = "arn:${var.partition}:logs:${local.region}:${var.account_id}:log-group"
   # These are names and not references, because the state machines need the functions first.
   machine_arns = {
     for name in ["incident", "notice"] :

@@ -1,16 +1,16 @@
 output "region" {
-  description = "The Region this is deployed to, from the ARN of a rule."
+  description = "The Region this is deployed to."
   value       = local.region
 }
 
 output "incident_state_machine_arn" {
   description = "ARN of the state machine that answers the acting finding types."
-  value       = aws_sfn_state_machine.this["incident"].arn
+  value       = local.made_machine_arns.incident
 }
 
 output "notice_state_machine_arn" {
   description = "ARN of the state machine that notifies people of all other findings."
-  value       = aws_sfn_state_machine.this["notice"].arn
+  value       = local.made_machine_arns.notice
 }
 
 output "machine_arns" {
@@ -26,7 +26,7 @@ output "table_name" {
 
 output "table_arn" {
   description = "ARN of the incident table."
-  value       = aws_dynamodb_table.incidents.arn
+  value       = local.table_arn
 }
 
 output "bucket_name" {
@@ -47,14 +47,14 @@ output "replication_policy" {
 output "queues" {
   description = "Maps undelivered and dead_letters to { url, arn }."
   value = {
-    undelivered  = { url = aws_sqs_queue.undelivered.url, arn = aws_sqs_queue.undelivered.arn }
-    dead_letters = { url = aws_sqs_queue.dead_letters.url, arn = aws_sqs_queue.dead_letters.arn }
+    undelivered  = { url = aws_sqs_queue.undelivered.url, arn = local.undelivered }
+    dead_letters = { url = aws_sqs_queue.dead_letters.url, arn = local.dead_letters }
   }
 }
 
 output "function_arns" {
   description = "Maps incident and watchdog to the ARN of the function."
-  value       = { for name, function in aws_lambda_function.this : name => function.arn }
+  value       = local.function_arns
 }
 
 output "role_arns" {
@@ -88,6 +88,6 @@ output "event_patterns" {
   description = "Maps findings, and changes (changes-2, …; one for each playbook), to the event pattern of the rule, as JSON."
   value = merge(
     { findings = aws_cloudwatch_event_rule.notice.event_pattern },
-    { for index, change in local.changes : change.name => aws_cloudwatch_event_rule.changes[index].event_pattern },
+    { for index, change in local.changes : change.name => [change.pattern, aws_cloudwatch_event_rule.changes][0] },
   )
 }

@@ -65,7 +65,7 @@ resource "aws_sqs_queue" "undelivered" {
 resource "aws_sqs_queue_redrive_policy" "undelivered" {
   queue_url = aws_sqs_queue.undelivered.id
   redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    deadLetterTargetArn = local.dead_letters
     maxReceiveCount     = 3
   })
 }

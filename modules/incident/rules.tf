@@ -23,20 +23,20 @@ locals {
   # is a condition: the target exists only if its rule does.
   rule_targets = merge(
     {
-      notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
-      execution-status = { rule = aws_cloudwatch_event_rule.execution_status.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
-      sweeper          = { rule = aws_cloudwatch_event_rule.sweeper.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
-      outbox           = { rule = aws_cloudwatch_event_rule.outbox.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
+      notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = local.made_machine_arns.notice, role_arn = aws_iam_role.events.arn, dead_letter = local.undelivered }
+      execution-status = { rule = aws_cloudwatch_event_rule.execution_status.name, arn = local.function_arns.watchdog, role_arn = null, dead_letter = local.undelivered }
+      sweeper          = { rule = aws_cloudwatch_event_rule.sweeper.name, arn = local.function_arns.watchdog, role_arn = null, dead_letter = local.dead_letters }
+      outbox           = { rule = aws_cloudwatch_event_rule.outbox.name, arn = local.function_arns.watchdog, role_arn = null, dead_letter = local.dead_letters }
     },
     {
-      for index, name in local.act_rules : name => { rule = aws_cloudwatch_event_rule.act[index].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
+      for index, name in local.act_rules : name => { rule = local.rule_names.act[index], arn = local.made_machine_arns.incident, role_arn = aws_iam_role.events.arn, dead_letter = local.undelivered }
     },
     {
-      for name in ["watch"] : name => { rule = aws_cloudwatch_event_rule.watch[0].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
+      for name in ["watch"] : name => { rule = local.rule_names.watch, arn = local.function_arns.watchdog, role_arn = null, dead_letter = local.dead_letters }
       if local.watching
     },
     {
-      for index, change in local.changes : change.name => { rule = aws_cloudwatch_event_rule.changes[index].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
+      for index, change in local.changes : change.name => { rule = local.rule_names.changes[index], arn = local.function_arns.watchdog, role_arn = null, dead_letter = local.undelivered }
     },
   )
 }
@@ -73,7 +73,7 @@ resource "aws_cloudwatch_event_rule" "execution_status" {
     detail-type = ["Step Functions Execution Status Change"]
     detail = {
       status          = ["FAILED", "TIMED_OUT", "ABORTED"]
-      stateMachineArn = [for machine in aws_sfn_state_machine.this : machine.arn]
+      stateMachineArn = values(local.made_machine_arns)
     }
   })
 }
@@ -147,12 +147,12 @@ resource "aws_cloudwatch_event_target" "this" {
 resource "aws_lambda_permission" "watchdog" {
   for_each = merge(
     {
-      execution-status = aws_cloudwatch_event_rule.execution_status.arn
-      sweeper          = aws_cloudwatch_event_rule.sweeper.arn
-      outbox           = aws_cloudwatch_event_rule.outbox.arn
+      execution-status = "${local.rule_arn_base}/${aws_cloudwatch_event_rule.execution_status.name}"
+      sweeper          = "${local.rule_arn_base}/${aws_cloudwatch_event_rule.sweeper.name}"
+      outbox           = "${local.rule_arn_base}/${aws_cloudwatch_event_rule.outbox.name}"
     },
-    { for name in ["watch"] : name => aws_cloudwatch_event_rule.watch[0].arn if local.watching },
-    { for index, change in local.changes : change.name => aws_cloudwatch_event_rule.changes[index].arn },
+    { for name in ["watch"] : name => "${local.rule_arn_base}/${local.rule_names.watch}" if local.watching },
+    { for index, change in local.changes : change.name => "${local.rule_arn_base}/${local.rule_names.changes[index]}" },
   )
 
   statement_id  = each.key
@@ -189,7 +189,7 @@ resource "aws_iam_role_policy" "events" {
       Sid      = "Start"
       Effect   = "Allow"
       Action   = "states:StartExecution"
-      Resource = [for machine in aws_sfn_state_machine.this : machine.arn]
+      Resource = values(local.made_machine_arns)
     }]
   })
 }

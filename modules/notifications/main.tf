@@ -1,5 +1,10 @@
 locals {
   created = { for suffix, topic in var.topics : suffix => topic if topic.create }
+  # Written by name, so that a first plan shows the policies that name them; the topics come first all the same.
+  topic_arns = {
+    for suffix in keys(local.created) :
+    suffix => concat(["arn:${var.arn_base.partition}:sns:${var.arn_base.region}:${var.arn_base.account_id}:${var.name_prefix}-${suffix}"], values(aws_sns_topic.this)[*].arn)[0]
+  }
   subscriptions = {
     for s in flatten([
       for suffix, topic in local.created : [for address in topic.email_addresses : { topic = suffix, address = address }]

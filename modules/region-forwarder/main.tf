@@ -37,8 +37,10 @@ locals {
   )
   rule_arns = [for rule in aws_cloudwatch_event_rule.this : rule.arn]
 
-  # The Region is read from an ARN that this module owns.
-  region     = split(":", values(aws_cloudwatch_event_rule.this)[0].arn)[3]
+  # The Region is read from an ARN that this module owns, and not from a data source: with depends_on in the module call
+  # that would be read after the plan, and the role, whose name has the Region, would be replaced for it. There is no rule
+  # where an empty state is only refreshed.
+  region     = try(split(":", values(aws_cloudwatch_event_rule.this)[0].arn)[3], "none")
   queue_name = "${var.name_prefix}-undelivered"
   topic_name = "${var.name_prefix}-forwarder"
 }

@@ -25,7 +25,12 @@ module "roles" {
 }
 
 locals {
-  roles      = module.roles.roles
+  roles = module.roles.roles
+  # Written by name, as the plan knows it. The roles come first all the same.
+  role_arns = {
+    for key, role in local.roles :
+    key => concat(["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role${role.path}${role.name}"], values(aws_iam_role.member)[*].arn)[0]
+  }
   quarantine = module.roles.instance_roles
 }
 

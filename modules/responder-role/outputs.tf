@@ -4,7 +4,7 @@ output "role_arns" {
     identity-center-responder, identity-center-monitor and identity-center-restorer), and then a playbook, to the ARN
     of that role in this account.
   EOT
-  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
+  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => local.role_arns[key] if role.kind == kind } }
   depends_on  = [aws_iam_role_policy.member]
 }
 

@@ -1,4 +1,6 @@
-"""Answer sts:GetCallerIdentity, the one AWS call that a plan needs, without an account."""
+"""Answer what a plan asks AWS without an account: sts:GetCallerIdentity, and whether the definition
+of a state machine is valid, which the provider asks where a plan knows the definition.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2
 <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
-class _Sts(BaseHTTPRequestHandler):
+class _Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("X-Amz-Target") == "AWSStepFunctions.ValidateStateMachineDefinition":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"result": "OK", "diagnostics": [], "truncated": false}')
+            return
         known = b"GetCallerIdentity" in body
         account = (
             self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
@@ -41,6 +48,6 @@ def identity() -> Iterator[str]:
 @functools.cache
 def _identity_server() -> str:
     # One for the whole test process, so that one provider process serves all who ask it.
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"

@@ -13,6 +13,12 @@ mock_data "aws_caller_identity" {
   }
 }
 
+mock_data "aws_service" {
+  defaults = {
+    region = "eu-central-1"
+  }
+}
+
 mock_resource "aws_kms_key" {
   defaults = {
     arn    = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"

@@ -1,15 +1,16 @@
-"""Keys and topics brought along that are made in the same apply: their ARNs are unknown, and
-nothing goes round in circles.
+"""What a first plan knows, and what it does not: keys and topics brought along that are made in the
+same apply have unknown ARNs, and nothing goes round in circles.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.identity_server import identity
-from tests.support.terraform_tools import copy_module, initialized, plan_of
+from tests.support.terraform_tools import copy_module, initialized, plan_of, terraform
 
 pytestmark = pytest.mark.terraform
 ROOT = """
@@ -63,19 +64,47 @@ module "made" {
   }
   spend_watch   = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
 }
+
+# A key that is there already, and everything that has a policy.
+module "known" {
+  source        = "../"
+  name_prefix   = "gdr-c"
+  remediations  = { "*:EC2/*" = "auto", "*:IAMUser/*" = "auto" }
+  kms           = { create = false, key_arn = "arn:aws:kms:us-east-1:111111111111:key/k" }
+  ec2_instance  = { restore = true, finish = "terminate" }
+  iam_principal = { restore = true, remediate = ["users"] }
+}
+
+module "member" {
+  source              = "../modules/responder-role"
+  security_account_id = "111111111111"
+}
+
+module "forwarder" {
+  source        = "../modules/region-forwarder"
+  name_prefix   = "gdr-c"
+  event_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/default"
+}
 """
+# What reviewers read in a plan
+DECISIONS = ("assume_role_policy", "definition", "event_pattern", "item", "policy")
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root above, initialized, with an empty state."""
+    made = copy_module(tmp_path_factory.mktemp("keys") / "module") / "root"
+    made.mkdir()
+    (made / "main.tf").write_text(ROOT)
+    initialized(made, made.parent.parent)
+    return made
+
+
+@pytest.fixture(scope="module")
+def planned(root: Path) -> dict[str, dict[str, Any]]:
     """Address => what is planned."""
-    scratch = tmp_path_factory.mktemp("keys")
-    root = copy_module(scratch / "module") / "root"
-    root.mkdir()
-    (root / "main.tf").write_text(ROOT)
-    initialized(root, scratch)
     with identity() as endpoint:
-        plan = plan_of(root, scratch, "-refresh=false", endpoint=endpoint)
+        plan = plan_of(root, root.parent.parent, "-refresh=false", endpoint=endpoint)
     return {change["address"]: change["change"] for change in plan["resource_changes"]}
 
 
@@ -99,3 +128,57 @@ def test_a_key_takes_its_statements_from_the_module_it_is_brought_to(
     assert planned["aws_kms_key_policy.ours"]["actions"] == ["create"]
     assert "module.brought.aws_kms_key.this[0]" not in planned
     assert "module.made.aws_kms_key.this[0]" in planned
+
+
+def _unknown(planned: dict[str, dict[str, Any]], module: str) -> set[str]:
+    """Returns what a module decides and the plan does not show: address and attribute. A bucket
+    and a queue have further attributes of these names, which are policies of their own here.
+    """
+    return {
+        f"{address.removeprefix(f'module.{module}.')} {name}"
+        for address, change in planned.items()
+        for name in DECISIONS
+        if address.startswith(f"module.{module}.")
+        and "aws_s3_bucket.evidence" not in address
+        and change.get("after_unknown", {}).get(name) is True
+    }
+
+
+def test_a_first_plan_shows_every_policy_and_both_machines(
+    planned: dict[str, dict[str, Any]],
+) -> None:
+    """Where the key is there. The document's item has a key that is made in the apply."""
+    assert len([address for address in planned if address.startswith("module.known.")]) > 100
+    document = "module.incident[0].aws_dynamodb_table_item.document item"
+    assert _unknown(planned, "known") == {document}
+    assert _unknown(planned, "member") == set()
+    incident = planned['module.known.module.incident[0].aws_sfn_state_machine.this["incident"]']
+    assert ":function:gdr-c-playbook-ec2-instance" in incident["after"]["definition"]
+
+
+def test_a_key_of_its_own_hides_only_who_may_use_it(planned: dict[str, dict[str, Any]]) -> None:
+    """Its ARN has an ID that AWS gives it: unknown are the policies that name it."""
+    roles = "module.incident[0].aws_iam_role_policy"
+    assert _unknown(planned, "made") == {
+        "module.incident[0].aws_dynamodb_table_item.document item",
+        f'{roles}.function["incident"] policy',
+        f'{roles}.function["watchdog"] policy',
+        f'{roles}.machine["incident"] policy',
+        f'{roles}.machine["notice"] policy',
+        "module.spend_watch[0].aws_iam_role_policy.notice[0] policy",
+    }
+
+
+def test_an_empty_state_can_be_refreshed(root: Path) -> None:
+    """As somebody does who has lost the state, or has just made the backend."""
+    with identity() as endpoint:
+        done = terraform(
+            root,
+            root.parent.parent,
+            "plan",
+            "-refresh-only",
+            "-input=false",
+            "-no-color",
+            endpoint=endpoint,
+        )
+    assert done.returncode == 0, done.stdout[-5000:]
