@@ -9,7 +9,9 @@ resource "aws_s3_bucket" "this" {
   force_destroy = var.force_destroy
   tags          = var.tags
 
-  # Object Lock is a setting of its own, below: object_lock_enabled here would replace a bucket that exists. If a destroy stops at this bucket because it contains findings, it must stop before their key. Nothing else here
+  # Object Lock is a setting of its own, below: object_lock_enabled here would replace a bucket that exists.
+  #
+  # If a destroy stops at this bucket because it contains findings, it must stop before their key. Nothing else here
   # depends on the key as long as the bucket exists.
   depends_on = [aws_kms_key.this]
 }
