@@ -40,12 +40,12 @@ run "replicated" {
 
   assert {
     condition = jsondecode(output.replication_policy).Statement == [
-      { Sid = "Look", Effect = "Allow", Action = ["s3:GetReplicationConfiguration", "s3:ListBucket"], Resource = "arn:aws:s3:::mock" },
+      { Sid = "Look", Effect = "Allow", Action = ["s3:GetReplicationConfiguration", "s3:ListBucket"], Resource = "arn:aws:s3:::gdr-evidence-111111111111-eu-central-1" },
       {
         Sid      = "Read"
         Effect   = "Allow"
         Action   = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold"]
-        Resource = "arn:aws:s3:::mock/incidents/*"
+        Resource = "arn:aws:s3:::gdr-evidence-111111111111-eu-central-1/incidents/*"
       },
       { Sid = "Replicate", Effect = "Allow", Action = ["s3:ReplicateObject", "s3:ReplicateTags", "s3:ObjectOwnerOverrideToBucketOwner"], Resource = "arn:aws:s3:::vault/incidents/*" },
       {
@@ -56,7 +56,7 @@ run "replicated" {
         Condition = {
           StringLike = {
             "kms:ViaService"                   = "s3.eu-central-1.*"
-            "kms:EncryptionContext:aws:s3:arn" = ["arn:aws:s3:::mock", "arn:aws:s3:::mock/incidents/*"]
+            "kms:EncryptionContext:aws:s3:arn" = ["arn:aws:s3:::gdr-evidence-111111111111-eu-central-1", "arn:aws:s3:::gdr-evidence-111111111111-eu-central-1/incidents/*"]
           }
         }
       },
@@ -178,7 +178,7 @@ run "replica_is_the_source" {
   }
 
   variables {
-    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, replica = { bucket_arn = "arn:aws:s3:::mock", account_id = "111111111111", kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/k", metrics = false, time_control = false } }
+    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, replica = { bucket_arn = "arn:aws:s3:::gdr-evidence-111111111111-eu-central-1", account_id = "111111111111", kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/k", metrics = false, time_control = false } }
   }
 
   expect_failures = [aws_s3_bucket_replication_configuration.evidence]
