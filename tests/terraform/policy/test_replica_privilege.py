@@ -17,7 +17,7 @@ pytestmark = pytest.mark.terraform
 # Each end is planned by itself, in the account of the mocked provider; the other end is elsewhere.
 MOCKED, SECURITY, VAULT = "111111111111", "999999999999", "333333333333"
 ORGANIZATION = "o-sandbox001"
-SOURCE = "arn:aws:s3:::mock"
+SOURCE = f"arn:aws:s3:::guardduty-response-evidence-{MOCKED}-eu-central-1"
 REPLICA = f"arn:aws:s3:::guardduty-response-evidence-replica-{MOCKED}"
 SOURCE_KEY = f"arn:aws:kms:eu-central-1:{MOCKED}:key/00000000-0000-0000-0000-000000000000"
 KEY = f"arn:aws:kms:eu-central-1:{SECURITY}:key/00000000-0000-0000-0000-000000000000"
