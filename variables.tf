@@ -189,9 +189,9 @@ variable "evidence" {
     - replica is the bucket of another account that S3 replicates the incidents' objects into, encrypted with
       kms_key_arn (output evidence_replica of modules/forensics-account). object_lock says that it has Object Lock
       enabled, which it must have if the evidence bucket is locked. metrics and time_control (within 15 minutes, by
-      AWS's service level agreement) cost extra. A bucket that you bring is replicated by a rule of your own, and
-      replica names its destination. After the manifest, the collector asks S3 of each object whether it was
-      replicated.
+      AWS's service level agreement) cost extra; with either, an alarm says of any object that S3 could not replicate
+      it. A bucket that you bring is replicated by a rule of your own, and replica names its destination. After the
+      manifest, the collector asks S3 of each object whether it was replicated.
   EOT
   type = object({
     create_bucket      = optional(bool, true)

@@ -44,6 +44,18 @@ locals {
     }
   }
 
+  # Of every object, also of those that are stored after the evidence item `replication` has asked S3.
+  replica_alarms = {
+    for name in ["evidence-not-replicated"] : name => {
+      description = "Amazon S3 could not replicate an object of ${local.bucket_name} to ${local.replica.bucket_arn}: this account has its only copy. Mend the policies of the other account's bucket and key, and replicate the object with S3 Batch Replication."
+      namespace   = "AWS/S3"
+      metric      = "OperationsFailedReplication"
+      dimensions  = { SourceBucket = local.bucket_name, DestinationBucket = split(":::", local.replica.bucket_arn)[1], RuleId = local.replica_rule }
+      statistic   = "Sum"
+    }
+    if local.replica_metrics
+  }
+
   # What must run by itself. Where it does not, no metric says that anything waits or is overdue, so its silence is the alarm.
   # EventBridge hands a function's event over even while Lambda runs none of them: rules and function are looked at apart.
   schedules = merge(
@@ -152,7 +164,7 @@ resource "aws_cloudwatch_metric_alarm" "outbox" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = local.alarms
+  for_each = merge(local.alarms, local.replica_alarms)
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = each.value.description

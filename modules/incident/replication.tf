@@ -6,6 +6,10 @@ locals {
   replica       = var.evidence.create_bucket ? var.evidence.replica : null
   replica_count = local.replica == null ? 0 : 1
 
+  # Replication time control needs the metrics.
+  replica_metrics = local.replica == null ? false : local.replica.metrics || local.replica.time_control
+  replica_rule    = "incidents"
+
   # The owner of the other account becomes the owner of the replica. In the same account, S3 takes no such setting.
   replica_elsewhere = try(local.replica.account_id, var.account_id) != var.account_id
 
@@ -97,7 +101,7 @@ resource "aws_s3_bucket_replication_configuration" "evidence" {
   role   = aws_iam_role.replication[0].arn
 
   rule {
-    id       = "incidents"
+    id       = local.replica_rule
     status   = "Enabled"
     priority = 0
 
@@ -131,9 +135,8 @@ resource "aws_s3_bucket_replication_configuration" "evidence" {
         replica_kms_key_id = local.replica.kms_key_arn
       }
 
-      # Replication time control needs the metrics.
       dynamic "metrics" {
-        for_each = local.replica.metrics || local.replica.time_control ? [1] : []
+        for_each = local.replica_metrics ? [1] : []
 
         content {
           status = "Enabled"

@@ -12,9 +12,12 @@ locals {
   deny_all  = "arn:${local.partition}:iam::aws:policy/AWSDenyAll"
   own       = "${local.iam}:role${var.iam_path}${var.name_prefix}"
 
-  # Who may write what: the response's own roles, by their exact names in every account, and the principals named.
-  contains_principals = [for kind in ["responder", "remediator", "restorer"] : "${local.own}-${kind}-iam-principal"]
-  denies_sessions     = [for kind in ["responder", "restorer"] : "${local.own}-${kind}-ec2-instance"]
+  # Who may write what: the response's own roles in every account, and the principals named. Of the response's roles,
+  # re* names responder, remediator and restorer: exact names would take a quarter of the policy. Only who deploys can
+  # make another role of such a name (ResponseStays).
+  contains_principals = ["${local.own}-re*-iam-principal"]
+  denies_sessions     = ["${local.own}-re*-ec2-instance"]
+  session_policies    = "${local.iam}:policy/${var.name_prefix}-sessions-*"
   stackset_roles      = [for name in var.stackset_execution_roles : "${local.iam}:role/${name}"]
   deployers           = concat(var.deployer_principal_arns, local.stackset_roles)
   exempt              = var.exempt_principal_arns
@@ -50,6 +53,21 @@ locals {
       Action    = "iam:DetachUserPolicy"
       Resource  = "*"
       Condition = merge(local.not_of_users, { ArnEquals = { "iam:PolicyARN" = local.deny_all } })
+    },
+    {
+      # What denies the sessions of a role whose inline policies are full, is a managed policy of the response.
+      Sid       = "SessionsStay"
+      Effect    = "Deny"
+      Action    = ["iam:CreatePolicy*", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"]
+      Resource  = local.session_policies
+      Condition = local.not_of_roles
+    },
+    {
+      Sid       = "SessionsStayAttached"
+      Effect    = "Deny"
+      Action    = "iam:DetachRolePolicy"
+      Resource  = "*"
+      Condition = merge(local.not_of_roles, { ArnLike = { "iam:PolicyARN" = local.session_policies } })
     },
     {
       Sid       = "BoundaryStays"

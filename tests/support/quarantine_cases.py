@@ -268,6 +268,13 @@ OURS: dict[str, Protected] = {
 CONTAINED: dict[str, Protected] = {
     "user": Protected("scp", ("iam", "user"), f"{IAM}:user/alice", QUARANTINED, _OF_USERS),
     "role": Protected("scp", ("iam", "role"), f"{IAM}:role/app", QUARANTINED, _OF_ROLES),
+    "policy that denies sessions": Protected(
+        "scp",
+        ("iam", "policy"),
+        f"{IAM}:policy/{P}-sessions-0123456789ab",
+        OWN_KEY,
+        _because("a tag changes nothing that it denies", "iam", "TagPolicy", "UntagPolicy"),
+    ),
     "instance": _ec2("instance", f"{EC2}:instance/i-0a", QUARANTINED, _OF_INSTANCES),
     "network interface": _ec2(
         "network-interface", f"{EC2}:network-interface/eni-0a", QUARANTINED, _OF_INTERFACES

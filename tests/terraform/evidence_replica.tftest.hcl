@@ -85,6 +85,15 @@ run "replicated" {
     error_message = "S3 alone may assume the role, which modules/forensics-account names."
   }
   assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.this["evidence-not-replicated"].namespace == "AWS/S3",
+      aws_cloudwatch_metric_alarm.this["evidence-not-replicated"].metric_name == "OperationsFailedReplication",
+      aws_cloudwatch_metric_alarm.this["evidence-not-replicated"].dimensions == tomap({ SourceBucket = "gdr-evidence-111111111111-eu-central-1", DestinationBucket = "vault", RuleId = aws_s3_bucket_replication_configuration.evidence[0].rule[0].id }),
+      aws_cloudwatch_metric_alarm.this["evidence-not-replicated"].alarm_actions == toset([var.topic_arns.notifications]),
+    ])
+    error_message = "People hear of every object that S3 could not replicate, also of those that are stored last."
+  }
+  assert {
     condition = [
       for rule in aws_s3_bucket_replication_configuration.evidence[0].rule : {
         status      = rule.status
@@ -136,6 +145,26 @@ run "replicated_in_the_same_account" {
       strcontains(output.replication_policy, "GetObjectRetention"),
     ])
     error_message = "Within an account nobody else becomes the owner; a bucket that had Object Lock once keeps it, so retention is read in any case."
+  }
+}
+
+run "without_metrics_there_is_no_alarm" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, replica = { bucket_arn = "arn:aws:s3:::vault", account_id = "333333333333", kms_key_arn = "arn:aws:kms:eu-west-1:333333333333:key/k", metrics = false, time_control = false } }
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_s3_bucket_replication_configuration.evidence[0].rule[0].destination[0].metrics) == 0,
+      !contains(keys(aws_cloudwatch_metric_alarm.this), "evidence-not-replicated"),
+    ])
+    error_message = "An alarm on a metric that S3 does not publish would never fire."
   }
 }
 

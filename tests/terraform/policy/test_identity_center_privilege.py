@@ -85,6 +85,7 @@ ASKED = {
         *plan.WHO,
         *names(contain.CHANGE),
         *names(verify.READ),
+        *names(verify.POLL),
         "cloudtrail:LookupEvents",
     },
     "monitor": {*monitor.READ_ELSEWHERE[identity_center.ROLE]} - {*identity_center.KEY_USE},

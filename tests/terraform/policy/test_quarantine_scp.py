@@ -25,6 +25,7 @@ EVERYTHING = {
 QUARANTINED = {f"aws__ResourceTag___{P}": "quarantined"}
 DENY_ALL = {"iam__PolicyARN": "arn:aws:iam::aws:policy/AWSDenyAll"}
 BOUNDARY = {"iam__PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
+SESSIONS = f"arn:aws:iam::{MEMBER}:policy/{P}-sessions-0123456789ab"
 LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, DENY_ALL),
     ("iam:DeleteUserPermissionsBoundary", USER, QUARANTINED),
@@ -36,15 +37,19 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:UpdateUser", USER, QUARANTINED),
     ("iam:DeleteRolePolicy", ROLE, QUARANTINED),
     ("iam:PutRolePolicy", ROLE, QUARANTINED),
+    ("iam:DetachRolePolicy", ROLE, {"iam__PolicyARN": SESSIONS}),
+    ("iam:CreatePolicy", SESSIONS, {}),
+    ("iam:CreatePolicyVersion", SESSIONS, {}),
+    ("iam:DeletePolicy", SESSIONS, {}),
+    ("iam:DeletePolicyVersion", SESSIONS, {}),
+    ("iam:SetDefaultPolicyVersion", SESSIONS, {}),
     ("iam:UntagUser", USER, {"aws__TagKeys": [P]}),
     ("iam:TagRole", ROLE, {"aws__TagKeys": ["team", P]}),
     # To IAM, keys that differ in case alone are one
     ("iam:TagRole", ROLE, {"aws__TagKeys": [P.upper()]}),
     ("iam:UntagUser", USER, {"aws__TagKeys": [f"{P}-Incident"]}),
 ]
-TO_EC2_INSTANCE = [
-    case for case in LIFTING if case[0] in ("iam:DeleteRolePolicy", "iam:PutRolePolicy")
-]
+TO_EC2_INSTANCE = [case for case in LIFTING if "RolePolicy" in case[0] or case[1] == SESSIONS]
 EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
 INSTANCE, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"
 SNAPSHOT = "arn:aws:ec2:us-east-1::snapshot/snap-0a"
@@ -73,6 +78,8 @@ USUAL: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
     ("iam:CreateAccessKey", USER, {}),
     ("iam:PutRolePolicy", ROLE, {}),
+    ("iam:DetachRolePolicy", ROLE, {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+    ("iam:CreatePolicyVersion", f"arn:aws:iam::{MEMBER}:policy/app", {}),
     ("iam:TagUser", USER, {"aws__TagKeys": ["team"]}),
     ("iam:TagRole", ROLE, {**QUARANTINED, "aws__TagKeys": ["team"]}),
     ("iam:CreateRole", f"arn:aws:iam::{MEMBER}:role/x-{P}-responder", {}),
@@ -113,6 +120,8 @@ def test_nobody_else_lifts_a_quarantine(
     for role in (
         "admin",
         f"{P}-collector-iam-principal",
+        f"{P}-monitor-iam-principal",
+        f"{P}-terminator-ec2-instance",
         f"x-{P}-responder-iam-principal",
         f"elsewhere/{P}-restorer-iam-principal",
         "deploy",

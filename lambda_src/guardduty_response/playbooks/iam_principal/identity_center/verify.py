@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 READ = (
     "GetInlinePolicyForPermissionSet",
     "ListAccountsForProvisionedPermissionSet",
-    "DescribePermissionSetProvisioningStatus",
 )
+POLL = ("DescribePermissionSetProvisioningStatus",)  # of what this incident provisions
 PROVISIONED = "provisioned"  # a check beside DENY, "PROVISIONED <permission set>"
 ROLE = "role_denies"  # a check beside DENY, "ROLE <role>"
 TRIES = 3  # of a permission set, contained once more included
@@ -132,7 +132,7 @@ def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissi
         state = provisioning_state(principal, permission_set["name"])
         if state.get("status") != "IN_PROGRESS":
             continue
-        sso = center.admin(permission_set["arn"], *READ)
+        sso = center.admin(permission_set["arn"], *POLL)
         try:
             answer = sso.describe_permission_set_provisioning_status(
                 InstanceArn=center.instance, ProvisionPermissionSetRequestId=state["request"]

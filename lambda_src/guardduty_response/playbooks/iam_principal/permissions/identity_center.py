@@ -30,10 +30,9 @@ _READING = (
         sid="WhoSignedIn",
     ),
     Permission(
-        "finds every permission set that the person holds, and how far it is provisioned",
+        "finds every permission set that the person holds, and where it is provisioned",
         (
             "sso:DescribePermissionSet",
-            "sso:DescribePermissionSetProvisioningStatus",
             "sso:GetInlinePolicyForPermissionSet",
             "sso:ListAccountAssignments",
             "sso:ListAccountAssignmentsForPrincipal",
@@ -51,8 +50,13 @@ IDENTITY_CENTER_RESPONDER = MemberRole(
     (
         *_READING,
         Permission(
-            "adds the statement that denies the person everything, and provisions it",
-            ("sso:ProvisionPermissionSet", "sso:PutInlinePolicyToPermissionSet"),
+            "adds the statement that denies the person everything, provisions it, and sees when"
+            " that has ended",
+            (
+                "sso:DescribePermissionSetProvisioningStatus",
+                "sso:ProvisionPermissionSet",
+                "sso:PutInlinePolicyToPermissionSet",
+            ),
             _SETS_AND_ACCOUNTS,
             sid="DenyInPermissionSets",
         ),
