@@ -13,7 +13,7 @@ locals {
     minimum_severity     = var.minimum_severity
     playbooks            = local.playbook_options
     active_playbooks     = sort(tolist(local.playbooks_in_use))
-    guardrails           = var.guardrails
+    guardrails           = local.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }
     evidence = {
       log_window_minutes = var.evidence.log_window_minutes

@@ -89,7 +89,7 @@ locals {
     flatten([
       for account, switches in local.account_remediations : [
         for key, mode in switches :
-        "account_remediations[\"${account}\"]: \"${key}\" = \"${mode}\", but ${account} is guardrails.management_account_id, where nothing acts and nothing is rehearsed; use notify or off, or leave guardrails.management_account_id out."
+        "account_remediations[\"${account}\"]: \"${key}\" = \"${mode}\", but ${account} is management_account_id, where nothing acts and nothing is rehearsed; use notify or off, or leave management_account_id out."
         if contains(local.acting_modes, coalesce(mode, "null"))
       ] if account == local.management_account_id
     ]),
@@ -109,11 +109,19 @@ locals {
 check "applier_is_exempt" {
   assert {
     condition = local.applier_name == "" || !contains(local.playbooks_in_use, "iam_principal") || anytrue([
-      for pattern in var.guardrails.exempt_principals :
+      for pattern in var.exempt_principals :
       length(regexall("^${join(".*", [for literal in split("*", pattern) : "\\Q${literal}\\E"])}$", "arn:${local.partition}:iam::${local.account_id}:role/${local.applier_name}")) > 0 ||
       endswith(pattern, "/${local.applier_name}")
     ])
-    error_message = "${local.applier} applies this module and is not in guardrails.exempt_principals: a finding about it would be contained like any other, and then it could not apply. Name it there, for example \"arn:${local.partition}:iam::*:role/${local.applier_name}\", with your break-glass roles."
+    error_message = "${local.applier} applies this module and is not in exempt_principals: a finding about it would be contained like any other, and then it could not apply. Name it there, for example \"arn:${local.partition}:iam::*:role/${local.applier_name}\", with your break-glass roles."
+  }
+}
+
+# A response that nobody hears of is answered by nobody. A warning, not an error: others may subscribe to the topic.
+check "somebody_is_subscribed" {
+  assert {
+    condition     = !var.create || !var.notifications.create_topic || length(var.notifications.email_addresses) > 0 || var.notifications.expected_subscriptions != null
+    error_message = "This module subscribes nobody to its topic ${var.name_prefix}-notifications: nobody hears of a finding. Name notifications.email_addresses. If others subscribe, say how many with notifications.expected_subscriptions (0: the topic is not looked at)."
   }
 }
 

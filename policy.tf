@@ -155,7 +155,7 @@ locals {
   }
 
   # What would change resources in the management account. The guardrail allows none of it, not even dry_run.
-  management_account_id = var.guardrails.management_account_id
+  management_account_id = var.management_account_id
   held_in_management = {
     for type, decisions in local.decisions : type => [
       for d in slice(concat(

@@ -4,9 +4,9 @@
 
 locals {
   incident_timeouts = {
-    # A person who is asked (guardrails.approval_timeout_minutes), and asked again at its end
+    # A person who is asked (approval_timeout_minutes), and asked again at its end
     # (incident/approval.py).
-    approval = (var.guardrails.approval_timeout_minutes + 15) * 60
+    approval = (var.approval_timeout_minutes + 15) * 60
     # Forensics for which containment waits (evidence/forensics.py).
     before_containment = var.forensics.when == "before" ? max(var.forensics.deadline_seconds, values(var.forensics.deadlines)...) : 0
     # Throttled starts and attempts of every phase: open, triage, contain, verify, collect, eradicate,

@@ -2,9 +2,7 @@
 
 remediations = { "CryptoCurrency:EC2/*" = "auto" }
 
-guardrails = {
-  circuit_breaker = { targets = 1000 } # so many incidents in an hour would ask a person
-}
+circuit_breaker = { targets = 1000 } # so many incidents in an hour would ask a person
 
 evidence = {
   force_destroy = true

@@ -79,10 +79,8 @@ module "guardduty_response" {
     (var.workloads_account_id) = { "CryptoCurrency:EC2/*" = "auto" }
   }
 
-  guardrails = {
-    management_account_id = module.delegated_admin.management_account_id
-    exempt_principals     = ["arn:aws:iam::*:role/${var.deployment_role}", "arn:aws:iam::*:role/break-glass"]
-  }
+  management_account_id = module.delegated_admin.management_account_id
+  exempt_principals     = ["arn:aws:iam::*:role/${var.deployment_role}", "arn:aws:iam::*:role/break-glass"]
 
   # GuardDuty delivers members' findings by itself. Calls that can undo a containment are forwarded by the member
   # accounts.

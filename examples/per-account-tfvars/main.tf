@@ -16,11 +16,15 @@ module "guardduty_response" {
   minimum_severity = var.minimum_severity
   ec2_instance     = var.ec2_instance
   iam_principal    = var.iam_principal
-  guardrails       = var.guardrails
   detector         = var.detector
   evidence         = var.evidence
-  paused           = var.paused
   tags             = var.tags
+
+  exempt_resources  = var.exempt_resources
+  exempt_principals = var.exempt_principals
+  freeze_windows    = var.freeze_windows
+  circuit_breaker   = var.circuit_breaker
+  paused            = var.paused
 
   notifications = {
     email_addresses = var.email_addresses

@@ -51,10 +51,28 @@ variable "responder_playbooks" {
   default     = ["ec2_instance", "iam_principal"]
 }
 
-variable "guardrails" {
-  description = "Limits of the response. The module's variable of the same name describes them."
-  type        = any
-  default     = null
+variable "exempt_resources" {
+  description = "Ids or ARNs of resources that are never changed, with * where needed."
+  type        = list(string)
+  default     = []
+}
+
+variable "exempt_principals" {
+  description = "ARNs of users and roles that are never contained, with * where needed."
+  type        = list(string)
+  default     = []
+}
+
+variable "freeze_windows" {
+  description = "Times between which a person is asked, as { name, start, end }."
+  type        = list(object({ name = string, start = string, end = string }))
+  default     = []
+}
+
+variable "circuit_breaker" {
+  description = "How many targets in how many minutes are contained without asking a person, as { targets, minutes }."
+  type        = map(number)
+  default     = {}
 }
 
 variable "detector" {

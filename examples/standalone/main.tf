@@ -20,9 +20,7 @@ module "guardduty_response" {
   notifications = {
     email_addresses = var.email_addresses
   }
-  guardrails = {
-    exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
-  }
+  exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
 }
 
 # In an organization: the same module call in every member account, with organization_id.

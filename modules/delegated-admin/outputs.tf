@@ -12,7 +12,7 @@ output "organization_id" {
 }
 
 output "management_account_id" {
-  description = "The organization's management account, for guardrails.management_account_id of the root module."
+  description = "The organization's management account, for management_account_id of the root module."
   value       = data.aws_organizations_organization.this.master_account_id
 }
 

@@ -21,26 +21,33 @@ locals {
 module "security" {
   source = "../../"
 
-  create                  = var.create
-  name_prefix             = var.name_prefix
-  tags                    = var.tags
-  organization_id         = var.organization_id
-  iam                     = var.iam
-  kms                     = var.kms
-  detector                = var.detector
-  remediations            = var.remediations
-  account_remediations    = var.account_remediations
-  minimum_severity        = var.minimum_severity
-  remediation_config_file = var.remediation_config_file
-  extra_finding_types     = var.extra_finding_types
-  forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id, var.second_member_account_id] })
-  notifications           = var.notifications
-  guardrails              = var.guardrails
-  watch                   = var.watch
-  evidence                = var.evidence
-  functions               = var.functions
-  paused                  = var.paused
-  event_forwarding        = { from_organization = var.organization_id != null }
+  create                   = var.create
+  name_prefix              = var.name_prefix
+  tags                     = var.tags
+  organization_id          = var.organization_id
+  iam                      = var.iam
+  kms                      = var.kms
+  detector                 = var.detector
+  remediations             = var.remediations
+  account_remediations     = var.account_remediations
+  minimum_severity         = var.minimum_severity
+  remediation_config_file  = var.remediation_config_file
+  extra_finding_types      = var.extra_finding_types
+  forensics                = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id, var.second_member_account_id] })
+  notifications            = var.notifications
+  exempt_accounts          = var.exempt_accounts
+  exempt_resources         = var.exempt_resources
+  exempt_principals        = var.exempt_principals
+  management_account_id    = var.management_account_id
+  approval_tag             = var.approval_tag
+  approval_timeout_minutes = var.approval_timeout_minutes
+  freeze_windows           = var.freeze_windows
+  circuit_breaker          = var.circuit_breaker
+  watch                    = var.watch
+  evidence                 = var.evidence
+  functions                = var.functions
+  paused                   = var.paused
+  event_forwarding         = { from_organization = var.organization_id != null }
 }
 
 module "member" {

@@ -103,7 +103,49 @@ variable "notifications" {
   default     = null
 }
 
-variable "guardrails" {
+variable "exempt_accounts" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "exempt_resources" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "exempt_principals" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "management_account_id" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "approval_tag" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "approval_timeout_minutes" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "freeze_windows" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "circuit_breaker" {
   description = "Passed to the module."
   type        = any
   default     = null

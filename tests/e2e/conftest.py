@@ -105,7 +105,7 @@ def world(_sandbox: World) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def exempt_victim(_sandbox: World) -> seed.Victim:
-    """The instance that guardrails.exempt_resources names."""
+    """The instance that exempt_resources names."""
     return seed.Victim(**_sandbox.known.seed)
 
 

@@ -28,12 +28,10 @@ watch = { minutes = 1440 }
 
 minimum_severity = { auto = 5, approve = 4 }
 
-guardrails = {
-  approval_timeout_minutes = 1
-  exempt_resources         = ["EXEMPT_RESOURCE"] # the fixture puts an ARN of this run here
-  exempt_principals        = ["arn:aws:iam::222222222222:role/break-glass-*"]
-  circuit_breaker          = { targets = 1000, minutes = 60 }
-}
+approval_timeout_minutes = 1
+exempt_resources         = ["EXEMPT_RESOURCE"] # the fixture puts an ARN of this run here
+exempt_principals        = ["arn:aws:iam::222222222222:role/break-glass-*"]
+circuit_breaker          = { targets = 1000, minutes = 60 }
 
 # No time for replacements: the local Auto Scaling launches them at once, or never.
 ec2_instance = { restore = true, replacement_wait_minutes = 0, repeat_minutes = 0.05 }

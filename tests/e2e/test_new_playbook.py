@@ -26,7 +26,7 @@ SWITCHES: dict[str, Any] = {
     "remediations": {dummy_playbook.TYPE: "auto"},
     "dummy_bucket": {"ignore_acls": True},
     "notifications": {"messages_a_minute": 10000},
-    "guardrails": {"circuit_breaker": {"targets": 1000, "minutes": 60}},
+    "circuit_breaker": {"targets": 1000, "minutes": 60},
     "evidence": {"force_destroy": True},
 }
 

@@ -8,12 +8,14 @@ remediations = {
   "UnauthorizedAccess:IAMUser/*"     = "auto"
 }
 
-guardrails = {
-  approval_timeout_minutes = 1440 # at twenty times the speed of AWS: more than an hour
-  circuit_breaker          = { targets = 1000, minutes = 60 }
-}
+approval_timeout_minutes = 1440 # at twenty times the speed of AWS: more than an hour
+circuit_breaker          = { targets = 1000, minutes = 60 }
 
 # The release before
+guardrails = {
+  approval_timeout_minutes = 1440
+  circuit_breaker          = { targets = 1000, minutes = 60 }
+}
 playbooks = {
   ec2_instance  = { restore = true, replacement_wait_minutes = 0 }
   iam_principal = { restore = true, repeat_minutes = 0.05, lookup_hours = 0.05 }

@@ -64,7 +64,7 @@ module "guardduty_response" {{
   name_prefix  = "{P}"
   paused       = var.paused
   remediations = {{ "CryptoCurrency:EC2/*" = var.mode }}
-  guardrails   = {{ exempt_resources = [replace(terraform_data.own.id, "/.*/", "i-0a")] }}
+  exempt_resources = [replace(terraform_data.own.id, "/.*/", "i-0a")]
 }}
 """
 

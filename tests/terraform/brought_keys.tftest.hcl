@@ -6,9 +6,10 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix  = "gdr"
-  remediations = { "CryptoCurrency:EC2/*" = "auto" }
-  ec2_instance = { restore = true }
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+  name_prefix   = "gdr"
+  remediations  = { "CryptoCurrency:EC2/*" = "auto" }
+  ec2_instance  = { restore = true }
 }
 
 run "one_source_of_statements" {

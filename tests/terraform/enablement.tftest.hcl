@@ -5,6 +5,10 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
 run "defaults" {
   command = plan
 

@@ -7,11 +7,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix = "gdr"
-  iam         = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
-  kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
-  functions   = { architecture = "x86_64", memory_size = 1024, vpc = { subnet_ids = [], security_group_ids = [] } }
-  tags        = { team = "security" }
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+  name_prefix   = "gdr"
+  iam           = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
+  kms_key_arn   = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+  functions     = { architecture = "x86_64", memory_size = 1024, vpc = { subnet_ids = [], security_group_ids = [] } }
+  tags          = { team = "security" }
 
   account_id         = "111111111111"
   partition          = "aws"

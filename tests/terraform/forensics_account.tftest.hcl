@@ -16,6 +16,7 @@ mock_provider "aws" {
 }
 
 variables {
+  notifications       = { expected_subscriptions = 1 } # somebody subscribes by other means
   name_prefix         = "gdr"
   security_account_id = "999999999999"
   iam                 = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }

@@ -6,6 +6,7 @@ mock_provider "aws" {
 }
 
 variables {
+  notifications   = { expected_subscriptions = 1 } # somebody subscribes by other means
   name_prefix     = "gdr"
   iam             = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
   organization_id = "o-a1b2c3d4e5"

@@ -6,9 +6,10 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix  = "gdr"
-  remediations = { "UnauthorizedAccess:IAMUser/*" = "auto" }
-  guardrails   = { exempt_principals = ["arn:aws:iam::*:role/break-glass"] }
+  notifications     = { expected_subscriptions = 1 } # somebody subscribes by other means
+  name_prefix       = "gdr"
+  remediations      = { "UnauthorizedAccess:IAMUser/*" = "auto" }
+  exempt_principals = ["arn:aws:iam::*:role/break-glass"]
 }
 
 run "contains_and_lists_only" {

@@ -6,12 +6,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix     = "gdr"
-  remediations    = { "PenTest:IAMUser/*" = "auto", "CryptoCurrency:EC2/*" = "auto" }
-  organization_id = "o-sandbox001"
-  iam             = { path = "/security/" }
-  guardrails      = { exempt_principals = ["arn:aws:iam::*:role/break-glass"] }
-  ec2_instance    = { restore = true }
+  notifications     = { expected_subscriptions = 1 } # somebody subscribes by other means
+  name_prefix       = "gdr"
+  remediations      = { "PenTest:IAMUser/*" = "auto", "CryptoCurrency:EC2/*" = "auto" }
+  organization_id   = "o-sandbox001"
+  iam               = { path = "/security/" }
+  exempt_principals = ["arn:aws:iam::*:role/break-glass"]
+  ec2_instance      = { restore = true }
   iam_principal = {
     restore   = true
     remediate = ["users"]

@@ -6,6 +6,10 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
 run "every_option_has_its_default" {
   command = plan
 

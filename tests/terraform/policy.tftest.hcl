@@ -5,6 +5,10 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
 run "precedence" {
   command = plan
 
@@ -240,7 +244,7 @@ run "management_account" {
       "999999999999" = { "Trojan:EC2/DropPoint" = "off" }
       "222222222222" = { "CryptoCurrency:EC2/BitcoinTool.B" = "approve" }
     }
-    guardrails = { management_account_id = "999999999999" }
+    management_account_id = "999999999999"
   }
 
   assert {
@@ -270,14 +274,14 @@ run "management_account_that_should_act" {
       "999999999999" = { "CryptoCurrency:EC2/*" = "auto", "Trojan:EC2/*" = "dry_run", "Backdoor:EC2/*" = "notify" }
       "222222222222" = { "CryptoCurrency:EC2/*" = "auto" }
     }
-    guardrails = { management_account_id = "999999999999" }
+    management_account_id = "999999999999"
   }
 
   expect_failures = [output.effective_policy]
 
   assert {
     condition = length(local.policy_errors) == 2 && alltrue([
-      for part in ["\"CryptoCurrency:EC2/*\" = \"auto\", but 999999999999 is guardrails.management_account_id", "\"Trojan:EC2/*\" = \"dry_run\", but"] :
+      for part in ["\"CryptoCurrency:EC2/*\" = \"auto\", but 999999999999 is management_account_id", "\"Trojan:EC2/*\" = \"dry_run\", but"] :
       strcontains(join("\n", local.policy_errors), part)
     ])
     error_message = "The plan must refuse acting modes where nothing will act:\n${join("\n", local.policy_errors)}"

@@ -6,8 +6,9 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix = "gdr"
-  iam         = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+  name_prefix   = "gdr"
+  iam           = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
 }
 
 run "restore_off" {

@@ -5,14 +5,18 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
 run "smallest" {
   command = plan
 
   variables {
-    remediations  = { "CryptoCurrency:EC2/*" = "auto" }
-    guardrails    = { approval_timeout_minutes = 1 }
-    ec2_instance  = { replacement_wait_minutes = 0, repeat_minutes = 0.05 }
-    iam_principal = { repeat_minutes = 0.05 }
+    remediations             = { "CryptoCurrency:EC2/*" = "auto" }
+    approval_timeout_minutes = 1
+    ec2_instance             = { replacement_wait_minutes = 0, repeat_minutes = 0.05 }
+    iam_principal            = { repeat_minutes = 0.05 }
   }
 
   # The snapshots, the evidence after them, and the finish each have their whole time.
@@ -30,12 +34,12 @@ run "everything" {
   command = plan
 
   variables {
-    remediations  = { "CryptoCurrency:EC2/*" = "auto" }
-    guardrails    = { approval_timeout_minutes = 10080 }
-    ec2_instance  = { replacement_wait_minutes = 120, repeat_minutes = 60 }
-    iam_principal = { repeat_minutes = 120 }
-    forensics     = { when = "before", deadline_seconds = 60, deadlines = { "CryptoCurrency:EC2/*" = 600 }, timeout_minutes = 240 }
-    evidence      = { forensics_account = { account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/1", copy_role_name = "copy" } }
+    remediations             = { "CryptoCurrency:EC2/*" = "auto" }
+    approval_timeout_minutes = 10080
+    ec2_instance             = { replacement_wait_minutes = 120, repeat_minutes = 60 }
+    iam_principal            = { repeat_minutes = 120 }
+    forensics                = { when = "before", deadline_seconds = 60, deadlines = { "CryptoCurrency:EC2/*" = 600 }, timeout_minutes = 240 }
+    evidence                 = { forensics_account = { account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/1", copy_role_name = "copy" } }
   }
 
   # A week for people, snapshots of six hours, copies of a day, and every other part.

@@ -5,6 +5,10 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
 run "first_rule_of_each" {
   command = plan
 
@@ -17,7 +21,7 @@ run "first_rule_of_each" {
     evidence         = { create_bucket = false }
     functions        = { architecture = "mips" }
     minimum_severity = { off = 1 }
-    guardrails       = { exempt_accounts = ["1234"] }
+    exempt_accounts  = ["1234"]
 
     remediation_config_file = "does-not-exist.yaml"
     extra_finding_types     = ["Backdoor:EC2/*"]
@@ -25,7 +29,7 @@ run "first_rule_of_each" {
 
   expect_failures = [
     var.name_prefix, var.organization_id, var.iam, var.kms, var.notifications, var.evidence, var.functions,
-    var.minimum_severity, var.guardrails, var.remediation_config_file, var.extra_finding_types,
+    var.minimum_severity, var.exempt_accounts, var.remediation_config_file, var.extra_finding_types,
   ]
 }
 
@@ -33,21 +37,21 @@ run "second_rule_of_each" {
   command = plan
 
   variables {
-    name_prefix      = "guardduty-response-of-security" # too long for the bucket's name
-    iam              = { permissions_boundary = "boundary" }
-    kms              = { key_arn = "arn:aws:kms:eu-central-1:111111111111:key/1" }
-    notifications    = { escalation = { topic_arn = "arn:aws:sns:eu-central-1:111111111111:on-call" } }
-    evidence         = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
-    functions        = { memory_size = 128 }
-    minimum_severity = { auto = 11 }
-    guardrails       = { management_account_id = "1234" }
+    name_prefix           = "guardduty-response-of-security" # too long for the bucket's name
+    iam                   = { permissions_boundary = "boundary" }
+    kms                   = { key_arn = "arn:aws:kms:eu-central-1:111111111111:key/1" }
+    notifications         = { escalation = { topic_arn = "arn:aws:sns:eu-central-1:111111111111:on-call" } }
+    evidence              = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
+    functions             = { memory_size = 128 }
+    minimum_severity      = { auto = 11 }
+    management_account_id = "1234"
 
     remediation_config_file = "tests/terraform/fixtures/not-a-map.yaml"
   }
 
   expect_failures = [
     var.name_prefix, var.iam, var.kms, var.notifications, var.evidence, var.functions, var.minimum_severity,
-    var.guardrails, var.remediation_config_file,
+    var.management_account_id, var.remediation_config_file,
   ]
 }
 
@@ -55,26 +59,26 @@ run "third_rule_of_each" {
   command = plan
 
   variables {
-    name_prefix   = "sg-response" # no security group may be named so
-    notifications = { email_addresses = ["on-call"] }
-    evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
-    functions     = { vpc = { subnet_ids = ["subnet-1"] } }
-    guardrails    = { exempt_resources = ["*"] }
+    name_prefix      = "sg-response" # no security group may be named so
+    notifications    = { email_addresses = ["on-call"] }
+    evidence         = { object_lock = { mode = "LEGAL", days = 30 } }
+    functions        = { vpc = { subnet_ids = ["subnet-1"] } }
+    exempt_resources = ["*"]
   }
 
-  expect_failures = [var.name_prefix, var.notifications, var.evidence, var.functions, var.guardrails]
+  expect_failures = [var.name_prefix, var.notifications, var.evidence, var.functions, var.exempt_resources]
 }
 
 run "fourth_rule_of_each" {
   command = plan
 
   variables {
-    notifications = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
-    evidence      = { object_lock = { days = 0 } }
-    guardrails    = { exempt_principals = ["break-glass"] }
+    notifications     = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
+    evidence          = { object_lock = { days = 0 } }
+    exempt_principals = ["break-glass"]
   }
 
-  expect_failures = [var.notifications, var.evidence, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.exempt_principals]
 }
 
 run "fifth_rule_of_each" {
@@ -83,51 +87,71 @@ run "fifth_rule_of_each" {
   variables {
     notifications = { runbook_url = "http://wiki" }
     evidence      = { object_lock = { days = 30 }, expire_after_days = 7 }
-    guardrails    = { approval_tag = { key = "" } }
+    approval_tag  = { key = "" }
   }
 
-  expect_failures = [var.notifications, var.evidence, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.approval_tag]
 }
 
 run "freeze_windows_and_log_retention" {
   command = plan
 
   variables {
-    evidence   = { log_retention_days = 42 }
-    guardrails = { freeze_windows = [{ name = "month end", start = "2026-12-02T00:00:00Z", end = "2026-11-30T00:00:00Z" }] }
+    evidence       = { log_retention_days = 42 }
+    freeze_windows = [{ name = "month end", start = "2026-12-02T00:00:00Z", end = "2026-11-30T00:00:00Z" }]
   }
 
-  expect_failures = [var.evidence, var.guardrails]
+  expect_failures = [var.evidence, var.freeze_windows]
 }
 
 run "circuit_breaker" {
   command = plan
 
   variables {
-    guardrails = { circuit_breaker = { minutes = 0 } }
+    circuit_breaker = { minutes = 0 }
   }
 
-  expect_failures = [var.guardrails]
+  expect_failures = [var.circuit_breaker]
 }
 
 run "circuit_breaker_of_an_account" {
   command = plan
 
   variables {
-    guardrails = { circuit_breaker = { targets_per_account = 0, targets_in_all = 20 } }
+    circuit_breaker = { targets_per_account = 0, targets_in_all = 20 }
   }
 
-  expect_failures = [var.guardrails]
+  expect_failures = [var.circuit_breaker]
+}
+
+run "circuit_breaker_misspelt" {
+  command = plan
+
+  variables {
+    circuit_breaker = { target = 5 }
+  }
+
+  expect_failures = [var.circuit_breaker]
+}
+
+run "approval_tag_misspelt" {
+  command = plan
+
+  variables {
+    approval_tag = { key = "guardduty-response", values = "ask" }
+  }
+
+  expect_failures = [var.approval_tag]
 }
 
 run "approval_timeout" {
   command = plan
 
   variables {
-    guardrails = { approval_timeout_minutes = 20000 }
+    approval_timeout_minutes = 20000
   }
 
-  expect_failures = [var.guardrails]
+  expect_failures = [var.approval_timeout_minutes]
 }
 
 run "forensics_when" {
@@ -349,6 +373,24 @@ run "subscriptions_by_addresses" {
   assert {
     condition     = local.expected_subscriptions == { notifications = 2, escalations = 0 } && module.incident[0].function_environment["GDR_MESSAGES_A_MINUTE"] == "6"
     error_message = "As many subscriptions must be expected as there are addresses, or as the number says, and people get six messages a minute."
+  }
+}
+
+run "nobody_is_subscribed" {
+  command = plan
+
+  variables {
+    notifications = {}
+  }
+
+  expect_failures = [check.somebody_is_subscribed]
+}
+
+run "nobody_is_expected" {
+  command = plan
+
+  variables {
+    notifications = { expected_subscriptions = 0 }
   }
 }
 

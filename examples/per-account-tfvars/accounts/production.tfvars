@@ -10,11 +10,11 @@ remediations = {
 minimum_severity = { auto = 7, approve = 4 }
 
 ec2_instance = { restore = true }
-guardrails = {
-  exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
-  freeze_windows   = [{ name = "month's end", start = "2027-01-29T18:00:00Z", end = "2027-02-02T06:00:00Z" }]
-  circuit_breaker  = { targets = 3, minutes = 60 }
-}
+
+exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
+freeze_windows   = [{ name = "month's end", start = "2027-01-29T18:00:00Z", end = "2027-02-02T06:00:00Z" }]
+circuit_breaker  = { targets = 3, minutes = 60 }
+
 evidence = {
   object_lock = { mode = "GOVERNANCE", days = 90 }
 }

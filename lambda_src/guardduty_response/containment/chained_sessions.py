@@ -274,7 +274,7 @@ def _exemption(holder: SessionHolder, role: str) -> str:
         return "a role of the response itself"
     for pattern in config.guardrails["exempt_principals"]:
         if matches(pattern, role):
-            return f"exempt (guardrails.exempt_principals: {pattern})"
+            return f"exempt (exempt_principals: {pattern})"
     return ""
 
 

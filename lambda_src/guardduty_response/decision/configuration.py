@@ -61,7 +61,7 @@ class CircuitBreaker(TypedDict):
 
 
 class Guardrails(TypedDict):
-    """Limits the response (variable ``guardrails``)."""
+    """Limits the response (variables-guardrails.tf)."""
 
     exempt_accounts: list[str]
     exempt_resources: list[str]

@@ -79,17 +79,16 @@ def _exemption(config: Config, account_id: str, targets: list[GuardedTarget]) ->
     if config.paused:
         return f"{PAUSED} (paused = true): nothing was changed; unpause with Terraform"
     if account_id in guardrails["exempt_accounts"]:
-        return f"account {account_id} is exempt (guardrails.exempt_accounts)"
+        return f"account {account_id} is exempt (exempt_accounts)"
     for target in targets:
         for pattern in guardrails["exempt_resources"]:
             if matches(pattern, target["arn"]) or matches(pattern, target["id"]):
-                return f"{target['id']} is exempt (guardrails.exempt_resources: {pattern})"
+                return f"{target['id']} is exempt (exempt_resources: {pattern})"
         for pattern in guardrails["exempt_principals"]:
             for principal in target.get("principals", []):
                 if matches(pattern, principal):
                     return (
-                        f"{principal} on {target['id']} is exempt (guardrails.exempt_principals:"
-                        f" {pattern})"
+                        f"{principal} on {target['id']} is exempt (exempt_principals: {pattern})"
                     )
     return None
 

@@ -77,7 +77,7 @@ def test_a_session_of_root_that_is_over_is_left(built: Lab) -> None:
     ("role", "reason"),
     [
         (f"{PREFIX}-responder-ec2-instance", "a role of the response itself"),
-        ("terraform", "exempt (guardrails.exempt_principals: arn:aws:iam::*:role/terraform)"),
+        ("terraform", "exempt (exempt_principals: arn:aws:iam::*:role/terraform)"),
         ("aws-reserved/sso.amazonaws.com/AWSReservedSSO_x", "a role of AWS, which takes no policy"),
         ("aws-service-role/x.amazonaws.com/AWSServiceRoleForX", "a role of AWS"),
     ],

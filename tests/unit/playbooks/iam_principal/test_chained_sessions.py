@@ -188,7 +188,7 @@ def test_a_role_of_another_account_is_told_with_the_command(world: IamLab) -> No
     ("role", "reason"),
     [
         (f"{PREFIX}-responder-ec2-instance", "a role of the response itself"),
-        ("terraform", "exempt (guardrails.exempt_principals: arn:aws:iam::*:role/terraform)"),
+        ("terraform", "exempt (exempt_principals: arn:aws:iam::*:role/terraform)"),
     ],
 )
 def test_the_responses_own_and_exempt_roles_are_spared(

@@ -35,10 +35,10 @@ def attach(lab: EradicationLab, user: str) -> None:
         (
             "break-glass",
             {"exempt_principals": [f"arn:aws:iam::{MEMBER}:user/break-*"]},
-            "is exempt (guardrails.exempt_principals",
+            "is exempt (exempt_principals",
         ),
-        ("deployer", {"exempt_resources": ["deployer"]}, "is exempt (guardrails.exempt_resources"),
-        ("bob", {"exempt_accounts": [MEMBER]}, "is exempt (guardrails.exempt_accounts)"),
+        ("deployer", {"exempt_resources": ["deployer"]}, "is exempt (exempt_resources"),
+        ("bob", {"exempt_accounts": [MEMBER]}, "is exempt (exempt_accounts)"),
     ],
 )
 def test_never_touched(lab: EradicationLab, user: str, rails: Json, why: str) -> None:

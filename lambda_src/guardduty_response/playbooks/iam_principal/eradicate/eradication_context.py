@@ -70,7 +70,7 @@ class EradicationContext:
         if change.account != account:
             return f"it was done in account {change.account or 'unknown'}, not in {account}"
         if account in self.config.guardrails["exempt_accounts"]:
-            return f"account {account} is exempt (guardrails.exempt_accounts)"
+            return f"account {account} is exempt (exempt_accounts)"
         for name in names:
             if reason := self._name_protection(name):
                 return reason
@@ -85,7 +85,7 @@ class EradicationContext:
         for guardrail in ("exempt_principals", "exempt_resources"):
             for pattern in self.config.guardrails[guardrail]:
                 if matches(pattern, name) or matches(pattern, short):
-                    return f"{short} is exempt (guardrails.{guardrail}: {pattern})"
+                    return f"{short} is exempt ({guardrail}: {pattern})"
         return ""
 
     def _is_security_account_resource(self, short: str) -> bool:
