@@ -88,6 +88,7 @@ module "incident" {
   kms_key_arn            = local.kms_key_arn
   iam                    = var.iam
   functions              = var.functions
+  deletion_protection    = var.deletion_protection
   evidence               = var.evidence
   watch                  = local.watch
   tags                   = var.tags

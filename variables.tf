@@ -172,6 +172,16 @@ variable "notifications" {
   }
 }
 
+variable "deletion_protection" {
+  description = <<-EOT
+    Keeps the incident table from being deleted: it has the state before every containment, without which none can be
+    undone. To destroy the module, set this to false and apply first.
+  EOT
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "evidence" {
   description = <<-EOT
     Says where findings, records and evidence are kept. The bucket is created here, or you bring your own

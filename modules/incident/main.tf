@@ -58,6 +58,8 @@ resource "aws_dynamodb_table" "incidents" {
   range_key    = "sk"
   tags         = var.tags
 
+  deletion_protection_enabled = var.deletion_protection
+
   attribute {
     name = "pk"
     type = "S"

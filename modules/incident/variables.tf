@@ -16,6 +16,13 @@ variable "partition" {
   nullable    = false
 }
 
+variable "deletion_protection" {
+  description = "Keeps the incident table from being deleted, by Terraform too."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "config_json" {
   description = "The configuration document, exactly as the functions read and hash it."
   type        = string

@@ -45,6 +45,7 @@ module "security" {
   circuit_breaker          = var.circuit_breaker
   watch                    = var.watch
   evidence                 = var.evidence
+  deletion_protection      = false
   functions                = var.functions
   paused                   = var.paused
   event_forwarding         = { from_organization = var.organization_id != null }

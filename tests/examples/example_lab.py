@@ -42,11 +42,20 @@ def copied(example: Example, scratch: Path, variables: Json) -> Path:
     (root / "local_providers.tf").write_text(
         "\n".join(_local(block, example) for block in blocks or [""])
     )
-    (root / "local_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    (root / "local_override.tf").write_text(
+        'terraform {\n  backend "local" {}\n}\n' + _to_be_destroyed(root)
+    )
     (root / "local.auto.tfvars.json").write_text(
         json.dumps({**example.needs.variables, **variables})
     )
     return root
+
+
+def _to_be_destroyed(root: Path) -> str:
+    """What somebody applies before a destroy (docs/off-boarding.md), for the module's own block."""
+    text = "".join(path.read_text() for path in root.glob("*.tf"))
+    names = re.findall(r'^module "(\w+)" \{\n\s+source\s+= "../.."$', text, flags=re.MULTILINE)
+    return "".join(f'module "{name}" {{\n  deletion_protection = false\n}}\n' for name in names)
 
 
 def _without_providers(text: str) -> tuple[str, list[str]]:

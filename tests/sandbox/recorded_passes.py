@@ -62,6 +62,7 @@ MODULES = Suite(
         f"{TESTS}/test_{name}.py"
         for name in (
             "configuration_by_hash",
+            "deletion_protection",
             "destroy_keeps_keys",
             "enablement",
             "findings_modules",
