@@ -1,7 +1,7 @@
 output "effective_policy" {
   description = <<-EOT
     Maps every known finding type to { mode, the key that decided, scope, playbook, accounts that differ (by a key of
-    their own, or as the management account, where nothing is changed), note }. Read it in the plan of a pull request.
+    their own, or as the management account, where nothing is changed), note }. policy_summary is shorter.
   EOT
   value       = local.effective_policy
 
@@ -9,6 +9,14 @@ output "effective_policy" {
     condition     = length(local.policy_errors) == 0
     error_message = "The switches do not say what you mean:\n- ${join("\n- ", local.policy_errors)}"
   }
+}
+
+output "policy_summary" {
+  description = <<-EOT
+    Maps each finding type that is not only notified to a line: its mode, the key that decided, the accounts that
+    differ, and what else there is to know. As an output of your configuration it is what a plan shows to reviewers.
+  EOT
+  value       = local.policy_summary
 }
 
 output "playbook_options" {

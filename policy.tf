@@ -206,6 +206,25 @@ locals {
     }
   }
 
+  # For people: what is not only notified, one line for each type. Accounts with equal decisions are together, and three
+  # of them are named.
+  differing_accounts = {
+    for type, policy in local.effective_policy : type => {
+      for account, decision in policy.accounts : decision.mode => account... if decision.mode != policy.mode
+    }
+  }
+  policy_summary = {
+    for type, policy in local.effective_policy : type => join("", [
+      policy.mode,
+      policy.key == null ? "" : " by ${policy.key}",
+      join("", [
+        for mode, accounts in local.differing_accounts[type] :
+        "; ${mode} in ${length(accounts) > 3 ? "${length(accounts)} accounts (${join(", ", slice(accounts, 0, 3))} …)" : join(" and ", accounts)}"
+      ]),
+      policy.note == null ? "" : ". ${policy.note}",
+    ]) if policy.mode != "notify" || policy.note != null || length(local.differing_accounts[type]) > 0
+  }
+
   # --- what acts ------------------------------------------------------------------------------------------------------
   # By key rather than by type, because a pattern also answers types that GuardDuty adds later.
   acting_keys = distinct(flatten([

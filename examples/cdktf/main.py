@@ -54,7 +54,7 @@ class GuardDutyResponse(TerraformStack):
         # Terraform says them.
         member.add_override("providers", {"aws": "aws.member"})
 
-        TerraformOutput(self, "effective_policy", value=response.get("effective_policy"))
+        TerraformOutput(self, "policy_summary", value=response.get("policy_summary"))
         TerraformOutput(self, "responder_role_arns", value=member.get("role_arns"))
 
     def _providers(self) -> None:

@@ -21,7 +21,7 @@ output "evidence_replica" {
   value       = module.vault.evidence_replica.bucket_arn
 }
 
-output "effective_policy" {
-  description = "The effective policy: which finding type has which mode, in every Region."
-  value       = module.guardduty_response.effective_policy
+output "policy_summary" {
+  description = "What is done for which finding type, a line for each that is not only notified: read it in the plan."
+  value       = module.guardduty_response.policy_summary
 }

@@ -1,6 +1,6 @@
-output "effective_policy" {
-  description = "The effective policy: which finding type has which mode."
-  value       = module.guardduty_response.effective_policy
+output "policy_summary" {
+  description = "What is done for which finding type, a line for each that is not only notified: read it in the plan."
+  value       = module.guardduty_response.policy_summary
 }
 
 output "incident_state_machine_arn" {

@@ -87,8 +87,8 @@ def test_what_it_says(synthesised: Json, module: Path) -> None:
         "member",
     ]
     assert (
-        synthesised["output"]["effective_policy"]["value"]
-        == "${module.guardduty_response.effective_policy}"
+        synthesised["output"]["policy_summary"]["value"]
+        == "${module.guardduty_response.policy_summary}"
     )
 
 
@@ -139,5 +139,5 @@ def test_initializes_validates_and_plans(synthesised: Json, tmp_path: Path) -> N
         len([address for address in created if address.startswith("module.guardduty_response.")])
         > 40
     )
-    policy = shown["planned_values"]["outputs"]["effective_policy"]["value"]
-    assert policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"]["mode"] == "auto"
+    policy = shown["planned_values"]["outputs"]["policy_summary"]["value"]
+    assert policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"].startswith("auto by ")

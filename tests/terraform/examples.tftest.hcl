@@ -5,6 +5,10 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  email_addresses = ["security@example.com"]
+}
+
 run "standalone" {
   command = plan
 
@@ -14,8 +18,8 @@ run "standalone" {
 
   assert {
     condition = alltrue([
-      output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"].mode == "auto",
-      output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"].mode == "dry_run",
+      startswith(output.policy_summary["CryptoCurrency:EC2/BitcoinTool.B!DNS"], "auto by CryptoCurrency:EC2/BitcoinTool.B!DNS"),
+      startswith(output.policy_summary["CryptoCurrency:EC2/BitcoinTool.B"], "dry_run by CryptoCurrency:EC2/*"),
       # Whatever the security account's side of the trust is called, the member's side must say the same.
       module.guardduty_response.member_role_trust["responder"]["ec2_instance"] != null,
       module.responder_role.trusted_function_role_arns["responder"]["ec2_instance"] == "arn:aws:iam::111111111111:role/guardduty-response-playbook-ec2-instance",

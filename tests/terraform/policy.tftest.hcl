@@ -44,6 +44,19 @@ run "precedence" {
   }
   assert {
     condition = alltrue([
+      for type, expected in {
+        "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "approve by CryptoCurrency:EC2/BitcoinTool.B!DNS; off in 222222222222"
+        "CryptoCurrency:EC2/BitcoinTool.B"     = "auto by CryptoCurrency:EC2/*; notify in 222222222222"
+        "Backdoor:EC2/Spambot"                 = "off by Backdoor:EC2/Spambot"
+        "UnauthorizedAccess:EC2/TorClient"     = "dry_run by *:EC2/*; auto in 333333333333"
+        "Discovery:S3/TorIPCaller"             = "notify by *:S3/*. dry_run was asked for, but no playbook answers this type yet: people are told."
+        "Recon:IAMUser/TorIPCaller"            = null # only notified
+      } : try(output.policy_summary[type], null) == expected
+    ])
+    error_message = "The summary must have a line for each type that is not only notified: ${jsonencode(output.policy_summary)}"
+  }
+  assert {
+    condition = alltrue([
       output.effective_policy["Recon:IAMUser/TorIPCaller"].mode == "notify",
       output.effective_policy["Recon:IAMUser/TorIPCaller"].key == null,
       output.effective_policy["Recon:IAMUser/TorIPCaller"].scope == "default",
@@ -113,6 +126,27 @@ run "types_and_prefixes" {
   assert {
     condition     = [for pattern in output.act_event_patterns : keys(jsondecode(pattern).detail)] == [["service"]]
     error_message = "A glob that no prefix covers needs every finding: ${jsonencode(output.act_event_patterns)}"
+  }
+}
+
+run "accounts_together" {
+  command = plan
+
+  variables {
+    remediations = { "CryptoCurrency:EC2/*" = "auto" }
+    account_remediations = {
+      "111111111112" = { "CryptoCurrency:EC2/BitcoinTool.B" = "approve" }
+      "111111111113" = { "CryptoCurrency:*" = "approve" }
+      "111111111114" = { "CryptoCurrency:EC2/*" = "approve" }
+      "111111111115" = { "CryptoCurrency:EC2/BitcoinTool.B" = "approve" }
+      "111111111116" = { "CryptoCurrency:EC2/BitcoinTool.B" = "off" }
+      "111111111117" = { "CryptoCurrency:EC2/BitcoinTool.B" = "auto" }
+    }
+  }
+
+  assert {
+    condition     = output.policy_summary["CryptoCurrency:EC2/BitcoinTool.B"] == "auto by CryptoCurrency:EC2/*; approve in 4 accounts (111111111112, 111111111113, 111111111114 …); off in 111111111116"
+    error_message = "Accounts with equal decisions belong together: ${output.policy_summary["CryptoCurrency:EC2/BitcoinTool.B"]}"
   }
 }
 
