@@ -14,7 +14,7 @@ from tests.support.repository import ROOT
 
 @cache
 def finding_types() -> dict[str, dict[str, Any]]:
-    """Returns the catalogue: finding type -> resource_type (a list), severity, status."""
+    """Returns the catalogue: finding type -> resource_type (a list), severity, status, feature."""
     found: dict[str, dict[str, Any]] = json.loads(
         (ROOT / "catalogue" / "finding_types.json").read_text()
     )
