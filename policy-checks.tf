@@ -61,7 +61,7 @@ locals {
     ],
     [
       for account in keys(local.account_remediations) :
-      "account_remediations: \"${account}\" is not an account id; it must have 12 digits (in YAML, quote it)."
+      "account_remediations: \"${account}\" is not an account id; it must have 12 digits${can(regex("^[0-9]{1,11}$", account)) ? ". A number without quotation marks loses its leading zeros: write \"${format("%012d", tonumber(account))}\" with them" : " (in YAML, quote it)"}."
       if !can(regex("^[0-9]{12}$", account))
     ],
     flatten([

@@ -80,7 +80,7 @@ variable "kms" {
 
   validation {
     condition     = var.kms.create ? var.kms.key_arn == null : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms.key_arn))
-    error_message = "kms.key_arn must be the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) when kms.create is false, and must be left out when kms.create is true."
+    error_message = var.kms.create ? "kms.key_arn is given, but kms.create is true, which creates another key. Set kms.create = false to use ${coalesce(var.kms.key_arn, "yours")}, or leave kms.key_arn out." : "kms.create is false, so kms.key_arn must be the ARN of your KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias), not ${coalesce(var.kms.key_arn, "left out")}."
   }
 }
 
@@ -139,7 +139,7 @@ variable "notifications" {
   }
   validation {
     condition     = alltrue([for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])
-    error_message = "notifications.email_addresses and notifications.escalation.email_addresses must be e-mail addresses."
+    error_message = "notifications.email_addresses and notifications.escalation.email_addresses must be e-mail addresses, not ${join(", ", [for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : "\"${a}\"" if !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])}."
   }
   validation {
     condition = (
