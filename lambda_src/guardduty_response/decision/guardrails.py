@@ -87,9 +87,7 @@ def _exemption(config: Config, account_id: str, targets: list[GuardedTarget]) ->
         for pattern in guardrails["exempt_principals"]:
             for principal in target.get("principals", []):
                 if matches(pattern, principal):
-                    return (
-                        f"{principal} on {target['id']} is exempt (exempt_principals: {pattern})"
-                    )
+                    return f"{principal} on {target['id']} is exempt (exempt_principals: {pattern})"
     return None
 
 
