@@ -183,8 +183,7 @@ def _new_sessions(
     """Returns the sessions that are not denied yet, by role, and those that cannot be."""
     by_role: dict[str, list[ChainedSession]] = {}
     for session in found:
-        known = session.role in roles and session.userid in roles[session.role]["userids"]
-        if not known and not holder.is_denied_already(session):
+        if not _is_denied(session, roles) and not holder.is_denied_already(session):
             by_role.setdefault(session.role, []).append(session)
     left: list[OpenSessions] = []
     for role, sessions in list(by_role.items()):
@@ -207,6 +206,16 @@ def _new_sessions(
             continue
         del by_role[role]
     return by_role, left
+
+
+def _is_denied(session: ChainedSession, roles: dict[str, DeniedSessions]) -> bool:
+    """Tells whether it is one of those denied on its role. A denial ends with what was issued
+    before it: IAM shows it late, and until then the same name can be got again.
+    """
+    denied = roles.get(session.role)
+    if denied is None or session.userid not in denied["userids"]:
+        return False
+    return session.began < parse_time(denied["before"]).timestamp()
 
 
 def _no_longer_denied(

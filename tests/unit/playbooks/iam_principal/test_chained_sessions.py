@@ -311,6 +311,17 @@ def test_the_late_look_finds_what_cloudtrail_showed_late(world: IamLab) -> None:
     }
 
 
+def test_a_newer_session_of_a_denied_name_is_denied_too(world: IamLab) -> None:
+    """IAM shows a denial late, and until then the user gets the same name again."""
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", ago=60)
+    target = world.plan()
+    assert world.respond(target).status is Status.CONTAINED
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA2", ago=-3)
+    assert is_allowed(world, "alice-1", 3, "admin")
+    world.finish(target)
+    assert not is_allowed(world, "alice-1", 3, "admin")
+
+
 def test_a_role_sessions_own_sessions_are_found_by_its_name(iam: IamLab) -> None:
     """Its key changes with every AssumeRole; the one of the finding is the last that GuardDuty
     saw.
