@@ -158,7 +158,9 @@ def _session_is_dead(arguments: argparse.Namespace) -> bool:
 
 
 def _evidence(arguments: argparse.Namespace, seconds: int) -> bool:
-    """Wait for the items of EVIDENCE, and print what each came to; False when one is missing."""
+    """Wait for the items of EVIDENCE to end, and print what each came to; False when one is
+    missing, failed or is not complete.
+    """
     rows = boto3.resource("dynamodb").Table(arguments.table)
     named = boto3.session.Session().get_partition_for_region(arguments.region)
     arn = f"arn:{named}:ec2:{arguments.region}:{arguments.account}:instance/{arguments.contain}"
@@ -170,13 +172,20 @@ def _evidence(arguments: argparse.Namespace, seconds: int) -> bool:
             for item in rows.query(KeyConditionExpression=partition, ConsistentRead=True)["Items"]
             if "#EVIDENCE#" in item["sk"]
         }
-        if set(EVIDENCE) <= found.keys() or time.time() > end:
+        outcomes = {name: str(item.get("outcome")) for name, item in found.items()}
+        ended = {name for name, outcome in outcomes.items() if outcome != "RUNNING"}
+        if set(EVIDENCE) <= ended or time.time() > end:
             break
         time.sleep(10)
     for name in EVIDENCE:
         item = found.get(name, {})
         print(f"{name}: {item.get('outcome', 'not there')} {item.get('detail', '')}")
-    return set(EVIDENCE) <= found.keys()
+    # SKIPPED and NOT_POSSIBLE say why: whether that is so, the person who reads it knows.
+    as_it_should_be = {"COMPLETE", "SKIPPED", "NOT_POSSIBLE"}
+    wrong = [name for name in EVIDENCE if outcomes.get(name) not in as_it_should_be]
+    if wrong:
+        print(f"not as expected: {', '.join(wrong)}", file=sys.stderr)
+    return not wrong
 
 
 def _contain(arguments: argparse.Namespace) -> bool:

@@ -96,8 +96,8 @@ resource "aws_organizations_policy" "ec2" {
 
   lifecycle {
     precondition {
-      condition     = length(local.ec2_content) <= 5120
-      error_message = "The service control policy for instances has ${length(local.ec2_content)} characters; AWS Organizations takes 5120. Shorten exempt_principal_arns, with * where that is safe."
+      condition     = length(local.ec2_content) <= var.policy_characters
+      error_message = "The service control policy for instances has ${length(local.ec2_content)} characters; AWS Organizations takes ${var.policy_characters} (policy_characters). Shorten exempt_principal_arns, with * where that is safe."
     }
   }
 }

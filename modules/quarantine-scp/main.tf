@@ -17,7 +17,7 @@ locals {
   # make another role of such a name (ResponseStays).
   contains_principals = ["${local.own}-re*-iam-principal"]
   denies_sessions     = ["${local.own}-re*-ec2-instance"]
-  session_policies    = "${local.iam}:policy/${var.name_prefix}-sessions-*"
+  session_policies    = "${local.iam}:policy*/${var.name_prefix}-sessions-*"
   stackset_roles      = [for name in var.stackset_execution_roles : "${local.iam}:role/${name}"]
   deployers           = concat(var.deployer_principal_arns, local.stackset_roles)
   exempt              = var.exempt_principal_arns
@@ -124,8 +124,8 @@ resource "aws_organizations_policy" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(local.content) <= 5120
-      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes 5120. Shorten exempt_principal_arns and deployer_principal_arns, with * where that is safe."
+      condition     = length(local.content) <= var.policy_characters
+      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes ${var.policy_characters} (policy_characters). Shorten exempt_principal_arns and deployer_principal_arns, with * where that is safe."
     }
   }
 }

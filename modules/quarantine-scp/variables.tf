@@ -37,6 +37,11 @@ variable "exempt_principal_arns" {
     condition     = alltrue([for arn in var.exempt_principal_arns : can(regex("^arn:[a-z*-]+:(iam|sts)::([0-9]{12}|\\*):[a-z-]+/.*[^*/].*$", arn))])
     error_message = "exempt_principal_arns must be ARNs of roles or users (arn:aws:iam::*:role/break-glass), with a name and not * alone: * would exempt everybody."
   }
+
+  validation {
+    condition     = alltrue([for arn in var.exempt_principal_arns : !strcontains(arn, ":assumed-role/")])
+    error_message = "exempt_principal_arns must name roles, not their sessions (${join(", ", [for arn in var.exempt_principal_arns : arn if strcontains(arn, ":assumed-role/")])}): IAM compares aws:PrincipalArn of a session with the ARN of its role, so this would spare nobody."
+  }
 }
 
 variable "deployer_principal_arns" {
@@ -52,6 +57,11 @@ variable "deployer_principal_arns" {
   validation {
     condition     = alltrue([for arn in var.deployer_principal_arns : can(regex("^arn:[a-z*-]+:(iam|sts)::([0-9]{12}|\\*):[a-z-]+/.*[^*/].*$", arn))])
     error_message = "deployer_principal_arns must be ARNs of roles or users (arn:aws:iam::*:role/terraform), with a name and not * alone: * would let everybody replace the response's roles."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.deployer_principal_arns : !strcontains(arn, ":assumed-role/")])
+    error_message = "deployer_principal_arns must name roles, not their sessions (${join(", ", [for arn in var.deployer_principal_arns : arn if strcontains(arn, ":assumed-role/")])}): IAM compares aws:PrincipalArn of a session with the ARN of its role, so this would spare nobody."
   }
 }
 
@@ -76,6 +86,18 @@ variable "ec2" {
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "policy_characters" {
+  description = "Characters that AWS Organizations takes in a service control policy. Its documentation says 5120; reports of May 2026 say 10240."
+  type        = number
+  default     = 5120
+  nullable    = false
+
+  validation {
+    condition     = var.policy_characters >= 5120 && var.policy_characters <= 10240
+    error_message = "policy_characters must be from 5120 to 10240."
+  }
 }
 
 variable "iam_path" {

@@ -33,15 +33,17 @@ run "quarantine_policies" {
   assert {
     condition = { for s in jsondecode(output.content).Statement : s.Sid => setsubtract(s.Condition.ArnNotLike["aws:PrincipalArn"], ["arn:aws:iam::*:role/break-glass"]) } == {
       for sid, names in {
-        ResponseStays = ["ci/terraform", "stacksets-exec-*", "AWSCloudFormationStackSetExecutionRole"]
-        DenialStays   = [for kind in ["responder", "remediator", "restorer"] : "security/gdr-${kind}-iam-principal"]
-        BoundaryStays = [for kind in ["responder", "remediator", "restorer"] : "security/gdr-${kind}-iam-principal"]
-        UserStays     = [for kind in ["responder", "remediator", "restorer"] : "security/gdr-${kind}-iam-principal"]
-        RoleStays     = ["security/gdr-responder-iam-principal", "security/gdr-remediator-iam-principal", "security/gdr-restorer-iam-principal", "security/gdr-responder-ec2-instance", "security/gdr-restorer-ec2-instance"]
-        TagStays      = [for kind in ["responder", "remediator", "restorer"] : "security/gdr-${kind}-iam-principal"]
+        ResponseStays        = ["ci/terraform", "stacksets-exec-*", "AWSCloudFormationStackSetExecutionRole"]
+        DenialStays          = ["security/gdr-re*-iam-principal"]
+        BoundaryStays        = ["security/gdr-re*-iam-principal"]
+        UserStays            = ["security/gdr-re*-iam-principal"]
+        TagStays             = ["security/gdr-re*-iam-principal"]
+        RoleStays            = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
+        SessionsStay         = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
+        SessionsStayAttached = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
       } : sid => toset(concat([for name in names : "arn:aws:iam::*:role/${name}"], sid == "ResponseStays" ? ["arn:aws:sts::111122223333:federated-user/ops"] : []))
     }
-    error_message = "A statement must spare the roles of the response that need it, by their exact names, and nobody else."
+    error_message = "A statement must spare the roles of the response that need it, and nobody else."
   }
   assert {
     condition     = contains(jsondecode(output.content).Statement[0].Resource, "arn:aws:iam::*:role/ci/terraform") && !contains(jsondecode(output.content).Statement[0].Resource, "arn:aws:sts::111122223333:federated-user/ops")
@@ -101,6 +103,37 @@ run "too_many_exempt" {
   }
 
   expect_failures = [aws_organizations_policy.this, aws_organizations_policy.ec2]
+}
+
+# By reports of May 2026
+run "more_characters" {
+  command = plan
+
+  module {
+    source = "./modules/quarantine-scp"
+  }
+
+  variables {
+    exempt_principal_arns = [for number in range(20) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
+    policy_characters     = 10240
+  }
+}
+
+# A session is compared by the ARN of its role.
+run "sessions_are_no_principals" {
+  command = plan
+
+  module {
+    source = "./modules/quarantine-scp"
+  }
+
+  variables {
+    exempt_principal_arns   = ["arn:aws:sts::111122223333:assumed-role/break-glass/anna"]
+    deployer_principal_arns = ["arn:aws:sts::111122223333:assumed-role/terraform/ci"]
+    policy_characters       = 20480
+  }
+
+  expect_failures = [var.exempt_principal_arns, var.deployer_principal_arns, var.policy_characters]
 }
 
 run "quarantine_policy_rules" {

@@ -39,6 +39,8 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PutRolePolicy", ROLE, QUARANTINED),
     ("iam:DetachRolePolicy", ROLE, {"iam__PolicyARN": SESSIONS}),
     ("iam:CreatePolicy", SESSIONS, {}),
+    # A name is taken once in an account, whatever its path
+    ("iam:CreatePolicy", SESSIONS.replace(":policy/", ":policy/elsewhere/"), {}),
     ("iam:CreatePolicyVersion", SESSIONS, {}),
     ("iam:DeletePolicy", SESSIONS, {}),
     ("iam:DeletePolicyVersion", SESSIONS, {}),
@@ -49,7 +51,7 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:TagRole", ROLE, {"aws__TagKeys": [P.upper()]}),
     ("iam:UntagUser", USER, {"aws__TagKeys": [f"{P}-Incident"]}),
 ]
-TO_EC2_INSTANCE = [case for case in LIFTING if "RolePolicy" in case[0] or case[1] == SESSIONS]
+TO_EC2_INSTANCE = [case for case in LIFTING if "RolePolicy" in case[0] or ":policy/" in case[1]]
 EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
 INSTANCE, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"
 SNAPSHOT = "arn:aws:ec2:us-east-1::snapshot/snap-0a"

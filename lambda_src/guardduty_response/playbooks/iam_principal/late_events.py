@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import regions
 from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
-from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.session_denials import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from guardduty_response.playbooks.iam_principal.records import SeenSession
 
 NAME = "signed_in_again"
+NEWER = " got a new session of role "  # what the action log says of one
 SEARCH_SECONDS = 50  # for the sessions it holds; the rest of the function's 120 s is for others
 
 
@@ -47,6 +48,18 @@ def finish(context: Context, target: Target) -> StepResult:
     if principal.identity.session:
         _report_new_session(principal)
     return StepResult(detail="looked once more for sessions that the principal holds")
+
+
+def checks(principal: PrincipalContext) -> list[Check]:
+    """Returns the check that no newer session of its name goes on; none where none was seen. It is
+    denied when the principal is contained again.
+    """
+    found = principal.logged_action(NAME)
+    if NEWER not in found.get("detail", ""):
+        return []
+    if _contained_at(principal) > found["at"]:
+        return [Check(NAME, True, f"{principal.identity.session} was contained again since")]
+    return [Check(NAME, False, found["detail"])]
 
 
 def _look_up_issuer(principal: PrincipalContext) -> None:
@@ -108,12 +121,13 @@ def _log_new_session(principal: PrincipalContext, first: SeenSession, revoked_be
     session = principal.identity.session
     role = principal.identity.role
     detail = (
-        f"{session} got a new session of role {role} at {first['issued']} and called"
+        f"{session}{NEWER}{role} at {first['issued']} and called"
         f" {first['name']} from {first['source']}: the denial ends with what was issued before"
         f" {revoked_before}. If that was not its owner: keep it from assuming the role (trust"
         f" policy of {role}), and deny all sessions (playbook option revoke_sessions = role)"
     )
     principal.log_action(NAME, FAILED, detail)
+    late_sessions.note(principal, [Check(NAME, False, detail)], f"{principal.id} no longer exists")
     context = principal.context
     context.record.event(
         context.incident_id,

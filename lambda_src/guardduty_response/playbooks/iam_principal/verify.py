@@ -34,7 +34,14 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import identify, issuer, not_containable, role, user
+from guardduty_response.playbooks.iam_principal import (
+    identify,
+    issuer,
+    late_events,
+    not_containable,
+    role,
+    user,
+)
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
@@ -115,7 +122,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
         return _checks_without_user(principal)
     checks = check_controls(controls, principal.acts)
     denied = result_or_raise(answers[chained_sessions.NAME])
-    checks += (denied or []) + issuer.checks(principal)
+    checks += (denied or []) + issuer.checks(principal) + late_events.checks(principal)
     return checks + _hand_over_check(principal)
 
 

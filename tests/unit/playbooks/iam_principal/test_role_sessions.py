@@ -343,6 +343,12 @@ def test_a_newer_session_of_that_name_is_told_afterwards(iam: IamLab) -> None:
     assert "GetCallerIdentity" in detail
     assert "198.51.100.7" in detail
     assert "trust policy of app" in detail
+    check = target._replace(verify_only=True)
+    result, _ = playbook.verify(iam.context(), check)
+    assert result.status is Status.PARTIAL, "it lives, and nobody denied it"
+    iam.clock_offset += 3600
+    iam.respond(iam.plan())
+    assert iam.checks["signed_in_again"].ok, "contained again, it is denied"
 
 
 @pytest.mark.parametrize("other", ["older", "dave", "another role"])

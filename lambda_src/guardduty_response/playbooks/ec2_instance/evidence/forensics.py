@@ -162,8 +162,10 @@ def _impossible(instance: InstanceContext, state: ForensicsState, reason: str) -
         f"no live forensics of {instance.id}: {reason}",
         state=state,
         task=(
-            f"live forensics of {instance.id} by hand, where it can be reached: "
-            f"{_manual_command(instance)}"
+            f"live forensics of {instance.id} by hand, where Systems Manager reaches it:"
+            f" {_manual_command(instance)}; by EC2 Instance Connect, before it is contained:"
+            f" aws ec2-instance-connect ssh --instance-id {instance.id} --region"
+            f" {instance.target.region}; otherwise examine its snapshots"
         ),
     )
 

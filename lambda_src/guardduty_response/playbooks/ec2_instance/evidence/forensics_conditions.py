@@ -12,7 +12,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.rules import to_endpoints
-from guardduty_response.playbooks.ec2_instance.state import LOOK, filters, look
+from guardduty_response.playbooks.ec2_instance.state import LOOK, TASKS, WHOSE, filters, look
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
@@ -42,10 +42,13 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
         allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))
     ).client("ec2")
     current = look(instance, ec2)
-    if current.read_errors:
-        errors = [
-            f"{item} could not be read ({reason})" for item, reason in current.read_errors.items()
-        ]
+    # Whose pods' and tasks' interfaces are is asked for the verdict. The agent uses the instance's.
+    errors = [
+        f"{item} could not be read ({reason})"
+        for item, reason in current.read_errors.items()
+        if item not in (TASKS, WHOSE)
+    ]
+    if errors:
         return "; ".join(errors), True
     without_group = [vpc for vpc in current.vpcs if vpc not in instance.own_groups]
     if without_group:

@@ -19,6 +19,7 @@ from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import (
     ForensicsLab,
     key_of,
 )
+from tests.unit.playbooks.ec2_instance.shared_network_lab import attach_trunk
 
 Json = dict[str, Any]
 
@@ -189,6 +190,13 @@ def test_after_containment(lab: ForensicsLab) -> None:
     assert part.outcome == "COMPLETE", part.detail
     [limit] = [line[2] for line in lab.plan_lines() if line[0] == "@deadline"]
     assert int(limit) == 30 * 60 - 60
+
+
+def test_after_containment_of_a_container_instance(lab: ForensicsLab) -> None:
+    """Which task has which interface is asked for the verdict, not for the agent."""
+    attach_trunk(lab, description="")
+    contained(lab)
+    assert forensics_conditions.missing_after(lab.target_context) == ("", True)
 
 
 def test_after_without_an_endpoint_only_group(lab: ForensicsLab) -> None:
