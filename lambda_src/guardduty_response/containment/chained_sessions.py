@@ -268,9 +268,9 @@ def _entry(
 
 def _counted(role: str, denied: DeniedSessions) -> str:
     text = f"{name_of(role)} ({len(denied['userids'])})"
-    if denied["policy"] == OLDER:
+    if denied["policy"] == OLDER or denied.get("by_date"):
         text += (
-            f" by {OLDER}, with every session of the role issued until then: the named ones fit in"
+            f" by {denied['policy']}, with every session of the role issued until then: the named ones fit in"
             " no policy, and every workload of the role needs new credentials"
         )
     return text
@@ -318,6 +318,7 @@ def _deny_on_role(
         control.write(name, control.with_denial(name, found))
         if control.ladder:
             denied["policy"] = control.ladder.written
+            denied["by_date"] = control.is_by_date(control.ladder.written)
     return denied
 
 

@@ -4,7 +4,7 @@ No function imports this module: it is for the type checker.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
@@ -31,12 +31,14 @@ class RoleSessions(TypedDict, total=False):
 
 class DeniedSessions(TypedDict):
     """Sessions denied on another role: the name of the policy, the sessions' ``aws:userid``, and
-    the moment before which they were issued (ISO 8601).
+    the moment before which they were issued (ISO 8601). ``by_date``: the policy denies every older
+    session of the role.
     """
 
     policy: str
     userids: list[str]
     before: str
+    by_date: NotRequired[bool]
 
 
 class OpenSessions(TypedDict):
