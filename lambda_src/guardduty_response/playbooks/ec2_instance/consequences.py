@@ -123,6 +123,7 @@ class Consequences:
             _ECS_TAG in tags
             or any(key.startswith(_ECS_KEYS) for key in tags)
             or role.endswith(f"/{_ECS_ROLE}")
+            or self.current.for_tasks
         ):
             return []
         cluster = tags.get("aws:ecs:clusterName") or "CLUSTER"

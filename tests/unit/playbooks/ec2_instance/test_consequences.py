@@ -95,6 +95,13 @@ def test_a_container_instance_is_known_by_its_role(lab: Lab) -> None:
     assert "ECS container instance" in consequences(lab)
 
 
+def test_a_container_instance_is_known_by_its_tasks_interfaces(lab: Lab) -> None:
+    """With a role of a name of its own, and no capacity provider."""
+    lab.build()
+    attach_trunk(lab, description="")
+    assert "ECS container instance" in consequences(lab)
+
+
 # -- whom it serves --------------------------------------------------------------------------------
 
 
