@@ -58,6 +58,7 @@ def _mode(
         (CALLER, TARGET | {"action": {"actionType": "NETWORK_CONNECTION"}}),
         (CALLER, TARGET),
         (CALLER, _connection("UNKNOWN")),
+        (CALLER, ACTOR | _connection("UNKNOWN")),
         (CALLER, _connection("INBOUND")),
         (CALLER, None),
         ("UnauthorizedAccess:EC2/TorIPCaller", TARGET | {"action": None}),
@@ -101,7 +102,6 @@ def test_a_victim_is_never_isolated(kind: str, service: Any) -> None:
     ("kind", "service"),
     [
         (CALLER, TARGET | _connection("OUTBOUND")),
-        (CALLER, ACTOR | _connection("UNKNOWN")),
         (SSH, ACTOR | _connection("OUTBOUND")),
         ("Recon:EC2/Portscan", ACTOR | _connection("OUTBOUND")),
         (
