@@ -132,7 +132,7 @@ run "a_search_in_ones_own_tool" {
   command = plan
 
   variables {
-    notifications = { siem_search_url = "https://siem.example.com/search?q={user}%20{access_key}&from={start_epoch}&to={end_epoch}" }
+    notifications = { expected_subscriptions = 1, siem_search_url = "https://siem.example.com/search?q={user}%20{access_key}&from={start_epoch}&to={end_epoch}" }
   }
 
   assert {

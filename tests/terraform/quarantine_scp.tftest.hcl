@@ -114,7 +114,7 @@ run "more_characters" {
   }
 
   variables {
-    exempt_principal_arns = [for number in range(20) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
+    exempt_principal_arns = [for number in range(12) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
     policy_characters     = 10240
   }
 }
