@@ -104,56 +104,6 @@ run "freeze_windows_and_log_retention" {
   expect_failures = [var.evidence, var.freeze_windows]
 }
 
-run "circuit_breaker" {
-  command = plan
-
-  variables {
-    circuit_breaker = { minutes = 0 }
-  }
-
-  expect_failures = [var.circuit_breaker]
-}
-
-run "circuit_breaker_of_an_account" {
-  command = plan
-
-  variables {
-    circuit_breaker = { targets_per_account = 0, targets_in_all = 20 }
-  }
-
-  expect_failures = [var.circuit_breaker]
-}
-
-run "circuit_breaker_misspelt" {
-  command = plan
-
-  variables {
-    circuit_breaker = { target = 5 }
-  }
-
-  expect_failures = [var.circuit_breaker]
-}
-
-run "approval_tag_misspelt" {
-  command = plan
-
-  variables {
-    approval_tag = { key = "guardduty-response", values = "ask" }
-  }
-
-  expect_failures = [var.approval_tag]
-}
-
-run "approval_timeout" {
-  command = plan
-
-  variables {
-    approval_timeout_minutes = 20000
-  }
-
-  expect_failures = [var.approval_timeout_minutes]
-}
-
 run "forensics_when" {
   command = plan
 

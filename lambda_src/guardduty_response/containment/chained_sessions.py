@@ -270,8 +270,8 @@ def _counted(role: str, denied: DeniedSessions) -> str:
     text = f"{name_of(role)} ({len(denied['userids'])})"
     if denied["policy"] == OLDER or denied.get("by_date"):
         text += (
-            f" by {denied['policy']}, with every session of the role issued until then: the named ones fit in"
-            " no policy, and every workload of the role needs new credentials"
+            f" by {denied['policy']}, with every session of the role issued until then: the named"
+            " ones fit in no policy, and every workload of the role needs new credentials"
         )
     return text
 

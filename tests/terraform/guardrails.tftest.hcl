@@ -1,0 +1,60 @@
+# What is wrong with a guardrail fails the plan, with a sentence (variables.tftest.hcl has the others).
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  notifications = { expected_subscriptions = 1 } # somebody subscribes by other means
+}
+
+run "circuit_breaker" {
+  command = plan
+
+  variables {
+    circuit_breaker = { minutes = 0 }
+  }
+
+  expect_failures = [var.circuit_breaker]
+}
+
+run "circuit_breaker_of_an_account" {
+  command = plan
+
+  variables {
+    circuit_breaker = { targets_per_account = 0, targets_in_all = 20 }
+  }
+
+  expect_failures = [var.circuit_breaker]
+}
+
+run "circuit_breaker_misspelt" {
+  command = plan
+
+  variables {
+    circuit_breaker = { target = 5 }
+  }
+
+  expect_failures = [var.circuit_breaker]
+}
+
+run "approval_tag_misspelt" {
+  command = plan
+
+  variables {
+    approval_tag = { key = "guardduty-response", values = "ask" }
+  }
+
+  expect_failures = [var.approval_tag]
+}
+
+run "approval_timeout" {
+  command = plan
+
+  variables {
+    approval_timeout_minutes = 20000
+  }
+
+  expect_failures = [var.approval_timeout_minutes]
+}
