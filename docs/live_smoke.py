@@ -168,7 +168,7 @@ def _evidence(arguments: argparse.Namespace, seconds: int) -> bool:
     end = time.time() + seconds
     while True:
         found = {
-            item["sk"].rpartition("#")[2]: item
+            item["sk"].rpartition("#")[2]: item["value"].get("inline", {})
             for item in rows.query(KeyConditionExpression=partition, ConsistentRead=True)["Items"]
             if "#EVIDENCE#" in item["sk"]
         }

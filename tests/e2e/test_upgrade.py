@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -224,10 +225,6 @@ def test_everything_that_was_stored_is_there(upgraded: Upgraded) -> None:
     assert changed <= reports, "only reports and copies of records are written anew"
 
 
-def _by_name(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(checks, key=lambda check: str(check["name"]))
-
-
 def test_people_read_the_old_incidents(
     upgraded: Upgraded, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,7 +243,8 @@ def test_people_read_the_old_incidents(
         for key in ("before", "evidence"):
             assert target[key] == old[key], key
         # By name: an incident that has been moved into a containment by now has them in that order.
-        assert _by_name(target["checks"]) == _by_name(old["checks"])
+        name_of = itemgetter("name")
+        assert sorted(target["checks"], key=name_of) == sorted(old["checks"], key=name_of)
 
 
 # -- what was contained ----------------------------------------------------------------------------

@@ -105,7 +105,9 @@ def of(address: str, resource_type: str, text: str) -> Planned:
 def _test_file(runs: Mapping[str, tuple[str, Json]]) -> str:
     lines = ['mock_provider "aws" {', '  source = "./tests/terraform/mocks"']
     lines += ["  override_during = plan", "}"]
-    for run, (name, variables) in runs.items():
+    for run, (name, given) in runs.items():
+        subscribed = {} if name else {"notifications": {"expected_subscriptions": 1}}
+        variables = {**subscribed, **given}
         lines += [f'run "{run}" {{', "  command = plan"]
         if name:
             lines += ["  module {", f'    source = "./modules/{name}"', "  }"]

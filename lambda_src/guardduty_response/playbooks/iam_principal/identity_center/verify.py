@@ -132,7 +132,8 @@ def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissi
         state = provisioning_state(principal, permission_set["name"])
         if state.get("status") != "IN_PROGRESS":
             continue
-        sso = center.admin(permission_set["arn"], *POLL)
+        granted = allow([f"sso:{name}" for name in POLL], [center.instance])
+        sso = center.open(granted).client("sso-admin")
         try:
             answer = sso.describe_permission_set_provisioning_status(
                 InstanceArn=center.instance, ProvisionPermissionSetRequestId=state["request"]
