@@ -92,7 +92,8 @@ def _assert_dead(credentials: dict[str, Any], deny_all: str) -> None:
 
 def _round_trips(calls: list[Call], after: float, last: Call) -> int:
     """Count the longest chain of calls begun after ``after``, each begun when the one before had
-    ended, that leads to ``last``.
+    ended, that leads to ``last``. Where a thread is scheduled late, calls made at the same time
+    look like a chain: so the median of several runs counts.
     """
     ended = [call for call in calls if call.start >= after and call.end]
     depth: dict[int, int] = {}
@@ -120,10 +121,10 @@ def credential(runs: int) -> list[Figure]:
         ),
         Figure(
             "round trips until everything is denied",
-            max(run.denied_round_trips for run in measured),
+            statistics.median_low(run.denied_round_trips for run in measured),
             "",
             1,
-            f"after AssumeRole; worst of {runs}",
+            f"after AssumeRole; median of {runs}",
         ),
         Figure(
             "every credential of a user dead",
@@ -134,9 +135,9 @@ def credential(runs: int) -> list[Figure]:
         ),
         Figure(
             "round trips until every credential is dead",
-            max(run.dead_round_trips for run in measured),
+            statistics.median_low(run.dead_round_trips for run in measured),
             "",
             4,
-            f"after AssumeRole; worst of {runs}",
+            f"after AssumeRole; median of {runs}",
         ),
     ]
