@@ -128,12 +128,16 @@ def _watched(principal: PrincipalContext, sets: list[DeniedPermissionSet]) -> li
 
 def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissionSet]) -> None:
     """Asks how each provisioning stands that is not known to have ended."""
-    for permission_set in sets:
-        state = provisioning_state(principal, permission_set["name"])
-        if state.get("status") != "IN_PROGRESS":
-            continue
-        granted = allow([f"sso:{name}" for name in POLL], [center.instance])
-        sso = center.open(granted).client("sso-admin")
+    states = {each["name"]: provisioning_state(principal, each["name"]) for each in sets}
+    under_way = {
+        name: state for name, state in states.items() if state.get("status") == "IN_PROGRESS"
+    }
+    if not under_way:
+        return
+    # What is asked names the instance alone, so one session serves every permission set.
+    granted = allow([f"sso:{name}" for name in POLL], [center.instance])
+    sso = center.open(granted).client("sso-admin")
+    for name, state in under_way.items():
         try:
             answer = sso.describe_permission_set_provisioning_status(
                 InstanceArn=center.instance, ProvisionPermissionSetRequestId=state["request"]
@@ -146,7 +150,7 @@ def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissi
             state["status"] = answer["Status"]
             state["reason"] = answer.get("FailureReason", "")
             state["at"] = now()
-            store_state(principal, permission_set["name"], state)
+            store_state(principal, name, state)
 
 
 # -- checks ----------------------------------------------------------------------------------------
