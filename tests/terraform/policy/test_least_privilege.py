@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.member_plans import DEFAULTS, EVERY_ROLE
 from tests.support.policy_oracle import decide
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ NEW = {f"aws__RequestTag___{P}": "quarantine"}
 
 @pytest.fixture(scope="module")
 def planned(plan_of_two_accounts: Planner) -> Plan:
-    return plan_of_two_accounts(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-    )
+    return plan_of_two_accounts(**DEFAULTS)
 
 
 @pytest.fixture(scope="module")
@@ -199,10 +197,7 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
 
 def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None:
     """Only where live flows are to be untracked, and only for the group that is made for that."""
-    wide = plan_of_two_accounts(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        ec2_instance={"untrack_connections": True},
-    )
+    wide = plan_of_two_accounts(**EVERY_ROLE)
     policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}
     assert (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.authorization_data import changes_of
+from tests.support.member_plans import EVERY_ROLE
 from tests.support.policy_oracle import decide
 from tests.support.quarantine_cases import CONTAINED, IAM, KINDS, OURS, PROTECTED, P, Protected
 
@@ -48,16 +49,7 @@ WITHHELD = {
 @pytest.fixture(scope="module")
 def planned(plan_of_two_accounts: Planner) -> Plan:
     """With every role of the response."""
-    return plan_of_two_accounts(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-        ec2_instance={"restore": True, "finish": "terminate", "untrack_connections": True},
-        iam_principal={
-            "restore": True,
-            "remediate": ["instances", "policies", "security_groups", "sharing"],
-            "rotate_key": {"reader_arns": [f"{IAM}:role/owner"]},
-        },
-    )
+    return plan_of_two_accounts(**EVERY_ROLE)
 
 
 def _changes(policies: list[Any], case: Protected, role: str, **asked: Any) -> set[str]:

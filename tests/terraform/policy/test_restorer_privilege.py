@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.member_plans import DEFAULTS, EVERY_ROLE
 from tests.support.policy_oracle import decide
 
 if TYPE_CHECKING:
@@ -29,11 +30,7 @@ Case = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def planned(plan_of_two_accounts: Planner) -> Plan:
-    return plan_of_two_accounts(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-        ec2_instance={"restore": True},
-    )
+    return plan_of_two_accounts(**EVERY_ROLE)
 
 
 MAY: list[Case] = [
@@ -123,8 +120,5 @@ def test_what_undoes_is_not_the_responders(planned: Plan, case: Case) -> None:
 
 
 def test_off_there_is_none(plan_of_two_accounts: Planner) -> None:
-    off = plan_of_two_accounts(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        organization_id="o-sandbox001",
-    )
+    off = plan_of_two_accounts(**DEFAULTS)
     assert [address for address in off.resources if "restor" in address] == []
