@@ -99,7 +99,7 @@ locals {
     }
   ]...)
 
-  # What the state machine may call, by phase: act (plan, contain, verify), collect, finish, remediate, terminate.
+  # What the state machine may call, by function key: act (plan, contain, verify), collect, finish, remediate, terminate.
   playbook_functions = {
     for name in var.create ? local.playbooks_in_use : [] : name => merge(
       {

@@ -2,7 +2,7 @@
 # never stricter. A misspelt one fails the plan: an exemption that is lost in silence would be noticed too late.
 
 variable "exempt_accounts" {
-  description = "12-digit ids of accounts where nothing is changed, whatever the mode; people are told what would have been done."
+  description = "12-digit ids of accounts where nothing is changed, whatever the mode, and where no dry run is made: the incident ends as SKIPPED, and people are told why."
   type        = list(string)
   default     = []
   nullable    = false

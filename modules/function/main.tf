@@ -18,7 +18,8 @@ locals {
   environment = merge(
     var.environment,
     {
-      GDR_PLAYBOOK       = var.playbook
+      GDR_PLAYBOOK = var.playbook
+      # This function's member role, whichever it is; the name is from the first release.
       GDR_RESPONDER_ROLE = local.member_role
     },
     var.member_role == "monitor" ? { GDR_MONITOR_ROLE = local.member_role } : {},

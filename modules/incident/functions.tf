@@ -1,4 +1,4 @@
-# Two functions. The function "incident" keeps the record, notifies people and settles verdicts; it never changes a
+# Two functions. The function "incident" keeps the record, notifies people and derives the incident's status from the verdicts; it never changes a
 # resource. The function "watchdog" is the reconciler: it notices failed executions, incidents without progress, and
 # events that were not delivered, and it gives out the checks of monitoring.
 

@@ -9,9 +9,10 @@ locals {
   }
   # What many states share is given once (machine-texts.json), and goes into the definitions without its outer brackets
   # (docs/decisions/0028). finding_names: account, Region, id and eventLastSeen of a finding, as decision/finding.py reads
-  # them, or nothing. Retries: a start that Lambda throttles, or a fault of the service, is repeated for at least 15
-  # minutes (with full jitter the mean delay is half of MaxDelaySeconds); what can pass in a function, six times; what a
-  # state does without a function, for seconds, because containment does not depend on it.
+  # them, or nothing. retry: a start that Lambda throttles, or a fault of the service, is repeated for at least 15
+  # minutes (with full jitter the mean delay is half of MaxDelaySeconds); what can pass in a function, six times.
+  # retry_native: four times within seconds, calls that containment does not depend on. retry_start: 120 times, the
+  # start of an incident.
   shared_texts = { for name, text in jsondecode(file("${path.module}/machine-texts.json")) : name => substr(jsonencode(text), 1, length(jsonencode(text)) - 2) }
 
   # A resource's type => the function that will probably be needed. Only a guess: the playbook is chosen when the incident opens.

@@ -1,6 +1,7 @@
-# Which rule starts which state machine or function. The rule notice matches every finding, the
-# rule act only the types with an acting mode. The policy inside the state machines lets exactly one
-# of them answer (docs/decisions/0012).
+# Which rule starts which state machine or function. The rule notice matches every unarchived finding.
+# The rules act match at least the types with an acting mode, or every unarchived finding where
+# patterns cannot say that (config.tf). The policy inside the state machines lets exactly one of them
+# answer (docs/decisions/0012).
 
 module "patterns" {
   source = "../event-patterns"

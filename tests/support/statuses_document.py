@@ -50,7 +50,7 @@ MEANINGS = {
 EMISSIONS = {
     OnFinding.START: "evaluated anew",
     OnFinding.VERIFY: "containment is verified again",
-    OnFinding.ATTACH: "counted only",
+    OnFinding.COUNT: "counted only",
 }
 
 EARLIER = ", ".join(f"`{event}` from `{status}`" for status, event in EARLIER_CONTAINMENT.items())

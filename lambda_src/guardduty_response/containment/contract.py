@@ -1,10 +1,11 @@
 """Declares the contract between the state machine and a playbook: steps that are safe to repeat.
 
-A playbook is one name in three places: its package ``guardduty_response/playbooks/<name>``;
-``playbooks/<name>/*-policy.json``, what its roles may do (the responder contains, the collector
-keeps evidence, the restorer undoes, the terminator destroys; each is another function with another
-role); and ``playbooks/<name>/runbook.md``, what people do. ``decision.manifests.playbook_for``
-chooses the playbook of a finding.
+A playbook is one name in several places: its package ``guardduty_response/playbooks/<name>``; the
+folder ``playbooks/<name>`` with its manifest, the calls that undo it, ``*-policy.json``, what its
+roles may do (the responder contains, the collector keeps evidence, the restorer undoes, the
+terminator destroys; each is another function with another role), and ``runbook.md``, what people
+do; and the Terraform variable of its options. ``decision.manifests.playbook_for`` chooses the
+playbook of a finding.
 """
 
 from __future__ import annotations
@@ -58,15 +59,17 @@ class StepPayload(TypedDict):
     again: str
     status: Status | None
     detail: str
+    waited: bool
 
 
 class Target(NamedTuple):
     """Names a resource to act on, as ``plan`` found it and the state machine hands it on.
 
-    ``scope``: the IDs or ARNs that session policies are narrowed to, by kind. ``attach``: the
-    incident that worked on the resource when this one was planned, if any: contain then waits for
-    its lease. ``verify_only``: containment is only verified. ``generation``: of the containment
-    that the incident is linked to; 0: none. ``opened_by``: the incident that opened it.
+    ``scope``: the IDs or ARNs that session policies are narrowed to, by kind. ``attach`` (the
+    stored key): the ID of another incident that had the lease when this target was planned, or
+    empty: contain then waits for its lease. ``verify_only``: containment is only verified.
+    ``generation``: of the containment that the incident is linked to; 0: none. ``opened_by``: the
+    incident that opened it.
     ``principals``: ARNs that the resource involves. ``contained_with``: the options that it was
     contained with, of a recheck and of containing again; empty: those of now count.
     """
@@ -164,6 +167,7 @@ class StepResult(NamedTuple):
     """Holds a step's answer.
 
     Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more.
+    ``waited``: nothing was tried, since somebody else works on the resource.
     ``watched``, of verify: the IDs and names that a call undoing this containment would name.
     ``next_step``, of a step after the verdict: the step that comes next; empty: the usual one.
     """
@@ -175,6 +179,7 @@ class StepResult(NamedTuple):
     detail: str = ""
     watched: Sequence[str] = ()
     next_step: str = ""
+    waited: bool = False
 
     def payload(self) -> StepPayload:
         """Returns the result as the state machine receives it."""
@@ -184,6 +189,7 @@ class StepResult(NamedTuple):
             "again": self.again,
             "status": self.status,
             "detail": self.detail[:500],
+            "waited": self.waited,
         }
 
 
@@ -206,10 +212,12 @@ class RestoreResult(NamedTuple):
 class Context:
     """Holds what a step may use.
 
-    ``assume(account, region, policy)`` opens a session of the responder role, narrowed to
-    ``policy``; ``role=`` names the environment variable of another role. ``put_evidence(name,
-    content)`` stores an object in the evidence bucket. ``gate``: guards the changes of the step;
-    without it every session can only read.
+    ``assume(account, region, policy)`` opens a session of this function's member role,
+    narrowed to ``policy``; ``role=`` names the environment variable of another role.
+    ``put_evidence(name, content)`` stores an object in the evidence bucket. ``record``: the
+    repository of incidents (incident/repository.py). ``gate``: guards the changes of the step;
+    without it every session can only read. ``attempt``: the number of this call of the step;
+    ``waits`` of the calls before it tried nothing, since somebody else worked on the resource.
     """
 
     config: Config
@@ -221,7 +229,13 @@ class Context:
     assume: Callable[..., clients.Session]
     put_evidence: Callable[[str, bytes], StoredObject]
     attempt: int = 1
+    waits: int = 0
     gate: Gate | None = None
+
+    @property
+    def tries(self) -> int:
+        """Returns the number of this call among those that try something."""
+        return self.attempt - self.waits
 
     def as_contained(self, known: ContainedWith) -> Context:
         """Returns the context in which what was contained with ``known`` is verified, contained
@@ -291,7 +305,7 @@ def member_session(
 
 
 def knows_state_before(playbook: Playbook) -> bool:
-    """Tells whether a state before comes before the first call of ``contain``."""
+    """Tells whether a prior state comes before the first call of ``contain``."""
     return bool(getattr(playbook, "KNOWS_STATE_BEFORE", False))
 
 

@@ -115,7 +115,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
     # -- what each control declares ----------------------------------------------------------------
 
     def read(self) -> SettingType:
-        """Returns the setting as it is, in the form that the state before is stored in."""
+        """Returns the setting as it is, in the form that the prior state is stored in."""
         raise NotImplementedError
 
     def wanted(self, name: str, value: ValueType | None) -> ValueType:
@@ -144,7 +144,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         return self.call(name, value).text
 
     def values(self, stored: SettingType | None) -> Values[ValueType]:
-        """Returns the values of what ``read`` returned or the state before holds."""
+        """Returns the values of what ``read`` returned or the prior state holds."""
         return dict(cast("Values[ValueType]", stored or {}))
 
     def read_recorded(self) -> SettingType:
@@ -156,7 +156,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         return self.recorded or {}
 
     def key_of(self, name: str) -> str:
-        """Returns the key of the state before that restore reports a value under."""
+        """Returns the key of the prior state that restore reports a value under."""
         return self.item
 
     def arn_of(self, name: str) -> str:
@@ -293,7 +293,7 @@ class Control(Generic[ContextType, StateType, SettingType, ValueType]):
         return SKIPPED, self.absent_text
 
     def run(self) -> None:
-        """Reads, records the state before, changes and logs the action. Whatever goes wrong
+        """Reads, records the prior state, changes and logs the action. Whatever goes wrong
         touches no other branch.
         """
         shared = self.shared_setting()

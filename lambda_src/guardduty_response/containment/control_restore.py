@@ -13,7 +13,7 @@ from guardduty_response.containment.target_context import BRANCHES, describe_err
 if TYPE_CHECKING:
     from guardduty_response.containment.control import AnyControl
 
-# Compares an item of the state before with how it is now.
+# Compares an item of the prior state with how it is now.
 ReadItem = Callable[[], list[RestoreItem]]
 
 

@@ -1,10 +1,11 @@
 """Guards every batch of changes: nothing is written to a resource without the gate's permission.
 
 The gate reads what may have changed since the decision: a pause (the CONTROL items), exemptions,
-the policy of now, the lease, the containment's generation, and the plan that a person approved. It
-runs beside AssumeRole; the session's credentials are held back until it has agreed, so it costs no
-round trip of its own (docs/decisions/0030). It can only refuse: it never makes a milder decision
-stricter. Without a gate a session can only read.
+the policy of now, the lease, the containment's generation, and whether the plan which the step
+carries out is still the incident's. ``aws.clients._Pending`` calls it before each request is
+signed. It runs beside AssumeRole; the session's credentials are held back until it has agreed, so
+it costs no round trip of its own (docs/decisions/0030). It can only refuse: it never makes a milder
+decision stricter. Without a gate a session can only read.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord, TargetReference
 
 VALID_SECONDS = 5.0
-# An opening gate waits so long for the first state before, where a playbook knows it already, so
+# An opening gate waits so long for the first prior state, where a playbook knows it already, so
 # that it goes into the transaction.
 FIRST_WRITE_SECONDS = 0.02
-LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
+LEASE_SECONDS = 900  # longer than any function (120 s) or task state (150 s) may take
 # Threads of their own: AssumeRole and the calls that wait for the gate use aws.clients.POOL, and
 # an opening gate waits for its calls, so neither may take the other's threads.
 _OPENING = ThreadPoolExecutor(max_workers=20, thread_name_prefix="gate")
@@ -52,7 +53,7 @@ _CALLS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="gate-call")
 
 
 class _Write(NamedTuple):
-    """Holds a state before that waits for the gate's transaction."""
+    """Holds a prior state that waits for the gate's transaction."""
 
     name: str
     token: str
@@ -66,9 +67,9 @@ class Gate:
 
     ``target``: with the generation of the containment that the changes belong to (none in records
     of releases before 0.2: then the lease alone is checked), and the digest of the plan that the
-    step carries out. ``purpose``: ``change`` passes everything; ``evidence`` needs no lease;
-    ``restore`` passes the lease and the generation alone. ``meta`` is asked for when the gate is
-    first used.
+    step carries out. ``purpose`` says which conditions are checked: ``change`` all;
+    ``evidence`` the pause, the exemptions, the management account and the response's own roles;
+    ``restore`` the lease and the generation. ``meta`` is asked for when the gate is first used.
     """
 
     record: IncidentRepository
@@ -100,7 +101,8 @@ class Gate:
         """Begins to ask, in the background, and returns at once: what needs permission soon will
         find it.
 
-        ``awaits_write``: a state before comes at once, before the first call.
+        ``awaits_write``: the playbook records a prior state within moments. The gate waits 20 ms
+        for it, so that one transaction does both.
         """
         with self._starting:
             if self._opening is None:
@@ -163,7 +165,7 @@ class Gate:
         self.write_befores({name: value})
 
     def write_befores(self, states: Mapping[str, object]) -> None:
-        """Records items' states before containment. Raises GateClosed: then none of the items
+        """Records items' prior states. Raises GateClosed: then none of the items
         must be changed.
 
         It goes into the transaction that permits the changes, with those that come meanwhile.
@@ -195,7 +197,7 @@ class Gate:
         return _Write(name, token, request, Future())
 
     def _ask_with_waiting(self) -> None:
-        """Asks, and writes the states before that wait. Raises as ``permit`` does."""
+        """Asks, and writes the prior states that wait. Raises as ``permit`` does."""
         with self._queue:
             batch = self._waiting[:BEFORES_IN_TRANSACTION]
             self._waiting = self._waiting[BEFORES_IN_TRANSACTION:]
@@ -232,20 +234,20 @@ class Gate:
     def _refused_because(self, writes: list[_Write]) -> str:
         """Asks everything side by side: the first permission takes as long as AssumeRole does.
 
-        A state before stands for the whole generation, so what was written is taken back where a
+        A prior state stands for the whole generation, so what was written is taken back where a
         pause or a policy refuses.
         """
-        held = _CALLS.submit(self._hold, [write.request for write in writes])
+        transaction = _CALLS.submit(self._hold, [write.request for write in writes])
         if self.purpose == "restore":
-            return held.result()
+            return transaction.result()
         reason = "the answer did not come"
         try:
             controls = _CALLS.submit(control_items, self.record)
             reason = self._refused_by(self.config) or self._refused_by_controls(controls.result())
         finally:
-            if reason and writes and not held.result():
+            if reason and writes and not transaction.result():
                 reason += self._take_back(writes)
-        return reason or held.result()
+        return reason or transaction.result()
 
     def _take_back(self, writes: list[_Write]) -> str:
         """Takes back what these writes were first to record. Returns what could not be, as text."""

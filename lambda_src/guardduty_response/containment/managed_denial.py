@@ -155,7 +155,7 @@ class ManagedDenial:
 
 def denial_names(target_context: TargetContext, role: str, item: str) -> set[str]:
     """Returns what a call that changes a role's managed policy would name, where containment has
-    written it: by the states before that begin with ``item``.
+    written it: by the prior states that begin with ``item``.
     """
     managed = ManagedDenial(target_context, role)
     found = [key for key in target_context.before_states if key.startswith(item)]

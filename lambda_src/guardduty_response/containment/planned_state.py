@@ -1,6 +1,6 @@
 """What the plan has read of a target, handed on to the steps that change it.
 
-A plan that is fresh is recorded as the state before while the role is being assumed, so that the
+A plan that is fresh is recorded as the prior state while the role is being assumed, so that the
 first change is the first call. One that is older (evidence came first, a retry, an approval) is
 read again before.
 """

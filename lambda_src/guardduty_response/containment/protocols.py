@@ -24,7 +24,7 @@ class Playbook(Protocol):
 
     Its steps raise botocore errors only for throttling and outages: the state machine retries.
     ``COLLECTS_FIRST = True``: its collector has something to do before containment
-    (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
+    (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a prior state, as
     ``plan`` read it, before its first call. ``FINISHES_GONE = True``: ``finish`` runs for a target
     that is GONE too.
 
@@ -48,7 +48,7 @@ class Playbook(Protocol):
         """Reads whether the target is contained.
 
         When it is done, ``answer.envelope_of`` makes the result envelope of the answer, with
-        the actions and states before that the step has stored.
+        the actions and prior states that the step has stored.
         """
 
     def finish(self, context: Context, target: Target) -> StepResult:

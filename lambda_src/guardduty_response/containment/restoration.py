@@ -52,7 +52,7 @@ class RestoreStatus(StrEnum):
 class RestoreItem:
     """One setting that containment recorded before changing it, and what restore says of it.
 
-    ``name``: its key in the state before, ``network/<interface>`` for interfaces. ``item``: which
+    ``name``: its key in the prior state, ``network/<interface>`` for interfaces. ``item``: which
     setting under that key. ``call``: restores it and returns the AWS answers. ``throttled``: it
     could not be read, by an error that passes.
     """
@@ -250,7 +250,7 @@ def _log(
     done_earlier: set[str],
     results: Results,
 ) -> None:
-    """Logs one action for each key of the state before; an earlier restore's stays when nothing
+    """Logs one action for each key of the prior state; an earlier restore's stays when nothing
     is new.
     """
     names = dict.fromkeys(

@@ -143,7 +143,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         return name == OLDER or bool(self.entry.get("older_in"))
 
     def step_key(self, name: str) -> str:
-        """Returns the key of the state before of a policy that a later way writes."""
+        """Returns the key of the prior state of a policy that a later way writes."""
         return f"{self.item}/{name}"
 
     def record_step(self, name: str, found: PolicyDocument | None) -> None:

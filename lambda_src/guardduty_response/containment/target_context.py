@@ -45,7 +45,7 @@ class TargetContext:
         self.id, self.options = target.id, context.options
         self.prefix = context.config.name_prefix
         self.stored: TargetRecord = {}
-        self.recorded_now: Settings = {}  # states before that this step has recorded
+        self.recorded_now: Settings = {}  # prior states that this step has recorded
 
     @property
     def opened_by(self) -> str:
@@ -97,7 +97,7 @@ class TargetContext:
 
     @property
     def before_states(self) -> Settings:
-        """The states before containment by item. The first writing stands."""
+        """The prior states by item. The first writing stands."""
         return {**self.recorded_now, **(self.stored.get("before") or {})}
 
     def logged_action(self, name: str) -> Mapping[str, str]:

@@ -34,17 +34,17 @@ def verdict(checks: Sequence[Check], contained: str) -> StepResult:
     return StepResult(status=Status.CONTAINED, detail=contained)
 
 
-def wait_for_owner(
+def wait_for_other_incident(
     target_context: TargetContext, checks: Sequence[Check], attempts: int
 ) -> StepResult | None:
-    """Waits 5 s while another incident is containing the target; None when there is nothing to
-    wait for. ``attempts``: how often at most.
+    """Returns a result that lets the state machine ask again in 5 s, while another incident is
+    containing the target; None when there is nothing to wait for. ``attempts``: how often at most.
     """
-    context, owner = target_context.context, target_context.target.attach
-    if not owner or context.attempt >= attempts or all(check.ok for check in checks):
+    context, other_incident = target_context.context, target_context.target.attach
+    if not other_incident or context.attempt >= attempts or all(check.ok for check in checks):
         return None
-    status = context.record.meta(owner)["status"]
+    status = context.record.meta(other_incident)["status"]
     if status not in IN_PROGRESS:
         return None
-    detail = f"incident {owner} ({status}) is still in progress: {reasons(checks)}"
-    return StepResult(done=False, wait_seconds=5, detail=detail)
+    detail = f"incident {other_incident} ({status}) is still in progress: {reasons(checks)}"
+    return StepResult(done=False, wait_seconds=5, detail=detail, waited=True)

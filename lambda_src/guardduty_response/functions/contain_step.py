@@ -68,14 +68,14 @@ def _contain_target(
     lease = steps.take_lease(context, target) if target.attach else None
     if lease and context.attempt < BUSY_ATTEMPTS:
         detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
-        return StepResult(done=False, wait_seconds=BUSY_SECONDS, again="contain", detail=detail)
+        return _wait(BUSY_SECONDS, detail)
     if lease:
         detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
         context.record.event(context.incident_id, "not contained", detail, target.id)
         return _verify_target(context, target, "")
-    if context.attempt == 1 and (seconds := _until_restore_is_seen(context, target)):
+    if context.tries == 1 and (seconds := _until_restore_is_seen(context, target)):
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
-        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
+        return _wait(seconds, detail)
     target = target._replace(attach="")
     guarded = steps.guarded(context.as_contained(target.contained_with), target)
     error = _change(guarded, playbook, target)
@@ -88,10 +88,15 @@ def _contain_target(
     return _verify_target(context, target, error)
 
 
+def _wait(seconds: int, detail: str) -> StepResult:
+    """Returns what lets the state machine contain in ``seconds``: nothing was tried until now."""
+    return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail, waited=True)
+
+
 def _until_restore_is_seen(context: Context, target: Target) -> int:
     """Returns the seconds until what the last restore gave back is seen, 0 in most cases.
 
-    AWS shows a change late: our own denial would be recorded as the state before.
+    AWS shows a change late: our own denial would be recorded as the prior state.
     """
     if target.generation < 2:
         return 0

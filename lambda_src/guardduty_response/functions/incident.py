@@ -108,9 +108,8 @@ def _decide(event: Payload) -> Answer:
 
 
 def _verdict(event: Payload) -> Answer:
-    """Records and sends the targets' verdicts the moment verification ends.
-
-    ``error``: why containing or verifying failed, when it did.
+    """Derives the incident's status from the stored verdicts, and sends each. A target without one
+    ends as FAILED, unless an earlier containment of it stands. ``error``: why it has none, if any.
     """
     record, incident_id = incidents(), event["incident_id"]
     why = event.get("error") or outcome.NO_RESULT
@@ -267,9 +266,9 @@ def _not_handed_over(event: Payload) -> Answer:
 
 
 def _close(event: Payload) -> Answer:
-    """Sets the final status, writes the report, sends the second message, releases the leases.
+    """Sets the final status, writes the report, sends news in a last message, releases the leases.
 
-    What fails here fails the execution, and the reconciler reports that.
+    What fails here fails the execution; the reconciler reports it.
     """
     record, incident_id = incidents(), event["incident_id"]
     decision, error = event["decision"], event.get("error") or ""

@@ -23,8 +23,9 @@ from guardduty_response.monitoring import recheck
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord
 
-# The notice machine looks at a claim once, two minutes after the finding (look_after_seconds). Who
-# was throttled for longer answers what it leaves itself.
+# The notice machine looks at the claim once, two minutes after its own first step
+# (look_after_seconds). If Open runs later than this after the claim, that look may be over, so Open
+# notifies people itself.
 IN_TIME_SECONDS = 60
 
 
@@ -148,7 +149,7 @@ def _open_record(
         opened = record.open(meta, detail=detail)
     finally:
         storing.result()
-    if opened.outcome is OnFinding.ATTACH:
+    if opened.outcome is OnFinding.COUNT:
         detail = (
             f"GuardDuty sent the finding again (count {seen.count}) while the incident was"
             f" {opened.previous}: counted, nothing started"
@@ -161,10 +162,10 @@ def _open_record(
 
 
 def open_incident(event: Payload) -> Answer:
-    """Opens an incident or a recheck: the incident machine's first state.
+    """Opens an incident or a recheck: the incident machine's state Open, after Claim.
 
-    Where the policy lets nothing act, the notice machine answers, and this leaves no trace but in
-    the claim.
+    Where the policy lets nothing act, the finding is left to the notice machine, and only the claim
+    says so. If that machine may have looked already, this notifies people itself.
     """
     execution = event["execution"]
     if (request := finding.get(event["event"], "watch")) is not None:
@@ -181,7 +182,7 @@ def open_incident(event: Payload) -> Answer:
     if mode not in policy.ACTING or decided.playbook is None:
         return _leave(event, seen, mode)
     _, opened = _open_record(delivered, decided, execution)
-    if opened.outcome is OnFinding.ATTACH:
+    if opened.outcome is OnFinding.COUNT:
         return _done(seen.incident_id, "finding recurred")
     return {
         "incident_id": seen.incident_id,

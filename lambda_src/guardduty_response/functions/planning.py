@@ -229,10 +229,10 @@ def decide(
     seen: finding.Finding,
     approved: bool = False,
 ) -> PlanAnswer:
-    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012).
+    """Decides by policy and guardrails (docs/decisions/0012). For "act" it takes each lease and
+    links each resource; where another incident has the lease, ``attach`` names it.
 
-    What does not depend on another read is read beside it: each waits for a round trip.
-    ``approved``: a person has just approved a plan. It becomes "act" if this is that plan.
+    ``approved``: a person has just approved a plan: "act" if this is that plan.
     """
     record, incident_id = context.record, context.incident_id
     targets = [plan.target._replace(principals=plan.principals) for plan in planned]

@@ -133,7 +133,7 @@ def _look_after_monitored(record: IncidentRepository) -> list[str]:
 def _take_over_old(record: IncidentRepository, metas: list[IndexedIncident]) -> list[str]:
     """Moves what releases before 0.2 stored of changed resources into containments.
 
-    A new finding on such a resource then joins its containment, and finds the state before it.
+    A new finding on such a resource then joins its containment, and finds its prior state.
     Returns the incidents.
     """
     taken = [

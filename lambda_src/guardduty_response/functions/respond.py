@@ -1,8 +1,8 @@
 """The playbook function: runs the steps of one playbook that plan, contain, verify and finish.
 
-It has no topic and can assume only its own responder role. Each step is imported where it is asked
-for: what comes after the last change delays none, and ``_warm`` imports it all while the incident
-is opened.
+It has no topic and can assume only its own responder role. Each step's module is imported when the
+step is called, so that code which is needed only after the last change does not delay a change.
+``_warm`` imports all of them while the incident is opened.
 """
 
 from __future__ import annotations

@@ -82,6 +82,7 @@ def make_context(event: Payload) -> Context:
         assume=partial(member_session, config.partition, session_name),
         put_evidence=partial(evidence_store.put, incident_id),
         attempt=int(event.get("attempt") or 1),
+        waits=int(event.get("waits") or 0),
     )
 
 
@@ -175,6 +176,7 @@ def combine(results: list[StepResult]) -> StepResult:
         wait_seconds=min((result.wait_seconds for result in pending), default=0),
         again="contain" if any(result.again == "contain" for result in pending) else "",
         detail="; ".join(result.detail for result in results if result.detail),
+        waited=bool(pending) and all(result.waited for result in pending),
     )
 
 

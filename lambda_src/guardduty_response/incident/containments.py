@@ -2,7 +2,7 @@
 
 A containment belongs to a resource (its ARN) and a generation. A generation ends with a restore, or
 when the ARN names another resource (its immutable ID differs). Incidents link to containments, so
-two findings about a resource share the state before, the action log and the evidence
+two findings about a resource share the prior state, the action log and the evidence
 (docs/decisions/0029).
 
 Items (keys pk/sk), each small by itself: CONTAINMENT#arn/HEAD names the present generation;
@@ -194,7 +194,7 @@ class Containments:
         return not self.table.transact([*writes, *befores])
 
     def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> BeforeStates:
-        """Returns the state before of the items that the last restore left contained.
+        """Returns the prior state of the items that the last restore left contained.
 
         ``network/x`` is one of network's interfaces, ``item/x`` a value that came later. Another
         resource under the same ARN has none.
@@ -322,7 +322,7 @@ class Containments:
         }
 
     def take_back_before(self, arn: str, generation: int, name: str, writer: str) -> None:
-        """Takes back a state before if ``writer`` was first to write it: nothing was changed."""
+        """Takes back a prior state if ``writer`` was first to write it: nothing was changed."""
         try:
             self.table.write(
                 self.table.client.update_item,

@@ -1,4 +1,7 @@
-"""Gives one execution at a time the right to work on a resource (items RESOURCE#arn/LEASE)."""
+"""Gives one execution at a time the right to work on a resource (items RESOURCE#arn/LEASE).
+
+``owner``: the ARN of an execution.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,9 @@ class Leases:
     def claim(
         self, arn: str, owner: str, incident_id: str, seconds: int, gives_way: str = ""
     ) -> Lease | None:
-        """Acquires the lease, also from ``gives_way`` or an owner whose execution has ended."""
+        """Acquires the lease; takes it over from ``gives_way``, or from an owner whose execution
+        has ended.
+        """
         other = self.acquire(arn, owner, incident_id, seconds)
         if other and (other["owner"] == gives_way or clients.execution_ended(other["owner"])):
             return self.acquire(arn, owner, incident_id, seconds, other["owner"])

@@ -83,7 +83,7 @@ class ResultEnvelope(TypedDict):
     """Declares what a playbook answers about a target (docs/custom-playbooks.md).
 
     ``containment.answer`` makes it, ``containment.envelope`` reads it, and
-    ``incident.result_writer`` alone stores it.
+    ``incident.result_writer`` stores it (prior states: the gate, too).
     """
 
     status: str  # CONTAINED, PARTIAL, FAILED or GONE; BREACHED, where a recheck found a loss

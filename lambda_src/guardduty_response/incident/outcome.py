@@ -66,7 +66,7 @@ class Settled(NamedTuple):
 
 
 def settle(record: IncidentRepository, incident_id: str) -> Settled:
-    """Sets the incident's status once all targets have a verdict."""
+    """Derives the incident's status from its targets once none is in progress, and stores it."""
     meta, targets, _, history, _ = record.read_whole(incident_id)
     reading = Reading(record, meta)
     statuses = [Status(target["status"]) for target in targets]

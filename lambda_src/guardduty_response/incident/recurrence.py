@@ -39,11 +39,11 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
     outcome = ON_FINDING[status]
     if was_contained(stored) and meta["mode"] == "notify":
         # The notice machine can neither verify nor repeat what was done.
-        return OnFinding.ATTACH
+        return OnFinding.COUNT
     if status in ENDED and not _seen_after(meta, ended_at(stored)):
-        return OnFinding.ATTACH
+        return OnFinding.COUNT
     if status is Status.NOTIFIED and _decided_alike(stored, meta):
-        return OnFinding.ATTACH
+        return OnFinding.COUNT
     same_decision = (
         stored.get("config_sha256") == meta.get("config_sha256")
         and stored.get("mode") == meta.get("mode")
@@ -51,7 +51,7 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
     )
     quiet = status in _QUIET and not _was_paused(stored)
     if outcome is OnFinding.START and same_decision and quiet:
-        return OnFinding.ATTACH
+        return OnFinding.COUNT
     return outcome
 
 

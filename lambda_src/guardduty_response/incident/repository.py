@@ -2,7 +2,8 @@
 
 Items (keys pk/sk): INCIDENT#id/META, INCIDENT#id/TARGET#kind#id, INCIDENT#id/EVENT#time#hex;
 containments, leases and the circuit breaker have modules of their own. Every write that decides
-something is conditional, so concurrent executions cannot both win.
+something is conditional, so concurrent executions cannot both win. ``IncidentRepository`` adds
+incidents to ``ResultWriter`` (results: ``persist``, ``action``) and ``TargetRepository`` (targets).
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ class IncidentRepository(ResultWriter):
         """Creates the incident, or decides what a recurrence of its finding does (recurrence.py).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
-        race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident stays
-        as it is (ATTACH), unless this execution opened it. ``detail``: of the event "opened" in the
+        race gets START or VERIFY; everybody else COUNT. ``only_new``: an existing incident stays
+        as it is (COUNT), unless this execution opened it. ``detail``: of the event "opened" in the
         timeline, which is written with a new incident or not at all; empty: no event.
         """
         at = now()
@@ -135,7 +136,7 @@ class IncidentRepository(ResultWriter):
             previous = stored.get("previous")
             return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
-            return Opened(OnFinding.ATTACH, status, stored)
+            return Opened(OnFinding.COUNT, status, stored)
         from guardduty_response.incident import recurrence
 
         outcome = recurrence.outcome_of(stored, meta)
@@ -171,7 +172,7 @@ class IncidentRepository(ResultWriter):
         )
         if counted or self._has_made(meta["incident_id"], changes):
             return Opened(outcome, status, {**stored, **changes})
-        return Opened(OnFinding.ATTACH, status, stored)  # another execution changed it first
+        return Opened(OnFinding.COUNT, status, stored)  # another execution changed it first
 
     def meta(self, incident_id: str) -> IncidentRecord:
         """Returns the incident's META item. Raises ResponseError when there is none."""
@@ -267,7 +268,7 @@ class IncidentRepository(ResultWriter):
         """Moves what releases before 0.2 stored with the incident into containments.
 
         Returns whether there was anything. Safe to repeat. ``owners_too``: first the incidents to
-        which targets are attached, which have the state before and give evidence its name.
+        which targets are attached, which have the prior state and give evidence its name.
         ``in_progress``: also if the incident is in progress; its own execution asks for that.
         """
         meta, found = self.meta_and_targets(incident_id)
@@ -314,7 +315,7 @@ class IncidentRepository(ResultWriter):
         """Takes over FAILED and RESTORE_PARTIAL incidents of releases before 0.2.
 
         Such an incident may have changed its resource, and no index holds it. Returns the
-        incidents. The oldest of a resource has the state before; a resource that has a containment
+        incidents. The oldest of a resource has the prior state; a resource that has a containment
         already is left alone. Searches the table once, and once more when nothing is in progress.
         """
         if self.table.get(*TAKEN_OVER_KEY):

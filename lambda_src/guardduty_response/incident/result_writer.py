@@ -1,4 +1,5 @@
-"""Stores what playbooks answer about a target. Nothing else does.
+"""Stores what playbooks answer about a target. The gate may write a prior state in its
+transaction; this class is told of it (``note_before``).
 
 A playbook answers with an envelope (``model.ResultEnvelope``). Parts of it are stored before: a
 state before comes before the change, an action and an evidence item when they end, so that a
@@ -180,7 +181,7 @@ class ResultWriter(TargetRepository):
         self.note_before(place, item_name, state)
 
     def note_before(self, place: Place, item_name: str, state: object) -> None:
-        """Remembers a state before that was stored in a transaction of somebody else's."""
+        """Remembers a prior state that was stored in a transaction of somebody else's."""
         self.early.of(place)["before"].setdefault(item_name, state)
 
     def evidence(

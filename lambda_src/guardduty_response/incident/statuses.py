@@ -57,7 +57,7 @@ class OnFinding(StrEnum):
 
     START = "start"  # policy is evaluated anew and the response runs
     VERIFY = "verify"  # containment is only verified
-    ATTACH = "attach"  # counted; an execution already works on it, or a person has decided
+    COUNT = "attach"  # counted; an execution already works on it, or a person has decided
 
 
 S, E = Status, Event
@@ -109,9 +109,9 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
 }
 
 ON_FINDING: dict[Status, OnFinding] = {
-    S.OPEN: OnFinding.ATTACH,
-    S.AWAITING_APPROVAL: OnFinding.ATTACH,
-    S.CONTAINING: OnFinding.ATTACH,
+    S.OPEN: OnFinding.COUNT,
+    S.AWAITING_APPROVAL: OnFinding.COUNT,
+    S.CONTAINING: OnFinding.COUNT,
     S.CONTAINED: OnFinding.VERIFY,
     S.PARTIAL: OnFinding.START,
     S.FAILED: OnFinding.START,

@@ -223,7 +223,7 @@ class TargetRepository:
     def take_over(self, incident_id: str, playbook: str, target: TargetRecord) -> int:
         """Moves what a TARGET item of an earlier release holds into a containment.
 
-        Returns the generation. Safe to repeat; the first state before stands.
+        Returns the generation. Safe to repeat; the first prior state stands.
         """
         owner = str(target.get("attach") or incident_id)
         joined = self.containments.join(target, incident_id, playbook)
@@ -267,7 +267,7 @@ class TargetRepository:
         return joined.generation
 
     def _old_before(self, owner: str, target: TargetRecord) -> BeforeStates:
-        """Returns the state before that the incident ``owner`` recorded, unless it gave it back."""
+        """Returns the prior state that the incident ``owner`` recorded, unless it gave it back."""
         key, sort = incident_key(owner), target_key(target["kind"], target["id"])
         stored = cast("TargetRecord | None", self.table.get(key, sort))
         if stored is None or not is_old(stored) or Status(stored["status"]) is Status.RESTORED:

@@ -196,6 +196,7 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
     assert (held["generation"], target["generation"], target["opened_by"]) == (1, 1, first)
     answer = run_step("contain", second, target)
     assert (answer["done"], answer["again"], answer["wait_seconds"]) == (False, "contain", 5)
+    assert answer["waited"]
     assert fake.calls == []
     assert lease_owners(deployment) == [winner]
     deployment.kill(winner)

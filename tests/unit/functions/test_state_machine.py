@@ -115,6 +115,17 @@ def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     assert "Verdict" in walk.entered
 
 
+def test_a_wait_for_another_incident_is_no_try() -> None:
+    """What tries something is told how often it was only waited."""
+    waiting = step(done=False, again="contain", wait_seconds=5, waited=True)
+    contain = [waiting, waiting, step(done=False)]
+    verify = [step(done=False, wait_seconds=5, waited=True), step(status="CONTAINED")]
+    _, functions = walk_incident(contain=contain, verify=verify)
+    contained, verified = functions.asked("contain"), functions.asked("verify")
+    assert [(call["attempt"], call["waits"]) for call in contained] == [(1, 0), (2, 1), (3, 2)]
+    assert [(call["attempt"], call["waits"]) for call in verified] == [(4, 2), (5, 3)]
+
+
 def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> None:
     collect = [
         phase_answer(done=False, wait_seconds=5),

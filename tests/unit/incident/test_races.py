@@ -69,7 +69,7 @@ def test_ten_emissions_at_once_start_one_response(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     outcomes = Counter(_together(lambda n: _open(record, n)))
-    assert outcomes == {OnFinding.START: 1, OnFinding.ATTACH: 9}
+    assert outcomes == {OnFinding.START: 1, OnFinding.COUNT: 9}
     assert deployment.meta(ID)["emissions"] == 10
 
 
@@ -83,7 +83,7 @@ def test_ten_emissions_at_once_reopen_once(
     record.move(ID, Status.OPEN, status)
     outcomes = Counter(_together(lambda n: _open(record, n)))
     assert outcomes[OnFinding.START] == 1
-    assert outcomes[OnFinding.ATTACH] == 9
+    assert outcomes[OnFinding.COUNT] == 9
     stored = deployment.meta(ID)
     assert stored["status"] == "OPEN"
     assert stored["execution"] != "e99"

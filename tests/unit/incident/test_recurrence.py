@@ -38,7 +38,7 @@ def _at(record: IncidentRepository, status: Status) -> None:
 @pytest.mark.parametrize(
     ("status", "changes", "outcome"),
     [
-        (Status.NOTIFIED, {"config_sha256": "c1"}, OnFinding.ATTACH),
+        (Status.NOTIFIED, {"config_sha256": "c1"}, OnFinding.COUNT),
         (Status.NOTIFIED, {"config_sha256": "c1", "reasons": ["key"]}, OnFinding.START),
         (Status.DRY_RUN, {"config_sha256": "c1"}, OnFinding.START),
         (Status.SKIPPED, {"config_sha256": "c1"}, OnFinding.START),
@@ -65,7 +65,7 @@ ENDINGS = [
 @pytest.mark.parametrize("status", ENDINGS, ids=str)
 @pytest.mark.parametrize(
     ("minutes", "outcome"),
-    [(-1, OnFinding.ATTACH), (1, OnFinding.START), (None, OnFinding.ATTACH)],
+    [(-1, OnFinding.COUNT), (1, OnFinding.START), (None, OnFinding.COUNT)],
 )
 def test_what_has_ended_starts_again_only_by_later_activity(
     deployment: Deployment,
@@ -92,7 +92,7 @@ def test_a_record_of_an_older_version_ended_with_its_last_change(
     ended = deployment.meta(ID)["ended_at"]
     record.table.update(incident_key(ID), "META", {"updated_at": ended}, remove=["ended_at"])
     before = iso(datetime.fromisoformat(ended) - timedelta(seconds=1))
-    assert record.open(_meta(last_seen=before)).outcome is OnFinding.ATTACH
+    assert record.open(_meta(last_seen=before)).outcome is OnFinding.COUNT
     assert deployment.meta(ID)["ended_at"] == ended, "counting must not move it"
     after = iso(datetime.fromisoformat(ended) + timedelta(seconds=1))
     assert record.open(_meta(last_seen=after)).outcome is OnFinding.START

@@ -104,10 +104,10 @@ def test_an_emission_does_not_refresh_work_that_may_be_dead(
 @pytest.mark.parametrize(
     ("changes", "outcome"),
     [
-        ({}, OnFinding.ATTACH),
+        ({}, OnFinding.COUNT),
         ({"mode": "dry_run"}, OnFinding.START),
         ({"severity": 9.0}, OnFinding.START),
-        ({"severity": 8}, OnFinding.ATTACH),
+        ({"severity": 8}, OnFinding.COUNT),
     ],
 )
 def test_the_same_quiet_answer_is_not_given_twice(
@@ -128,7 +128,7 @@ def test_the_same_execution_resumes_after_a_lost_answer(
     record.open(_meta())
     assert record.open(_meta()).outcome is OnFinding.START
     assert deployment.meta(ID)["emissions"] == 1
-    assert record.open(_meta(execution="two")).outcome is OnFinding.ATTACH
+    assert record.open(_meta(execution="two")).outcome is OnFinding.COUNT
 
 
 def test_the_same_execution_resumes_a_reopening(record: IncidentRepository) -> None:
@@ -147,7 +147,7 @@ def test_a_notice_leaves_alone_what_was_done_to_a_resource(
     _at(record, status, targets=[TARGET])
     assert (
         record.open(_meta(execution="notice", mode="notify", config_sha256="c1")).outcome
-        is OnFinding.ATTACH
+        is OnFinding.COUNT
     )
     stored = deployment.meta(ID)
     assert (stored["status"], stored["execution"], stored["emissions"]) == (status, "one", 2)
@@ -163,7 +163,7 @@ def test_only_new_leaves_an_existing_incident_as_it_is(
 ) -> None:
     _at(record, Status.FAILED)
     before = deployment.meta(ID)
-    assert record.open(_meta(execution="two"), only_new=True).outcome is OnFinding.ATTACH
+    assert record.open(_meta(execution="two"), only_new=True).outcome is OnFinding.COUNT
     assert deployment.meta(ID) == before
 
 

@@ -74,7 +74,7 @@ def test_only_work_in_progress_can_die() -> None:
 @pytest.mark.parametrize(
     ("outcome", "group"),
     [
-        (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING}),
+        (F.COUNT, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING}),
         (F.VERIFY, {S.CONTAINED}),
         (
             F.START,

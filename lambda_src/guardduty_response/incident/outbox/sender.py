@@ -79,21 +79,22 @@ def write_and_send(
     topics: Sequence[str],
     event: TimelineEvent | None = None,
 ) -> Sent:
-    """Writes a message for each topic, and sends it at once, unless it is to be held.
+    """Writes a message for each topic, and sends it at once, unless it is deferred or the topic's
+    limit is used up: then it waits for a digest.
 
     Writes nothing if people were told for this reason before. ``event`` is written to the timeline
     with the message, or not at all. Raises botocore ClientError when the table cannot be written;
     what goes wrong later never raises, and the message waits.
     """
-    held = bool(message.get("hold_until"))
-    slots = {} if held else {topic: pace.ask(table, topic) for topic in topics}
-    records = [_new(message, text, topic, held) for topic in topics]
+    deferred = bool(message.get("hold_until"))
+    slots = {} if deferred else {topic: pace.ask(table, topic) for topic in topics}
+    records = [_new(message, text, topic, deferred) for topic in topics]
     refused = table.transact(_writes(records, text, event))
     if refused:
         for topic, request in slots.items():
             pace.give_back(table, topic, request.slot())
         return Sent(new=False)
-    if held:
+    if deferred:
         return Sent(new=True)
     sending = [
         clients.POOL.submit(_send_new, table, record, text, slots[record["topic"]])
@@ -108,7 +109,7 @@ def write_and_send(
     )
 
 
-def _new(message: MessageRecord, text: Text, topic: str, held: bool) -> MessageRecord:
+def _new(message: MessageRecord, text: Text, topic: str, deferred: bool) -> MessageRecord:
     incident_id, at = message["incident_id"], now()
     made: MessageRecord = {
         **message,
@@ -120,7 +121,7 @@ def _new(message: MessageRecord, text: Text, topic: str, held: bool) -> MessageR
         "outbox": shard_of(incident_id),
         "tries": 0,
     }
-    if not held:
+    if not deferred:
         made["sending_until"] = seconds_from_now(CLAIM_SECONDS)
     return made
 

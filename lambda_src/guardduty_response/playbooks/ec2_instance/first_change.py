@@ -58,7 +58,8 @@ def close_planned(instance: InstanceContext, allowed: Sessions) -> Closed:
     """Records what the plan has read, and closes the interfaces that were open.
 
     Does nothing where the plan is not fresh, and with interfaces whose quarantine group has to be
-    made first, or that are to go by way of the flush group. Raises GateClosed: nothing was changed.
+    made first, or where ``untrack_connections`` is on: these pass through the all-open group first
+    (``network``). Raises GateClosed: nothing was changed.
     """
     states = fresh_state(instance)
     before: NetworkBefore | None = states.get(Network.item)
@@ -80,7 +81,7 @@ def close_planned(instance: InstanceContext, allowed: Sessions) -> Closed:
     return Closed(before["interfaces"], run_all(calls), wanted)
 
 
-def settle(
+def reconcile(
     instance: InstanceContext, allowed: Sessions, current: InstanceState, done: Closed
 ) -> str:
     """Puts back what is no longer the instance's, and shows in ``current`` what was closed as it
@@ -115,7 +116,7 @@ def log_undescribed(instance: InstanceContext, done: Closed, error: Exception) -
     return text
 
 
-def settle_gone(
+def reconcile_gone(
     instance: InstanceContext, allowed: Sessions, closing: Future[Closed], gone: TargetGone
 ) -> str:
     """Puts back what was closed of an instance that no longer exists and is not its own any more:
@@ -125,7 +126,7 @@ def settle_gone(
     """
     try:
         done = closing.result()
-    except AWS_ERRORS as error:  # the state before could not be recorded, or must not be
+    except AWS_ERRORS as error:  # the prior state could not be recorded, or must not be
         return f"{gone}; nothing was closed ({describe_error(error)})"
     done = done if done.answers else _closed_earlier(instance)
     if not done.answers:

@@ -51,7 +51,7 @@ def deny(instance: InstanceContext, sessions: Sessions, control: RevokeSessions)
         instance.log_action(NAME, FAILED, text)
     elif not role:
         instance.log_action(NAME, SKIPPED, NO_ROLE)
-    elif instance.context.attempt < 2 or not _is_complete(instance):
+    elif instance.context.tries < 2 or not _is_complete(instance):
         know(instance, sessions, role)
         chained_sessions.deny(instance)
 

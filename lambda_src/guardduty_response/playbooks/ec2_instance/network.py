@@ -90,12 +90,12 @@ def close(
     done: first_change.Closed,
     made: Mapping[str, AwsAnswer | Exception],
 ) -> None:
-    """Records the state before, empties the quarantine groups, then closes interfaces.
+    """Records the prior state, empties the quarantine groups, then closes interfaces.
 
     ``started`` is called when the changes are under way. ``done``: what was closed already.
     ``made``: VPC -> the group that was made for it meanwhile, or the error.
     """
-    note = first_change.settle(
+    note = first_change.reconcile(
         instance,
         allowed,
         current,
@@ -198,7 +198,7 @@ def _sufficient(instance: InstanceContext, allowed: Sessions, current: InstanceS
 
 
 def _prepare(network: Network, ready: Preparation) -> dict[str, AwsAnswer | Exception]:
-    """Records the state before, and makes what interfaces are put into, at the same time.
+    """Records the prior state, and makes what interfaces are put into, at the same time.
 
     Returns VPC -> the flush group, or the error. Raises the error of the record.
     """

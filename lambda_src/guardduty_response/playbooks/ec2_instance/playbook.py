@@ -193,8 +193,8 @@ def _sample(detail: Mapping[str, object]) -> InstanceState:
 
 
 def contain(context: Context, target: Target) -> StepResult:
-    """Closes the network, and at the same time does everything else; every action records, acts
-    and fails on its own.
+    """Closes the network first. The other controls start when its calls are under way; sessions of
+    other roles are denied at the end. Each control records, acts and fails on its own.
     """
     if target.attach or target.verify_only:
         return StepResult(
@@ -215,7 +215,7 @@ def contain(context: Context, target: Target) -> StepResult:
         from guardduty_response.playbooks.ec2_instance import gone
 
         making.exception()  # no call goes on when the step has ended
-        text = first_change.settle_gone(
+        text = first_change.reconcile_gone(
             instance,
             allowed,
             closing,

@@ -110,7 +110,7 @@ def make_planned(instance: InstanceContext, allowed: Sessions) -> dict[str, AwsA
     to be emptied before they are used. Returns VPC -> the group, or the error.
     """
     missing: list[str] = instance.scope("missing_groups") or []
-    if not missing or instance.context.attempt > 1:
+    if not missing or instance.context.tries > 1:
         return {}
     ec2 = allowed.client("ec2")
     return run_all({vpc: partial(create, instance, ec2, vpc) for vpc in missing})

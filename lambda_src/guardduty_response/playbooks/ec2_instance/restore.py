@@ -22,7 +22,7 @@ from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
 
 def restore(context: Context, target: Target) -> RestoreResult:
-    """Restores what the record says of the state before, and verifies it.
+    """Restores what the record says of the prior state, and verifies it.
 
     Raises RoleUnavailable, or the error of DescribeInstances: then nothing was changed.
     """

@@ -17,7 +17,7 @@ from guardduty_response.containment.target_context import (
     describe_error,
     name_of,
 )
-from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
+from guardduty_response.containment.verdict import reasons, verdict, wait_for_other_incident
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
@@ -53,9 +53,9 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
             fatal=True,
             read=False,
         )
-        may_pass = context.attempt < LATE_ATTEMPTS and not target.verify_only
+        may_pass = context.tries < LATE_ATTEMPTS and not target.verify_only
         if may_pass and isinstance(error, AWS_ERRORS) and is_transient(error):
-            wait = throttled_seconds(context.attempt, THROTTLED_SECONDS)
+            wait = throttled_seconds(context.tries, THROTTLED_SECONDS)
             return StepResult(done=False, wait_seconds=wait, detail=text), [not_read]
         return StepResult(status=Status.FAILED, detail=text), [not_read]
     controls = action_order.look(instance, sessions, current)
@@ -110,9 +110,9 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
 
 
 def _conclude(instance: InstanceContext, checks: list[Check], late: LateChecks) -> StepResult:
-    if waiting := wait_for_owner(instance, checks, OWNER_ATTEMPTS):
+    if waiting := wait_for_other_incident(instance, checks, OWNER_ATTEMPTS):
         return waiting
-    if instance.acts and (not_yet := _not_yet(instance.context.attempt, checks, late)):
+    if instance.acts and (not_yet := _not_yet(instance.context.tries, checks, late)):
         return not_yet
     contained = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
     return verdict(checks, contained)

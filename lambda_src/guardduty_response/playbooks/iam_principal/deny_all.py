@@ -140,7 +140,7 @@ class DenyAll(UserControl["DenyAllState", Denial]):
         """Denies before anything is read: what the plan has read of all controls is recorded
         while AssumeRole is still under way.
 
-        Returns the state before and IAM's answer, for ``log_outcome``. Raises the error of the
+        Returns the prior state and IAM's answer, for ``log_outcome``. Raises the error of the
         record alone.
         """
         states = fresh_state(self.target_context)

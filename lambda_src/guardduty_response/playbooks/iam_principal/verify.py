@@ -31,7 +31,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.containment.verdict import reasons, verdict, wait_for_owner
+from guardduty_response.containment.verdict import reasons, verdict, wait_for_other_incident
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
@@ -221,8 +221,8 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
     """Says why it is too early for a verdict: contain once more, or verify once more."""
     context = principal.context
     if not principal.acts:
-        return wait_for_owner(principal, checks, OWNER_ATTEMPTS)
-    if context.attempt >= ATTEMPTS:
+        return wait_for_other_incident(principal, checks, OWNER_ATTEMPTS)
+    if context.tries >= ATTEMPTS:
         return None
     failed, late = [check for check in checks if not check.ok], LateChecks(principal)
     lost = [check.name for check in failed if check.read and late.is_not_seen(check)]
@@ -238,11 +238,11 @@ def _not_yet(principal: PrincipalContext, checks: list[Check]) -> StepResult | N
             principal.id,
         )
     fatal = any(check.fatal for check in failed)
-    if lost or throttled or (fatal and context.attempt < FATAL_ATTEMPTS):
+    if lost or throttled or (fatal and context.tries < FATAL_ATTEMPTS):
         # What is seen too early is seen a little later, and what was throttled passes.
-        wait = min(context.attempt, LATE_SECONDS) if lost else 0
+        wait = min(context.tries, LATE_SECONDS) if lost else 0
         if throttled:
-            wait = throttled_seconds(context.attempt, THROTTLED_SECONDS)
+            wait = throttled_seconds(context.tries, THROTTLED_SECONDS)
         detail = reasons(checks)
         return StepResult(
             done=False,

@@ -342,6 +342,17 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     assert ec2_instance.finish(other, linked).done
 
 
+def test_what_was_waited_for_another_incident_takes_no_try(lab: Lab) -> None:
+    """An interface that is open after a wait of a minute is closed as it is without one."""
+    lab.build()
+    target = lab.plan()
+    early, late = lab.context(attempt=13), lab.context(attempt=13)
+    late.waits = 12
+    assert ec2_instance.verify(early, target)[0].status is Status.FAILED
+    step, _ = ec2_instance.verify(late, target)
+    assert (step.done, step.again) == (False, "contain")
+
+
 def test_verify_only_reads_back_and_changes_nothing(lab: Lab) -> None:
     lab.build()
     target = lab.plan()

@@ -24,7 +24,7 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
-from guardduty_response.containment.verdict import reasons, wait_for_owner
+from guardduty_response.containment.verdict import reasons, wait_for_other_incident
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
@@ -281,7 +281,7 @@ def _conclude(
     if principal.acts:
         not_yet = _not_yet(principal, sets, checks)
     else:
-        not_yet = wait_for_owner(principal, checks, OWNER_ATTEMPTS)
+        not_yet = wait_for_other_incident(principal, checks, OWNER_ATTEMPTS)
     return not_yet or verification.draw_verdict(principal, checks)
 
 
@@ -299,7 +299,7 @@ def _not_yet(
         if state["status"] == "IN_PROGRESS" and _age(state["at"]) < PATIENCE
     ]
     if under_way:
-        seconds = 5 if principal.context.attempt < FAST_ATTEMPTS else 15
+        seconds = 5 if principal.context.tries < FAST_ATTEMPTS else 15
         detail = f"being provisioned: {', '.join(under_way)}"
         return StepResult(done=False, wait_seconds=seconds, detail=detail)
     if waiting := verification.wait_to_settle(principal):
