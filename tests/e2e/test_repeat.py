@@ -33,6 +33,9 @@ def _artefacts(world: World, victim: Victim) -> Json:
 def test_the_same_finding_ten_times_at_once(world: World) -> None:
     """One incident, one group, one snapshot set, one denial, one start, one verdict: nothing
     twice.
+
+    It failed under load while neither machine's Retry named ``Sandbox.Timedout``, which Lambda
+    answers for an environment that was too slow.
     """
     victim = world.victim()
     event = world.finding(victim)
