@@ -176,7 +176,7 @@ locals {
       for path in local.wrong : format(
         "%s.%s %s%s; it is %s.", var.name, path, local.must[local.path_of[path]],
         can(local.rule_of[path].example) ? ", for example ${jsonencode(local.rule_of[path].example)}" : "",
-        issensitive(local.shown[path]) ? "another, which is sensitive" : substr(local.shown[path], 0, 100),
+        issensitive(local.shown[path]) ? "another, which is sensitive" : substr(replace(local.shown[path], "\\u0026", "&"), 0, 100),
       )
     ],
     [for text in local.missing : "${var.name}.${text}"],
