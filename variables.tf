@@ -84,7 +84,7 @@ variable "notifications" {
 
   validation {
     condition     = try(coalesce(tobool(var.notifications.create_topic)), true) == (try(var.notifications.topic_arn, null) == null)
-    error_message = "notifications.topic_arn must be the ARN of a standard SNS topic when notifications.create_topic is false, and must be left out when it is true."
+    error_message = try(coalesce(tobool(var.notifications.create_topic)), true) ? "notifications.topic_arn is given, but notifications.create_topic is true, which creates another topic. Set notifications.create_topic = false to use ${try(coalesce(var.notifications.topic_arn), "yours")}, or leave notifications.topic_arn out." : "notifications.create_topic is false, so notifications.topic_arn must be the ARN of your standard SNS topic."
   }
   validation {
     condition     = try(coalesce(tobool(var.notifications.escalation.create_topic)), true) ? try(var.notifications.escalation.topic_arn, null) == null : true
@@ -132,7 +132,7 @@ variable "evidence" {
 
   validation {
     condition     = try(coalesce(tobool(var.evidence.create_bucket)), true) == (try(var.evidence.bucket_arn, null) == null)
-    error_message = "evidence.bucket_arn must be the ARN of an S3 bucket (arn:aws:s3:::name) when evidence.create_bucket is false, and must be left out when it is true."
+    error_message = try(coalesce(tobool(var.evidence.create_bucket)), true) ? "evidence.bucket_arn is given, but evidence.create_bucket is true, which creates another bucket. Set evidence.create_bucket = false to use ${try(coalesce(var.evidence.bucket_arn), "yours")}, or leave evidence.bucket_arn out." : "evidence.create_bucket is false, so evidence.bucket_arn must be the ARN of your S3 bucket (arn:aws:s3:::name)."
   }
   validation {
     condition     = try(coalesce(tobool(var.evidence.create_bucket)), true) || (try(var.evidence.object_lock, null) == null && try(var.evidence.expire_after_days, null) == null && !try(coalesce(tobool(var.evidence.force_destroy)), false))
@@ -144,7 +144,7 @@ variable "evidence" {
   }
   validation {
     condition = (
-      !can(regex("^arn:[a-z-]+:s3:::", var.evidence.replica.bucket_arn)) || !can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.evidence.replica.kms_key_arn)) ? true :
+      !can(regex("^[0-9]{12}$", var.evidence.replica.account_id)) || !can(regex("^arn:[a-z-]+:s3:::", var.evidence.replica.bucket_arn)) || !can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.evidence.replica.kms_key_arn)) ? true :
       try(split(":", var.evidence.replica.kms_key_arn)[1] == split(":", var.evidence.replica.bucket_arn)[1] && split(":", var.evidence.replica.kms_key_arn)[4] == var.evidence.replica.account_id, false)
     )
     error_message = "evidence.replica.kms_key_arn must be a key of evidence.replica.account_id, in the partition of evidence.replica.bucket_arn: with a key of another account, the owner of the replicas could not read them."

@@ -30,7 +30,11 @@ locals {{
   playbooks_in_use = toset(["ec2_instance", "iam_principal"])
   # As settings.tf makes them of the variables
   iam_settings              = {{ path = "{PATH}" }}
-  event_forwarding_settings = {{ from_organization = true, manage_policy = true, more_statements = [] }}
+  event_forwarding_settings = {{
+    from_organization = true
+    manage_policy     = true
+    more_statements   = []
+  }}
 }}
 variable "create" {{ default = true }}
 variable "name_prefix" {{ default = "{PREFIX}" }}
