@@ -265,3 +265,20 @@ run "stackset_retained_without_auto_deployment" {
 
   expect_failures = [var.auto_deployment]
 }
+
+run "stackset_misspelt_keys" {
+  command = plan
+
+  module {
+    source = "./modules/responder-stackset"
+  }
+
+  variables {
+    accounts              = { filters = "NONE" }
+    auto_deployment       = { enable = false }
+    operation_preferences = { max_concurrent_percent = 50 }
+    iam                   = { boundary = "arn:aws:iam::111122223333:policy/boundary" }
+  }
+
+  expect_failures = [var.accounts, var.auto_deployment, var.operation_preferences, var.iam]
+}
