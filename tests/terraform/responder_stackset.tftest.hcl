@@ -275,10 +275,23 @@ run "stackset_misspelt_keys" {
 
   variables {
     accounts              = { filters = "NONE" }
-    auto_deployment       = { enable = false }
     operation_preferences = { max_concurrent_percent = 50 }
     iam                   = { boundary = "arn:aws:iam::111122223333:policy/boundary" }
   }
 
-  expect_failures = [var.accounts, var.auto_deployment, var.operation_preferences, var.iam]
+  expect_failures = [var.accounts, var.operation_preferences, var.iam]
+}
+
+run "stackset_misspelt_deployment" {
+  command = plan
+
+  module {
+    source = "./modules/responder-stackset"
+  }
+
+  variables {
+    auto_deployment = { enable = false }
+  }
+
+  expect_failures = [var.auto_deployment]
 }
