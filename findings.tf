@@ -50,7 +50,7 @@ module "malware_protection_s3" {
   name_prefix = var.name_prefix
   arn_base    = local.arn_base
   buckets     = var.malware_protection_s3
-  iam         = var.iam
+  iam         = local.iam_settings
   tags        = var.tags
 }
 
@@ -67,10 +67,10 @@ module "spend_watch" {
   topic_arn         = local.topic_arns.notifications
   # A topic that is created here uses the module's key. Your own topic uses its own key, or your own key of the module
   # (if it does not, that permission opens nothing, because it is bound to the topic).
-  topic_encrypted   = var.notifications.create_topic || !var.kms.create || var.notifications.topic_kms_key_arn != null
-  topic_kms_key_arn = try(coalesce(var.notifications.topic_kms_key_arn, local.kms_key_arn), null)
+  topic_encrypted   = local.notifications_settings.create_topic || !local.kms_settings.create || local.notifications_settings.topic_kms_key_arn != null
+  topic_kms_key_arn = try(coalesce(local.notifications_settings.topic_kms_key_arn, local.kms_key_arn), null)
   trial_ends_on     = var.spend_watch.trial_ends_on
   trial_notice_days = var.spend_watch.trial_notice_days
-  iam               = var.iam
+  iam               = local.iam_settings
   tags              = var.tags
 }

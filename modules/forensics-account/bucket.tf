@@ -2,14 +2,14 @@
 # manifest and the report. Who controls the security account can add to it, and neither read nor delete what is there.
 
 locals {
-  replica_count = var.evidence_replica.create ? 1 : 0
+  replica_count = local.evidence_replica.create ? 1 : 0
   replica_name  = "${var.name_prefix}-evidence-replica-${local.account_id}"
   replica_arn   = "arn:${local.partition}:s3:::${local.replica_name}"
 
   # The role is a condition and not a principal, for the reason that the collector roles are.
   replication_principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
   replication_condition = merge(
-    { ArnEquals = { "aws:PrincipalArn" = "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-evidence-replication" } },
+    { ArnEquals = { "aws:PrincipalArn" = "arn:${local.partition}:iam::${var.security_account_id}:role${local.iam.path}${var.name_prefix}-evidence-replication" } },
     { for operator, keys in { StringEquals = local.of_organization } : operator => keys if length(keys) > 0 },
   )
 
@@ -28,7 +28,7 @@ locals {
           "kms:EncryptionContext:aws:s3:arn" = [local.replica_arn, "${local.replica_arn}/incidents/*"]
         }
       })
-    }] : statement if var.evidence_replica.create
+    }] : statement if local.evidence_replica.create
   ]
 
   # Nothing here allows s3:ReplicateDelete, s3:DeleteObject, s3:GetObject or s3:PutBucketVersioning.
@@ -71,7 +71,7 @@ resource "aws_s3_bucket" "evidence_replica" {
   count = local.replica_count
 
   bucket        = local.replica_name
-  force_destroy = var.evidence_replica.force_destroy
+  force_destroy = local.evidence_replica.force_destroy
   # Whether or not the evidence bucket is locked: S3 replicates a locked bucket only into a bucket that has it.
   object_lock_enabled = true
   tags                = var.tags
@@ -135,13 +135,13 @@ resource "aws_s3_bucket_policy" "evidence_replica" {
 
 # A replica takes the retention of its source. This one is for what has none.
 resource "aws_s3_bucket_object_lock_configuration" "evidence_replica" {
-  count = var.evidence_replica.object_lock != null ? local.replica_count : 0
+  count = local.evidence_replica.object_lock != null ? local.replica_count : 0
 
   bucket = aws_s3_bucket.evidence_replica[0].id
   rule {
     default_retention {
-      mode = var.evidence_replica.object_lock.mode
-      days = var.evidence_replica.object_lock.days
+      mode = local.evidence_replica.object_lock.mode
+      days = local.evidence_replica.object_lock.days
     }
   }
 
@@ -149,7 +149,7 @@ resource "aws_s3_bucket_object_lock_configuration" "evidence_replica" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "evidence_replica" {
-  count = var.evidence_replica.expire_after_days != null ? local.replica_count : 0
+  count = local.evidence_replica.expire_after_days != null ? local.replica_count : 0
 
   bucket = aws_s3_bucket.evidence_replica[0].id
   rule {
@@ -159,10 +159,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "evidence_replica" {
     filter {}
 
     expiration {
-      days = var.evidence_replica.expire_after_days
+      days = local.evidence_replica.expire_after_days
     }
     noncurrent_version_expiration {
-      noncurrent_days = var.evidence_replica.expire_after_days
+      noncurrent_days = local.evidence_replica.expire_after_days
     }
     abort_incomplete_multipart_upload {
       days_after_initiation = 7

@@ -13,10 +13,10 @@ locals {
 
   name            = "${var.name_prefix}-vault"
   slugs           = [for name in var.playbooks : replace(name, "_", "-")]
-  function_roles  = [for slug in local.slugs : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-collect-${slug}"]
+  function_roles  = [for slug in local.slugs : "arn:${local.partition}:iam::${var.security_account_id}:role${local.iam.path}${var.name_prefix}-collect-${slug}"]
   member_accounts = length(var.member_account_ids) > 0 ? sort(var.member_account_ids) : ["*"]
   member_roles = flatten([
-    for account in local.member_accounts : [for slug in local.slugs : "arn:${local.partition}:iam::${account}:role${var.iam.path}${var.name_prefix}-collector-${slug}"]
+    for account in local.member_accounts : [for slug in local.slugs : "arn:${local.partition}:iam::${account}:role${local.iam.path}${var.name_prefix}-collector-${slug}"]
   ])
 
   of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }
@@ -107,8 +107,8 @@ resource "aws_kms_alias" "evidence" {
 resource "aws_iam_role" "vault" {
   name                 = local.name
   description          = "GuardDuty response: copies evidence snapshots shared with this account. It can delete none."
-  path                 = var.iam.path
-  permissions_boundary = var.iam.permissions_boundary
+  path                 = local.iam.path
+  permissions_boundary = local.iam.permissions_boundary
   assume_role_policy   = local.trust_policy
   max_session_duration = 3600
   tags                 = var.tags

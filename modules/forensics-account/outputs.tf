@@ -10,7 +10,7 @@ output "forensics_account" {
 
 output "evidence_replica" {
   description = "The value of evidence.replica in the root module: the bucket that receives replicas of the evidence, its account and key. null without the bucket."
-  value = var.evidence_replica.create ? {
+  value = local.evidence_replica.create ? {
     bucket_arn  = local.replica_arn
     account_id  = local.account_id
     kms_key_arn = aws_kms_key.evidence.arn

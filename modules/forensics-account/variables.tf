@@ -74,53 +74,79 @@ variable "playbooks" {
 
 variable "evidence_replica" {
   description = <<-EOT
-    Says how replicas of the evidence bucket are kept: create the bucket for them or not, delete them after so many
-    days (expire_after_days; null means never), let terraform destroy delete what is in it (force_destroy), and lock
+    Says how replicas of the evidence bucket are kept, as { create, expire_after_days, force_destroy, object_lock =
+    { mode, days } }: create the bucket for them or not, delete them after so many days (null means never), let terraform destroy delete what is in it (force_destroy), and lock
     what comes without a retention of its own (object_lock). Object Lock is enabled in any case, so that the evidence
     bucket may be locked too; the replicas then have its retention.
   EOT
-  type = object({
-    create            = optional(bool, true)
-    expire_after_days = optional(number)
-    force_destroy     = optional(bool, false)
-    object_lock = optional(object({
-      mode = optional(string, "GOVERNANCE")
-      days = number
-    }))
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = var.evidence_replica.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.evidence_replica.object_lock.mode)
+    condition     = length(setsubtract(try(keys(var.evidence_replica), ["no object"]), ["create", "expire_after_days", "force_destroy", "object_lock"])) == 0
+    error_message = "evidence_replica must be an object with create, expire_after_days, force_destroy and object_lock; it has ${join(", ", setsubtract(try(keys(var.evidence_replica), ["no keys"]), ["create", "expire_after_days", "force_destroy", "object_lock"]))}."
+  }
+  validation {
+    condition     = try(var.evidence_replica.object_lock, null) == null ? true : can(var.evidence_replica.object_lock.days) && length(setsubtract(try(keys(var.evidence_replica.object_lock), ["no object"]), ["mode", "days"])) == 0
+    error_message = "evidence_replica.object_lock must be an object with days and, if it is not GOVERNANCE, mode, for example { days = 365 }."
+  }
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE"], try(coalesce(var.evidence_replica.object_lock.mode), "GOVERNANCE"))
     error_message = "evidence_replica.object_lock.mode must be GOVERNANCE or COMPLIANCE."
   }
   validation {
-    condition     = var.evidence_replica.object_lock == null ? true : var.evidence_replica.object_lock.days >= 1 && var.evidence_replica.object_lock.days <= 36500 && floor(var.evidence_replica.object_lock.days) == var.evidence_replica.object_lock.days
+    condition     = !can(var.evidence_replica.object_lock.days) ? true : try(var.evidence_replica.object_lock.days >= 1 && var.evidence_replica.object_lock.days <= 36500 && floor(var.evidence_replica.object_lock.days) == var.evidence_replica.object_lock.days, false)
     error_message = "evidence_replica.object_lock.days must be a whole number from 1 to 36500."
   }
   validation {
-    condition     = var.evidence_replica.expire_after_days == null ? true : var.evidence_replica.expire_after_days >= try(var.evidence_replica.object_lock.days, 1) && floor(var.evidence_replica.expire_after_days) == var.evidence_replica.expire_after_days
+    condition     = try(var.evidence_replica.expire_after_days, null) == null ? true : try(var.evidence_replica.expire_after_days >= try(var.evidence_replica.object_lock.days, 1) && floor(var.evidence_replica.expire_after_days) == var.evidence_replica.expire_after_days, false)
     error_message = "evidence_replica.expire_after_days must be a whole number of days, at least 1 and not shorter than evidence_replica.object_lock.days, or null to keep replicas for ever."
+  }
+  validation {
+    condition     = alltrue([for name in ["create", "force_destroy"] : try(var.evidence_replica[name], null) == null ? true : can(tobool(var.evidence_replica[name]))])
+    error_message = "evidence_replica.create and evidence_replica.force_destroy must be true or false."
+  }
+}
+
+locals {
+  # With their defaults
+  evidence_replica = {
+    create            = try(tobool(coalesce(var.evidence_replica.create)), true)
+    expire_after_days = try(var.evidence_replica.expire_after_days, null)
+    force_destroy     = try(tobool(coalesce(var.evidence_replica.force_destroy)), false)
+    object_lock = try(var.evidence_replica.object_lock, null) == null ? null : {
+      mode = try(coalesce(var.evidence_replica.object_lock.mode), "GOVERNANCE")
+      days = var.evidence_replica.object_lock.days
+    }
   }
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of the role. The path must be the same as in the security account and the member accounts."
-  type = object({
-    path                 = optional(string, "/")
-    permissions_boundary = optional(string)
-  })
-  default  = {}
-  nullable = false
+  description = "Path and permissions boundary of the role, as { path, permissions_boundary }. The path must be the same as in the security account and the member accounts."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
+    condition     = length(setsubtract(keys(var.iam), ["path", "permissions_boundary"])) == 0
+    error_message = "iam has no ${join(", ", setsubtract(keys(var.iam), ["path", "permissions_boundary"]))}: its keys are path and permissions_boundary."
+  }
+  validation {
+    condition     = lookup(var.iam, "path", null) == null ? true : can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
     error_message = "iam.path must start and end with a slash, for example \"/\" or \"/security/\"."
   }
   validation {
-    condition     = var.iam.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
+    condition     = lookup(var.iam, "permissions_boundary", null) == null ? true : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
     error_message = "iam.permissions_boundary must be the ARN of an IAM policy (arn:aws:iam::111122223333:policy/name), or null."
+  }
+}
+
+locals {
+  # With their defaults
+  iam = {
+    path                 = lookup(var.iam, "path", null) == null ? "/" : var.iam.path
+    permissions_boundary = lookup(var.iam, "permissions_boundary", null)
   }
 }
 

@@ -55,7 +55,7 @@ locals {
 
   function_role_arns = {
     for key, role in local.keyed :
-    key => "arn:${var.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-${role.function}-${replace(role.playbook, "_", "-")}"
+    key => "arn:${var.partition}:iam::${var.security_account_id}:role${local.iam.path}${var.name_prefix}-${role.function}-${replace(role.playbook, "_", "-")}"
   }
 
   # The account is the principal, and the role is a condition. A role ARN as principal turns into an id when it is
@@ -88,7 +88,7 @@ locals {
       rotate               = var.rotate_keys
       remediates           = contains(var.remediate, role.playbook)
       own_role_arns        = join(",", [for arn in local.own_role_arns : jsonencode(arn)])
-      quarantine_role_arns = jsonencode([for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"])
+      quarantine_role_arns = jsonencode([for name in local.quarantine_names : "${local.iam_arn}:role${local.iam.path}${name}"])
     })))
   }
 
@@ -96,9 +96,9 @@ locals {
   # roles, so that nobody protects a role of their own by its name (docs/decisions/0020). In the security account,
   # whose roles this module does not know, it is the prefix.
   own_role_arns = concat(
-    [for role in values(local.keyed) : "${local.iam_arn}:role${var.iam.path}${var.name_prefix}-${role.suffix}"],
-    [for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"],
-    ["arn:${var.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-*"],
+    [for role in values(local.keyed) : "${local.iam_arn}:role${local.iam.path}${var.name_prefix}-${role.suffix}"],
+    [for name in local.quarantine_names : "${local.iam_arn}:role${local.iam.path}${name}"],
+    ["arn:${var.partition}:iam::${var.security_account_id}:role${local.iam.path}${var.name_prefix}-*"],
   )
 
   quarantine_name  = "${var.name_prefix}-quarantine"

@@ -9,8 +9,8 @@ output "roles" {
       playbook             = role.playbook
       name                 = "${var.name_prefix}-${role.suffix}"
       description          = "GuardDuty response, ${role.playbook}: ${role.may}."
-      path                 = var.iam.path
-      permissions_boundary = var.iam.permissions_boundary
+      path                 = local.iam.path
+      permissions_boundary = local.iam.permissions_boundary
       trust_policy         = local.trust_policies[key]
       policy_name          = role.kind
       policy               = local.policies[key]
@@ -33,8 +33,8 @@ output "instance_roles" {
     for key, role in local.instance_roles : key => {
       name                 = role.name
       description          = role.description
-      path                 = var.iam.path
-      permissions_boundary = var.iam.permissions_boundary
+      path                 = local.iam.path
+      permissions_boundary = local.iam.permissions_boundary
       trust_policy = jsonencode({
         Version   = "2012-10-17"
         Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]

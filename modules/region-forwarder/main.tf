@@ -88,8 +88,8 @@ resource "aws_cloudwatch_event_target" "this" {
 resource "aws_iam_role" "this" {
   name                 = "${var.name_prefix}-forwarder-${local.region}"
   description          = "Sends what the GuardDuty response listens to on to its home Region."
-  path                 = var.iam.path
-  permissions_boundary = var.iam.permissions_boundary
+  path                 = local.iam.path
+  permissions_boundary = local.iam.permissions_boundary
   tags                 = var.tags
 
   assume_role_policy = jsonencode({

@@ -21,7 +21,7 @@ module "roles" {
   forensics           = var.forensics
   untrack_connections = var.untrack_connections
   identity_center     = var.identity_center
-  iam                 = var.iam
+  iam                 = local.iam
 }
 
 locals {

@@ -22,7 +22,7 @@ module "roles" {
   forensics           = var.forensics
   untrack_connections = var.untrack_connections
   identity_center     = var.identity_center
-  iam                 = var.iam
+  iam                 = local.iam
 }
 
 # IAM is shared by all Regions, so the stacks are in one Region: the provider's.
@@ -36,8 +36,8 @@ resource "aws_cloudformation_stack_set" "this" {
   tags             = var.tags
 
   auto_deployment {
-    enabled                          = var.auto_deployment.enabled
-    retain_stacks_on_account_removal = var.auto_deployment.enabled ? var.auto_deployment.retain_on_account_removal : null
+    enabled                          = local.auto_deployment.enabled
+    retain_stacks_on_account_removal = local.auto_deployment.enabled ? local.auto_deployment.retain_on_account_removal : null
   }
 
   # A second change waits for the first instead of failing.
@@ -46,8 +46,8 @@ resource "aws_cloudformation_stack_set" "this" {
   }
 
   operation_preferences {
-    failure_tolerance_percentage = var.operation_preferences.failure_tolerance_percentage
-    max_concurrent_percentage    = var.operation_preferences.max_concurrent_percentage
+    failure_tolerance_percentage = local.operation_preferences.failure_tolerance_percentage
+    max_concurrent_percentage    = local.operation_preferences.max_concurrent_percentage
   }
 
   lifecycle {
@@ -75,13 +75,13 @@ resource "aws_cloudformation_stack_set_instance" "this" {
 
   deployment_targets {
     organizational_unit_ids = [each.value]
-    account_filter_type     = var.accounts.filter == "NONE" ? null : var.accounts.filter
-    accounts                = var.accounts.filter == "NONE" ? null : var.accounts.ids
+    account_filter_type     = local.accounts.filter == "NONE" ? null : local.accounts.filter
+    accounts                = local.accounts.filter == "NONE" ? null : local.accounts.ids
   }
 
   operation_preferences {
-    failure_tolerance_percentage = var.operation_preferences.failure_tolerance_percentage
-    max_concurrent_percentage    = var.operation_preferences.max_concurrent_percentage
+    failure_tolerance_percentage = local.operation_preferences.failure_tolerance_percentage
+    max_concurrent_percentage    = local.operation_preferences.max_concurrent_percentage
   }
 
   lifecycle {

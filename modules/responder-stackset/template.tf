@@ -4,9 +4,9 @@
 locals {
   # A role's boundary is a policy of its own account or one of AWS. Another account's id in the ARN therefore means
   # the member's.
-  boundary = var.iam.permissions_boundary == null ? null : replace(
-    var.iam.permissions_boundary,
-    "::${try(regex("::([0-9]{12}):", var.iam.permissions_boundary)[0], "none")}:",
+  boundary = local.iam.permissions_boundary == null ? null : replace(
+    local.iam.permissions_boundary,
+    "::${try(regex("::([0-9]{12}):", local.iam.permissions_boundary)[0], "none")}:",
     "::$${AWS::AccountId}:",
   )
   tags = [for name in sort(keys(var.tags)) : { Key = name, Value = var.tags[name] }]

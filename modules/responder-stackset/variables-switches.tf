@@ -139,20 +139,29 @@ variable "identity_center" {
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of every role. The path must be the same as in the security account."
-  type = object({
-    path                 = optional(string, "/")
-    permissions_boundary = optional(string)
-  })
-  default  = {}
-  nullable = false
+  description = "Path and permissions boundary of every role, as { path, permissions_boundary }. The path must be the same as in the security account."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
+    condition     = length(setsubtract(keys(var.iam), ["path", "permissions_boundary"])) == 0
+    error_message = "iam has no ${join(", ", setsubtract(keys(var.iam), ["path", "permissions_boundary"]))}: its keys are path and permissions_boundary."
+  }
+  validation {
+    condition     = lookup(var.iam, "path", null) == null ? true : can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
     error_message = "iam.path must start and end with a slash, for example \"/\" or \"/security/\"."
   }
   validation {
-    condition     = var.iam.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
+    condition     = lookup(var.iam, "permissions_boundary", null) == null ? true : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
     error_message = "iam.permissions_boundary must be the ARN of an IAM policy (arn:aws:iam::111122223333:policy/name), or null."
+  }
+}
+
+locals {
+  # With their defaults
+  iam = {
+    path                 = lookup(var.iam, "path", null) == null ? "/" : var.iam.path
+    permissions_boundary = lookup(var.iam, "permissions_boundary", null)
   }
 }

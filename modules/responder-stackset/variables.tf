@@ -38,24 +38,29 @@ variable "accounts" {
     Automatic deployment has no filter: an account that joins an OU later gets the roles, whatever ids says. A change
     removes the roles from every account and gives them back minutes later.
   EOT
-  type = object({
-    filter = optional(string, "NONE")
-    ids    = optional(set(string), [])
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = contains(["NONE", "INTERSECTION", "DIFFERENCE"], var.accounts.filter)
+    condition     = length(setsubtract(try(keys(var.accounts), ["no object"]), ["filter", "ids"])) == 0
+    error_message = "accounts must be an object with filter and ids; it has ${join(", ", setsubtract(try(keys(var.accounts), ["no keys"]), ["filter", "ids"]))}."
+  }
+  validation {
+    condition     = can(toset(try(coalesce(var.accounts.ids), [])))
+    error_message = "accounts.ids must be a list of account ids, for example [\"111122223333\"]."
+  }
+  validation {
+    condition     = contains(["NONE", "INTERSECTION", "DIFFERENCE"], try(coalesce(var.accounts.filter), "NONE"))
     error_message = "accounts.filter must be NONE, INTERSECTION or DIFFERENCE. (CloudFormation takes UNION for updates only; name the OU of the other account instead.)"
   }
   validation {
-    condition     = (var.accounts.filter == "NONE") == (length(var.accounts.ids) == 0)
+    condition     = (try(coalesce(var.accounts.filter), "NONE") == "NONE") == (try(length(var.accounts.ids), 0) == 0)
     error_message = "accounts.ids must be given with accounts.filter INTERSECTION or DIFFERENCE, and be left out with NONE."
   }
   validation {
-    condition     = alltrue([for id in var.accounts.ids : can(regex("^[0-9]{12}$", id))])
-    error_message = "accounts.ids must be 12-digit account ids: ${join(", ", [for id in var.accounts.ids : id if !can(regex("^[0-9]{12}$", id))])} is not."
+    condition     = alltrue([for id in try(toset(var.accounts.ids), []) : can(regex("^[0-9]{12}$", id))])
+    error_message = "accounts.ids must be 12-digit account ids: ${join(", ", [for id in try(toset(var.accounts.ids), []) : id if !can(regex("^[0-9]{12}$", id))])} is not."
   }
 }
 
@@ -69,23 +74,24 @@ variable "auto_deployment" {
     Choose before the first apply: a change of either replaces the StackSet, and every account is without its roles
     for minutes.
   EOT
-  type = object({
-    enabled                   = optional(bool, true)
-    retain_on_account_removal = optional(bool, false)
-  })
-  default  = {}
-  nullable = false
+  type        = map(bool)
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = var.auto_deployment.enabled || !var.auto_deployment.retain_on_account_removal
+    condition     = length(setsubtract(keys(var.auto_deployment), ["enabled", "retain_on_account_removal"])) == 0
+    error_message = "auto_deployment has no ${join(", ", setsubtract(keys(var.auto_deployment), ["enabled", "retain_on_account_removal"]))}: its keys are enabled and retain_on_account_removal."
+  }
+  validation {
+    condition     = try(coalesce(var.auto_deployment.enabled), true) || !try(coalesce(var.auto_deployment.retain_on_account_removal), false)
     error_message = "auto_deployment.retain_on_account_removal is only taken with auto_deployment.enabled = true: nothing is removed by itself without it."
   }
   validation {
-    condition     = !(var.auto_deployment.enabled && var.accounts.filter == "INTERSECTION")
+    condition     = !(try(coalesce(var.auto_deployment.enabled), true) && try(coalesce(var.accounts.filter), "NONE") == "INTERSECTION")
     error_message = "auto_deployment.enabled must be false with accounts.filter INTERSECTION: automatic deployment knows no filter, and would put the roles into every account that joins the OUs."
   }
   validation {
-    condition     = var.identity_center ? !var.auto_deployment.enabled && var.accounts.filter == "INTERSECTION" && length(var.accounts.ids) == 1 : true
+    condition     = var.identity_center ? !try(coalesce(var.auto_deployment.enabled), true) && try(coalesce(var.accounts.filter), "NONE") == "INTERSECTION" && try(length(toset(var.accounts.ids)), 0) == 1 : true
     error_message = "identity_center is for one account: give accounts = { filter = \"INTERSECTION\", ids = [\"<that account>\"] } and auto_deployment = { enabled = false }, and roll the other accounts out with a second call that leaves it out (filter DIFFERENCE). For the management account call modules/responder-role."
   }
 }
@@ -123,18 +129,18 @@ variable "operation_preferences" {
     The apply succeeds then. The StackSet shows which accounts failed (aws cloudformation list-stack-instances, status
     OUTDATED). If you change only this setting, it applies from the next change of the roles on.
   EOT
-  type = object({
-    failure_tolerance_percentage = optional(number, 100)
-    max_concurrent_percentage    = optional(number, 100)
-  })
-  default  = {}
-  nullable = false
+  type        = map(number)
+  default     = {}
+  nullable    = false
 
   validation {
+    condition     = length(setsubtract(keys(var.operation_preferences), ["failure_tolerance_percentage", "max_concurrent_percentage"])) == 0
+    error_message = "operation_preferences has no ${join(", ", setsubtract(keys(var.operation_preferences), ["failure_tolerance_percentage", "max_concurrent_percentage"]))}: its keys are failure_tolerance_percentage and max_concurrent_percentage."
+  }
+  validation {
     condition = alltrue([
-      for value in [var.operation_preferences.failure_tolerance_percentage, var.operation_preferences.max_concurrent_percentage - 1] :
-      floor(value) == value && value >= 0 && value <= 100
-    ]) && var.operation_preferences.max_concurrent_percentage <= 100
+      for name, value in var.operation_preferences : value == null ? true : floor(value) == value && value >= (name == "max_concurrent_percentage" ? 1 : 0) && value <= 100
+    ])
     error_message = "operation_preferences.failure_tolerance_percentage must be a whole number from 0 to 100, max_concurrent_percentage one from 1 to 100."
   }
 }
@@ -144,4 +150,14 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+locals {
+  # With their defaults
+  accounts = {
+    filter = try(coalesce(var.accounts.filter), "NONE")
+    ids    = try(toset(coalesce(var.accounts.ids)), toset([]))
+  }
+  auto_deployment       = { for name, default in { enabled = true, retain_on_account_removal = false } : name => try(coalesce(var.auto_deployment[name]), default) }
+  operation_preferences = { for name in ["failure_tolerance_percentage", "max_concurrent_percentage"] : name => try(coalesce(var.operation_preferences[name]), 100) }
 }

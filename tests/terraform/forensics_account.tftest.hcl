@@ -269,6 +269,21 @@ run "without_a_bucket" {
   }
 }
 
+run "misspelt_keys" {
+  command = plan
+
+  module {
+    source = "./modules/forensics-account"
+  }
+
+  variables {
+    evidence_replica = { object_lock = { day = 90 } }
+    iam              = { paths = "/security/" }
+  }
+
+  expect_failures = [var.evidence_replica, var.iam]
+}
+
 run "replicas_not_longer_than_their_lock" {
   command = plan
 

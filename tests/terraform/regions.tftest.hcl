@@ -277,6 +277,20 @@ run "forwarder_rules_more" {
   expect_failures = [var.events, var.iam]
 }
 
+run "forwarder_misspelt_path" {
+  command = plan
+
+  module {
+    source = "./modules/region-forwarder"
+  }
+
+  variables {
+    iam = { paths = "/security/" }
+  }
+
+  expect_failures = [var.iam]
+}
+
 run "forwarder_of_no_events" {
   command = plan
 

@@ -265,3 +265,33 @@ run "stackset_retained_without_auto_deployment" {
 
   expect_failures = [var.auto_deployment]
 }
+
+run "stackset_misspelt_keys" {
+  command = plan
+
+  module {
+    source = "./modules/responder-stackset"
+  }
+
+  variables {
+    accounts              = { filters = "NONE" }
+    operation_preferences = { max_concurrent_percent = 50 }
+    iam                   = { boundary = "arn:aws:iam::111122223333:policy/boundary" }
+  }
+
+  expect_failures = [var.accounts, var.operation_preferences, var.iam]
+}
+
+run "stackset_misspelt_deployment" {
+  command = plan
+
+  module {
+    source = "./modules/responder-stackset"
+  }
+
+  variables {
+    auto_deployment = { enable = false }
+  }
+
+  expect_failures = [var.auto_deployment]
+}

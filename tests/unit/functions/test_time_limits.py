@@ -29,7 +29,10 @@ def _value(part: str) -> str:
         ("snapshots", f"{snapshots.LIMIT_SECONDS} + {snapshots.POLL_SECONDS // HOUR} * 3600"),
         ("copies", f"{copies.LIMIT_SECONDS // HOUR} * 3600"),
         ("replication", f"{replication.LIMIT_SECONDS // MINUTE} * 60 + 120"),
-        ("collection", f"{forensics.READY_SECONDS} + var.forensics.timeout_minutes * 60"),
+        (
+            "collection",
+            f"{forensics.READY_SECONDS} + local.forensics_settings.timeout_minutes * 60",
+        ),
         ("second_pass", LATE),
         ("finish", f"2 * {finish.ATTEMPTS} * (15 + 120)"),
     ],
