@@ -139,19 +139,69 @@ run "adopted" {
     create   = false
     id       = "12abc34d567e8fa901bc2d34e56789f0"
     arn_base = { partition = "aws-us-gov", region = "us-gov-west-1", account_id = "111111111111" }
-    features = { EKS_AUDIT_LOGS = "UNMANAGED" }
+    features = { EKS_AUDIT_LOGS = "UNMANAGED", S3_DATA_EVENTS = "DISABLED" }
   }
 
   assert {
-    condition = length(aws_guardduty_detector.this) == 0 && length(aws_guardduty_detector_feature.this) == 5 && alltrue([
-      for one in aws_guardduty_detector_feature.this : one.detector_id == "12abc34d567e8fa901bc2d34e56789f0" && one.status == "ENABLED"
-    ])
-    error_message = "A detector that exists gets the same defaults, and what is UNMANAGED keeps its status."
+    condition = length(aws_guardduty_detector.this) == 0 && [for name, one in aws_guardduty_detector_feature.this : "${one.detector_id} ${name} ${one.status}"] == [
+      "12abc34d567e8fa901bc2d34e56789f0 S3_DATA_EVENTS DISABLED",
+    ]
+    error_message = "A detector that exists keeps every status but those that are named."
   }
   assert {
     condition     = output.arn == "arn:aws-us-gov:guardduty:us-gov-west-1:111111111111:detector/12abc34d567e8fa901bc2d34e56789f0"
     error_message = "The ARN of a detector that exists is built from arn_base."
   }
+}
+
+run "adopted_and_left_alone" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    create       = false
+    id           = "12abc34d567e8fa901bc2d34e56789f0"
+    organization = { manage = true, features = { S3_DATA_EVENTS = "NEW" } }
+  }
+
+  assert {
+    condition     = length(aws_guardduty_detector_feature.this) + length(module.adopted) == 0 && output.organization_features == tomap({ S3_DATA_EVENTS = "NEW" })
+    error_message = "Until a feature is named, a detector that exists is left alone, and so are its members."
+  }
+}
+
+run "adopted_with_changes" {
+  command = plan
+
+  module {
+    source = "./modules/detector/adopted"
+  }
+
+  override_data {
+    target = data.aws_guardduty_detector.today
+    values = { features = [
+      { name = "S3_DATA_EVENTS", status = "ENABLED", additional_configuration = [] },
+      { name = "RUNTIME_MONITORING", status = "ENABLED", additional_configuration = [{ name = "EKS_ADDON_MANAGEMENT", status = "ENABLED" }] },
+    ] }
+  }
+
+  variables {
+    detector_id = "12abc34d567e8fa901bc2d34e56789f0"
+    features = {
+      S3_DATA_EVENTS     = { status = "ENABLED", configurations = {} }
+      EKS_AUDIT_LOGS     = { status = "ENABLED", configurations = {} }
+      RUNTIME_MONITORING = { status = "DISABLED", configurations = { EKS_ADDON_MANAGEMENT = "DISABLED" } }
+    }
+  }
+
+  assert {
+    condition     = local.changes == ["RUNTIME_MONITORING from ENABLED to DISABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT from ENABLED to DISABLED"]
+    error_message = "What changes must be said, from what to what, and nothing else."
+  }
+  expect_failures = [check.changes_of_the_adopted_detector]
 }
 
 run "organization_defaults" {
@@ -279,13 +329,15 @@ run "through_the_root" {
   command = plan
 
   variables {
-    detector     = { features = { RDS_LOGIN_EVENTS = "DISABLED" } }
-    organization = { manage = true, features = { S3_DATA_EVENTS = "NEW" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+    guardduty = {
+      detector     = { features = { RDS_LOGIN_EVENTS = "DISABLED" } }
+      organization = { manage = true, features = { S3_DATA_EVENTS = "NEW" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+    }
   }
 
   assert {
     condition = (output.detector_features["RDS_LOGIN_EVENTS"] == "DISABLED" && output.organization_features["RDS_LOGIN_EVENTS"] == "NONE" &&
     output.organization_features["S3_DATA_EVENTS"] == "NEW" && output.member_features == tomap({ "222222222222" = tomap({ S3_DATA_EVENTS = "DISABLED" }) }))
-    error_message = "The root module must hand its switches to modules/detector, and show what came of them."
+    error_message = "The root module must hand its switches to modules/guardduty, and show what came of them."
   }
 }

@@ -133,7 +133,7 @@ run "a_plan_that_is_off" {
   command = plan
 
   variables {
-    detector     = { features = { RUNTIME_MONITORING = "DISABLED" } }
+    guardduty    = { detector = { features = { RUNTIME_MONITORING = "DISABLED" } } }
     remediations = { "*:Runtime/*" = "auto" }
   }
 
@@ -145,7 +145,7 @@ run "a_plan_that_is_off_for_some_types" {
   command = plan
 
   variables {
-    detector     = { features = { RUNTIME_MONITORING = "DISABLED" } }
+    guardduty    = { detector = { features = { RUNTIME_MONITORING = "DISABLED" } } }
     remediations = { "CryptoCurrency:*" = "auto" }
   }
 }
@@ -156,17 +156,62 @@ run "a_plan_that_is_off_here" {
 
   variables {
     organization_id = "o-abcdefghij"
-    detector        = { features = { RUNTIME_MONITORING = "DISABLED" } }
+    guardduty       = { detector = { features = { RUNTIME_MONITORING = "DISABLED" } } }
     remediations    = { "*:Runtime/*" = "auto" }
   }
+}
+
+# Somebody else manages GuardDuty, and says what is on.
+run "a_plan_that_is_off_elsewhere" {
+  command = plan
+
+  variables {
+    organization_id    = "o-abcdefghij"
+    guardduty_features = { RUNTIME_MONITORING = "DISABLED" }
+    remediations       = { "*:Runtime/*" = "auto" }
+  }
+
+  expect_failures = [check.switches_can_fire]
+}
+
+run "a_plan_that_is_on_elsewhere" {
+  command = plan
+
+  variables {
+    organization_id    = "o-abcdefghij"
+    guardduty          = { detector = { features = { RUNTIME_MONITORING = "DISABLED" } } }
+    guardduty_features = { RUNTIME_MONITORING = "ENABLED" }
+    remediations       = { "*:Runtime/*" = "auto" }
+  }
+}
+
+# For new members it is on.
+run "a_plan_that_is_on_for_members" {
+  command = plan
+
+  variables {
+    organization_id = "o-abcdefghij"
+    guardduty       = { detector = { features = { RUNTIME_MONITORING = "DISABLED" } }, organization = { manage = true, features = { RUNTIME_MONITORING = "NEW" } } }
+    remediations    = { "*:Runtime/*" = "auto" }
+  }
+}
+
+run "features_that_are_none" {
+  command = plan
+
+  variables {
+    guardduty_features = { RUNTIME_MONITORING = "on" }
+  }
+
+  expect_failures = [var.guardduty_features]
 }
 
 run "a_filter_that_archives_what_is_answered" {
   command = plan
 
   variables {
-    remediations        = { "CryptoCurrency:EC2/*" = "auto" }
-    suppression_filters = [{ name = "quiet", criteria = { type = { equals = ["CryptoCurrency:EC2/BitcoinTool.B"] } } }]
+    remediations = { "CryptoCurrency:EC2/*" = "auto" }
+    guardduty    = { suppression_filters = [{ name = "quiet", criteria = { type = { equals = ["CryptoCurrency:EC2/BitcoinTool.B"] } } }] }
   }
 
   expect_failures = [check.switches_can_fire]
@@ -177,10 +222,10 @@ run "a_filter_that_archives_some_of_it" {
 
   variables {
     remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    suppression_filters = [{
+    guardduty = { suppression_filters = [{
       name     = "scanner"
       criteria = { type = { equals = ["CryptoCurrency:EC2/BitcoinTool.B"] }, accountId = { equals = ["222222222222"] } }
-    }]
+    }] }
   }
 }
 
