@@ -1,9 +1,9 @@
 output "options" {
   description = "Every option of the playbook, with the default of its manifest where nothing was given. An option whose value is wrong has its default here, so that everything else can still be planned."
-  value       = local.options
+  value       = module.checked.values
 }
 
 output "problems" {
   description = "What is wrong with the options, as sentences. Unknown while a value of an option is known after the apply only."
-  value       = local.problems
+  value       = module.checked.problems
 }
