@@ -1,11 +1,22 @@
 # GuardDuty itself, if the variable guardduty asks for it. It does not follow create: a response that goes leaves
 # detection as it is.
 
+# Only where the variable is set: a condition cannot choose between nothing and an object.
+module "guardduty_settings" {
+  source = "./modules/typed-options"
+  count  = var.guardduty == null ? 0 : 1
+
+  name   = "guardduty"
+  value  = var.guardduty
+  schema = jsondecode(file("${path.module}/schema/variables/guardduty.json"))
+}
+
 locals {
+  # With every default; null if nothing of GuardDuty is to be touched
+  guardduty = one(module.guardduty_settings[*].values)
   # The budget notifies the response's topic, so it goes where that goes, unless it has addresses of its own.
-  spend_watch    = var.guardduty == null ? null : var.create || length(var.guardduty.spend_watch.email_addresses) > 0 ? var.guardduty.spend_watch : null
-  watch_spending = try(local.spend_watch.monthly_limit_usd != null, false)
-  budget_alerts  = local.watch_spending && try(local.spend_watch.topic, false)
+  watch_spending = try(local.guardduty.spend_watch.monthly_limit_usd != null, false) && (var.create || try(length(local.guardduty.spend_watch.email_addresses), 0) > 0)
+  budget_alerts  = local.watch_spending && try(local.guardduty.spend_watch.topic, false)
 }
 
 module "guardduty" {
@@ -13,14 +24,14 @@ module "guardduty" {
   count  = var.guardduty == null ? 0 : 1
 
   name_prefix           = var.name_prefix
-  detector              = var.guardduty.detector
-  organization          = var.guardduty.organization
-  suppression_filters   = var.guardduty.suppression_filters
-  trusted_ip_lists      = var.guardduty.trusted_ip_lists
-  threat_lists          = var.guardduty.threat_lists
-  findings_export       = var.guardduty.findings_export
-  malware_protection_s3 = var.guardduty.malware_protection_s3
-  spend_watch           = local.spend_watch
+  detector              = local.guardduty.detector
+  organization          = local.guardduty.organization
+  suppression_filters   = local.guardduty.suppression_filters
+  trusted_ip_lists      = local.guardduty.trusted_ip_lists
+  threat_lists          = local.guardduty.threat_lists
+  findings_export       = local.guardduty.findings_export
+  malware_protection_s3 = local.guardduty.malware_protection_s3
+  spend_watch           = var.create || local.watch_spending ? local.guardduty.spend_watch : null
   topic = !var.create ? null : {
     arn = local.topic_arns.notifications
     # A topic that is created here uses the module's key. Your own topic uses its own key, or your own key of the module

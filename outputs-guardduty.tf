@@ -3,6 +3,16 @@
 output "detector_id" {
   description = "Id of the GuardDuty detector (null if none is created or named)."
   value       = one(module.guardduty[*].detector_id)
+
+  # Keys are known in every plan. Whether a value is right is not, while it is known after the apply only.
+  precondition {
+    condition     = alltrue([for checked in module.guardduty_settings : length(checked.misspelt) == 0])
+    error_message = "The variable guardduty has keys that do not exist (modules/guardduty/README.md lists them):\n- ${join("\n- ", flatten(module.guardduty_settings[*].misspelt))}"
+  }
+  precondition {
+    condition     = alltrue([for checked in module.guardduty_settings : length(checked.wrong) == 0])
+    error_message = "Wrong values of guardduty (modules/guardduty/README.md):\n- ${join("\n- ", flatten(module.guardduty_settings[*].wrong))}"
+  }
 }
 
 output "detector_arn" {
@@ -27,12 +37,12 @@ output "member_features" {
 
 output "suppression_filters" {
   description = "Maps the name of each filter to { rank, arn }."
-  value       = try(module.guardduty[0].suppression_filters, {})
+  value       = merge(module.guardduty[*].suppression_filters...)
 }
 
 output "ip_list_locations" {
   description = "Maps trusted/name and threat/name to the location from which GuardDuty reads the list."
-  value       = try(module.guardduty[0].ip_list_locations, {})
+  value       = merge(module.guardduty[*].ip_list_locations...)
 }
 
 output "findings_export" {
@@ -45,7 +55,7 @@ output "findings_export" {
 
 output "malware_protection_plans" {
   description = "Maps each bucket to { plan_id, plan_arn, role_arn }."
-  value       = try(module.guardduty[0].malware_protection_plans, {})
+  value       = merge(module.guardduty[*].malware_protection_plans...)
 }
 
 output "spend_watch" {

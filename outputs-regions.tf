@@ -28,7 +28,7 @@ output "for_other_regions" {
     playbooks           = local.playbooks_in_use
     watch               = var.watch
     # What modules/region does with GuardDuty in that Region: the same, or nothing.
-    guardduty         = var.guardduty == null ? null : { for name, value in var.guardduty : name => value if !contains(["malware_protection_s3", "spend_watch"], name) }
+    guardduty         = local.guardduty
     forensics         = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
     forensics_key_arn = try(var.evidence.forensics_account.kms_key_arn, null)
   }

@@ -122,7 +122,7 @@ locals {
   # Who configures the members elsewhere knows what is on there (guardduty_features); without a word of them, nothing
   # is said of plans that are off here.
   plan_statuses = merge(
-    var.organization_id == null || try(var.guardduty.organization.manage, false) ? try(module.guardduty[0].features_in_use, {}) : {},
+    var.organization_id == null || try(local.guardduty.organization.manage, false) ? try(module.guardduty[0].features_in_use, {}) : {},
     var.guardduty_features,
   )
   # On-demand scans find malware without its plan, and EKS Runtime Monitoring has some types of Runtime Monitoring.
@@ -139,9 +139,9 @@ locals {
     if anytrue([for mode in concat([policy.mode], [for decision in values(policy.accounts) : decision.mode]) : contains(local.acting_modes, mode)])
   ]
   archived = flatten([
-    for filter in try(var.guardduty.suppression_filters, []) : [
+    for filter in try(local.guardduty.suppression_filters, []) : [
       for type in try(filter.criteria["type"]["equals"], []) : "${type} (filter ${filter.name})" if contains(local.acting_types, type)
-    ] if keys(filter.criteria) == tolist(["type"])
+    ] if try(join(" ", keys(filter.criteria)), "") == "type"
   ])
 }
 

@@ -6,66 +6,12 @@ variable "guardduty" {
     plan. With null (the default), nothing of GuardDuty is touched: it stays as it is, or modules/guardduty manages it
     in a configuration of its own.
     The attributes are those of modules/guardduty: detector, organization, suppression_filters, trusted_ip_lists,
-    threat_lists, findings_export, malware_protection_s3, spend_watch. docs/guardduty.md lists them.
+    threat_lists, findings_export, malware_protection_s3, spend_watch. modules/guardduty/README.md lists their keys and
+    defaults; a key that does not exist fails the plan, which names the nearest.
     What was managed once cannot be taken out by setting null: that plan fails (UPGRADING.md).
   EOT
-  type = object({
-    detector = optional(object({
-      create                       = optional(bool, true)
-      id                           = optional(string)
-      finding_publishing_frequency = optional(string)
-      features                     = optional(map(string), {})
-    }), {})
-    organization = optional(object({
-      manage                   = optional(bool, false)
-      auto_enable_members      = optional(string, "ALL")
-      features                 = optional(map(string), {})
-      members                  = optional(map(string), {})
-      member_features          = optional(map(map(string)), {})
-      administrator_account_id = optional(string)
-    }), {})
-    suppression_filters = optional(list(object({
-      name        = string
-      description = optional(string)
-      criteria    = map(map(list(string)))
-    })), [])
-    trusted_ip_lists = optional(map(object({
-      addresses = optional(list(string))
-      location  = optional(string)
-      format    = optional(string)
-    })), {})
-    threat_lists = optional(map(object({
-      addresses = optional(list(string))
-      location  = optional(string)
-      format    = optional(string)
-    })), {})
-    findings_export = optional(object({
-      create            = optional(bool, false)
-      create_bucket     = optional(bool, true)
-      bucket_arn        = optional(string)
-      create_key        = optional(bool, true)
-      kms_key_arn       = optional(string)
-      prefix            = optional(string)
-      expire_after_days = optional(number)
-      object_lock       = optional(object({ mode = string, days = number }))
-      force_destroy     = optional(bool, false)
-    }), {})
-    malware_protection_s3 = optional(map(object({
-      prefixes           = optional(list(string), [])
-      tagging            = optional(bool, true)
-      encrypted_with_key = optional(bool, false)
-      kms_key_arn        = optional(string)
-    })), {})
-    spend_watch = optional(object({
-      monthly_limit_usd = optional(number)
-      thresholds        = optional(object({ actual = optional(list(number), [80, 100]), forecast = optional(list(number), [100]) }), {})
-      topic             = optional(bool, true)
-      email_addresses   = optional(list(string), [])
-      trial_ends_on     = optional(string)
-      trial_notice_days = optional(number, 5)
-    }), {})
-  })
-  default = null
+  type        = any
+  default     = null
 }
 
 variable "guardduty_features" {

@@ -1,6 +1,16 @@
 output "detector_id" {
   description = "Id of the detector (null if none is created or named)."
   value       = module.detector.id
+
+  # Keys are known in every plan. Whether a value is right is not, while it is known after the apply only.
+  precondition {
+    condition     = length(module.settings.misspelt) == 0
+    error_message = "Keys that do not exist (README.md of modules/guardduty lists them):\n- ${join("\n- ", module.settings.misspelt)}"
+  }
+  precondition {
+    condition     = length(module.settings.wrong) == 0
+    error_message = "Wrong values (README.md of modules/guardduty):\n- ${join("\n- ", module.settings.wrong)}"
+  }
 }
 
 output "detector_arn" {
@@ -31,6 +41,15 @@ output "features_in_use" {
 output "organization_features" {
   description = "Maps the protection plans and configurations of the organization's members to ALL, NEW or NONE (empty if organization.manage is false)."
   value       = module.detector.organization_features
+
+  precondition {
+    condition     = length(module.organization_settings.misspelt) == 0
+    error_message = "Keys that do not exist (README.md of modules/guardduty lists them):\n- ${join("\n- ", module.organization_settings.misspelt)}"
+  }
+  precondition {
+    condition     = length(module.organization_settings.wrong) == 0
+    error_message = "Wrong values (README.md of modules/guardduty):\n- ${join("\n- ", module.organization_settings.wrong)}"
+  }
 }
 
 output "member_features" {

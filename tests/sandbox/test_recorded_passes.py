@@ -52,6 +52,7 @@ def test_a_changed_file_changes_the_sums_that_depend_on_it(
         "modules",
         "playbooks",
         "catalogue",
+        "schema",
     ):
         shutil.copytree(ROOT / name, copied / name, ignore=ignored)
     monkeypatch.setattr(recorded_passes, "ROOT", copied)

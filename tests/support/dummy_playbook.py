@@ -16,7 +16,7 @@ from tests.support.repository import FINDINGS, ROOT
 NAME = "dummy_bucket"
 FILES = FINDINGS.parent / NAME
 TYPE = "Discovery:S3/MaliciousIPCaller"  # names a bucket, which no other playbook answers
-COPIED = ("catalogue", "lambda_src", "modules", "playbooks", "sandbox/terraform")
+COPIED = ("catalogue", "lambda_src", "modules", "playbooks", "sandbox/terraform", "schema")
 _LIST = "  playbooks = {\n"
 
 

@@ -42,6 +42,7 @@ PARTS = (
     "examples",
     "modules",
     "playbooks",
+    "schema",
     "lambda_src/dist",
     "sandbox/terraform",
     "tests/terraform",

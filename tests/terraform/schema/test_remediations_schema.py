@@ -94,7 +94,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     )
     assert output
     (root / "outputs.tf").write_text(output.group())
-    for part in ("catalogue", "modules/playbook-options", "playbooks"):
+    for part in ("catalogue", "modules/playbook-options", "modules/typed-options", "playbooks"):
         shutil.copytree(ROOT / part, root / part)
     initialized(root, root)
 
