@@ -66,7 +66,7 @@ module "guardduty" {
   suppression_filters = local.home.suppression_filters
   trusted_ip_lists    = local.home.trusted_ip_lists
   threat_lists        = local.home.threat_lists
-  findings_export     = local.export
+  findings_export     = try(local.export.create, false) ? local.export : null
   tags                = local.tags
 }
 

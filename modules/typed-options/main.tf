@@ -43,7 +43,7 @@ locals {
   # the branches of a condition would be converted to one type.
   converted = {
     for path, value in local.given : path => {
-      "string"       = local.iterable[path] ? null : tostring(value)
+      "string"       = local.iterable[path] ? null : (can(tostring(value)) ? tostring(value) : null) # a null may be a null list
       "number"       = local.iterable[path] ? null : (can(tonumber(value)) ? tonumber(value) : null)
       "bool"         = local.iterable[path] ? null : (can(tobool(value)) ? tobool(value) : null)
       "list(string)" = local.sequence[path] ? [for item in value : can([for part in item : 0]) ? null : tostring(item)] : null
@@ -70,7 +70,7 @@ locals {
       for key, item in value : key => {
         for child in local.children["${path}.*"] : child => {
           for member in [contains(try(keys(item), []), child) ? item[child] : null] : "value" => {
-            "string"       = can([for part in member : 0]) ? null : tostring(member)
+            "string"       = can([for part in member : 0]) ? null : (can(tostring(member)) ? tostring(member) : null)
             "number"       = can(tonumber(member)) ? tonumber(member) : null
             "bool"         = can(tobool(member)) ? tobool(member) : null
             "list(string)" = can([for part in member : 0]) ? [for part in member : can([for inner in part : 0]) ? null : tostring(part)] : null

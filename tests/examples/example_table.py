@@ -24,7 +24,6 @@ class Needs:
     "sandbox", where data sources ask for more. ``hello``: makes what the example expects to be
     there, and gives the variables that name it; for applies alone. ``last``: variables of a last
     apply before destroying, ``goodbye``: what a person does after it (docs/off-boarding.md).
-    ``left``: what destroy leaves on purpose, the beginning of example_lab.inventory's words => why.
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
@@ -33,7 +32,6 @@ class Needs:
     hello: Callable[[Aws], dict[str, Any]] | None = None
     last: dict[str, Any] = field(default_factory=dict)
     goodbye: Callable[[Aws], None] | None = None
-    left: dict[str, str] = field(default_factory=dict)
 
 
 def a_detector(aws: Aws) -> dict[str, Any]:
@@ -92,11 +90,6 @@ NEEDS = {
         plan="sandbox",
         last={"auto_enable_members": "NONE"},
         goodbye=let_members_go,
-        left={
-            f"{MEMBER} us-east-1 guardduty": (
-                "a member that was let go is a standalone account: GuardDuty stays on there"
-            )
-        },
     ),
     "multi-region": Needs(
         accounts={

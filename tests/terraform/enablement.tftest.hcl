@@ -197,11 +197,28 @@ run "adopted_with_changes" {
     }
   }
 
-  assert {
-    condition     = local.changes == ["RUNTIME_MONITORING from ENABLED to DISABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT from ENABLED to DISABLED"]
-    error_message = "What changes must be said, from what to what, and nothing else."
-  }
   expect_failures = [check.changes_of_the_adopted_detector]
+}
+
+run "adopted_without_changes" {
+  command = plan
+
+  module {
+    source = "./modules/detector/adopted"
+  }
+
+  override_data {
+    target = data.aws_guardduty_detector.today
+    values = { features = [
+      { name = "S3_DATA_EVENTS", status = "ENABLED", additional_configuration = [] },
+      { name = "RUNTIME_MONITORING", status = "DISABLED", additional_configuration = [] },
+    ] }
+  }
+
+  variables {
+    detector_id = "12abc34d567e8fa901bc2d34e56789f0"
+    features    = { S3_DATA_EVENTS = { status = "ENABLED", configurations = {} }, EKS_AUDIT_LOGS = { status = "DISABLED", configurations = {} } }
+  }
 }
 
 run "organization_defaults" {

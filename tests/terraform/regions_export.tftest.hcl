@@ -4,6 +4,10 @@ mock_provider "aws" {
   source          = "./tests/terraform/mocks"
   override_during = plan
 
+  override_data {
+    target = module.guardduty[0].data.aws_service.here
+    values = { region = "eu-west-1" }
+  }
   override_resource {
     target = module.forwarder.aws_cloudwatch_event_rule.this["findings"]
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings" }

@@ -5,27 +5,30 @@ locals {
   wanted = merge([
     for name, feature in var.features : merge(
       { (name) = feature.status },
-      { for conf, status in feature.configurations : "${name}/${conf}" => status },
+      { for agent, status in feature.configurations : "${name}/${agent}" => status },
     )
   ]...)
-  # What the detector does not tell of is not in the list.
-  today = merge(flatten([
-    for feature in data.aws_guardduty_detector.today.features : concat(
-      [{ (feature.name) = feature.status }],
-      [for configuration in feature.additional_configuration : { "${feature.name}/${configuration.name}" = configuration.status }],
-    )
-  ])...)
-  changes = [for key, status in local.wanted : "${key} from ${local.today[key]} to ${status}" if lookup(local.today, key, status) != status]
 }
 
-data "aws_guardduty_detector" "today" {
-  id = var.detector_id
-}
-
-# A warning, because it is what the configuration asks for. Once it is applied, there is none.
+# A warning, because it is what the configuration asks for; once it is applied, there is none. A detector that cannot be
+# read is a warning as well.
 check "changes_of_the_adopted_detector" {
+  data "aws_guardduty_detector" "today" {
+    id = var.detector_id
+  }
+
   assert {
-    condition     = length(local.changes) == 0
-    error_message = "The detector ${var.detector_id} exists already, and this apply will change ${join(", ", local.changes)}. Leave a protection plan out of detector.features (or set it to UNMANAGED) to leave it as it is."
+    condition = alltrue(flatten([
+      for feature in data.aws_guardduty_detector.today.features : [
+        for key, status in merge({ (feature.name) = feature.status }, { for agent in feature.additional_configuration : "${feature.name}/${agent.name}" => agent.status }) :
+        lookup(local.wanted, key, status) == status
+      ]
+    ]))
+    error_message = "The detector ${var.detector_id} exists already, and this apply will change ${join(", ", flatten([
+      for feature in data.aws_guardduty_detector.today.features : [
+        for key, status in merge({ (feature.name) = feature.status }, { for agent in feature.additional_configuration : "${feature.name}/${agent.name}" => agent.status }) :
+        "${key} from ${status} to ${local.wanted[key]}" if lookup(local.wanted, key, status) != status
+      ]
+    ]))}. Leave a protection plan out of detector.features (or set it to UNMANAGED) to leave it as it is."
   }
 }
