@@ -122,11 +122,18 @@ class Roots:
         client = self.aws.client("guardduty", ACCOUNT)
         [detector] = client.list_detectors()["DetectorIds"]
         answer = client.get_detector(DetectorId=detector)
-        kept = ("CreatedAt", "Status", "FindingPublishingFrequency", "Features")
+        plans = {}
+        for feature in answer["Features"]:
+            plans[feature["Name"]] = feature["Status"]
+            for agent in feature.get("AdditionalConfiguration", []):
+                plans[f"{feature['Name']}/{agent['Name']}"] = agent["Status"]
         return {
             "id": detector,
             "filters": client.list_filters(DetectorId=detector)["FilterNames"],
-            **{name: answer[name] for name in kept if name in answer},
+            "plans": plans,
+            **{
+                name: answer[name] for name in ("CreatedAt", "Status", "FindingPublishingFrequency")
+            },
         }
 
 
