@@ -14,30 +14,30 @@ locals {
     playbooks            = local.playbook_options
     active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = local.guardrails
-    notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }
+    notifications        = { runbook_url = local.notifications_settings.runbook_url, siem_search_url = local.notifications_settings.siem_search_url }
     evidence = {
-      log_window_minutes = var.evidence.log_window_minutes
-      forensics_account  = var.evidence.forensics_account
-      replica            = var.evidence.replica == null ? null : { bucket_arn = var.evidence.replica.bucket_arn, account_id = var.evidence.replica.account_id }
+      log_window_minutes = local.evidence_settings.log_window_minutes
+      forensics_account  = local.evidence_settings.forensics_account
+      replica            = local.evidence_settings.replica == null ? null : { bucket_arn = local.evidence_settings.replica.bucket_arn, account_id = local.evidence_settings.replica.account_id }
     }
     # The commands are in the SSM document. Their number says whether there are any.
     forensics = {
-      when                   = var.forensics.when
-      deadline_seconds       = var.forensics.deadline_seconds
-      deadlines              = var.forensics.deadlines
-      timeout_minutes        = var.forensics.timeout_minutes
-      packet_capture_seconds = var.forensics.packet_capture_seconds
-      memory                 = var.forensics.memory
-      commands               = { for platform, lines in var.forensics.commands : platform => length(lines) }
+      when                   = local.forensics_settings.when
+      deadline_seconds       = local.forensics_settings.deadline_seconds
+      deadlines              = local.forensics_settings.deadlines
+      timeout_minutes        = local.forensics_settings.timeout_minutes
+      packet_capture_seconds = local.forensics_settings.packet_capture_seconds
+      memory                 = local.forensics_settings.memory
+      commands               = { for platform, lines in local.forensics_settings.commands : platform => length(lines) }
     }
     responder = {
-      role_path          = var.iam.path
+      role_path          = local.iam_settings.path
       quarantine_profile = "${var.name_prefix}-quarantine"
       # "<account or *>:role/<path>/<name>" of what functions assume. A name that nothing uses is anybody's, and spares nobody.
       own_roles = sort(concat(
-        [for what in values(local.functions) : "*:role${var.iam.path}${var.name_prefix}-${local.jobs[what.job].member_role}-${replace(what.playbook, "_", "-")}"],
+        [for what in values(local.functions) : "*:role${local.iam_settings.path}${var.name_prefix}-${local.jobs[what.job].member_role}-${replace(what.playbook, "_", "-")}"],
         [for key, role in local.identity_center_roles : "${local.identity_center.account_id}:role/${role}" if contains(keys(local.functions), key)],
-        [for account in [var.evidence.forensics_account] : "${account.account_id}:role${var.iam.path}${account.copy_role_name}" if try(account.copy_role_name, null) != null],
+        [for account in [local.evidence_settings.forensics_account] : "${account.account_id}:role${local.iam_settings.path}${account.copy_role_name}" if try(account.copy_role_name, null) != null],
       ))
     }
   }

@@ -22,7 +22,7 @@ locals {
       description = "Collects forensics and evidence."
       alarm       = "Collecting evidence raised an error: evidence of an incident may be missing."
       # It asks for the replication status of the very version that it stored.
-      evidence_actions = concat(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], var.evidence.replica == null ? [] : ["s3:GetObjectVersion"])
+      evidence_actions = concat(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], local.evidence_settings.replica == null ? [] : ["s3:GetObjectVersion"])
       tells            = false
     }
     remediate = {
@@ -81,11 +81,11 @@ locals {
         Action   = "s3:GetObject"
         Resource = "${try(module.incident[0].bucket_arn, "")}/tools/*"
       }],
-      [for account in [var.evidence.forensics_account] : {
+      [for account in [local.evidence_settings.forensics_account] : {
         Sid      = "CopyRoleOfTheForensicsAccount"
         Effect   = "Allow"
         Action   = "sts:AssumeRole"
-        Resource = "arn:${local.partition}:iam::${account.account_id}:role${var.iam.path}${account.copy_role_name}"
+        Resource = "arn:${local.partition}:iam::${account.account_id}:role${local.iam_settings.path}${account.copy_role_name}"
       } if try(account.copy_role_name, null) != null],
     )
   }
@@ -126,7 +126,7 @@ locals {
   identity_center = local.playbook_options.iam_principal.identity_center
   identity_center_roles = {
     for key, role in { "iam_principal/playbook" = "responder", "iam_principal/monitor" = "monitor", "iam_principal/restore" = "restorer" } :
-    key => "${trimprefix(var.iam.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
+    key => "${trimprefix(local.iam_settings.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
   }
   identity_center_statements = {
     for key, role in local.identity_center_roles : key => merge(
@@ -206,12 +206,12 @@ module "function" {
   kms_key_arn        = local.kms_key_arn
   organization_id    = var.organization_id
   arn_base           = local.arn_base
-  iam                = var.iam
-  functions          = var.functions
-  log_retention_days = var.evidence.log_retention_days
+  iam                = local.iam_settings
+  functions          = local.functions_settings
+  log_retention_days = local.evidence_settings.log_retention_days
   tags               = var.tags
 
   # Monitoring is invoked as an event by the reconciler, all others by who waits for the answer.
   asynchronous         = each.value.job == "monitor"
-  reserved_concurrency = each.value.job == "monitor" ? var.watch.reserved_concurrency : null
+  reserved_concurrency = each.value.job == "monitor" ? local.watch_settings.reserved_concurrency : null
 }

@@ -8,7 +8,7 @@ module "guardduty_settings" {
 
   name   = "guardduty"
   value  = var.guardduty
-  schema = jsondecode(file("${path.module}/schema/variables/guardduty.json"))
+  schema = local.schemas.guardduty
 }
 
 locals {
@@ -36,10 +36,10 @@ module "guardduty" {
     arn = local.topic_arns.notifications
     # A topic that is created here uses the module's key. Your own topic uses its own key, or your own key of the module
     # (if it does not, that permission opens nothing, because it is bound to the topic).
-    encrypted   = var.notifications.create_topic || !var.kms.create || var.notifications.topic_kms_key_arn != null
-    kms_key_arn = try(coalesce(var.notifications.topic_kms_key_arn, local.kms_key_arn), null)
+    encrypted   = local.notifications_settings.create_topic || !local.kms_settings.create || local.notifications_settings.topic_kms_key_arn != null
+    kms_key_arn = try(coalesce(local.notifications_settings.topic_kms_key_arn, local.kms_key_arn), null)
   }
-  iam  = var.iam
+  iam  = local.iam_settings
   tags = var.tags
 }
 

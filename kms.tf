@@ -37,7 +37,7 @@ locals {
 }
 
 resource "aws_kms_key" "this" {
-  count = var.create && var.kms.create ? 1 : 0
+  count = var.create && local.kms_settings.create ? 1 : 0
 
   description             = "GuardDuty response (${var.name_prefix}): incident record, evidence, queues, topics and logs."
   enable_key_rotation     = true
@@ -63,7 +63,7 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_kms_alias" "this" {
-  count = var.create && var.kms.create ? 1 : 0
+  count = var.create && local.kms_settings.create ? 1 : 0
 
   name          = "alias/${var.name_prefix}"
   target_key_id = aws_kms_key.this[0].key_id

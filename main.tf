@@ -10,7 +10,7 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = try(module.incident[0].region, null)
   # Where an empty state is only refreshed there is no key, but values that need the form of its ARN.
-  kms_key_arn = var.kms.create ? coalesce(one(aws_kms_key.this[*].arn), "arn:${local.partition}:kms:${coalesce(local.region, "none")}:${local.account_id}:key/none") : var.kms.key_arn
+  kms_key_arn = local.kms_settings.create ? coalesce(one(aws_kms_key.this[*].arn), "arn:${local.partition}:kms:${coalesce(local.region, "none")}:${local.account_id}:key/none") : local.kms_settings.key_arn
   arn_base    = { partition = local.partition, region = local.region, account_id = local.account_id }
 
   topic_arns = {
@@ -20,23 +20,23 @@ locals {
   }
   # Who has e-mail addresses expects as many confirmed subscriptions; nobody at all is never expected.
   expected_subscriptions = {
-    notifications = coalesce(var.notifications.expected_subscriptions, max(1, length(var.notifications.email_addresses)))
-    escalations   = coalesce(var.notifications.escalation.expected_subscriptions, max(1, length(var.notifications.escalation.email_addresses)))
+    notifications = coalesce(local.notifications_settings.expected_subscriptions, max(1, length(local.notifications_settings.email_addresses)))
+    escalations   = coalesce(local.notifications_settings.escalation.expected_subscriptions, max(1, length(local.notifications_settings.escalation.email_addresses)))
   }
   # Your own topics that are encrypted with a key of their own. Whoever publishes there uses that key as well.
   topic_keys = [
-    for topic in [var.notifications, var.notifications.escalation] : { topic_arn = topic.topic_arn, kms_key_arn = topic.topic_kms_key_arn } if topic.topic_kms_key_arn != null
+    for topic in [local.notifications_settings, local.notifications_settings.escalation] : { topic_arn = topic.topic_arn, kms_key_arn = topic.topic_kms_key_arn } if topic.topic_kms_key_arn != null
   ]
 }
 
 locals {
   # Release 0.1 knew one interval. Who has set it gets it for all three.
   watch = {
-    first_day_minutes  = coalesce(var.watch.first_day_minutes, var.watch.minutes, 15)
-    first_week_minutes = coalesce(var.watch.first_week_minutes, var.watch.minutes, 60)
-    later_minutes      = coalesce(var.watch.later_minutes, var.watch.minutes, 360)
-    checks_in_flight   = var.watch.checks_in_flight
-    cloudtrail         = var.watch.cloudtrail
+    first_day_minutes  = coalesce(local.watch_settings.first_day_minutes, local.watch_settings.minutes, 15)
+    first_week_minutes = coalesce(local.watch_settings.first_week_minutes, local.watch_settings.minutes, 60)
+    later_minutes      = coalesce(local.watch_settings.later_minutes, local.watch_settings.minutes, 360)
+    checks_in_flight   = local.watch_settings.checks_in_flight
+    cloudtrail         = local.watch_settings.cloudtrail
   }
 }
 
@@ -52,14 +52,14 @@ module "notifications" {
 
   topics = {
     notifications = {
-      create          = var.notifications.create_topic
-      arn             = var.notifications.topic_arn
-      email_addresses = var.notifications.email_addresses
+      create          = local.notifications_settings.create_topic
+      arn             = local.notifications_settings.topic_arn
+      email_addresses = local.notifications_settings.email_addresses
     }
     escalations = {
-      create          = var.notifications.escalation.create_topic
-      arn             = var.notifications.escalation.topic_arn
-      email_addresses = var.notifications.escalation.email_addresses
+      create          = local.notifications_settings.escalation.create_topic
+      arn             = local.notifications_settings.escalation.topic_arn
+      email_addresses = local.notifications_settings.escalation.email_addresses
     }
   }
 }
@@ -83,13 +83,13 @@ module "incident" {
   timeout_seconds        = local.incident_timeout_seconds
   topic_arns             = local.topic_arns
   topic_keys             = local.topic_keys
-  messages_a_minute      = var.notifications.messages_a_minute
+  messages_a_minute      = local.notifications_settings.messages_a_minute
   expected_subscriptions = local.expected_subscriptions
   kms_key_arn            = local.kms_key_arn
-  iam                    = var.iam
-  functions              = var.functions
+  iam                    = local.iam_settings
+  functions              = local.functions_settings
   deletion_protection    = var.deletion_protection
-  evidence               = var.evidence
+  evidence               = local.evidence_settings
   watch                  = local.watch
   tags                   = var.tags
 }
@@ -97,13 +97,13 @@ module "incident" {
 # The document that collects data from an instance over SSM. The collector names it, and members run it.
 module "forensics" {
   source = "./modules/forensics"
-  count  = var.create && var.forensics.when != "off" ? 1 : 0
+  count  = var.create && local.forensics_settings.when != "off" ? 1 : 0
 
   name_prefix            = var.name_prefix
-  packet_capture_seconds = var.forensics.packet_capture_seconds
-  timeout                = var.forensics.timeout_minutes * 60
-  memory                 = var.forensics.memory
-  commands               = var.forensics.commands
-  account_ids            = var.forensics.account_ids
+  packet_capture_seconds = local.forensics_settings.packet_capture_seconds
+  timeout                = local.forensics_settings.timeout_minutes * 60
+  memory                 = local.forensics_settings.memory
+  commands               = local.forensics_settings.commands
+  account_ids            = local.forensics_settings.account_ids
   tags                   = var.tags
 }

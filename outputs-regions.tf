@@ -9,7 +9,7 @@ output "event_bus_policy_statement" {
     whose policy is managed elsewhere (event_forwarding.manage_policy = false). Null unless
     event_forwarding.from_organization is set.
   EOT
-  value       = var.create && var.event_forwarding.from_organization ? jsonencode(local.event_bus_statement) : null
+  value       = var.create && local.event_forwarding_settings.from_organization ? jsonencode(local.event_bus_statement) : null
 }
 
 output "for_other_regions" {
@@ -23,13 +23,13 @@ output "for_other_regions" {
     event_bus_arn       = var.create ? local.event_bus_arn : null
     security_account_id = local.account_id
     organization_id     = var.organization_id
-    iam                 = var.iam
+    iam                 = local.iam_settings
     tags                = var.tags
     playbooks           = local.playbooks_in_use
-    watch               = var.watch
+    watch               = local.watch_settings
     # What modules/region does with GuardDuty in that Region: the same, or nothing.
     guardduty         = local.guardduty
-    forensics         = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
-    forensics_key_arn = try(var.evidence.forensics_account.kms_key_arn, null)
+    forensics         = merge(local.forensics_settings, { when = var.create ? local.forensics_settings.when : "off" })
+    forensics_key_arn = try(local.evidence_settings.forensics_account.kms_key_arn, null)
   }
 }

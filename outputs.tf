@@ -91,7 +91,7 @@ output "dead_letters_queue_arn" {
 
 output "kms_key_arn" {
   description = "ARN of the key that encrypts everything, created here or your own."
-  value       = var.create ? (var.kms.create ? one(aws_kms_key.this[*].arn) : var.kms.key_arn) : null
+  value       = var.create ? (local.kms_settings.create ? one(aws_kms_key.this[*].arn) : local.kms_settings.key_arn) : null
 }
 
 output "kms_key_policy_statements" {
@@ -103,7 +103,7 @@ output "kms_key_policy_statements" {
     they are known only after something was created here; examples/existing-resources has them for a first apply.
   EOT
   value = !var.create ? null : jsonencode(concat(local.key_statements, [for statement in local.budgets_key_statements : merge(statement, {
-    Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = var.notifications.create_topic ? local.own_topic_arn : var.notifications.topic_arn } }
+    Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = local.notifications_settings.create_topic ? local.own_topic_arn : local.notifications_settings.topic_arn } }
   })]))
 }
 

@@ -159,7 +159,7 @@ check "switches_can_fire" {
 # A response that nobody hears of is answered by nobody. A warning, not an error: others may subscribe to the topic.
 check "somebody_is_subscribed" {
   assert {
-    condition     = !var.create || !var.notifications.create_topic || length(var.notifications.email_addresses) > 0 || var.notifications.expected_subscriptions != null
+    condition     = !var.create || !local.notifications_settings.create_topic || length(local.notifications_settings.email_addresses) > 0 || local.notifications_settings.expected_subscriptions != null
     error_message = "This module subscribes nobody to its topic ${var.name_prefix}-notifications: nobody hears of a finding. Name notifications.email_addresses. If others subscribe, say how many with notifications.expected_subscriptions (0: the topic is not looked at)."
   }
 }
@@ -167,7 +167,7 @@ check "somebody_is_subscribed" {
 # What lies in the same account is lost with it. A warning, not an error.
 check "evidence_replica_is_elsewhere" {
   assert {
-    condition     = var.evidence.replica == null ? true : var.evidence.replica.account_id != local.account_id
+    condition     = local.evidence_settings.replica == null ? true : local.evidence_settings.replica.account_id != local.account_id
     error_message = "evidence.replica is in ${local.account_id}, the account of the evidence bucket: who can delete the evidence there can delete its replicas. Use a bucket of another account (modules/forensics-account)."
   }
 }

@@ -18,17 +18,17 @@ locals {
         "aws:PrincipalOrgID" = var.organization_id
         "events:detail-type" = "AWS API Call via CloudTrail"
       }
-      ArnLike = { "aws:PrincipalArn" = "arn:${local.partition}:iam::*:role${var.iam.path}${var.name_prefix}-forwarder-*" }
+      ArnLike = { "aws:PrincipalArn" = "arn:${local.partition}:iam::*:role${local.iam_settings.path}${var.name_prefix}-forwarder-*" }
     }
   }
 }
 
 resource "aws_cloudwatch_event_bus_policy" "default" {
-  count = var.create && var.event_forwarding.from_organization && var.event_forwarding.manage_policy ? 1 : 0
+  count = var.create && local.event_forwarding_settings.from_organization && local.event_forwarding_settings.manage_policy ? 1 : 0
 
   event_bus_name = "default"
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([local.event_bus_statement], [for statement in var.event_forwarding.more_statements : jsondecode(statement)])
+    Statement = concat([local.event_bus_statement], [for statement in local.event_forwarding_settings.more_statements : jsondecode(statement)])
   })
 }

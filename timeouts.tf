@@ -8,7 +8,7 @@ locals {
     # (incident/approval.py).
     approval = (var.approval_timeout_minutes + 15) * 60
     # Forensics for which containment waits (evidence/forensics.py).
-    before_containment = var.forensics.when == "before" ? max(var.forensics.deadline_seconds, values(var.forensics.deadlines)...) : 0
+    before_containment = local.forensics_settings.when == "before" ? max(local.forensics_settings.deadline_seconds, values(local.forensics_settings.deadlines)...) : 0
     # Throttled starts and attempts of every phase: open, triage, contain, verify, collect, eradicate,
     # finish, report. Each is tried for at least 15 minutes.
     attempts = 8 * 15 * 60
@@ -16,12 +16,12 @@ locals {
     # (evidence/snapshots.py).
     snapshots = 600 + 6 * 3600
     # Forensics and replacements are collected beside the snapshots, but may begin after them.
-    collection  = var.forensics.when == "off" ? 0 : 300 + var.forensics.timeout_minutes * 60
+    collection  = local.forensics_settings.when == "off" ? 0 : 300 + local.forensics_settings.timeout_minutes * 60
     replacement = local.playbook_options.ec2_instance.replacement_wait_minutes * 60
     # Copies in the member account and in the forensics account (evidence/copies.py).
-    copies = var.evidence.forensics_account == null ? 0 : 24 * 3600
+    copies = local.evidence_settings.forensics_account == null ? 0 : 24 * 3600
     # Asking S3 whether the objects are replicated, after the manifest (evidence/replication.py), and one more look.
-    replication = var.evidence.replica == null ? 0 : 15 * 60 + 120
+    replication = local.evidence_settings.replica == null ? 0 : 15 * 60 + 120
     # Reading logs and trails. No single limit exists for all of it; six hours are enough for the lists
     # of a busy account. A query by itself gives up after half an hour, and late events arrive a
     # quarter of an hour later (iam_principal/evidence/trail_queries.py, cloudtrail/query.py).

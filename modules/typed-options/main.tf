@@ -64,10 +64,11 @@ locals {
     )
   }
 
-  # The members of a collection of objects, by position or key: each an object with the defaults of its keys
+  # The members of a collection, by position or key: each an object with the defaults of its keys
+  collected = [for path, rule in local.rules : path if endswith(rule.type, "(object)")]
   members = {
-    for path, value in local.given : path => {
-      for key, item in value : key => {
+    for path in local.collected : path => local.iterable[path] ? {
+      for key, item in local.given[path] : key => {
         for child in local.children["${path}.*"] : child => {
           for member in [contains(try(keys(item), []), child) ? item[child] : null] : "value" => {
             "string"       = can([for part in member : 0]) ? null : (can(tostring(member)) ? tostring(member) : null)
@@ -78,18 +79,21 @@ locals {
           }[local.rules["${path}.*.${child}"].type]
         }.value
       }
-    } if endswith(local.rules[path].type, "(object)") && local.iterable[path]
+    } : null
   }
   members_with_defaults = {
-    for path, members in local.members : path => {
+    for path, members in local.members : path => local.iterable[path] ? {
       for key, member in members : key => { for child, value in member : child => value == null ? local.default["${path}.*.${child}"] : value }
-    }
+    } : null
   }
-  collections = merge(
-    { for path, rule in local.rules : path => rule.default if endswith(rule.type, "(object)") },
-    { for path, members in local.members_with_defaults : path => members if local.rules[path].type == "map(object)" && local.mapping[path] },
-    { for path, members in local.members_with_defaults : path => [for index in range(length(members)) : members[tostring(index)]] if local.rules[path].type == "list(object)" && local.sequence[path] },
-  )
+  # An element of a tuple is not converted, as a branch of a condition would be.
+  collections = {
+    for path, members in local.members_with_defaults : path => [
+      local.default[path],
+      members,
+      local.sequence[path] ? [for index in range(length(members)) : members[tostring(index)]] : null,
+    ][local.rules[path].type == "map(object)" ? (local.mapping[path] ? 1 : 0) : (local.sequence[path] ? 2 : 0)]
+  }
   plain = merge(local.leaves, local.collections)
 
   # An object that was left out is null, or made of defaults if its own default is {}.

@@ -6,21 +6,21 @@ locals {
   top = [for key in try(keys(var.value), []) : { path = key, rule = key, holder = "", parent = "", key = key, value = var.value[key] }]
   second = concat([], [
     for entry in local.top : concat(
-      [for key in try(keys(entry.value), []) : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] }) if try(local.rules[entry.rule].type, "") == "object"],
-      [for key in try(keys(entry.value), []) : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] }) if try(local.rules[entry.rule].type, "") == "map(object)"],
-      [for index in try(range(length([for item in entry.value : 0])), []) : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] }) if try(local.rules[entry.rule].type, "") == "list(object)" && !can(keys(entry.value))],
+      [for key in try(local.rules[entry.rule].type, "") == "object" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] })],
+      [for key in try(local.rules[entry.rule].type, "") == "map(object)" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] })],
+      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : 0])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
     )
   ]...)
   third = concat([], [
     for entry in local.second : concat(
-      [for key in try(keys(entry.value), []) : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] }) if endswith(entry.rule, "*") || try(local.rules[entry.rule].type, "") == "object"],
-      [for key in try(keys(entry.value), []) : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] }) if try(local.rules[entry.rule].type, "") == "map(object)"],
-      [for index in try(range(length([for item in entry.value : 0])), []) : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] }) if try(local.rules[entry.rule].type, "") == "list(object)" && !can(keys(entry.value))],
+      [for key in endswith(entry.rule, "*") || try(local.rules[entry.rule].type, "") == "object" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] })],
+      [for key in try(local.rules[entry.rule].type, "") == "map(object)" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] })],
+      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : 0])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
     )
   ]...)
   fourth = concat([], [
     for entry in local.third : [
-      for key in try(keys(entry.value), []) : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] }) if endswith(entry.rule, "*")
+      for key in endswith(entry.rule, "*") ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] })
     ]
   ]...)
   entries       = concat(local.top, local.second, local.third, local.fourth)
@@ -176,7 +176,7 @@ locals {
       for path in local.wrong : format(
         "%s.%s %s%s; it is %s.", var.name, path, local.must[local.path_of[path]],
         can(local.rule_of[path].example) ? ", for example ${jsonencode(local.rule_of[path].example)}" : "",
-        issensitive(local.shown[path]) ? "another, which is sensitive" : substr(local.shown[path], 0, 100),
+        issensitive(local.shown[path]) ? "another, which is sensitive" : substr(replace(local.shown[path], "\\u0026", "&"), 0, 100),
       )
     ],
     [for text in local.missing : "${var.name}.${text}"],

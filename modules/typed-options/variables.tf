@@ -24,3 +24,13 @@ variable "kind" {
   default     = { noun = "key", owner = "this variable" }
   nullable    = false
 }
+
+variable "fails_the_plan" {
+  description = <<-EOT
+    Whether the plan fails with the sentences, before anything uses the values. With false, the caller asks misspelt and
+    wrong itself.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -28,11 +28,17 @@ locals {{
   region           = "us-east-1"
   account_id       = "{SECURITY}"
   playbooks_in_use = toset(["ec2_instance", "iam_principal"])
+  # As settings.tf makes them of the variables
+  iam_settings              = {{ path = "{PATH}" }}
+  event_forwarding_settings = {{
+    from_organization = true
+    manage_policy     = true
+    more_statements   = []
+  }}
 }}
 variable "create" {{ default = true }}
 variable "name_prefix" {{ default = "{PREFIX}" }}
 variable "organization_id" {{ default = "{ORGANIZATION}" }}
-variable "iam" {{ default = {{ path = "{PATH}" }} }}
 
 provider "aws" {{
   region                      = "eu-west-1"
@@ -67,9 +73,6 @@ class Forwarding:
         for name in ("regions.tf", "variables-regions.tf"):
             shutil.copy(module / name, root)
         (root / "main.tf").write_text(_ROOT)
-        (root / "terraform.tfvars.json").write_text(
-            json.dumps({"event_forwarding": {"from_organization": True}})
-        )
         initialized(root, scratch)
         for arguments in (
             ("plan", "-input=false", "-no-color", "-refresh=false", "-out=plan"),

@@ -214,26 +214,6 @@ run "replica_is_the_source" {
   expect_failures = [aws_s3_bucket_replication_configuration.evidence]
 }
 
-run "replica_bucket_without_arn" {
-  command = plan
-
-  variables {
-    evidence = { replica = { bucket_arn = "vault", account_id = "444444444444", kms_key_arn = "arn:aws:kms:eu-central-1:444444444444:key/k" } }
-  }
-
-  expect_failures = [var.evidence]
-}
-
-run "replica_key_as_alias" {
-  command = plan
-
-  variables {
-    evidence = { replica = { bucket_arn = "arn:aws:s3:::vault", account_id = "444444444444", kms_key_arn = "alias/vault" } }
-  }
-
-  expect_failures = [var.evidence]
-}
-
 run "replica_key_of_another_account" {
   command = plan
 

@@ -118,16 +118,6 @@ run "awss_own_key_is_no_key_to_name" {
   expect_failures = [var.iam_principal]
 }
 
-run "no_name_in_the_search" {
-  command = plan
-
-  variables {
-    notifications = { siem_search_url = "https://siem.example.com/?q={username}" }
-  }
-
-  expect_failures = [var.notifications]
-}
-
 run "a_search_in_ones_own_tool" {
   command = plan
 

@@ -30,6 +30,13 @@ run "nothing_given" {
     error_message = jsonencode(output.known_already)
   }
   assert {
+    condition = jsonencode(output.known_beside_the_vague) == jsonencode({
+      create   = false, nested = true, filters = [], messages = 6,
+      misspelt = ["topics.mesages is no key of this variable; the nearest is messages. Its keys are addresses, arn, create, escalation, filters, lists, lock, members, messages, per_type, watch."]
+    })
+    error_message = jsonencode(output.known_beside_the_vague)
+  }
+  assert {
     condition = jsonencode(output.of_a_secret) == jsonencode({
       create = false, messages = 3, secret = true,
       wrong = [

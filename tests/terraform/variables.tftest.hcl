@@ -1,4 +1,4 @@
-# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl; those of playbooks: playbook_options.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
+# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl; those of playbooks: playbook_options.tftest.hcl; those of a single key of an object: settings.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -15,11 +15,10 @@ run "first_rule_of_each" {
   variables {
     name_prefix      = "GuardDuty"
     organization_id  = "organization"
-    iam              = { path = "security" }
     kms              = { create = false }
     notifications    = { create_topic = false }
     evidence         = { create_bucket = false }
-    functions        = { architecture = "mips" }
+    functions        = { vpc = { subnet_ids = ["subnet-1"] } }
     minimum_severity = { off = 1 }
     exempt_accounts  = ["1234"]
 
@@ -28,7 +27,7 @@ run "first_rule_of_each" {
   }
 
   expect_failures = [
-    var.name_prefix, var.organization_id, var.iam, var.kms, var.notifications, var.evidence, var.functions,
+    var.name_prefix, var.organization_id, var.kms, var.notifications, var.evidence, var.functions,
     var.minimum_severity, var.exempt_accounts, var.remediation_config_file, var.extra_finding_types,
   ]
 }
@@ -38,11 +37,9 @@ run "second_rule_of_each" {
 
   variables {
     name_prefix           = "guardduty-response-of-security" # too long for the bucket's name
-    iam                   = { permissions_boundary = "boundary" }
     kms                   = { key_arn = "arn:aws:kms:eu-central-1:111111111111:key/1" }
     notifications         = { escalation = { topic_arn = "arn:aws:sns:eu-central-1:111111111111:on-call" } }
     evidence              = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
-    functions             = { memory_size = 128 }
     minimum_severity      = { auto = 11 }
     management_account_id = "1234"
 
@@ -50,7 +47,7 @@ run "second_rule_of_each" {
   }
 
   expect_failures = [
-    var.name_prefix, var.iam, var.kms, var.notifications, var.evidence, var.functions, var.minimum_severity,
+    var.name_prefix, var.kms, var.notifications, var.evidence, var.minimum_severity,
     var.management_account_id, var.remediation_config_file,
   ]
 }
@@ -60,13 +57,10 @@ run "third_rule_of_each" {
 
   variables {
     name_prefix      = "sg-response" # no security group may be named so
-    notifications    = { email_addresses = ["on-call"] }
-    evidence         = { object_lock = { mode = "LEGAL", days = 30 } }
-    functions        = { vpc = { subnet_ids = ["subnet-1"] } }
     exempt_resources = ["*"]
   }
 
-  expect_failures = [var.name_prefix, var.notifications, var.evidence, var.functions, var.exempt_resources]
+  expect_failures = [var.name_prefix, var.exempt_resources]
 }
 
 run "fourth_rule_of_each" {
@@ -74,94 +68,31 @@ run "fourth_rule_of_each" {
 
   variables {
     notifications     = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
-    evidence          = { object_lock = { days = 0 } }
     exempt_principals = ["break-glass"]
   }
 
-  expect_failures = [var.notifications, var.evidence, var.exempt_principals]
+  expect_failures = [var.notifications, var.exempt_principals]
 }
 
 run "fifth_rule_of_each" {
   command = plan
 
   variables {
-    notifications = { runbook_url = "http://wiki" }
-    evidence      = { object_lock = { days = 30 }, expire_after_days = 7 }
-    approval_tag  = { key = "" }
+    evidence     = { object_lock = { days = 30 }, expire_after_days = 7 }
+    approval_tag = { key = "" }
   }
 
-  expect_failures = [var.notifications, var.evidence, var.approval_tag]
+  expect_failures = [var.evidence, var.approval_tag]
 }
 
-run "freeze_windows_and_log_retention" {
+run "freeze_windows" {
   command = plan
 
   variables {
-    evidence       = { log_retention_days = 42 }
     freeze_windows = [{ name = "month end", start = "2026-12-02T00:00:00Z", end = "2026-11-30T00:00:00Z" }]
   }
 
-  expect_failures = [var.evidence, var.freeze_windows]
-}
-
-run "forensics_when" {
-  command = plan
-
-  variables {
-    forensics = { when = "during" }
-  }
-
-  expect_failures = [var.forensics]
-}
-
-run "forensics_deadline" {
-  command = plan
-
-  variables {
-    forensics = { deadlines = { "CryptoCurrency:EC2/*" = 1 } }
-  }
-
-  expect_failures = [var.forensics]
-}
-
-run "forensics_timeout" {
-  command = plan
-
-  variables {
-    forensics = { timeout_minutes = 0 }
-  }
-
-  expect_failures = [var.forensics]
-}
-
-run "forensics_capture" {
-  command = plan
-
-  variables {
-    forensics = { packet_capture_seconds = 900 }
-  }
-
-  expect_failures = [var.forensics]
-}
-
-run "forensics_memory" {
-  command = plan
-
-  variables {
-    forensics = { memory = { linux = { location = "http://tools/avml", sha256 = "abc" } } }
-  }
-
-  expect_failures = [var.forensics]
-}
-
-run "forensics_accounts" {
-  command = plan
-
-  variables {
-    forensics = { account_ids = ["1234"] }
-  }
-
-  expect_failures = [var.forensics]
+  expect_failures = [var.freeze_windows]
 }
 
 run "forensics_after_without_groups" {
@@ -174,51 +105,11 @@ run "forensics_after_without_groups" {
   expect_failures = [var.forensics]
 }
 
-run "log_window" {
-  command = plan
-
-  variables {
-    evidence = { log_window_minutes = -1 }
-  }
-
-  expect_failures = [var.evidence]
-}
-
-run "forensics_account" {
-  command = plan
-
-  variables {
-    evidence = { forensics_account = { account_id = "1", kms_key_arn = "alias/key" } }
-  }
-
-  expect_failures = [var.evidence]
-}
-
 run "watch_intervals" {
   command = plan
 
   variables {
     watch = { first_day_minutes = 30, first_week_minutes = 20 }
-  }
-
-  expect_failures = [var.watch]
-}
-
-run "watch_interval_of_half_a_minute" {
-  command = plan
-
-  variables {
-    watch = { first_day_minutes = 0.5 }
-  }
-
-  expect_failures = [var.watch]
-}
-
-run "watch_checks_in_flight" {
-  command = plan
-
-  variables {
-    watch = { checks_in_flight = 0 }
   }
 
   expect_failures = [var.watch]
@@ -268,46 +159,6 @@ run "watch_by_itself" {
     condition     = local.watch == { first_day_minutes = 15, first_week_minutes = 60, later_minutes = 360, checks_in_flight = 2, cloudtrail = true }
     error_message = "Checks must become rarer with time: ${jsonencode(local.watch)}"
   }
-}
-
-run "watch_minutes" {
-  command = plan
-
-  variables {
-    watch = { minutes = 0 }
-  }
-
-  expect_failures = [var.watch]
-}
-
-run "subscriptions_below_zero" {
-  command = plan
-
-  variables {
-    notifications = { expected_subscriptions = -1 }
-  }
-
-  expect_failures = [var.notifications]
-}
-
-run "half_a_subscription" {
-  command = plan
-
-  variables {
-    notifications = { escalation = { expected_subscriptions = 1.5 } }
-  }
-
-  expect_failures = [var.notifications]
-}
-
-run "no_message_at_all" {
-  command = plan
-
-  variables {
-    notifications = { messages_a_minute = 0 }
-  }
-
-  expect_failures = [var.notifications]
 }
 
 run "subscriptions_by_addresses" {

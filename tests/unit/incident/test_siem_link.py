@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -111,13 +112,12 @@ def test_terraform_takes_the_same_placeholders() -> None:
     """notifications.siem_search_url is checked when planned: what it lets pass is what is filled
     in here.
     """
-    text = (ROOT / "variables.tf").read_text()
-    [listed] = re.findall(
-        r"contains\(\[([^\]]*)\], name\)\n\s*\]\)\n\s*error_message ="
-        r" \"notifications.siem_search_url",
-        text,
-    )
-    assert set(re.findall(r'"\{(\w+)\}"', listed)) == set(siem_link.PLACEHOLDERS)
+    schema = json.loads((ROOT / "schema" / "variables" / "notifications.json").read_text())
+    rule = schema["options"]["siem_search_url"]
+    listed = re.search(r"\(([a-z_|]+)\)", rule["pattern"])
+    assert listed
+    assert set(listed.group(1).split("|")) == set(siem_link.PLACEHOLDERS)
+    assert set(re.findall(r"\{(\w+)\}", rule["must"])) == set(siem_link.PLACEHOLDERS)
 
 
 def test_before_anything_was_listed_the_plans_scope_is_known() -> None:
