@@ -71,7 +71,7 @@ resource "aws_guardduty_detector" "this" { # To go on with it: guardduty = { …
 }
 
 # Destroying one of these resources calls nothing: GuardDuty keeps the status, and Terraform no longer sees it.
-resource "aws_guardduty_detector_feature" "this" { # To go on with it: name its status in features. To give it up: UPGRADING.md, "Giving GuardDuty up".
+resource "aws_guardduty_detector_feature" "this" { # To go on with it: name its status in guardduty.detector.features. To give it up: UPGRADING.md, "Giving GuardDuty up".
   for_each = local.detector_features
 
   detector_id = local.detector_id

@@ -95,7 +95,7 @@ locals {
   ]
 }
 
-resource "aws_guardduty_organization_configuration" "this" { # To go on with it: organization.manage = true. To give it up: UPGRADING.md, "Giving GuardDuty up".
+resource "aws_guardduty_organization_configuration" "this" { # To go on with it: guardduty.organization.manage = true. To give it up: UPGRADING.md, "Giving GuardDuty up".
   count = var.organization.manage ? 1 : 0
 
   detector_id                      = local.detector_id
@@ -169,7 +169,7 @@ check "members_beside_all" {
   }
 }
 
-resource "aws_guardduty_member" "this" { # To go on with it: name the account in organization.members. To give it up: docs/off-boarding.md.
+resource "aws_guardduty_member" "this" { # To go on with it: name the account in guardduty.organization.members. To give it up: docs/off-boarding.md.
   for_each = var.organization.manage ? var.organization.members : {}
   # A new member gets the organization's settings of that moment.
   depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
@@ -186,7 +186,7 @@ resource "aws_guardduty_member" "this" { # To go on with it: name the account in
   }
 }
 
-resource "aws_guardduty_member_detector_feature" "this" { # To go on with it: name it in organization.member_features. To give it up: UPGRADING.md, "Giving GuardDuty up".
+resource "aws_guardduty_member_detector_feature" "this" { # To go on with it: name it in guardduty.organization.member_features. To give it up: UPGRADING.md, "Giving GuardDuty up".
   for_each   = local.member_features
   depends_on = [aws_guardduty_member.this]
 
