@@ -1,19 +1,7 @@
 # GuardDuty itself, if the variable guardduty asks for it. It does not follow create: a response that goes leaves
 # detection as it is.
 
-# Only where the variable is set: a condition cannot choose between nothing and an object.
-module "guardduty_settings" {
-  source = "./modules/typed-options"
-  count  = var.guardduty == null ? 0 : 1
-
-  name   = "guardduty"
-  value  = var.guardduty
-  schema = local.schemas.guardduty
-}
-
 locals {
-  # With every default; null if nothing of GuardDuty is to be touched
-  guardduty = one(module.guardduty_settings[*].values)
   # The budget notifies the response's topic, so it goes where that goes, unless it has addresses of its own.
   watch_spending = try(local.guardduty.spend_watch.monthly_limit_usd != null, false) && (var.create || try(length(local.guardduty.spend_watch.email_addresses), 0) > 0)
   budget_alerts  = local.watch_spending && try(local.guardduty.spend_watch.topic, false)

@@ -3,16 +3,6 @@
 output "detector_id" {
   description = "Id of the GuardDuty detector (null if none is created or named)."
   value       = one(module.guardduty[*].detector_id)
-
-  # Keys are known in every plan. Whether a value is right is not, while it is known after the apply only.
-  precondition {
-    condition     = alltrue([for checked in module.guardduty_settings : length(checked.misspelt) == 0])
-    error_message = "The variable guardduty has keys that do not exist (modules/guardduty/README.md lists them):\n- ${join("\n- ", flatten(module.guardduty_settings[*].misspelt))}"
-  }
-  precondition {
-    condition     = alltrue([for checked in module.guardduty_settings : length(checked.wrong) == 0])
-    error_message = "Wrong values of guardduty (modules/guardduty/README.md):\n- ${join("\n- ", flatten(module.guardduty_settings[*].wrong))}"
-  }
 }
 
 output "detector_arn" {

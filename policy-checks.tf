@@ -148,7 +148,7 @@ locals {
 check "switches_can_fire" {
   assert {
     condition     = length(local.never_raised) == 0
-    error_message = "GuardDuty raises nothing that these switches answer, because the protection plan is DISABLED: ${join("; ", [for key, features in local.never_raised : "\"${key}\" needs ${join(" and ", features)}"])}. Enable it in guardduty.detector.features (guardduty.organization.features for members), or set the switch to notify."
+    error_message = "GuardDuty raises nothing that these switches answer, because the protection plan is DISABLED: ${join("; ", [for key, features in local.never_raised : "\"${key}\" needs ${join(" and ", features)}"])}. Enable it in guardduty.detector.features (guardduty.organization.features for members; where GuardDuty is managed elsewhere, there and in guardduty_features), or set the switch to notify."
   }
   assert {
     condition     = length(local.archived) == 0

@@ -86,9 +86,9 @@ variable "features" {
   }
   validation {
     condition = var.create || alltrue(flatten([
-      for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : contains(keys(var.features), "${name}/${conf}")] if status != "UNMANAGED"
+      for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : contains(keys(var.features), "${name}/${conf}") || local.default_features["${name}/${conf}"] == "UNMANAGED"] if status != "UNMANAGED"
     ]))
-    error_message = "features (detector.features) names a protection plan of a detector that exists, and GuardDuty sets its agents with it. Say of each agent whether it is ENABLED or DISABLED (as it is today, or as you want it): ${join(", ", flatten([for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : "${name}/${conf}" if !contains(keys(var.features), "${name}/${conf}")] if status != "UNMANAGED"]))}."
+    error_message = "features (detector.features) names a protection plan of a detector that exists, and GuardDuty sets its agents with it. Say of each agent whether it is ENABLED or DISABLED (as it is today, or as you want it): ${join(", ", flatten([for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : "${name}/${conf}" if !contains(keys(var.features), "${name}/${conf}") && local.default_features["${name}/${conf}"] != "UNMANAGED"] if status != "UNMANAGED"]))}."
   }
 }
 

@@ -138,17 +138,6 @@ run "misspelt" {
   }
 }
 
-run "misspelt_in_the_root" {
-  command = plan
-
-  variables {
-    guardduty     = { detector = { featurs = {} } }
-    notifications = { expected_subscriptions = 1 }
-  }
-
-  expect_failures = [output.detector_id]
-}
-
 run "misspelt_apart" {
   command = plan
 
