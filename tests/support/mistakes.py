@@ -29,20 +29,23 @@ Written from `tests/terraform/mistakes/mistakes.yaml` by
 Each row is something that the module call may say by mistake. None of them is planned: the plan
 fails with the sentence on the right.
 """
-# The module without its resources: what a plan says of these variables needs no provider.
-FILES = ("playbooks.tf", "policy.tf", "settings.tf", "outputs-settings.tf")
+# The module without its resources: what a plan says of these variables needs no provider. The
+# policy of all finding types is left out where the call has no switches: it takes the longest.
 FOLDERS = ("catalogue", "modules/playbook-options", "modules/typed-options", "playbooks", "schema")
-OUTPUTS = ("effective_policy", "playbook_options")
+FILES = ("playbooks.tf", "settings.tf", "outputs-settings.tf")
 
 
 class Mistake(TypedDict, total=False):
-    """What somebody writes, and what the plan says. ``asked_of`` is the file that answers where
-    that takes a provider; a test of its own plans that.
+    """What somebody writes, and what the plan says, with … for what is left out.
+
+    ``argument``: the module has no such argument. ``asked_of``: the file that answers, where that
+    takes a provider; tests/terraform/enablement_*.tftest.hcl plan that.
     """
 
     mistake: str
     call: str
     says: str
+    argument: bool
     asked_of: str
 
 
@@ -63,27 +66,27 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
-def policy_module(root: Path) -> Path:
-    """Copies the variables, the policy and the settings of the module to ``root``, without what
-    needs a provider.
-    """
+def module_without_resources(root: Path, *, policy: bool) -> Path:
+    """Copies the module's variables and settings to ``root``, and with ``policy`` its policy."""
+    root.mkdir()
     for path in (*(ROOT / name for name in FILES), *ROOT.glob("variables*.tf")):
         shutil.copy(path, root)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, root / name)
-    checks, found, _ = (
-        (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")
-    )
-    assert found, "the part that asks who is calling is left out here"
-    (root / "policy-checks.tf").write_text(checks)
-    text = (ROOT / "outputs.tf").read_text()
-    (root / "outputs.tf").write_text(
-        "\n".join(
-            match.group()
-            for name in OUTPUTS
-            if (match := re.search(rf'output "{name}" \{{.*?\n\}}\n', text, flags=re.DOTALL))
+    outputs = ["playbook_options"]
+    if policy:
+        outputs.append("effective_policy")
+        shutil.copy(ROOT / "policy.tf", root)
+        checks, found, _ = (
+            (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")
         )
-    )
+        assert found, "the part that asks who is calling is left out here"
+        (root / "policy-checks.tf").write_text(checks)
+    text = (ROOT / "outputs.tf").read_text()
+    for name in outputs:
+        found_output = re.search(rf'output "{name}" \{{.*?\n\}}\n', text, flags=re.DOTALL)
+        assert found_output, name
+        (root / f"output-{name}.tf").write_text(found_output.group())
     return root
 
 
@@ -95,8 +98,8 @@ def _texts(printed: str) -> list[tuple[str, str]]:
         if message.get("type") != "diagnostic" or message["diagnostic"]["severity"] != "error":
             continue
         diagnostic = message["diagnostic"]
-        text = f"{diagnostic['summary']}: {diagnostic.get('detail', '')}"
-        found.append((str(message.get("@testfile", "")), " ".join(text.split())))
+        text = " ".join(diagnostic.get("detail", "").split())
+        found.append((str(message.get("@testfile", "")), text))
     return found
 
 
@@ -126,7 +129,7 @@ def refused_arguments(root: Path, calls: list[str]) -> str:
     initialized(caller, root)
     done = terraform(caller, root, "validate", "-json", "-no-color")
     shown = json.loads(done.stdout[done.stdout.index("{") :])
-    return " ".join(f"{said['summary']}: {said['detail']}" for said in shown["diagnostics"])
+    return " ".join(said["detail"] for said in shown["diagnostics"])
 
 
 if __name__ == "__main__":

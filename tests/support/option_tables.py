@@ -89,7 +89,9 @@ def _table(noun: str, options: dict[str, Any]) -> list[str]:
     for path, rule in options.items():
         default = "required" if rule.get("required") else _value(rule.get("default"))
         cells = [f"`{path}`", rule["type"], default, _allowed(rule), rule["text"]]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |"
+        )
     return lines
 
 
