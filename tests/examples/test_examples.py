@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.clients import Aws
 from tests.examples.example_lab import Root, emulators, lived
 from tests.examples.example_table import ALL, MANAGEMENT, NEEDS, SECURITY, Example
 from tests.support.identity_server import identity
@@ -69,7 +70,9 @@ def _planned(example: Example) -> Any:
 def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """It makes something in the account it says, and nothing in it is changed or destroyed."""
     if example.needs.plan == "sandbox":
-        shown = Root(example, tmp_path, request.getfixturevalue("local")).plan()
+        endpoint = request.getfixturevalue("local")
+        given = example.needs.hello(Aws(endpoint)) if example.needs.hello else {}
+        shown = Root(example, tmp_path, endpoint, **given).plan()
     else:
         with identity() as endpoint:
             shown = Root(example, tmp_path, endpoint).plan()

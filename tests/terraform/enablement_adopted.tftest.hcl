@@ -74,6 +74,10 @@ run "adopted_with_changes" {
     }
   }
 
+  assert {
+    condition     = local.changes == ["RUNTIME_MONITORING from ENABLED to DISABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT from ENABLED to DISABLED"]
+    error_message = "What changes must be said, from what to what, and nothing else."
+  }
   expect_failures = [check.changes_of_the_adopted_detector]
 }
 
