@@ -32,7 +32,7 @@ locals {
       Principal = { Service = "budgets.amazonaws.com" }
       Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
       Resource  = "*"
-    }] : statement if local.watch_spending && var.spend_watch.topic
+    }] : statement if local.budget_alerts
   ]
 }
 

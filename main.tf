@@ -47,7 +47,7 @@ module "notifications" {
   name_prefix   = var.name_prefix
   kms_key_arn   = local.kms_key_arn
   arn_base      = local.arn_base
-  budget_alerts = local.watch_spending && var.spend_watch.topic
+  budget_alerts = local.budget_alerts
   tags          = var.tags
 
   topics = {

@@ -27,13 +27,9 @@ output "for_other_regions" {
     tags                = var.tags
     playbooks           = local.playbooks_in_use
     watch               = local.watch_settings
-    detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
-    organization        = var.organization
-    suppression_filters = var.suppression_filters
-    trusted_ip_lists    = var.trusted_ip_lists
-    threat_lists        = var.threat_lists
-    findings_export     = merge(var.findings_export, { create = var.create && var.findings_export.create })
-    forensics           = merge(local.forensics_settings, { when = var.create ? local.forensics_settings.when : "off" })
-    forensics_key_arn   = try(local.evidence_settings.forensics_account.kms_key_arn, null)
+    # What modules/region does with GuardDuty in that Region: the same, or nothing.
+    guardduty         = local.guardduty
+    forensics         = merge(local.forensics_settings, { when = var.create ? local.forensics_settings.when : "off" })
+    forensics_key_arn = try(local.evidence_settings.forensics_account.kms_key_arn, null)
   }
 }

@@ -39,11 +39,6 @@ output "act_event_patterns" {
   value       = local.act_patterns
 }
 
-output "detector_id" {
-  description = "Id of the GuardDuty detector."
-  value       = try(module.detector[0].id, null)
-}
-
 output "incident_state_machine_arn" {
   description = "ARN of the state machine that answers the acting finding types."
   value       = try(module.incident[0].incident_state_machine_arn, null)

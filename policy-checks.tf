@@ -119,18 +119,16 @@ check "applier_is_exempt" {
 
 # A switch that can never act is a mistake that nobody notices. A warning, not an error: detection may change later.
 locals {
-  features_here = try(module.detector[0].features, {})
-  # Who configures the members elsewhere knows what is on there; then nothing is said of it here.
-  features_known = var.organization.manage || var.organization_id == null
-  features_of_members = toset(concat(
-    [for feature, status in try(module.detector[0].organization_features, {}) : feature if status != "NONE"],
-    flatten([for account, features in try(module.detector[0].member_features, {}) : [for feature, status in features : feature if status == "ENABLED"]]),
-  ))
+  # Who configures the members elsewhere knows what is on there (guardduty_features); without a word of them, nothing
+  # is said of plans that are off here.
+  plan_statuses = merge(
+    var.organization_id == null || try(local.guardduty.organization.manage, false) ? try(module.guardduty[0].features_in_use, {}) : {},
+    var.guardduty_features,
+  )
   # On-demand scans find malware without its plan, and EKS Runtime Monitoring has some types of Runtime Monitoring.
   plans_off = [
-    for feature, status in local.features_here : feature
-    if local.features_known && status == "DISABLED" && !contains(local.features_of_members, feature) && feature != "EBS_MALWARE_PROTECTION" &&
-    !(feature == "RUNTIME_MONITORING" && try(local.features_here["EKS_RUNTIME_MONITORING"], "") == "ENABLED")
+    for feature, status in local.plan_statuses : feature
+    if status == "DISABLED" && feature != "EBS_MALWARE_PROTECTION" && !(feature == "RUNTIME_MONITORING" && try(local.plan_statuses["EKS_RUNTIME_MONITORING"], "") == "ENABLED")
   ]
   never_raised = {
     for key in local.acting_keys : key => distinct([for type in local.matches[key] : try(local.catalogue[type].feature, "")])
@@ -141,20 +139,20 @@ locals {
     if anytrue([for mode in concat([policy.mode], [for decision in values(policy.accounts) : decision.mode]) : contains(local.acting_modes, mode)])
   ]
   archived = flatten([
-    for filter in var.suppression_filters : [
+    for filter in try(local.guardduty.suppression_filters, []) : [
       for type in try(filter.criteria["type"]["equals"], []) : "${type} (filter ${filter.name})" if contains(local.acting_types, type)
-    ] if keys(filter.criteria) == tolist(["type"])
+    ] if try(join(" ", keys(filter.criteria)), "") == "type"
   ])
 }
 
 check "switches_can_fire" {
   assert {
     condition     = length(local.never_raised) == 0
-    error_message = "GuardDuty raises nothing that these switches answer, because the protection plan is DISABLED: ${join("; ", [for key, features in local.never_raised : "\"${key}\" needs ${join(" and ", features)}"])}. Enable it in detector.features (organization.features for members), or set the switch to notify."
+    error_message = "GuardDuty raises nothing that these switches answer, because the protection plan is DISABLED: ${join("; ", [for key, features in local.never_raised : "\"${key}\" needs ${join(" and ", features)}"])}. Enable it in guardduty.detector.features (guardduty.organization.features for members; where GuardDuty is managed elsewhere, there and in guardduty_features), or set the switch to notify."
   }
   assert {
     condition     = length(local.archived) == 0
-    error_message = "suppression_filters archive what remediations answer, so nothing will be answered: ${join(", ", local.archived)}. Take the type out of the filter, or narrow the filter by another criterion, or set the switch to off."
+    error_message = "guardduty.suppression_filters archive what remediations answer, so nothing will be answered: ${join(", ", local.archived)}. Take the type out of the filter, or narrow the filter by another criterion, or set the switch to off."
   }
 }
 

@@ -88,6 +88,18 @@ module "event_forwarding_settings" {
   fails_the_plan = true
 }
 
+# Only where the variable is set: a condition cannot choose between nothing and an object.
+module "guardduty_settings" {
+  source = "./modules/typed-options"
+  count  = var.guardduty == null ? 0 : 1
+
+  name   = "guardduty"
+  value  = var.guardduty
+  schema = local.schemas.guardduty
+
+  fails_the_plan = true
+}
+
 locals {
   iam_settings              = module.iam_settings.values
   kms_settings              = module.kms_settings.values
@@ -97,4 +109,6 @@ locals {
   watch_settings            = module.watch_settings.values
   forensics_settings        = module.forensics_settings.values
   event_forwarding_settings = module.event_forwarding_settings.values
+  # Null if nothing of GuardDuty is to be touched
+  guardduty = one(module.guardduty_settings[*].values)
 }

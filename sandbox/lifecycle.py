@@ -143,7 +143,7 @@ def _destroy(known: State, terraform: Terraform, say: Say) -> bool:
     except SandboxError as error:
         say(str(error))
         return False
-    say("Everything that Terraform made is destroyed.")
+    say("Everything that Terraform made is destroyed, except GuardDuty itself, which stays on.")
     return True
 
 

@@ -30,6 +30,10 @@ _LIKELY = (
 _SKIPPED = {"proc", "sys", "dev", "run", "tmp", "snap", "node_modules", "site-packages"}
 _DEPTH = 3
 _ELSEWHERE = "elsewhere.tf"
+_DETECTION = re.compile(
+    r"\.aws_guardduty_(detector|detector_feature|organization_configuration|member"
+    r"|member_detector_feature)\.this\b"
+)
 
 
 def _walk(root: Path, depth: int) -> Iterator[Path]:
@@ -62,6 +66,14 @@ def find_mirror() -> Path | None:
         (directory for directory in _walk(Path("/"), _DEPTH) if (directory / _PROVIDER).is_dir()),
         None,
     )
+
+
+def detection(state_list: str) -> list[str]:
+    """Return the addresses that carry prevent_destroy, of what ``terraform state list`` prints.
+
+    A destroy stops at them. Taken out of the state, they stay as they are (docs/off-boarding.md).
+    """
+    return [line for line in state_list.splitlines() if _DETECTION.search(line)]
 
 
 class Terraform:
@@ -242,8 +254,22 @@ class Terraform:
             )
         return changes
 
+    def _leave_detection(self) -> None:
+        """Take GuardDuty's detectors and their settings out of the state."""
+        listed = subprocess.run(
+            [str(self._binary), "state", "list"],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if addresses := detection(listed.stdout):
+            self._run("state-rm", "state", "rm", *addresses)
+
     def destroy(self, files: list[Path], say: Say) -> None:
-        """Destroy everything."""
+        """Destroy everything but GuardDuty's detectors and their settings, which stay."""
+        self._leave_detection()
         self._run(
             "destroy",
             "destroy",

@@ -1,5 +1,5 @@
 # An account in which GuardDuty is on already. Its detector is used, not created. This configuration manages the
-# protection plans, but not the publishing frequency (README).
+# protection plans that it names, but not the publishing frequency (README).
 
 provider "aws" {
   region = var.region
@@ -10,15 +10,17 @@ data "aws_caller_identity" "current" {}
 module "guardduty_response" {
   source = "../.."
 
-  detector = {
-    create = false
-    id     = var.detector_id
-    features = {
-      # This is the account's state of today. The plan of the first apply shows what would change.
-      RUNTIME_MONITORING  = "UNMANAGED"
-      LAMBDA_NETWORK_LOGS = "DISABLED"
+  guardduty = {
+    detector = {
+      create = false
+      id     = var.detector_id
+      # Only what is named is managed. The plan of the first apply warns of what it changes.
+      features = { LAMBDA_NETWORK_LOGS = "DISABLED" }
     }
   }
+
+  # What else is on, for the warning of switches that can never act
+  guardduty_features = { S3_DATA_EVENTS = "ENABLED" }
 
   remediations = {
     "CryptoCurrency:EC2/*" = "dry_run"

@@ -37,6 +37,7 @@ class GuardDutyResponse(TerraformStack):
             "guardduty_response",
             source=MODULE,
             variables={
+                "guardduty": {},
                 "remediations": {
                     "CryptoCurrency:EC2/*": "dry_run",
                     "CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto",

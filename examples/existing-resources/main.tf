@@ -22,6 +22,8 @@ locals {
 module "guardduty_response" {
   source = "../.."
 
+  guardduty = {}
+
   remediations = {
     "CryptoCurrency:EC2/*" = "dry_run"
   }

@@ -40,6 +40,9 @@ data "aws_caller_identity" "current" {}
 module "guardduty_response" {
   source = "../.."
 
+  # On here, and in each Region below
+  guardduty = {}
+
   remediations = {
     "CryptoCurrency:EC2/*" = "auto"
     "*:IAMUser/*"          = "notify"

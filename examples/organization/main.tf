@@ -1,5 +1,6 @@
 # The whole organization in one configuration and one apply. The management account registers the security account,
-# the security account responds, and a member account has the roles for it. Each part waits for the one before.
+# the security account detects and responds, and a member account has the roles for it. Each part waits for the one
+# before.
 
 provider "aws" {
   region = var.region
@@ -43,13 +44,14 @@ module "delegated_admin" {
   providers = { aws = aws.management }
 
   admin_account_id  = var.security_account_id
-  admin_detector_id = module.guardduty_response.detector_id
+  admin_detector_id = module.guardduty.detector_id
 }
 
-module "guardduty_response" {
-  source = "../.."
-
-  organization_id = module.delegated_admin.organization_id
+# Detection, apart from the response: the response can go, and this stays. The registration needs the detector, and the
+# organization's configuration needs the registration. The variable guardduty of the response, which holds both, cannot
+# wait for itself.
+module "guardduty" {
+  source = "../../modules/guardduty"
 
   detector = {
     # Agents are software in your instances and clusters. Switch them on where you want them.
@@ -66,6 +68,22 @@ module "guardduty_response" {
     members         = var.members
     member_features = var.member_features
   }
+
+  suppression_filters = [{
+    name        = "scanner"
+    description = "Port probes of our own scanner."
+    criteria = {
+      type                                                                          = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] }
+      "service.action.portProbeAction.portProbeDetails.remoteIpDetails.ipAddressV4" = { equals = ["198.51.100.7"] }
+    }
+  }]
+}
+
+module "guardduty_response" {
+  source = "../.."
+
+  organization_id    = module.delegated_admin.organization_id
+  guardduty_features = module.guardduty.features_in_use
 
   # Begin with dry_run everywhere, then proceed account by account.
   remediations = {
@@ -85,15 +103,6 @@ module "guardduty_response" {
   # GuardDuty delivers members' findings by itself. Calls that can undo a containment are forwarded by the member
   # accounts.
   event_forwarding = { from_organization = true }
-
-  suppression_filters = [{
-    name        = "scanner"
-    description = "Port probes of our own scanner."
-    criteria = {
-      type                                                                          = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] }
-      "service.action.portProbeAction.portProbeDetails.remoteIpDetails.ipAddressV4" = { equals = ["198.51.100.7"] }
-    }
-  }]
 
   notifications = { email_addresses = var.email_addresses }
 }

@@ -5,7 +5,7 @@ output "policy_summary" {
 
 output "detector_id" {
   description = "The security account's detector."
-  value       = module.guardduty_response.detector_id
+  value       = module.guardduty.detector_id
 }
 
 output "responder_role_arns" {

@@ -16,7 +16,7 @@ module "guardduty_response" {
   minimum_severity = var.minimum_severity
   ec2_instance     = var.ec2_instance
   iam_principal    = var.iam_principal
-  detector         = var.detector
+  guardduty        = var.guardduty
   evidence         = var.evidence
   tags             = var.tags
 

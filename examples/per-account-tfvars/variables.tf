@@ -75,10 +75,10 @@ variable "circuit_breaker" {
   default     = {}
 }
 
-variable "detector" {
-  description = "The detector, created here or existing (create = false and id)."
+variable "guardduty" {
+  description = "GuardDuty of the account: {} switches it on, null leaves it alone. The module's variable of the same name describes the options."
   type        = any
-  default     = null
+  default     = {}
 }
 
 variable "evidence" {

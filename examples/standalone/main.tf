@@ -9,6 +9,9 @@ data "aws_caller_identity" "current" {}
 module "guardduty_response" {
   source = "../.."
 
+  # Switches GuardDuty on. Leave it out if GuardDuty is managed elsewhere.
+  guardduty = {}
+
   # Begin with dry_run, read what would have been done, then proceed to approve and auto.
   remediations = {
     "CryptoCurrency:EC2/*"                 = "dry_run"

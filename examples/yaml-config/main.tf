@@ -9,6 +9,8 @@ data "aws_caller_identity" "current" {}
 module "guardduty_response" {
   source = "../.."
 
+  guardduty = {}
+
   remediation_config_file = "${path.root}/remediations.yaml"
 
   # Wins over the file, key by key. Use it for what differs in one deployment.

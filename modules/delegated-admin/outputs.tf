@@ -1,7 +1,7 @@
 output "admin_account_id" {
   description = <<-EOT
     The delegated administrator, known once it is registered. Pass it to organization.administrator_account_id of the
-    root module or of modules/detector, so that they wait for the registration.
+    modules/guardduty (guardduty.organization of the root module in another configuration), which waits for the registration.
   EOT
   value       = aws_guardduty_organization_admin_account.this.id
 }

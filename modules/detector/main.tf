@@ -33,7 +33,9 @@ locals {
     organization = ["ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
   }
 
-  merged = merge(local.default_features, var.features)
+  # A detector that exists keeps every status until it is named.
+  defaults = var.create ? local.default_features : {}
+  merged   = merge(local.defaults, var.features)
   # Everything that is managed, as a flat map. A configuration belongs to its feature.
   features = {
     for key, status in local.merged : key => status
@@ -53,16 +55,23 @@ locals {
   }
 }
 
-resource "aws_guardduty_detector" "this" {
+resource "aws_guardduty_detector" "this" { # To go on with it: guardduty = { … }. To give it up: UPGRADING.md, "Giving GuardDuty up".
   #checkov:skip=CKV2_AWS_3:the check follows neither the id through a local nor the value through the variable (the organization is in organization.tf)
   count = var.create ? 1 : 0
 
   enable                       = true
   finding_publishing_frequency = coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES")
   tags                         = var.tags
+
+  # Deleting a detector deletes its findings, filters and lists, and blinds the account. Terraform prints the line above
+  # with its error, so that line says what to do.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
-resource "aws_guardduty_detector_feature" "this" {
+# Destroying one of these resources calls nothing: GuardDuty keeps the status, and Terraform no longer sees it.
+resource "aws_guardduty_detector_feature" "this" { # To go on with it: name its status in guardduty.detector.features. To give it up: UPGRADING.md, "Giving GuardDuty up".
   for_each = local.detector_features
 
   detector_id = local.detector_id
@@ -77,4 +86,16 @@ resource "aws_guardduty_detector_feature" "this" {
       status = additional_configuration.value.status
     }
   }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+module "adopted" {
+  source = "./adopted"
+  count  = !var.create && length(local.detector_features) > 0 ? 1 : 0
+
+  detector_id = var.id
+  features    = local.detector_features
 }

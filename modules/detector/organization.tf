@@ -95,13 +95,15 @@ locals {
   ]
 }
 
-resource "aws_guardduty_organization_configuration" "this" {
+resource "aws_guardduty_organization_configuration" "this" { # To go on with it: guardduty.organization.manage = true. To give it up: UPGRADING.md, "Giving GuardDuty up".
   count = var.organization.manage ? 1 : 0
 
   detector_id                      = local.detector_id
   auto_enable_organization_members = var.organization.auto_enable_members
 
   lifecycle {
+    prevent_destroy = true
+
     precondition {
       condition     = local.managed
       error_message = "organization.manage = true needs a detector: set detector create = true, or give the id of the one that exists."
@@ -151,6 +153,7 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
   }
 
   lifecycle {
+    # No prevent_destroy, which would refuse these replacements; destroying it calls nothing.
     # With a change of auto-enable, the provider also sends its deprecated data sources from the state. They know no
     # ALL, so plans that were ALL become NEW or NONE, and only the next plan shows it. Deleting a feature's resource
     # does nothing in GuardDuty.
@@ -166,7 +169,7 @@ check "members_beside_all" {
   }
 }
 
-resource "aws_guardduty_member" "this" {
+resource "aws_guardduty_member" "this" { # To go on with it: name the account in guardduty.organization.members. To give it up: docs/off-boarding.md.
   for_each = var.organization.manage ? var.organization.members : {}
   # A new member gets the organization's settings of that moment.
   depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
@@ -176,13 +179,14 @@ resource "aws_guardduty_member" "this" {
   email       = each.value
 
   lifecycle {
+    prevent_destroy = true
     # Members of an organization are not invited, but GuardDuty shows them as if they were, with the address that
     # Organizations has. Following either value would disassociate or replace them.
     ignore_changes = [disable_email_notification, email, invitation_message, invite]
   }
 }
 
-resource "aws_guardduty_member_detector_feature" "this" {
+resource "aws_guardduty_member_detector_feature" "this" { # To go on with it: name it in guardduty.organization.member_features. To give it up: UPGRADING.md, "Giving GuardDuty up".
   for_each   = local.member_features
   depends_on = [aws_guardduty_member.this]
 
@@ -198,5 +202,9 @@ resource "aws_guardduty_member_detector_feature" "this" {
       name   = additional_configuration.value.name
       status = additional_configuration.value.status
     }
+  }
+
+  lifecycle {
+    prevent_destroy = true
   }
 }

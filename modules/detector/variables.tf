@@ -10,8 +10,7 @@ variable "create" {
 variable "id" {
   description = <<-EOT
     Id of an existing detector, if create is false. It must be known in the plan (a literal or a data source). Its
-    protection plans are managed like those of a detector that is created here: the defaults of features apply, and
-    the plan shows each of them.
+    protection plans are left alone, except for those that features names: the plan warns of what they change.
   EOT
   type        = string
   default     = null
@@ -45,7 +44,8 @@ variable "features" {
   description = <<-EOT
     Maps "FEATURE" or "FEATURE/CONFIGURATION" to ENABLED, DISABLED or UNMANAGED (left alone, for what a Region or
     partition does not have). Leaving a name out does not switch it off, so say DISABLED. Names that are newer than
-    this module are accepted if the provider knows them. The map is merged over these defaults:
+    this module are accepted if the provider knows them. For a detector that exists (create = false), whatever is not
+    named is UNMANAGED. For one that is created here, the map is merged over these defaults:
     - ENABLED: all protection plans (S3_DATA_EVENTS, EKS_AUDIT_LOGS, EBS_MALWARE_PROTECTION, RDS_LOGIN_EVENTS,
       LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING).
     - DISABLED: agent management, because it installs software and endpoints
@@ -76,13 +76,19 @@ variable "features" {
   }
   validation {
     condition = alltrue([
-      for key, status in var.features : !strcontains(key, "/") || status != "ENABLED" || lookup(merge(local.default_features, var.features), split("/", key)[0], "UNMANAGED") == "ENABLED"
+      for key, status in var.features : !strcontains(key, "/") || status != "ENABLED" || lookup(merge(local.defaults, var.features), split("/", key)[0], "UNMANAGED") == "ENABLED"
     ])
-    error_message = "features (detector.features) enables a configuration whose feature is not ENABLED: ${join(", ", [for key, status in var.features : key if strcontains(key, "/") && status == "ENABLED" && lookup(merge(local.default_features, var.features), split("/", key)[0], "UNMANAGED") != "ENABLED"])}. Enable the feature too, or set the configuration to DISABLED."
+    error_message = "features (detector.features) enables a configuration whose feature is not ENABLED: ${join(", ", [for key, status in var.features : key if strcontains(key, "/") && status == "ENABLED" && lookup(merge(local.defaults, var.features), split("/", key)[0], "UNMANAGED") != "ENABLED"])}. Enable the feature too, or set the configuration to DISABLED."
   }
   validation {
-    condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(merge(local.default_features, var.features), name, "") == "ENABLED"]) < 2
+    condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(merge(local.defaults, var.features), name, "") == "ENABLED"]) < 2
     error_message = "features (detector.features) must not enable both RUNTIME_MONITORING (ENABLED by default) and EKS_RUNTIME_MONITORING: the first contains the second, and GuardDuty refuses the pair. Set one of them to DISABLED or UNMANAGED."
+  }
+  validation {
+    condition = var.create || alltrue(flatten([
+      for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : contains(keys(var.features), "${name}/${conf}") || local.default_features["${name}/${conf}"] == "UNMANAGED"] if status != "UNMANAGED"
+    ]))
+    error_message = "features (detector.features) names a protection plan of a detector that exists, and GuardDuty sets its agents with it. Say of each agent whether it is ENABLED or DISABLED (as it is today, or as you want it): ${join(", ", flatten([for name, status in var.features : [for conf in lookup(local.known_configurations, name, []) : "${name}/${conf}" if !contains(keys(var.features), "${name}/${conf}") && local.default_features["${name}/${conf}"] != "UNMANAGED"] if status != "UNMANAGED"]))}."
   }
 }
 
@@ -94,7 +100,8 @@ variable "organization" {
     - auto_enable_members says who gets GuardDuty: ALL (also accounts that left it), NEW (accounts that join from
       now on) or NONE.
     - features has the keys of the detector's features and the values ALL, NEW, NONE or UNMANAGED. The default is
-      ALL where the detector's is ENABLED, and NONE where it is DISABLED. NONE means "not for new accounts": an
+      ALL where the detector's is ENABLED, and NONE where it is DISABLED (UNMANAGED for what is not named of a detector
+      that exists). NONE means "not for new accounts": an
       account that has the plan keeps it and pays for it, until member_features says DISABLED.
     - members maps account ids to e-mail addresses, for accounts that are to be members beside auto_enable_members =
       NEW or NONE. ALL makes every account a member within a day; newer providers then fail on a member that ALL

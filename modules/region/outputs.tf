@@ -11,13 +11,18 @@ output "region" {
 }
 
 output "detector_id" {
-  description = "Id of this Region's detector."
-  value       = module.detector.id
+  description = "Id of this Region's detector (null if GuardDuty is not managed here)."
+  value       = one(module.guardduty[*].detector_id)
+
+  precondition {
+    condition     = local.home != null || alltrue([for set in [var.detector.id, var.detector.finding_publishing_frequency, var.findings_export.create, var.organization.manage] : set == null]) && length(var.detector.features) == 0 && var.detector.create
+    error_message = "detector, organization and findings_export do nothing: the aggregation Region does not manage GuardDuty (guardduty is null there), so this Region does not either. Set guardduty there, or call modules/guardduty with the provider of this Region, and take them out here."
+  }
 }
 
 output "detector_arn" {
-  description = "ARN of this Region's detector."
-  value       = module.detector.arn
+  description = "ARN of this Region's detector (null if GuardDuty is not managed here)."
+  value       = one(module.guardduty[*].detector_arn)
 }
 
 output "forwarder_role_arn" {
@@ -45,12 +50,12 @@ output "findings_export" {
     bucket_name, kms_key_arn and destination_id of this Region's export, and what the policies of your own bucket and
     key must contain for it (bucket_policy_statements, key_policy_statement, as JSON). Null if nothing is exported.
   EOT
-  value       = one(module.findings_export[*])
+  value       = one(module.guardduty[*].findings_export)
 
   # The bucket that is created for the aggregation Region is in the Region of its key, and GuardDuty accepts a bucket
   # and a key of one Region only.
   precondition {
-    condition     = !(local.export.create && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
-    error_message = "Findings of this Region cannot go to your own bucket of the aggregation Region (${coalesce(var.home.findings_export.bucket_arn, "-")}) with a key that is created here: GuardDuty accepts bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
+    condition     = !(try(local.export.create, false) && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
+    error_message = "Findings of this Region cannot go to your own bucket of the aggregation Region (${try(coalesce(local.home_export.bucket_arn), "-")}) with a key that is created here: GuardDuty accepts bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
   }
 }

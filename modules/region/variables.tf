@@ -13,44 +13,49 @@ variable "home" {
     tags      = map(string)
     playbooks = set(string)
     watch     = object({ minutes = number, cloudtrail = bool })
-    detector = object({
-      finding_publishing_frequency = optional(string)
-      features                     = map(string)
-    })
-    organization = object({
-      manage                   = bool
-      auto_enable_members      = string
-      features                 = map(string)
-      members                  = map(string)
-      member_features          = map(map(string))
-      administrator_account_id = optional(string)
-    })
-    suppression_filters = optional(list(object({
-      name        = string
-      description = optional(string)
-      criteria    = map(map(list(string)))
-    })), [])
-    trusted_ip_lists = optional(map(object({
-      addresses = optional(list(string))
-      location  = optional(string)
-      format    = optional(string)
-    })), {})
-    threat_lists = optional(map(object({
-      addresses = optional(list(string))
-      location  = optional(string)
-      format    = optional(string)
-    })), {})
-    findings_export = optional(object({
-      create            = optional(bool, false)
-      create_bucket     = optional(bool, true)
-      bucket_arn        = optional(string)
-      create_key        = optional(bool, true)
-      kms_key_arn       = optional(string)
-      prefix            = optional(string)
-      expire_after_days = optional(number)
-      object_lock       = optional(object({ mode = string, days = number }))
-      force_destroy     = optional(bool, false)
-    }), {})
+    # The variable guardduty of the root module, or null
+    guardduty = optional(object({
+      detector = optional(object({
+        create                       = optional(bool, true)
+        id                           = optional(string)
+        finding_publishing_frequency = optional(string)
+        features                     = optional(map(string), {})
+      }), {})
+      organization = optional(object({
+        manage                   = optional(bool, false)
+        auto_enable_members      = optional(string, "ALL")
+        features                 = optional(map(string), {})
+        members                  = optional(map(string), {})
+        member_features          = optional(map(map(string)), {})
+        administrator_account_id = optional(string)
+      }), {})
+      suppression_filters = optional(list(object({
+        name        = string
+        description = optional(string)
+        criteria    = map(map(list(string)))
+      })), [])
+      trusted_ip_lists = optional(map(object({
+        addresses = optional(list(string))
+        location  = optional(string)
+        format    = optional(string)
+      })), {})
+      threat_lists = optional(map(object({
+        addresses = optional(list(string))
+        location  = optional(string)
+        format    = optional(string)
+      })), {})
+      findings_export = optional(object({
+        create            = optional(bool, false)
+        create_bucket     = optional(bool, true)
+        bucket_arn        = optional(string)
+        create_key        = optional(bool, true)
+        kms_key_arn       = optional(string)
+        prefix            = optional(string)
+        expire_after_days = optional(number)
+        object_lock       = optional(object({ mode = string, days = number }))
+        force_destroy     = optional(bool, false)
+      }), {})
+    }))
     forensics = object({
       when                   = string
       packet_capture_seconds = number
@@ -72,8 +77,9 @@ variable "home" {
 
 variable "detector" {
   description = <<-EOT
-    This Region's detector. It is created here, or it exists already (create = false and id). What is set here
-    overrides the aggregation Region's value; features are merged.
+    This Region's detector, if the aggregation Region manages GuardDuty. It is created here, or it exists already
+    (create = false and id). What is set here overrides the aggregation Region's value; features are merged, and a
+    detector that exists has only those that are named here.
   EOT
   type = object({
     create                       = optional(bool, true)

@@ -34,7 +34,7 @@ locals {
   given = merge(local.given_1, local.given_2, local.given_3)
 
   # What a value is made of tells its type, also while the value is unknown.
-  iterable = { for path, value in local.given : path => can([for item in value : 0]) }
+  iterable = { for path, value in local.given : path => can([for item in value : ""]) }
   mapping  = { for path, value in local.given : path => can(keys(value)) }
   sequence = { for path, value in local.given : path => local.iterable[path] && !local.mapping[path] }
   default  = { for path, rule in local.rules : path => rule.default }
@@ -43,16 +43,16 @@ locals {
   # the branches of a condition would be converted to one type.
   converted = {
     for path, value in local.given : path => {
-      "string"       = local.iterable[path] ? null : tostring(value)
+      "string"       = local.iterable[path] ? null : (can(tostring(value)) ? tostring(value) : null) # a null may be a null list
       "number"       = local.iterable[path] ? null : (can(tonumber(value)) ? tonumber(value) : null)
       "bool"         = local.iterable[path] ? null : (can(tobool(value)) ? tobool(value) : null)
-      "list(string)" = local.sequence[path] ? [for item in value : can([for part in item : 0]) ? null : tostring(item)] : null
+      "list(string)" = local.sequence[path] ? [for item in value : can([for part in item : ""]) ? null : tostring(item)] : null
       "list(number)" = local.sequence[path] ? [for item in value : can(tonumber(item)) ? tonumber(item) : null] : null
-      "set(string)"  = local.sequence[path] ? sort(distinct([for item in value : can([for part in item : 0]) ? "" : tostring(item)])) : null
-      "map(string)"  = local.mapping[path] ? { for key, item in value : key => can([for part in item : 0]) ? null : tostring(item) } : null
+      "set(string)"  = local.sequence[path] ? sort(distinct([for item in value : can([for part in item : ""]) ? "" : tostring(item)])) : null
+      "map(string)"  = local.mapping[path] ? { for key, item in value : key => can([for part in item : ""]) ? null : tostring(item) } : null
       "map(number)"  = local.mapping[path] ? { for key, item in value : key => can(tonumber(item)) ? tonumber(item) : null } : null
       "map(map(string))" = local.mapping[path] ? {
-        for key, inner in value : key => tomap({ for name, item in inner : name => can([for part in item : 0]) ? null : tostring(item) }) if can(keys(inner))
+        for key, inner in value : key => tomap({ for name, item in inner : name => can([for part in item : ""]) ? null : tostring(item) }) if can(keys(inner))
       } : null
       "any" = value
     }[local.rules[path].type] if local.rules[path].type != "object" && !endswith(local.rules[path].type, "(object)")
@@ -71,10 +71,10 @@ locals {
       for key, item in local.given[path] : key => {
         for child in local.children["${path}.*"] : child => {
           for member in [contains(try(keys(item), []), child) ? item[child] : null] : "value" => {
-            "string"       = can([for part in member : 0]) ? null : tostring(member)
+            "string"       = can([for part in member : ""]) ? null : (can(tostring(member)) ? tostring(member) : null)
             "number"       = can(tonumber(member)) ? tonumber(member) : null
             "bool"         = can(tobool(member)) ? tobool(member) : null
-            "list(string)" = can([for part in member : 0]) ? [for part in member : can([for inner in part : 0]) ? null : tostring(part)] : null
+            "list(string)" = can([for part in member : ""]) ? [for part in member : can([for inner in part : ""]) ? null : tostring(part)] : null
             "any"          = member
           }[local.rules["${path}.*.${child}"].type]
         }.value

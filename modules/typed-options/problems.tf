@@ -8,14 +8,14 @@ locals {
     for entry in local.top : concat(
       [for key in try(local.rules[entry.rule].type, "") == "object" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] })],
       [for key in try(local.rules[entry.rule].type, "") == "map(object)" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] })],
-      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : 0])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
+      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : ""])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
     )
   ]...)
   third = concat([], [
     for entry in local.second : concat(
       [for key in endswith(entry.rule, "*") || try(local.rules[entry.rule].type, "") == "object" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}.${key}", rule = "${entry.rule}.${key}", holder = entry.path, parent = entry.rule, key = key, value = entry.value[key] })],
       [for key in try(local.rules[entry.rule].type, "") == "map(object)" ? try(keys(entry.value), []) : [] : merge(entry, { path = "${entry.path}[\"${key}\"]", rule = "${entry.rule}.*", value = entry.value[key] })],
-      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : 0])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
+      [for index in try(local.rules[entry.rule].type, "") == "list(object)" ? try(range(length([for item in entry.value : ""])), []) : [] : merge(entry, { path = "${entry.path}[${index}]", rule = "${entry.rule}.*", value = [for item in entry.value : item][index] })],
     )
   ]...)
   fourth = concat([], [

@@ -27,7 +27,7 @@ module "security" {
   organization_id          = var.organization_id
   iam                      = var.iam
   kms                      = var.kms
-  detector                 = var.detector
+  guardduty                = var.guardduty
   remediations             = var.remediations
   account_remediations     = var.account_remediations
   minimum_severity         = var.minimum_severity

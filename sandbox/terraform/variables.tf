@@ -61,10 +61,10 @@ variable "kms" {
   default     = null
 }
 
-variable "detector" {
-  description = "Passed to the module."
+variable "guardduty" {
+  description = "Passed to the module: by default GuardDuty is on."
   type        = any
-  default     = null
+  default     = {}
 }
 
 variable "remediations" {

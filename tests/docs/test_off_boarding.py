@@ -39,8 +39,16 @@ KEPT = [
     "module.vault.aws_s3_bucket.evidence_replica[0]",
     "module.vault.aws_s3_bucket_policy.evidence_replica[0]",
 ]
+DETECTION = [
+    'module.units["red"].module.guardduty[0].module.detector.aws_guardduty_detector.this[0]',
+    'module.detector.aws_guardduty_detector_feature.this["RUNTIME_MONITORING"]',
+    "module.detector.aws_guardduty_organization_configuration.this[0]",
+    'module.detector.aws_guardduty_member.this["222222222222"]',
+    'module.detector.aws_guardduty_member_detector_feature.this["222222222222/S3_DATA_EVENTS"]',
+]
 GOES = [
-    'module.units["red"].aws_guardduty_detector.this[0]',
+    'module.detector.aws_guardduty_organization_configuration_feature.this["S3_DATA_EVENTS"]',
+    "module.delegated_admin.aws_guardduty_detector.management[0]",
     "module.here.aws_kms_alias.this[0]",
     "module.here.module.incident[0].aws_iam_role.replication[0]",
 ]
@@ -93,18 +101,23 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
     assert asked["disassociate-members"] == asked["delete-members"] == accounts
 
 
-def test_what_is_kept_is_named_to_terraform_as_it_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("containing", "left"), [("aws_kms_(replica_)?key", KEPT), ("aws_guardduty_(", DETECTION)]
+)
+def test_what_is_left_is_named_to_terraform_as_it_names_it(
+    tmp_path: Path, containing: str, left: list[str]
+) -> None:
     """Quotes in addresses (of modules called with for_each) are part of the name."""
     terraform = tmp_path / "terraform"
     terraform.write_text(TERRAFORM)
     terraform.chmod(0o755)
-    (tmp_path / "state").write_text("\n".join(KEPT + GOES) + "\n")
+    (tmp_path / "state").write_text("\n".join(KEPT + DETECTION + GOES) + "\n")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "STATE": str(tmp_path / "state"), "CALLS": str(tmp_path / "calls")}
     subprocess.run(
-        ["bash", "-eu", "-c", _commands("terraform state rm")],
+        ["bash", "-eu", "-c", _commands(containing)],
         env=environment,
         check=True,
         timeout=PATIENCE,
     )
-    assert (tmp_path / "calls").read_text().splitlines() == KEPT
+    assert (tmp_path / "calls").read_text().splitlines() == left

@@ -89,10 +89,23 @@ def test_a_playbook_switched_off_and_on_again_breaks_no_member(
         assert_contained(world, victim, world.respond(victim))
 
 
+def _detection(world: World) -> dict[str, Json]:
+    """Region -> the security account's detector there, as GuardDuty describes it."""
+    found = {}
+    for region in settings.REGIONS:
+        guardduty = world.client("guardduty", SECURITY, region)
+        for detector in guardduty.list_detectors()["DetectorIds"]:
+            answer = guardduty.get_detector(DetectorId=detector)
+            found[region] = {"id": detector, "status": answer["Status"], "of": answer["Features"]}
+    return found
+
+
 @pytest.mark.proof
-def test_destroy_leaves_nothing(world: World) -> None:
+def test_destroy_leaves_nothing_but_detection(world: World) -> None:
     victim = world.plain()
     assert_contained(world, victim, world.respond(victim))
+    detectors = _detection(world)
+    assert set(detectors) == set(settings.REGIONS)
     terraform = Terraform(world.known.endpoint)
     terraform.destroy([Path(name) for name in world.known.var_files], Progress(to_stderr=True))
     assert not world.client("dynamodb", SECURITY).list_tables()["TableNames"]
@@ -112,11 +125,7 @@ def test_destroy_leaves_nothing(world: World) -> None:
             assert not [rule for rule in rules if rule["Name"].startswith(PREFIX)]
             queues = world.client("sqs", account, region).list_queues(QueueNamePrefix=PREFIX)
             assert not queues.get("QueueUrls")
-        assert not world.client(
-            "guardduty",
-            SECURITY,
-            region,
-        ).list_detectors()["DetectorIds"]
+    assert _detection(world) == detectors, "A response that goes leaves GuardDuty as it is."
     assert "Policy" not in world.client("events", SECURITY).describe_event_bus()
     for account in (SECURITY, MEMBER, MEMBER_B):
         roles = [role["RoleName"] for role in world.client("iam", account).list_roles()["Roles"]]

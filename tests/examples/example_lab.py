@@ -15,6 +15,7 @@ from typing import Any
 
 from sandbox import settings, stack
 from sandbox.clients import Aws
+from sandbox.terraform import detection
 from tests.examples.example_table import EMULATOR_DRIFT, SECURITY, Example
 from tests.support.repository import ROOT
 from tests.support.terraform_tools import copy_module, end_shared_provider, init, terraform
@@ -135,6 +136,9 @@ class Root:
         self._change("apply", more)
 
     def destroy(self, more: Json | None = None) -> None:
+        """Destroy, and leave GuardDuty on: what the examples' READMEs say."""
+        if addresses := detection(self.run("state", "list")):
+            self.run("state", "rm", *addresses)
         self._change("destroy", more)
 
     def _change(self, command: str, more: Json | None) -> None:
@@ -249,6 +253,22 @@ def inventory(aws: Aws, accounts: set[str], regions: set[str]) -> set[str]:
     }
 
 
+def detectors(aws: Aws, accounts: set[str], regions: set[str]) -> dict[str, Json]:
+    """ "account region" => its detector, as GuardDuty describes it."""
+    found = {}
+    for account in accounts:
+        for region in regions:
+            guardduty = Aws(aws.endpoint, region).client("guardduty", account)
+            for detector in guardduty.list_detectors()["DetectorIds"]:
+                answer = guardduty.get_detector(DetectorId=detector)
+                found[f"{account} {region}"] = {
+                    "id": detector,
+                    "frequency": answer["FindingPublishingFrequency"],
+                    "features": {each["Name"]: each["Status"] for each in answer["Features"]},
+                }
+    return found
+
+
 def lived(example: Example, scratch: Path) -> Json:
     """Applied, planned again, applied again, destroyed; what was seen on the way."""
     scratch.mkdir(parents=True, exist_ok=True)
@@ -266,7 +286,9 @@ def lived(example: Example, scratch: Path) -> Json:
             root.apply(example.needs.last)
         if example.needs.goodbye:
             example.needs.goodbye(aws)
+        detection_before = detectors(aws, accounts, regions)
         root.destroy(example.needs.last)
+        detection_after = detectors(aws, accounts, regions)
         after = inventory(aws, accounts, regions)
     shutil.rmtree(scratch / "module", ignore_errors=True)
     return {
@@ -275,6 +297,7 @@ def lived(example: Example, scratch: Path) -> Json:
         "up": sorted(while_up - before),
         "second": second,
         "left": sorted(after - before),
+        "detection": (detection_before, detection_after),
     }
 
 

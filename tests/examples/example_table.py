@@ -22,9 +22,9 @@ class Needs:
     as var.account_id; one that is not named is the security account. ``variables``: what the
     example has no default for. ``plan``: "identity", a server that only knows who is calling, or
     "sandbox", where data sources ask for more. ``hello``: makes what the example expects to be
-    there, and gives the variables that name it; for applies alone. ``last``: variables of a last
-    apply before destroying, ``goodbye``: what a person does after it (docs/off-boarding.md).
-    ``left``: what destroy leaves on purpose, the beginning of example_lab.inventory's words => why.
+    there, and gives the variables that name it; for applies, and for plans in the sandbox.
+    ``last``: variables of a last apply before destroying, ``goodbye``: what a person does after it
+    (docs/off-boarding.md).
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
@@ -33,7 +33,6 @@ class Needs:
     hello: Callable[[Aws], dict[str, Any]] | None = None
     last: dict[str, Any] = field(default_factory=dict)
     goodbye: Callable[[Aws], None] | None = None
-    left: dict[str, str] = field(default_factory=dict)
 
 
 def a_detector(aws: Aws) -> dict[str, Any]:
@@ -92,11 +91,6 @@ NEEDS = {
         plan="sandbox",
         last={"auto_enable_members": "NONE"},
         goodbye=let_members_go,
-        left={
-            f"{MEMBER} us-east-1 guardduty": (
-                "a member that was let go is a standalone account: GuardDuty stays on there"
-            )
-        },
     ),
     "multi-region": Needs(
         accounts={
@@ -105,10 +99,7 @@ NEEDS = {
             "forensics_us_east_1": MEMBER,
         },
     ),
-    "adopt-detector": Needs(
-        hello=a_detector,
-        variables={"detector_id": "12abc34d567e8fa901bc2d34e56789f0"},
-    ),
+    "adopt-detector": Needs(plan="sandbox", hello=a_detector),
     "stackset": Needs(
         accounts={"": MANAGEMENT},
         variables={

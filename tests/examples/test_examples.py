@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.clients import Aws
 from tests.examples.example_lab import Root, emulators, lived
-from tests.examples.example_table import ALL, NEEDS, SECURITY, Example
+from tests.examples.example_table import ALL, MANAGEMENT, NEEDS, SECURITY, Example
 from tests.support.identity_server import identity
 
 pytestmark = pytest.mark.terraform
@@ -69,7 +70,9 @@ def _planned(example: Example) -> Any:
 def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """It makes something in the account it says, and nothing in it is changed or destroyed."""
     if example.needs.plan == "sandbox":
-        shown = Root(example, tmp_path, request.getfixturevalue("local")).plan()
+        endpoint = request.getfixturevalue("local")
+        given = example.needs.hello(Aws(endpoint)) if example.needs.hello else {}
+        shown = Root(example, tmp_path, endpoint, **given).plan()
     else:
         with identity() as endpoint:
             shown = Root(example, tmp_path, endpoint).plan()
@@ -187,7 +190,7 @@ def test_has_all_its_files(example: Example) -> None:
 
 @pytest.mark.parametrize("lived_by", [_applied(example) for example in ALL])
 def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: Example) -> None:
-    """The second plan is empty; after destroying, nothing is left of it."""
+    """The second plan is empty; after destroying, nothing is left of it but GuardDuty."""
     seen = lives[lived_by.id].result()
     assert len(seen["made"]) >= 2
     # a StackSet's two are not in the inventory; tests/sandbox/test_member_stacks.py looks at its
@@ -199,7 +202,14 @@ def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: E
     assert seen["second"] == []
     # An invocation under way while its function goes makes the log group anew here; on AWS its role
     # may make none.
-    left = [listed_item for listed_item in seen["left"] if " logs /aws/lambda/" not in listed_item]
-    assert [
-        remaining for remaining in left if not remaining.startswith(tuple(lived_by.needs.left))
-    ] == []
+    left = [
+        listed_item
+        for listed_item in seen["left"]
+        if " logs /aws/lambda/" not in listed_item and " guardduty " not in listed_item
+    ]
+    before, after = seen["detection"]
+    # The management account's detector belongs to the registration, and goes with it.
+    assert {where: detector for where, detector in before.items() if MANAGEMENT not in where} == {
+        where: detector for where, detector in after.items() if MANAGEMENT not in where
+    }, "A destroy leaves GuardDuty as it was."
+    assert left == []

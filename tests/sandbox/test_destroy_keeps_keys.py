@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.clients import Aws
+from sandbox.terraform import detection
 from tests.support.repository import ROOT
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
@@ -26,9 +27,9 @@ EVIDENCE = f"{P}-evidence-{ACCOUNT}-{REGION}"
 FINDINGS = f"{P}-findings-{ACCOUNT}-{REGION}"
 MODULE = "module.guardduty_response"
 KEY = f"{MODULE}.aws_kms_key.this[0]"
-KEY_OF_FINDINGS = f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]"
+KEY_OF_FINDINGS = f"{MODULE}.module.guardduty[0].module.findings_export[0].aws_kms_key.this[0]"
 INCIDENT = f"{MODULE}.module.incident[0]"
-EXPORT = f"{MODULE}.module.findings_export[0]"
+EXPORT = f"{MODULE}.module.guardduty[0].module.findings_export[0]"
 APPLIED = [
     KEY,
     KEY_OF_FINDINGS,
@@ -53,12 +54,12 @@ provider "aws" {{
 module "guardduty_response" {{
   source          = "../"
   name_prefix     = "{P}"
-  findings_export = {{ create = true }}
+  guardduty       = {{ findings_export = {{ create = true }} }}
 }}
 """
 LOCKING = CONFIGURATION.replace(
-    "{ create = true }",
-    """{ create = true, object_lock = { mode = "GOVERNANCE", days = 30 } }
+    "{ create = true } }",
+    """{ create = true, object_lock = { mode = "GOVERNANCE", days = 30 } } }
   evidence        = { object_lock = { days = 30 } }""",
 )
 
@@ -96,6 +97,10 @@ class Applied:
             )
 
     def destroy(self) -> tuple[int, str]:
+        """Destroy, and leave GuardDuty on: what docs/off-boarding.md says."""
+        listed = terraform(self.root, self.scratch, "state", "list", endpoint=self.aws.endpoint)
+        if addresses := detection(listed.stdout):
+            self.run("state", "rm", *addresses)
         return self.run("destroy", "-auto-approve", "-input=false")
 
     def keys(self) -> dict[str, str]:

@@ -101,7 +101,7 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
     notified = capsys.readouterr().out
     assert notified.index("Destroying what Terraform made") < notified.index("25 of 174")
     assert ("destroy failed" in notified) is fails
-    assert ("Everything that Terraform made is destroyed." in notified) is not fails
+    assert ("Everything that Terraform made is destroyed" in notified) is not fails
     assert notified.index("25 of 174") < notified.index("Stopping 1 processes")
     assert process.wait(settings.PATIENCE) is not None
     assert state.load() is None

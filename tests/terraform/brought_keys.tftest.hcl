@@ -16,7 +16,7 @@ run "one_source_of_statements" {
   command = plan
 
   variables {
-    spend_watch = { monthly_limit_usd = 250 }
+    guardduty = { spend_watch = { monthly_limit_usd = 250 } }
   }
 
   assert {
@@ -33,8 +33,8 @@ run "key_brought_along" {
   command = plan
 
   variables {
-    kms         = { create = false, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/ours" }
-    spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    kms       = { create = false, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/ours" }
+    guardduty = { spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" } }
   }
 
   assert {
@@ -50,7 +50,7 @@ run "key_brought_along" {
     error_message = "Topics made here have the module's key: no other may be used."
   }
   assert {
-    condition     = [for s in jsondecode(module.spend_watch[0].trial_notice_policy).Statement : s.Resource if s.Sid == "TopicKey"] == ["arn:aws:kms:eu-central-1:111111111111:key/ours"]
+    condition     = [for s in jsondecode(module.guardduty[0].spend_watch.trial_notice_policy).Statement : s.Resource if s.Sid == "TopicKey"] == ["arn:aws:kms:eu-central-1:111111111111:key/ours"]
     error_message = "The trial's notice must use the key brought along."
   }
 }
@@ -82,7 +82,7 @@ run "topics_with_keys_of_their_own" {
         topic_kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/on-call"
       }
     }
-    spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    guardduty = { spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" } }
   }
 
   assert {
@@ -107,7 +107,7 @@ run "topics_with_keys_of_their_own" {
     error_message = "Who tells nobody needs no topic's key."
   }
   assert {
-    condition     = [for s in jsondecode(module.spend_watch[0].trial_notice_policy).Statement : s.Resource if s.Sid == "TopicKey"] == ["arn:aws:kms:eu-central-1:111111111111:key/soc"]
+    condition     = [for s in jsondecode(module.guardduty[0].spend_watch.trial_notice_policy).Statement : s.Resource if s.Sid == "TopicKey"] == ["arn:aws:kms:eu-central-1:111111111111:key/soc"]
     error_message = "The trial's notice must use the topic's key."
   }
   assert {
@@ -121,11 +121,11 @@ run "topic_without_a_key" {
 
   variables {
     notifications = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:soc" }
-    spend_watch   = { trial_ends_on = "2099-12-31" }
+    guardduty     = { spend_watch = { trial_ends_on = "2099-12-31" } }
   }
 
   assert {
-    condition     = [for s in jsondecode(module.spend_watch[0].trial_notice_policy).Statement : s.Sid] == ["Tell"]
+    condition     = [for s in jsondecode(module.guardduty[0].spend_watch.trial_notice_policy).Statement : s.Sid] == ["Tell"]
     error_message = "A topic that no key was named for is not encrypted with the key made here."
   }
 }
@@ -154,8 +154,8 @@ run "nothing_created" {
   command = plan
 
   variables {
-    create      = false
-    spend_watch = { monthly_limit_usd = 250 }
+    create    = false
+    guardduty = { spend_watch = { monthly_limit_usd = 250 } }
   }
 
   assert {

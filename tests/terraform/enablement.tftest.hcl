@@ -128,32 +128,6 @@ run "nothing_managed" {
   }
 }
 
-run "adopted" {
-  command = plan
-
-  module {
-    source = "./modules/detector"
-  }
-
-  variables {
-    create   = false
-    id       = "12abc34d567e8fa901bc2d34e56789f0"
-    arn_base = { partition = "aws-us-gov", region = "us-gov-west-1", account_id = "111111111111" }
-    features = { EKS_AUDIT_LOGS = "UNMANAGED" }
-  }
-
-  assert {
-    condition = length(aws_guardduty_detector.this) == 0 && length(aws_guardduty_detector_feature.this) == 5 && alltrue([
-      for one in aws_guardduty_detector_feature.this : one.detector_id == "12abc34d567e8fa901bc2d34e56789f0" && one.status == "ENABLED"
-    ])
-    error_message = "A detector that exists gets the same defaults, and what is UNMANAGED keeps its status."
-  }
-  assert {
-    condition     = output.arn == "arn:aws-us-gov:guardduty:us-gov-west-1:111111111111:detector/12abc34d567e8fa901bc2d34e56789f0"
-    error_message = "The ARN of a detector that exists is built from arn_base."
-  }
-}
-
 run "organization_defaults" {
   command = plan
 
@@ -279,13 +253,15 @@ run "through_the_root" {
   command = plan
 
   variables {
-    detector     = { features = { RDS_LOGIN_EVENTS = "DISABLED" } }
-    organization = { manage = true, features = { S3_DATA_EVENTS = "NEW" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+    guardduty = {
+      detector     = { features = { RDS_LOGIN_EVENTS = "DISABLED" } }
+      organization = { manage = true, features = { S3_DATA_EVENTS = "NEW" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+    }
   }
 
   assert {
     condition = (output.detector_features["RDS_LOGIN_EVENTS"] == "DISABLED" && output.organization_features["RDS_LOGIN_EVENTS"] == "NONE" &&
     output.organization_features["S3_DATA_EVENTS"] == "NEW" && output.member_features == tomap({ "222222222222" = tomap({ S3_DATA_EVENTS = "DISABLED" }) }))
-    error_message = "The root module must hand its switches to modules/detector, and show what came of them."
+    error_message = "The root module must hand its switches to modules/guardduty, and show what came of them."
   }
 }

@@ -13,8 +13,8 @@ run "off_by_default" {
   command = plan
 
   assert {
-    condition     = length(module.suppression_filters) + length(module.ip_lists) + length(module.findings_export) + length(module.malware_protection_s3) + length(module.spend_watch) == 0
-    error_message = "Nothing around the findings may be made unless it is asked for."
+    condition     = length(module.guardduty) == 0
+    error_message = "Nothing of GuardDuty may be touched unless it is asked for."
   }
   assert {
     condition     = output.suppression_filters == {} && output.ip_list_locations == {} && output.findings_export == null && output.malware_protection_plans == {} && output.spend_watch == null
@@ -30,12 +30,14 @@ run "all_on" {
   command = plan
 
   variables {
-    suppression_filters   = [{ name = "own-scanner", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
-    trusted_ip_lists      = { office = { addresses = ["198.51.100.7"] } }
-    threat_lists          = { feed = { location = "s3://feeds/list.txt", format = "TXT" } }
-    findings_export       = { create = true, prefix = "gd" }
-    malware_protection_s3 = { uploads = {} }
-    spend_watch           = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    guardduty = {
+      suppression_filters   = [{ name = "own-scanner", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
+      trusted_ip_lists      = { office = { addresses = ["198.51.100.7"] } }
+      threat_lists          = { feed = { location = "s3://feeds/list.txt", format = "TXT" } }
+      findings_export       = { create = true, prefix = "gd" }
+      malware_protection_s3 = { uploads = {} }
+      spend_watch           = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    }
   }
 
   assert {
@@ -107,26 +109,71 @@ run "topics_let_nobody_else_in" {
   }
 }
 
-run "create_false" {
+run "only_on" {
   command = plan
 
   variables {
-    create                = false
-    suppression_filters   = [{ name = "own-scanner", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
-    threat_lists          = { feed = { location = "s3://feeds/list.txt", format = "TXT" } }
-    findings_export       = { create = true }
-    malware_protection_s3 = { uploads = {} }
-    spend_watch           = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    guardduty = {}
   }
 
   assert {
-    condition     = length(module.suppression_filters) + length(module.ip_lists) + length(module.findings_export) + length(module.malware_protection_s3) + length(module.spend_watch) == 0
-    error_message = "create = false must make nothing."
+    condition = alltrue([
+      output.detector_features["S3_DATA_EVENTS"] == "ENABLED",
+      output.suppression_filters == {}, output.ip_list_locations == {}, output.findings_export == null, output.malware_protection_plans == {}, output.spend_watch == null,
+    ])
+    error_message = "With {} GuardDuty is on, and nothing around the findings is made."
+  }
+}
+
+# A response that goes leaves detection as it is.
+run "without_the_response" {
+  command = plan
+
+  variables {
+    create = false
+    guardduty = {
+      suppression_filters   = [{ name = "own-scanner", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
+      threat_lists          = { feed = { location = "s3://feeds/list.txt", format = "TXT" } }
+      findings_export       = { create = true }
+      malware_protection_s3 = { uploads = {} }
+      spend_watch           = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      length(module.incident) == 0, output.detector_id == "12abc34d567e8fa901bc2d34e56789f0", keys(output.suppression_filters) == ["own-scanner"],
+      keys(output.ip_list_locations) == ["threat/feed"], output.findings_export.bucket_name == "guardduty-response-findings-111111111111-eu-central-1",
+      keys(output.malware_protection_plans) == ["uploads"],
+    ])
+    error_message = "create = false must leave GuardDuty as it is."
+  }
+  assert {
+    condition     = output.spend_watch == null
+    error_message = "A budget that notifies the response's topic alone goes with it."
+  }
+}
+
+run "a_budget_with_addresses_without_the_response" {
+  command = plan
+
+  variables {
+    create    = false
+    guardduty = { spend_watch = { monthly_limit_usd = 250, email_addresses = ["finance@example.org"] } }
+  }
+
+  assert {
+    condition     = output.spend_watch.budget_name == "guardduty-response-guardduty"
+    error_message = "A budget with addresses of its own must stay."
   }
 }
 
 run "filters_need_a_detector" {
   command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
 
   variables {
     detector            = { create = false }
@@ -139,6 +186,10 @@ run "filters_need_a_detector" {
 run "trusted_lists_need_a_detector" {
   command = plan
 
+  module {
+    source = "./modules/guardduty"
+  }
+
   variables {
     detector         = { create = false }
     trusted_ip_lists = { office = { addresses = ["198.51.100.7"] } }
@@ -149,6 +200,10 @@ run "trusted_lists_need_a_detector" {
 
 run "threat_lists_need_a_detector" {
   command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
 
   variables {
     detector     = { create = false }
@@ -161,6 +216,10 @@ run "threat_lists_need_a_detector" {
 run "export_needs_a_detector" {
   command = plan
 
+  module {
+    source = "./modules/guardduty"
+  }
+
   variables {
     detector        = { create = false }
     findings_export = { create = true }
@@ -172,6 +231,10 @@ run "export_needs_a_detector" {
 run "export_needs_its_switch" {
   command = plan
 
+  module {
+    source = "./modules/guardduty"
+  }
+
   variables {
     findings_export = { prefix = "gd" }
   }
@@ -181,6 +244,10 @@ run "export_needs_its_switch" {
 
 run "addresses_need_a_budget" {
   command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
 
   variables {
     spend_watch = { email_addresses = ["finance@example.org"] }

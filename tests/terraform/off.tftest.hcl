@@ -18,7 +18,7 @@ run "create_false" {
   }
 
   assert {
-    condition     = length(aws_kms_key.this) + length(aws_kms_alias.this) + length(module.detector) + length(module.notifications) + length(module.incident) + length(module.function) == 0
+    condition     = length(aws_kms_key.this) + length(aws_kms_alias.this) + length(module.guardduty) + length(module.notifications) + length(module.incident) + length(module.function) == 0
     error_message = "create = false must make nothing."
   }
   assert {
@@ -71,7 +71,6 @@ run "brought_along" {
 
   variables {
     kms      = { create = false, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/11111111-1111-1111-1111-111111111111" }
-    detector = { create = false }
     evidence = { create_bucket = false, bucket_arn = "arn:aws:s3:::ours" }
     notifications = {
       create_topic = false

@@ -129,61 +129,6 @@ run "types_and_prefixes" {
   }
 }
 
-run "a_plan_that_is_off" {
-  command = plan
-
-  variables {
-    detector     = { features = { RUNTIME_MONITORING = "DISABLED" } }
-    remediations = { "*:Runtime/*" = "auto" }
-  }
-
-  expect_failures = [check.switches_can_fire]
-}
-
-# Some of its types come without the plan.
-run "a_plan_that_is_off_for_some_types" {
-  command = plan
-
-  variables {
-    detector     = { features = { RUNTIME_MONITORING = "DISABLED" } }
-    remediations = { "CryptoCurrency:*" = "auto" }
-  }
-}
-
-# The members are configured elsewhere.
-run "a_plan_that_is_off_here" {
-  command = plan
-
-  variables {
-    organization_id = "o-abcdefghij"
-    detector        = { features = { RUNTIME_MONITORING = "DISABLED" } }
-    remediations    = { "*:Runtime/*" = "auto" }
-  }
-}
-
-run "a_filter_that_archives_what_is_answered" {
-  command = plan
-
-  variables {
-    remediations        = { "CryptoCurrency:EC2/*" = "auto" }
-    suppression_filters = [{ name = "quiet", criteria = { type = { equals = ["CryptoCurrency:EC2/BitcoinTool.B"] } } }]
-  }
-
-  expect_failures = [check.switches_can_fire]
-}
-
-run "a_filter_that_archives_some_of_it" {
-  command = plan
-
-  variables {
-    remediations = { "CryptoCurrency:EC2/*" = "auto" }
-    suppression_filters = [{
-      name     = "scanner"
-      criteria = { type = { equals = ["CryptoCurrency:EC2/BitcoinTool.B"] }, accountId = { equals = ["222222222222"] } }
-    }]
-  }
-}
-
 run "accounts_together" {
   command = plan
 

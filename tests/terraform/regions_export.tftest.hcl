@@ -4,6 +4,10 @@ mock_provider "aws" {
   source          = "./tests/terraform/mocks"
   override_during = plan
 
+  override_data {
+    target = module.guardduty[0].data.aws_service.here
+    values = { region = "eu-west-1" }
+  }
   override_resource {
     target = module.forwarder.aws_cloudwatch_event_rule.this["findings"]
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings" }
@@ -20,8 +24,7 @@ variables {
     tags                = {}
     playbooks           = ["ec2_instance"]
     watch               = { minutes = 15, cloudtrail = false }
-    detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-    organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+    guardduty           = {}
     forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
   }
 }
@@ -34,12 +37,12 @@ run "as_at_home" {
   }
 
   variables {
-    home = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
+    home = merge(var.home, { guardduty = { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } } })
   }
 
   assert {
     condition = alltrue([
-      length(module.findings_export) == 1,
+      output.findings_export != null,
       output.findings_export.bucket_name == "gdr-findings-111111111111-eu-west-1",
       jsondecode(output.findings_export.key_policy_statement).Condition.StringEquals["aws:SourceArn"] == "arn:aws:guardduty:eu-west-1:111111111111:detector/12abc34d567e8fa901bc2d34e56789f0",
       jsondecode(output.findings_export.bucket_policy_statements)[1].Resource == "arn:aws:s3:::gdr-findings-111111111111-eu-west-1/gd/*",
@@ -57,7 +60,7 @@ run "brought_along" {
   }
 
   variables {
-    home = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } })
+    home = merge(var.home, { guardduty = { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } } })
   }
 
   assert {
@@ -78,7 +81,7 @@ run "brought_along_at_home_made_here" {
   }
 
   variables {
-    home            = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } })
+    home            = merge(var.home, { guardduty = { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } } })
     findings_export = { create_bucket = true, create_key = true, force_destroy = true }
   }
 
@@ -99,7 +102,7 @@ run "made_at_home_brought_along_here" {
   }
 
   variables {
-    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
+    home            = merge(var.home, { guardduty = { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } } })
     findings_export = { create_bucket = false, bucket_arn = "arn:aws:s3:::here", create_key = false, kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/here" }
   }
 
@@ -120,13 +123,13 @@ run "left_out" {
   }
 
   variables {
-    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
+    home            = merge(var.home, { guardduty = { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } } })
     findings_export = { create = false }
   }
 
   assert {
     condition = alltrue([
-      length(module.findings_export) == 0, output.findings_export == null,
+      output.findings_export == null,
     ])
     error_message = "A Region may be left out."
   }
@@ -140,13 +143,13 @@ run "only_here" {
   }
 
   variables {
-    home            = merge(var.home, { findings_export = {} })
+    home            = merge(var.home, { guardduty = { findings_export = {} } })
     findings_export = { create = true }
   }
 
   assert {
     condition = alltrue([
-      length(module.findings_export) == 1,
+      output.findings_export != null,
     ])
     error_message = "A Region may export while home does not."
   }
@@ -160,7 +163,7 @@ run "left_out_and_yet_configured" {
   }
 
   variables {
-    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
+    home            = merge(var.home, { guardduty = { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } } })
     findings_export = { create = false, prefix = "x" }
   }
 
@@ -175,7 +178,7 @@ run "bucket_of_home_key_of_here" {
   }
 
   variables {
-    home = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive" } })
+    home = merge(var.home, { guardduty = { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive" } } })
   }
 
   expect_failures = [output.findings_export]

@@ -4,6 +4,10 @@ mock_provider "aws" {
   source          = "./tests/terraform/mocks"
   override_during = plan
 
+  override_data {
+    target = module.guardduty[0].data.aws_service.here
+    values = { region = "eu-west-1" }
+  }
   override_resource {
     target = module.forwarder.aws_cloudwatch_event_rule.this["findings"]
     values = { arn = "arn:aws:events:eu-west-1:111111111111:rule/gdr-forward-findings" }
@@ -27,15 +31,17 @@ run "home" {
   command = plan
 
   variables {
-    remediations        = { "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto" }
-    organization_id     = "o-a1b2c3d4e5"
-    iam                 = { path = "/security/" }
-    event_forwarding    = { from_organization = true }
-    forensics           = { when = "before", account_ids = ["222222222222"] }
-    tags                = { team = "security" }
-    evidence            = { forensics_account = { account_id = "333333333333", kms_key_arn = "arn:aws:kms:eu-central-1:333333333333:key/k" } }
-    suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
-    findings_export     = { create = true, prefix = "gd" }
+    remediations     = { "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto" }
+    organization_id  = "o-a1b2c3d4e5"
+    iam              = { path = "/security/" }
+    event_forwarding = { from_organization = true }
+    forensics        = { when = "before", account_ids = ["222222222222"] }
+    tags             = { team = "security" }
+    evidence         = { forensics_account = { account_id = "333333333333", kms_key_arn = "arn:aws:kms:eu-central-1:333333333333:key/k" } }
+    guardduty = {
+      suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
+      findings_export     = { create = true, prefix = "gd" }
+    }
   }
 
   assert {
@@ -70,10 +76,10 @@ run "home" {
       output.for_other_regions.watch.cloudtrail,
       output.for_other_regions.forensics.when == "before",
       output.for_other_regions.forensics.account_ids == tolist(["222222222222"]),
-      !output.for_other_regions.organization.manage,
+      !output.for_other_regions.guardduty.organization.manage,
       output.for_other_regions.forensics_key_arn == "arn:aws:kms:eu-central-1:333333333333:key/k",
-      output.for_other_regions.suppression_filters[0].name == "scanner",
-      output.for_other_regions.findings_export.create && output.for_other_regions.findings_export.prefix == "gd",
+      output.for_other_regions.guardduty.suppression_filters[0].name == "scanner",
+      output.for_other_regions.guardduty.findings_export.create && output.for_other_regions.guardduty.findings_export.prefix == "gd",
     ])
     error_message = "Other Regions must be told all they need."
   }
@@ -126,12 +132,11 @@ run "home_of_nothing" {
     create           = false
     organization_id  = "o-a1b2c3d4e5"
     event_forwarding = { from_organization = true }
-    findings_export  = { create = true }
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null && !output.for_other_regions.findings_export.create
-    error_message = "With create = false nothing may be opened, nor exported elsewhere."
+    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null && output.for_other_regions.guardduty == null
+    error_message = "With create = false nothing may be opened, and without guardduty nothing of it is touched elsewhere."
   }
 }
 
@@ -187,12 +192,14 @@ run "region" {
       tags                = { team = "security", stage = "prod" }
       playbooks           = ["ec2_instance"]
       watch               = { minutes = 15, cloudtrail = true }
-      detector            = { finding_publishing_frequency = "ONE_HOUR", features = { LAMBDA_NETWORK_LOGS = "DISABLED", RDS_LOGIN_EVENTS = "DISABLED" } }
-      organization        = { manage = true, auto_enable_members = "NEW", features = { S3_DATA_EVENTS = "NEW" }, members = { "222222222222" = "a@example.com" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
-      suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
-      threat_lists        = { known = { location = "s3://lists/known.txt", format = "TXT" } }
-      forensics           = { when = "before", packet_capture_seconds = 10, timeout_minutes = 20, memory = {}, commands = { linux = ["id"], windows = [] }, account_ids = ["222222222222"], deadline_seconds = 60 }
-      forensics_key_arn   = "arn:aws:kms:us-east-1:333333333333:key/mrk-0123456789abcdef0123456789abcdef"
+      guardduty = {
+        detector            = { finding_publishing_frequency = "ONE_HOUR", features = { LAMBDA_NETWORK_LOGS = "DISABLED", RDS_LOGIN_EVENTS = "DISABLED" } }
+        organization        = { manage = true, auto_enable_members = "NEW", features = { S3_DATA_EVENTS = "NEW" }, members = { "222222222222" = "a@example.com" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+        suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
+        threat_lists        = { known = { location = "s3://lists/known.txt", format = "TXT" } }
+      }
+      forensics         = { when = "before", packet_capture_seconds = 10, timeout_minutes = 20, memory = {}, commands = { linux = ["id"], windows = [] }, account_ids = ["222222222222"], deadline_seconds = 60 }
+      forensics_key_arn = "arn:aws:kms:us-east-1:333333333333:key/mrk-0123456789abcdef0123456789abcdef"
     }
     detector        = { features = { RDS_LOGIN_EVENTS = "UNMANAGED" } }
     organization    = { auto_enable_members = "ALL", members = {} }
@@ -204,11 +211,11 @@ run "region" {
     condition = alltrue([
       output.region == "eu-west-1",
       output.detector_id == "12abc34d567e8fa901bc2d34e56789f0",
-      module.detector.features.LAMBDA_NETWORK_LOGS == "DISABLED",
-      module.detector.features.S3_DATA_EVENTS == "ENABLED",
-      !contains(keys(module.detector.features), "RDS_LOGIN_EVENTS"),
-      module.detector.organization_features.S3_DATA_EVENTS == "NEW",
-      module.detector.member_features["222222222222"].S3_DATA_EVENTS == "DISABLED",
+      module.guardduty[0].features.LAMBDA_NETWORK_LOGS == "DISABLED",
+      module.guardduty[0].features.S3_DATA_EVENTS == "ENABLED",
+      !contains(keys(module.guardduty[0].features), "RDS_LOGIN_EVENTS"),
+      module.guardduty[0].organization_features.S3_DATA_EVENTS == "NEW",
+      module.guardduty[0].member_features["222222222222"].S3_DATA_EVENTS == "DISABLED",
     ])
     error_message = "The detector must be the home's, but for what is said of this Region."
   }
@@ -226,7 +233,7 @@ run "region" {
     error_message = "Forwarder and forensics document must be those of the home's settings."
   }
   assert {
-    condition     = keys(module.suppression_filters[0].filters) == ["scanner"] && keys(module.ip_lists[0].locations) == ["threat/known"]
+    condition     = keys(module.guardduty[0].suppression_filters) == ["scanner"] && keys(module.guardduty[0].ip_list_locations) == ["threat/known"]
     error_message = "What is suppressed and known as a threat at home must be so here."
   }
 }
@@ -248,9 +255,11 @@ run "region_without_extras" {
       tags                = {}
       playbooks           = ["ec2_instance"]
       watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
+      guardduty = {
+        detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
+        organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+      }
+      forensics = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
     }
     detector = { create = false, id = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
   }
@@ -262,7 +271,7 @@ run "region_without_extras" {
       output.detector_arn == "arn:aws:guardduty:eu-west-1:111111111111:detector/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
       output.forensics_document_arn == null,
       output.alarm_topic_arn == null,
-      length(module.suppression_filters) == 0 && length(module.ip_lists) == 0,
+      module.guardduty[0].suppression_filters == {} && module.guardduty[0].ip_list_locations == {},
       output.findings_export == null,
     ])
     error_message = "What is off at home must be off here: no changes, no document; a detector that exists is adopted."
@@ -286,10 +295,12 @@ run "region_without_the_forensics_key" {
       tags                = {}
       playbooks           = ["ec2_instance"]
       watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-      forensics_key_arn   = "arn:aws:kms:us-east-1:333333333333:key/11111111-2222-3333-4444-555555555555"
+      guardduty = {
+        detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
+        organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+      }
+      forensics         = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
+      forensics_key_arn = "arn:aws:kms:us-east-1:333333333333:key/11111111-2222-3333-4444-555555555555"
     }
     detector = { create = false, id = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
   }
@@ -314,9 +325,11 @@ run "region_of_another_account" {
       tags                = {}
       playbooks           = []
       watch               = { minutes = 15, cloudtrail = true }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
+      guardduty = {
+        detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
+        organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+      }
+      forensics = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
     }
   }
 

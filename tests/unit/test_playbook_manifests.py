@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import option_tables
+from tests.support import guardduty_table, option_tables
 from tests.support.catalogue import finding_types, manifests
 from tests.support.repository import ROOT
 
@@ -92,4 +92,10 @@ def test_what_it_answers_and_hands_over_exists(name: str) -> None:
 def test_the_table_of_options_is_written_from_the_manifests() -> None:
     assert option_tables.DOCUMENT.read_text() == option_tables.render(), (
         "run 'python -m tests.support.option_tables'"
+    )
+
+
+def test_the_table_of_guardduty_is_written_from_its_schema() -> None:
+    assert guardduty_table.DOCUMENT.read_text() == guardduty_table.render(), (
+        "run 'python -m tests.support.guardduty_table'"
     )

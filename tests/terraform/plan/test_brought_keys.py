@@ -45,7 +45,7 @@ module "brought" {
     topic_arn         = aws_sns_topic.soc.arn
     topic_kms_key_arn = aws_kms_key.soc.arn
   }
-  spend_watch   = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+  guardduty     = { spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" } }
 }
 
 # A topic of its own owner, encrypted with the key that the module makes.
@@ -62,7 +62,7 @@ module "made" {
     topic_arn         = aws_sns_topic.shared.arn
     topic_kms_key_arn = module.made.kms_key_arn
   }
-  spend_watch   = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
+  guardduty     = { spend_watch = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" } }
 }
 
 # A key that is there already, and everything that has a policy.
@@ -117,9 +117,8 @@ def test_unknown_keys_decide_nothing_that_must_be_known(
             f'module.{module}.module.incident[0].aws_iam_role_policy.function["{function}"]'
         ]
         assert (change["actions"], change["after_unknown"]["policy"]) == (["create"], True)
-    assert planned[f"module.{module}.module.spend_watch[0].aws_iam_role_policy.notice[0]"][
-        "actions"
-    ] == ["create"]
+    spend_watch = f"module.{module}.module.guardduty[0].module.spend_watch[0]"
+    assert planned[f"{spend_watch}.aws_iam_role_policy.notice[0]"]["actions"] == ["create"]
 
 
 def test_a_key_takes_its_statements_from_the_module_it_is_brought_to(
@@ -165,7 +164,7 @@ def test_a_key_of_its_own_hides_only_who_may_use_it(planned: dict[str, dict[str,
         f'{roles}.function["watchdog"] policy',
         f'{roles}.machine["incident"] policy',
         f'{roles}.machine["notice"] policy',
-        "module.spend_watch[0].aws_iam_role_policy.notice[0] policy",
+        "module.guardduty[0].module.spend_watch[0].aws_iam_role_policy.notice[0] policy",
     }
 
 
