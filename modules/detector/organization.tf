@@ -70,7 +70,7 @@ locals {
               lookup(local.known_configurations, name, []),
               [for key in concat(keys(local.merged), keys(wanted)) : split("/", key)[1] if startswith(key, "${name}/")],
             )) :
-            conf => lookup(wanted, "${name}/${conf}", status == "DISABLED" ? status : lookup(local.merged, "${name}/${conf}", "DISABLED"))
+            conf => lookup(wanted, "${name}/${conf}", status == "DISABLED" && name != local.rds ? status : lookup(local.merged, "${name}/${conf}", "DISABLED"))
           } : conf => value if value != "UNMANAGED"
         }
       } if !strcontains(name, "/")
@@ -134,7 +134,7 @@ resource "aws_guardduty_organization_configuration" "this" {
 }
 
 resource "aws_guardduty_organization_configuration_feature" "this" {
-  for_each   = local.organization_features
+  for_each   = { for name, one in local.organization_features : name => one if name != local.rds }
   depends_on = [aws_guardduty_organization_configuration.this]
 
   detector_id = local.detector_id
@@ -169,7 +169,10 @@ check "members_beside_all" {
 resource "aws_guardduty_member" "this" {
   for_each = var.organization.manage ? var.organization.members : {}
   # A new member gets the organization's settings of that moment.
-  depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
+  depends_on = [
+    aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this,
+    aws_guardduty_organization_configuration_feature.rds, aws_guardduty_organization_configuration_feature.rds_data_risk,
+  ]
 
   detector_id = local.detector_id
   account_id  = each.key

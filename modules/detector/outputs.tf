@@ -1,7 +1,7 @@
 output "id" {
   description = "Id of the detector (null when none was created or named)."
   value       = local.detector_id
-  depends_on  = [aws_guardduty_detector_feature.this]
+  depends_on  = [aws_guardduty_detector_feature.this, aws_guardduty_detector_feature.rds, aws_guardduty_detector_feature.rds_data_risk]
 }
 
 output "arn" {

@@ -50,7 +50,8 @@ variable "features" {
       LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING).
     - DISABLED: agent management, because it installs software and endpoints
       (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT).
-    - UNMANAGED: EKS_RUNTIME_MONITORING.
+    - UNMANAGED: EKS_RUNTIME_MONITORING; and RDS_LOGIN_EVENTS/RDS_DATA_RISK (data activity of databases), AI_PROTECTION
+      and AI_ANALYST, which AWS provider 5 refuses (docs/guardduty.md says how to set them).
   EOT
   type        = map(string)
   default     = {}

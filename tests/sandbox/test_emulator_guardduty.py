@@ -212,6 +212,13 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
     ]
 
 
+def test_what_is_the_administrators_own_is_not_for_members(region: Region) -> None:
+    detector = region.delegate()
+    refused(lambda: region.configure(detector, "NEW", auto("AI_ANALYST", "NEW")), "invalid")
+    region.configure(detector, "ALL", auto("AI_PROTECTION", "ALL"))
+    assert region.features(MEMBER)["AI_PROTECTION"] == "ENABLED"
+
+
 def test_no_exception_from_what_is_for_all(region: Region) -> None:
     detector = region.delegate()
     region.configure(detector, "ALL", auto("S3_DATA_EVENTS", "ALL"))
@@ -337,6 +344,10 @@ def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
         lambda: put("RUNTIME_MONITORING", "DISABLED", EC2_AGENT_MANAGEMENT="ENABLED"),
         "needs RUNTIME_MONITORING",
     )
+    assert found["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == found["AI_ANALYST"] == "DISABLED"
+    put("RDS_LOGIN_EVENTS", "ENABLED", RDS_DATA_RISK="ENABLED")
+    put("RDS_LOGIN_EVENTS", "ENABLED")
+    assert region.features(SECURITY)["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == "ENABLED"
     put("RUNTIME_MONITORING", "ENABLED")
     refused(lambda: put("EKS_RUNTIME_MONITORING", "ENABLED"), "exclude each other")
     assert region.features(SECURITY)["EKS_RUNTIME_MONITORING"] == "DISABLED"

@@ -183,6 +183,14 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
         "ENABLED",
     ), "NONE turns nothing off."
 
+    # GuardDuty answers with RDS_DATA_RISK, which the provider cannot name: no plan takes it away.
+    assert own["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == "DISABLED"
+    assert everybody["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == "NONE"
+    on = {"Status": "ENABLED"}
+    region.of(SECURITY).update_detector(
+        DetectorId=region.detector(SECURITY),
+        Features=[{"Name": "AI_PROTECTION", **on}, {"Name": "AI_ANALYST", **on}],
+    )
     code, output = stack.plan(
         features=FEATURES, organization=ORGANIZATION, management_features=off_there
     )
@@ -192,7 +200,9 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     features = {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}  # type: ignore[dict-item]
     off = {**ORGANIZATION, "features": features}
     stack.apply(features={**FEATURES, "EKS_AUDIT_LOGS": "DISABLED"}, organization=off)
-    assert stack.region.features(SECURITY)["EKS_AUDIT_LOGS"] == "DISABLED"
+    own = stack.region.features(SECURITY)
+    assert own["EKS_AUDIT_LOGS"] == "DISABLED"
+    assert own["AI_PROTECTION"] == own["AI_ANALYST"] == "ENABLED", "Not named, so left alone."
 
     output = stack.destroy(features=FEATURES, organization=ORGANIZATION)
     gone = [line.split(":")[0] for line in output.splitlines() if "Destruction complete" in line]

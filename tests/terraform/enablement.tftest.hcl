@@ -21,7 +21,7 @@ run "defaults" {
     error_message = "A detector that is created here must tell of changes as soon as GuardDuty can."
   }
   assert {
-    condition = tomap({ for name, one in aws_guardduty_detector_feature.this : name => one.status }) == tomap({
+    condition = tomap({ for name, one in merge(aws_guardduty_detector_feature.this, aws_guardduty_detector_feature.rds) : name => one.status }) == tomap({
       EBS_MALWARE_PROTECTION = "ENABLED", EKS_AUDIT_LOGS = "ENABLED", LAMBDA_NETWORK_LOGS = "ENABLED",
       RDS_LOGIN_EVENTS       = "ENABLED", RUNTIME_MONITORING = "ENABLED", S3_DATA_EVENTS = "ENABLED",
     })
@@ -36,6 +36,10 @@ run "defaults" {
   assert {
     condition     = alltrue([for name, one in aws_guardduty_detector_feature.this : length(one.additional_configuration) == 0 if name != "RUNTIME_MONITORING"])
     error_message = "Only Runtime Monitoring has configurations."
+  }
+  assert {
+    condition     = keys(aws_guardduty_detector_feature.rds) == ["RDS_LOGIN_EVENTS"] && length(aws_guardduty_detector_feature.rds_data_risk) == 0
+    error_message = "RDS Protection is apart, where what GuardDuty answers of RDS_DATA_RISK is ignored until somebody names it."
   }
   assert {
     condition     = length(aws_guardduty_organization_configuration.this) + length(aws_guardduty_organization_configuration_feature.this) + length(aws_guardduty_member.this) + length(data.aws_caller_identity.current) == 0
@@ -81,7 +85,7 @@ run "explicit_statuses" {
     error_message = "Off is a status that is set, not a resource left out; what is not named keeps its default."
   }
   assert {
-    condition     = !contains(keys(aws_guardduty_detector_feature.this), "RDS_LOGIN_EVENTS")
+    condition     = length(aws_guardduty_detector_feature.rds) + length(aws_guardduty_detector_feature.rds_data_risk) == 0
     error_message = "UNMANAGED must leave a feature alone."
   }
   assert {
@@ -143,8 +147,8 @@ run "adopted" {
   }
 
   assert {
-    condition = length(aws_guardduty_detector.this) == 0 && length(aws_guardduty_detector_feature.this) == 5 && alltrue([
-      for one in aws_guardduty_detector_feature.this : one.detector_id == "12abc34d567e8fa901bc2d34e56789f0" && one.status == "ENABLED"
+    condition = length(aws_guardduty_detector.this) == 0 && length(aws_guardduty_detector_feature.this) == 4 && alltrue([
+      for one in merge(aws_guardduty_detector_feature.this, aws_guardduty_detector_feature.rds) : one.detector_id == "12abc34d567e8fa901bc2d34e56789f0" && one.status == "ENABLED"
     ])
     error_message = "A detector that exists gets the same defaults, and what is UNMANAGED keeps its status."
   }
@@ -223,7 +227,7 @@ run "organization_said" {
       "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"         = "NONE"
       "RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT" = "NONE"
       "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"         = "NEW"
-    }) && length(aws_guardduty_organization_configuration_feature.this) == 5
+    }) && length(aws_guardduty_organization_configuration_feature.this) == 4 && length(aws_guardduty_organization_configuration_feature.rds) == 1
     error_message = "Merged over what is derived; a configuration goes no further than its feature."
   }
 }

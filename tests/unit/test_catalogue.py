@@ -5,6 +5,7 @@ what it lacks. The pages here are synthetic.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support import finding_types_document, finding_types_upstream
 from tests.support.catalogue import features, finding_types, manifests, playbook_of
+from tests.support.repository import ROOT
 
 ACTIVE = {kind: entry for kind, entry in finding_types().items() if entry["status"] == "active"}
 RETIRED = finding_types().keys() - ACTIVE.keys()
@@ -89,6 +91,16 @@ def test_the_recommended_mode_is_one_that_can_act() -> None:
         playbook = playbook_of(kind)
         supported = manifests()[playbook]["modes"] if playbook else []
         assert entry["mode"] in ["notify", *supported], kind
+
+
+def test_the_module_has_a_status_for_each_feature() -> None:
+    """What provider 5 refuses is as GuardDuty has it, until somebody names it."""
+    text = (ROOT / "modules" / "detector" / "main.tf").read_text()
+    block = text.partition("default_features = {")[2].partition("\n  }")[0]
+    defaults = dict(re.findall(r'^\s+"([A-Z_/0-9]+)"\s+= "([A-Z]+)"', block, flags=re.MULTILINE))
+    assert defaults.keys() == features().keys()
+    refused = {name for name, feature in features().items() if not feature["terraform"]}
+    assert {defaults[name] for name in refused} == {"UNMANAGED"}
 
 
 def test_retired_types_recommend_nothing() -> None:
