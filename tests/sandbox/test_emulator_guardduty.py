@@ -139,6 +139,7 @@ def test_the_organization_is_configured_after_delegation_only(region: Region) ->
     found = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     assert found["AutoEnableOrganizationMembers"] == "NEW"
     assert found["AutoEnable"] is True
+    refused(lambda: region.configure(detector, "NEW", auto("AI_ANALYST", "NEW")), "invalid")
 
 
 def test_all_makes_everybody_a_member(region: Region) -> None:
@@ -210,13 +211,6 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
         ("RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT", "DISABLED"),
         ("RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT", "ENABLED"),
     ]
-
-
-def test_what_is_the_administrators_own_is_not_for_members(region: Region) -> None:
-    detector = region.delegate()
-    refused(lambda: region.configure(detector, "NEW", auto("AI_ANALYST", "NEW")), "invalid")
-    region.configure(detector, "ALL", auto("AI_PROTECTION", "ALL"))
-    assert region.features(MEMBER)["AI_PROTECTION"] == "ENABLED"
 
 
 def test_no_exception_from_what_is_for_all(region: Region) -> None:
