@@ -35,6 +35,8 @@ variable "organization" {
       there must not be ALL.
     - administrator_account_id is the account that this must be. If you pass the output of modules/delegated-admin,
       the organization's configuration waits for the registration.
+    - managed_by is GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on. Then nothing
+      of the organization is configured here, and of this account only the features that are named.
   EOT
   type = object({
     manage                   = optional(bool, false)
@@ -43,6 +45,7 @@ variable "organization" {
     members                  = optional(map(string), {})
     member_features          = optional(map(map(string)), {})
     administrator_account_id = optional(string)
+    managed_by               = optional(string, "MODULE")
   })
   default  = {}
   nullable = false

@@ -39,7 +39,7 @@ locals {
     organization = ["ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
   }
 
-  merged = merge(local.default_features, var.features)
+  merged = merge(local.by_policy ? {} : local.default_features, var.features)
   # Everything that is managed, as a flat map. A configuration belongs to its feature.
   features = {
     for key, status in local.merged : key => status

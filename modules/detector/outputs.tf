@@ -35,3 +35,11 @@ output "member_features" {
     } : account => tomap(merge(parts...))
   })
 }
+
+output "managed_by" {
+  description = <<-EOT
+    Who says which accounts have which protection plans: MODULE, or GUARDDUTY_POLICY (a policy of AWS Organizations; then
+    features has only what is named, and organization_features and member_features are empty).
+  EOT
+  value       = var.organization.managed_by
+}

@@ -293,3 +293,25 @@ run "through_the_root" {
     error_message = "The root module must hand its switches to modules/detector, and show what came of them."
   }
 }
+
+run "managed_by_a_policy" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    features     = { AI_PROTECTION = "UNMANAGED", S3_DATA_EVENTS = "ENABLED" }
+    organization = { manage = true, managed_by = "GUARDDUTY_POLICY", administrator_account_id = "111111111111" }
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_guardduty_organization_configuration.this) + length(aws_guardduty_organization_configuration_feature.this) + length(aws_guardduty_member.this) == 0,
+      length(aws_guardduty_organization_configuration_feature.rds) == 0, output.organization_features == tomap({}), output.managed_by == "GUARDDUTY_POLICY",
+      output.features == tomap({ S3_DATA_EVENTS = "ENABLED" }), length(aws_guardduty_detector.this) == 1,
+    ])
+    error_message = "Where a policy of AWS Organizations switches GuardDuty on, only the detector and what is named may be managed here: ${jsonencode(output.features)}"
+  }
+}

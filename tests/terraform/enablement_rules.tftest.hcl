@@ -371,3 +371,17 @@ run "administrator_id" {
 
   expect_failures = [var.organization]
 }
+
+run "a_policy_and_the_module" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    organization = { manage = true, managed_by = "GUARDDUTY_POLICY", features = { S3_DATA_EVENTS = "ALL" } }
+  }
+
+  expect_failures = [var.organization]
+}
