@@ -24,6 +24,7 @@ locals {
     members                  = var.organization.members == null ? var.home.organization.members : var.organization.members
     member_features          = var.organization.member_features == null ? var.home.organization.member_features : var.organization.member_features
     administrator_account_id = var.organization.administrator_account_id == null ? var.home.organization.administrator_account_id : var.organization.administrator_account_id
+    managed_by               = var.home.organization.managed_by
   }
 
   # A bucket or key that is created here takes no settings from one that the user brought for the aggregation Region,

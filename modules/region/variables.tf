@@ -24,6 +24,7 @@ variable "home" {
       members                  = map(string)
       member_features          = map(map(string))
       administrator_account_id = optional(string)
+      managed_by               = optional(string, "MODULE")
     })
     suppression_filters = optional(list(object({
       name        = string
