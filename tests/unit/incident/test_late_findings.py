@@ -29,15 +29,15 @@ def delayed(event: dict[str, Any], hours: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("hours", [0.5, 23.9, 14 * 24 - 1])
-@pytest.mark.parametrize(("mode", "following"), [("auto", "triage"), ("approve", "triage")])
+@pytest.mark.parametrize(("mode", "next_step"), [("auto", "triage"), ("approve", "triage")])
 def test_a_late_finding_is_answered_as_one_in_time(
-    deployment: Deployment, finding_event: Make, hours: float, mode: str, following: str
+    deployment: Deployment, finding_event: Make, hours: float, mode: str, next_step: str
 ) -> None:
     deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
     event = delayed(finding_event(), hours)
     opened = call("open", event=event)
     call("notice", event=event, execution=NOTICE)
-    assert (opened["next"], opened["verify_only"]) == (following, False)
+    assert (opened["next"], opened["verify_only"]) == (next_step, False)
     [meta] = deployment.incidents()
     assert (meta["status"], meta["mode"]) == ("OPEN", mode)
     assert meta["last_seen"] == event["detail"]["service"]["eventLastSeen"]
