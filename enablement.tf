@@ -9,6 +9,7 @@ module "detector" {
   id                           = var.detector.id
   finding_publishing_frequency = var.detector.finding_publishing_frequency
   features                     = var.detector.features
+  managed_by                   = var.detector.managed_by
   organization                 = var.organization
   arn_base                     = local.arn_base
   tags                         = var.tags

@@ -27,7 +27,7 @@ output "for_other_regions" {
     tags                = var.tags
     playbooks           = local.playbooks_in_use
     watch               = var.watch
-    detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
+    detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features, managed_by = var.detector.managed_by }
     organization        = var.organization
     suppression_filters = var.suppression_filters
     trusted_ip_lists    = var.trusted_ip_lists

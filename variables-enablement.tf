@@ -10,12 +10,15 @@ variable "detector" {
       merged over the defaults, also for an existing detector: every protection plan is ENABLED, and agent
       management (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT) is
       DISABLED. The plan shows each of them.
+    - managed_by is GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on. Then nothing
+      of the organization is configured here, and of this account only the features that are named.
   EOT
   type = object({
     create                       = optional(bool, true)
     id                           = optional(string)
     finding_publishing_frequency = optional(string)
     features                     = optional(map(string), {})
+    managed_by                   = optional(string, "MODULE")
   })
   default  = {}
   nullable = false
@@ -35,8 +38,6 @@ variable "organization" {
       there must not be ALL.
     - administrator_account_id is the account that this must be. If you pass the output of modules/delegated-admin,
       the organization's configuration waits for the registration.
-    - managed_by is GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on. Then nothing
-      of the organization is configured here, and of this account only the features that are named.
   EOT
   type = object({
     manage                   = optional(bool, false)
@@ -45,7 +46,6 @@ variable "organization" {
     members                  = optional(map(string), {})
     member_features          = optional(map(map(string)), {})
     administrator_account_id = optional(string)
-    managed_by               = optional(string, "MODULE")
   })
   default  = {}
   nullable = false

@@ -24,7 +24,7 @@ output "management_detector_id" {
 output "enablement_managed_by" {
   description = <<-EOT
     GUARDDUTY_POLICY if that policy type of AWS Organizations is enabled in the organization's root, else MODULE. Pass it
-    to organization.managed_by: auto-enable has no effect once the type is enabled.
+    to detector.managed_by: auto-enable has no effect once the type is enabled.
   EOT
   value       = local.policy_enabled ? "GUARDDUTY_POLICY" : "MODULE"
 }

@@ -8,7 +8,7 @@ data "aws_caller_identity" "current" {
 locals {
   # Where a policy of AWS Organizations switches GuardDuty on, auto-enable has no effect, and the plans that it manages
   # cannot be set.
-  by_policy  = var.organization.managed_by == "GUARDDUTY_POLICY"
+  by_policy  = var.managed_by == "GUARDDUTY_POLICY"
   configures = var.organization.manage && !local.by_policy
 
   account_id = one(data.aws_caller_identity.current[*].account_id)

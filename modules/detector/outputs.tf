@@ -41,5 +41,5 @@ output "managed_by" {
     Who says which accounts have which protection plans: MODULE, or GUARDDUTY_POLICY (a policy of AWS Organizations; then
     features has only what is named, and organization_features and member_features are empty).
   EOT
-  value       = var.organization.managed_by
+  value       = var.managed_by
 }

@@ -87,6 +87,23 @@ variable "features" {
   }
 }
 
+# Apart from organization, whose value may wait for the registration, which may wait for the detector.
+variable "managed_by" {
+  description = <<-EOT
+    GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on, in the administrator's account
+    as in any other. Then nothing of the organization is configured here, and of this account only the features that are
+    named. MODULE where no policy does. modules/delegated-admin has an output that tells.
+  EOT
+  type        = string
+  default     = "MODULE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["MODULE", "GUARDDUTY_POLICY"], var.managed_by)
+    error_message = "managed_by (detector.managed_by) must be MODULE or GUARDDUTY_POLICY."
+  }
+}
+
 variable "organization" {
   description = <<-EOT
     GuardDuty of the organization. Use it only in the delegated administrator's account (modules/delegated-admin
@@ -108,9 +125,6 @@ variable "organization" {
     - administrator_account_id is the account that is the delegated administrator; any other account is refused. If
       you pass the output of modules/delegated-admin, the organization's configuration (and nothing else) waits for
       the registration.
-    - managed_by is GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on, in the
-      administrator's account as in any other. Then nothing of the organization is configured here, and of this account
-      only the features that are named (MODULE is the default; modules/delegated-admin has an output that tells).
   EOT
   type = object({
     manage                   = optional(bool, false)
@@ -119,7 +133,6 @@ variable "organization" {
     members                  = optional(map(string), {})
     member_features          = optional(map(map(string)), {})
     administrator_account_id = optional(string)
-    managed_by               = optional(string, "MODULE")
   })
   default  = {}
   nullable = false
@@ -129,12 +142,8 @@ variable "organization" {
     error_message = "organization.features, members and member_features do nothing while organization.manage is false: set it to true in the delegated administrator's account, or leave them out."
   }
   validation {
-    condition     = contains(["MODULE", "GUARDDUTY_POLICY"], var.organization.managed_by)
-    error_message = "organization.managed_by must be MODULE or GUARDDUTY_POLICY."
-  }
-  validation {
-    condition     = var.organization.managed_by != "GUARDDUTY_POLICY" || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
-    error_message = "organization.managed_by is GUARDDUTY_POLICY: a policy of AWS Organizations says which accounts have which protection plans, and organization.features, members and member_features would do nothing. Write them into the policy, or set managed_by to MODULE."
+    condition     = var.managed_by != "GUARDDUTY_POLICY" || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
+    error_message = "managed_by (detector.managed_by) is GUARDDUTY_POLICY: a policy of AWS Organizations says which accounts have which protection plans, and organization.features, members and member_features would do nothing. Write them into the policy, or set managed_by to MODULE."
   }
   validation {
     condition     = contains(["ALL", "NEW", "NONE"], var.organization.auto_enable_members)

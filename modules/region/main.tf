@@ -24,7 +24,6 @@ locals {
     members                  = var.organization.members == null ? var.home.organization.members : var.organization.members
     member_features          = var.organization.member_features == null ? var.home.organization.member_features : var.organization.member_features
     administrator_account_id = var.organization.administrator_account_id == null ? var.home.organization.administrator_account_id : var.organization.administrator_account_id
-    managed_by               = var.home.organization.managed_by
   }
 
   # A bucket or key that is created here takes no settings from one that the user brought for the aggregation Region,
@@ -52,6 +51,7 @@ module "detector" {
     var.detector.finding_publishing_frequency == null && var.detector.create ? var.home.detector.finding_publishing_frequency : var.detector.finding_publishing_frequency
   )
   features     = merge(var.home.detector.features, var.detector.features)
+  managed_by   = var.home.detector.managed_by
   organization = local.organization
   arn_base     = local.arn_base
   tags         = local.tags

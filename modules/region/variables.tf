@@ -16,6 +16,7 @@ variable "home" {
     detector = object({
       finding_publishing_frequency = optional(string)
       features                     = map(string)
+      managed_by                   = optional(string, "MODULE")
     })
     organization = object({
       manage                   = bool
@@ -24,7 +25,6 @@ variable "home" {
       members                  = map(string)
       member_features          = map(map(string))
       administrator_account_id = optional(string)
-      managed_by               = optional(string, "MODULE")
     })
     suppression_filters = optional(list(object({
       name        = string

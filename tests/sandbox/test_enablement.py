@@ -58,6 +58,7 @@ module "detector" {{
   create       = var.adopt == null
   id           = var.adopt
   features     = var.features
+  managed_by   = try(module.delegated_admin[0].enablement_managed_by, "MODULE")
   organization = merge(var.organization, {{
     administrator_account_id = one(module.delegated_admin[*].admin_account_id)
   }})

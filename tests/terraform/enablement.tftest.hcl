@@ -303,7 +303,8 @@ run "managed_by_a_policy" {
 
   variables {
     features     = { AI_PROTECTION = "UNMANAGED", S3_DATA_EVENTS = "ENABLED" }
-    organization = { manage = true, managed_by = "GUARDDUTY_POLICY", administrator_account_id = "111111111111" }
+    managed_by   = "GUARDDUTY_POLICY"
+    organization = { manage = true, administrator_account_id = "111111111111" }
   }
 
   assert {

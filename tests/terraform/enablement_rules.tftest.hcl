@@ -380,7 +380,8 @@ run "a_policy_and_the_module" {
   }
 
   variables {
-    organization = { manage = true, managed_by = "GUARDDUTY_POLICY", features = { S3_DATA_EVENTS = "ALL" } }
+    managed_by   = "GUARDDUTY_POLICY"
+    organization = { manage = true, features = { S3_DATA_EVENTS = "ALL" } }
   }
 
   expect_failures = [var.organization]
