@@ -39,13 +39,21 @@ locals {
       for type, playbooks in local.catalogue_playbooks : split("/", split(":", type)[1])[0] => playbooks[0]... if length(playbooks) > 0
     } : word => playbooks[0]
   }
+  # A type whose family says nothing either is one of a custom detection rule: those look at API calls, so the finding
+  # names the credential.
+  credential_playbooks = {
+    for type in concat(var.extra_finding_types, [for type, entry in local.catalogue : type if length(entry.resource_type) == 0]) : type => one(slice(concat([
+      for answer in try(local.answers["AccessKey"], []) : answer.playbook
+      if !anytrue([for regex in answer.not_types : length(regexall(regex, type)) > 0])
+    ], [null]), 0, 1))
+  }
   type_resources = merge(
     { for type in var.extra_finding_types : type => [] },
     { for type, entry in local.catalogue : type => entry.resource_type },
   )
   type_playbooks = {
     for type, resources in local.type_resources : type => try(
-      length(resources) == 0 ? local.family_playbooks[split("/", split(":", type)[1])[0]] : local.catalogue_playbooks[type][0],
+      length(resources) == 0 ? lookup(local.family_playbooks, split("/", split(":", type)[1])[0], local.credential_playbooks[type]) : local.catalogue_playbooks[type][0],
       null,
     )
   }

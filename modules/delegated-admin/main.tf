@@ -36,6 +36,12 @@ locals {
   # EBS volumes of members are scanned with a service principal of their own.
   trusted_services = concat(["guardduty.amazonaws.com"], var.malware_protection ? ["malware-protection.guardduty.amazonaws.com"] : [])
 
+  policy_enabled = anytrue(flatten([
+    for root in coalesce(data.aws_organizations_organization.this.roots, []) : [
+      for type in coalesce(root.policy_types, []) : type.type == "GUARDDUTY_POLICY" && type.status == "ENABLED"
+    ]
+  ]))
+
   features = { for key, status in var.features : key => status if !strcontains(key, "/") && status != "UNMANAGED" }
 }
 

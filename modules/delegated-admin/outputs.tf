@@ -20,3 +20,11 @@ output "management_detector_id" {
   description = "Id of the management account's detector (null if it is not created here)."
   value       = one(aws_guardduty_detector.management[*].id)
 }
+
+output "enablement_managed_by" {
+  description = <<-EOT
+    GUARDDUTY_POLICY if that policy type of AWS Organizations is enabled in the organization's root, else MODULE. Pass it
+    to detector.managed_by: auto-enable has no effect once the type is enabled.
+  EOT
+  value       = local.policy_enabled ? "GUARDDUTY_POLICY" : "MODULE"
+}

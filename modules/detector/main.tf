@@ -10,7 +10,9 @@ locals {
   known_configurations = {
     RUNTIME_MONITORING     = ["EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
     EKS_RUNTIME_MONITORING = ["EKS_ADDON_MANAGEMENT"]
+    RDS_LOGIN_EVENTS       = ["RDS_DATA_RISK"]
   }
+  rds = "RDS_LOGIN_EVENTS" # see rds.tf
   default_features = {
     "EBS_MALWARE_PROTECTION"                          = "ENABLED"
     "EKS_AUDIT_LOGS"                                  = "ENABLED"
@@ -24,6 +26,10 @@ locals {
     # Runtime Monitoring contains it.
     "EKS_RUNTIME_MONITORING"                      = "UNMANAGED"
     "EKS_RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "DISABLED"
+    # AWS provider 5 refuses these names, and each is paid for by itself: they are as GuardDuty has them.
+    "RDS_LOGIN_EVENTS/RDS_DATA_RISK" = "UNMANAGED"
+    "AI_PROTECTION"                  = "UNMANAGED"
+    "AI_ANALYST"                     = "UNMANAGED"
   }
 
   # The order in which the API answers. Any other order is a difference in every plan, because the provider has a list
@@ -33,8 +39,8 @@ locals {
     organization = ["ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
   }
 
-  # A detector that exists keeps every status until it is named.
-  defaults = var.create ? local.default_features : {}
+  # A detector that exists keeps every status until it is named; where a policy manages GuardDuty, so does one made here.
+  defaults = var.create && !local.by_policy ? local.default_features : {}
   merged   = merge(local.defaults, var.features)
   # Everything that is managed, as a flat map. A configuration belongs to its feature.
   features = {
@@ -72,7 +78,7 @@ resource "aws_guardduty_detector" "this" { # To go on with it: guardduty = { …
 
 # Destroying one of these resources calls nothing: GuardDuty keeps the status, and Terraform no longer sees it.
 resource "aws_guardduty_detector_feature" "this" { # To go on with it: name its status in guardduty.detector.features. To give it up: UPGRADING.md, "Giving GuardDuty up".
-  for_each = local.detector_features
+  for_each = { for name, one in local.detector_features : name => one if name != local.rds }
 
   detector_id = local.detector_id
   name        = each.key

@@ -2,17 +2,22 @@
 # administrator_account_id may be known only after the registration, which needs the detector.
 
 data "aws_caller_identity" "current" {
-  count = var.organization.manage ? 1 : 0
+  count = local.configures ? 1 : 0
 }
 
 locals {
+  # Where a policy of AWS Organizations switches GuardDuty on, auto-enable has no effect, and the plans that it manages
+  # cannot be set.
+  by_policy  = var.managed_by == "GUARDDUTY_POLICY"
+  configures = var.organization.manage && !local.by_policy
+
   account_id = one(data.aws_caller_identity.current[*].account_id)
 
   # These features are not offered to members, so they are never derived for them.
   own_account_only = ["AI_ANALYST"]
 
   auto_enable_of = { ENABLED = "ALL", DISABLED = "NONE", UNMANAGED = "UNMANAGED" }
-  organization_names = var.organization.manage ? setsubtract(
+  organization_names = local.configures ? setsubtract(
     toset([for key in concat(keys(local.features), keys(var.organization.features)) : key if !strcontains(key, "/")]),
     setsubtract(local.own_account_only, keys(var.organization.features)),
   ) : toset([])
@@ -51,7 +56,7 @@ locals {
   }
 
   # Configurations that were named although their feature is unmanaged.
-  orphans = var.organization.manage ? [
+  orphans = local.configures ? [
     for key, value in var.organization.features : key
     if strcontains(key, "/") && value != "UNMANAGED" && !contains(keys(local.organization_features), split("/", key)[0])
   ] : []
@@ -70,11 +75,11 @@ locals {
               lookup(local.known_configurations, name, []),
               [for key in concat(keys(local.merged), keys(wanted)) : split("/", key)[1] if startswith(key, "${name}/")],
             )) :
-            conf => lookup(wanted, "${name}/${conf}", status == "DISABLED" ? status : lookup(local.merged, "${name}/${conf}", "DISABLED"))
+            conf => lookup(wanted, "${name}/${conf}", status == "DISABLED" && name != local.rds ? status : lookup(local.merged, "${name}/${conf}", "DISABLED"))
           } : conf => value if value != "UNMANAGED"
         }
       } if !strcontains(name, "/")
-    } if var.organization.manage
+    } if local.configures
   ]...)
   member_blocks = {
     for key, one in local.member_features : key => concat(
@@ -96,7 +101,7 @@ locals {
 }
 
 resource "aws_guardduty_organization_configuration" "this" { # To go on with it: guardduty.organization.manage = true. To give it up: UPGRADING.md, "Giving GuardDuty up".
-  count = var.organization.manage ? 1 : 0
+  count = local.configures ? 1 : 0
 
   detector_id                      = local.detector_id
   auto_enable_organization_members = var.organization.auto_enable_members
@@ -136,7 +141,7 @@ resource "aws_guardduty_organization_configuration" "this" { # To go on with it:
 }
 
 resource "aws_guardduty_organization_configuration_feature" "this" {
-  for_each   = local.organization_features
+  for_each   = { for name, one in local.organization_features : name => one if name != local.rds }
   depends_on = [aws_guardduty_organization_configuration.this]
 
   detector_id = local.detector_id
@@ -164,15 +169,18 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
 # Members by name beside ALL are no error, but they do not have the effect that one expects.
 check "members_beside_all" {
   assert {
-    condition     = !var.organization.manage || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
+    condition     = !local.configures || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
     error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, removing an entry of members does not disassociate the account (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL created first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to disassociate an account."
   }
 }
 
 resource "aws_guardduty_member" "this" { # To go on with it: name the account in guardduty.organization.members. To give it up: docs/off-boarding.md.
-  for_each = var.organization.manage ? var.organization.members : {}
+  for_each = local.configures ? var.organization.members : {}
   # A new member gets the organization's settings of that moment.
-  depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
+  depends_on = [
+    aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this,
+    aws_guardduty_organization_configuration_feature.rds, aws_guardduty_organization_configuration_feature.rds_data_risk,
+  ]
 
   detector_id = local.detector_id
   account_id  = each.key

@@ -1,7 +1,7 @@
 output "id" {
   description = "Id of the detector (null when none was created or named)."
   value       = local.detector_id
-  depends_on  = [aws_guardduty_detector_feature.this]
+  depends_on  = [aws_guardduty_detector_feature.this, aws_guardduty_detector_feature.rds, aws_guardduty_detector_feature.rds_data_risk]
 }
 
 output "arn" {
@@ -34,4 +34,12 @@ output "member_features" {
       )...
     } : account => tomap(merge(parts...))
   })
+}
+
+output "managed_by" {
+  description = <<-EOT
+    Who says which accounts have which protection plans: MODULE, or GUARDDUTY_POLICY (a policy of AWS Organizations; then
+    features has only what is named, and organization_features and member_features are empty).
+  EOT
+  value       = var.managed_by
 }

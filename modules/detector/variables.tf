@@ -50,7 +50,8 @@ variable "features" {
       LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING).
     - DISABLED: agent management, because it installs software and endpoints
       (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT).
-    - UNMANAGED: EKS_RUNTIME_MONITORING.
+    - UNMANAGED: EKS_RUNTIME_MONITORING; and RDS_LOGIN_EVENTS/RDS_DATA_RISK (data activity of databases), AI_PROTECTION
+      and AI_ANALYST, which AWS provider 5 refuses (docs/guardduty.md says how to set them).
   EOT
   type        = map(string)
   default     = {}
@@ -92,6 +93,23 @@ variable "features" {
   }
 }
 
+# Apart from organization, whose value may wait for the registration, which may wait for the detector.
+variable "managed_by" {
+  description = <<-EOT
+    GUARDDUTY_POLICY where a GuardDuty policy of AWS Organizations switches GuardDuty on, in the administrator's account
+    as in any other. Then nothing of the organization is configured here, and of this account only the features that are
+    named. MODULE where no policy does. modules/delegated-admin has an output that tells.
+  EOT
+  type        = string
+  default     = "MODULE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["MODULE", "GUARDDUTY_POLICY"], var.managed_by)
+    error_message = "managed_by (detector.managed_by) must be MODULE or GUARDDUTY_POLICY."
+  }
+}
+
 variable "organization" {
   description = <<-EOT
     GuardDuty of the organization. Use it only in the delegated administrator's account (modules/delegated-admin
@@ -129,6 +147,10 @@ variable "organization" {
   validation {
     condition     = var.organization.manage || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
     error_message = "organization.features, members and member_features do nothing while organization.manage is false: set it to true in the delegated administrator's account, or leave them out."
+  }
+  validation {
+    condition     = var.managed_by != "GUARDDUTY_POLICY" || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
+    error_message = "managed_by (detector.managed_by) is GUARDDUTY_POLICY: a policy of AWS Organizations says which accounts have which protection plans, and organization.features, members and member_features would do nothing. Write them into the policy, or set managed_by to MODULE."
   }
   validation {
     condition     = contains(["ALL", "NEW", "NONE"], var.organization.auto_enable_members)

@@ -61,6 +61,7 @@ module "detector" {
   id                           = local.settings.detector.id
   finding_publishing_frequency = local.settings.detector.finding_publishing_frequency
   features                     = local.settings.detector.features
+  managed_by                   = local.settings.detector.managed_by
   organization                 = local.organization
   arn_base                     = local.arn_base
   tags                         = var.tags

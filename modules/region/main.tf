@@ -60,7 +60,8 @@ module "guardduty" {
       var.detector.finding_publishing_frequency == null && var.detector.create ? local.home.detector.finding_publishing_frequency : var.detector.finding_publishing_frequency
     )
     # What is named there is named for the detectors that are created; one that exists here keeps its statuses.
-    features = merge(var.detector.create ? local.home.detector.features : {}, var.detector.features)
+    features   = merge(var.detector.create ? local.home.detector.features : {}, var.detector.features)
+    managed_by = local.home.detector.managed_by
   }
   organization        = local.organization
   suppression_filters = local.home.suppression_filters

@@ -20,6 +20,7 @@ variable "home" {
         id                           = optional(string)
         finding_publishing_frequency = optional(string)
         features                     = optional(map(string), {})
+        managed_by                   = optional(string, "MODULE")
       }), {})
       organization = optional(object({
         manage                   = optional(bool, false)

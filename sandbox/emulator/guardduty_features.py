@@ -1,7 +1,8 @@
 """GuardDuty's protection plans: their names, the order the API answers in, and what it refuses.
 
-Real behaviour kept: a new detector has every plan on but Runtime Monitoring; the foundational
-sources cannot be set; Runtime Monitoring and EKS Runtime Monitoring exclude each other;
+Real behaviour kept: a new detector has every plan on but Runtime Monitoring; RDS Protection is
+answered with its configuration, whether or not anybody has set it; the foundational sources cannot
+be set; Runtime Monitoring and EKS Runtime Monitoring exclude each other;
 configurations come back in an order of the API's own, which differs between detectors and the
 organization, whatever order they were sent in.
 """
@@ -33,11 +34,17 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     "S3_DATA_EVENTS": (),
     "EKS_AUDIT_LOGS": (),
     "EBS_MALWARE_PROTECTION": (),
-    "RDS_LOGIN_EVENTS": (),
+    "RDS_LOGIN_EVENTS": ("RDS_DATA_RISK",),
     "LAMBDA_NETWORK_LOGS": (),
     "EKS_RUNTIME_MONITORING": ("EKS_ADDON_MANAGEMENT",),
     "RUNTIME_MONITORING": _AGENTS,
+    "AI_PROTECTION": (),
+    "AI_ANALYST": (),
 }
+# Off in a new detector. Of those that are paid for by themselves this is the sandbox's guess.
+_OFF_AT_FIRST = {"RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING", "AI_PROTECTION", "AI_ANALYST"}
+# The administrator's own: no organization sets it for its members.
+_NOT_FOR_MEMBERS = {"AI_ANALYST"}
 _RUNTIMES = {"RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"}
 INVALID = (
     "The request is rejected because an invalid or out-of-range value is specified as an input"
@@ -58,7 +65,7 @@ def new_detector() -> list[Feature]:
     for name, configurations in CONFIGURATIONS.items():
         feature: Feature = {
             "name": name,
-            "status": "DISABLED" if name in _RUNTIMES else "ENABLED",
+            "status": "DISABLED" if name in _OFF_AT_FIRST else "ENABLED",
             "updatedAt": now,
         }
         if configurations:
@@ -146,12 +153,15 @@ def new_organization() -> list[Feature]:
             ],
         }
         for name, configurations in CONFIGURATIONS.items()
+        if name not in _NOT_FOR_MEMBERS
     ]
 
 
 def merge_organization(current: list[Feature], new: list[Feature]) -> list[Feature]:
     """Return the organization's features with some of them set."""
     _check_names(new, "autoEnable", ("ALL", "NEW", "NONE"))
+    if _NOT_FOR_MEMBERS & {feature["name"] for feature in new}:
+        raise Refused(INVALID)
     by_name = {feature["name"]: feature.copy() for feature in current}
     for feature in new:
         kept = by_name[feature["name"]]

@@ -139,6 +139,7 @@ def test_the_organization_is_configured_after_delegation_only(region: Region) ->
     found = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     assert found["AutoEnableOrganizationMembers"] == "NEW"
     assert found["AutoEnable"] is True
+    refused(lambda: region.configure(detector, "NEW", auto("AI_ANALYST", "NEW")), "invalid")
 
 
 def test_all_makes_everybody_a_member(region: Region) -> None:
@@ -337,6 +338,10 @@ def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
         lambda: put("RUNTIME_MONITORING", "DISABLED", EC2_AGENT_MANAGEMENT="ENABLED"),
         "needs RUNTIME_MONITORING",
     )
+    assert found["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == found["AI_ANALYST"] == "DISABLED"
+    put("RDS_LOGIN_EVENTS", "ENABLED", RDS_DATA_RISK="ENABLED")
+    put("RDS_LOGIN_EVENTS", "ENABLED")
+    assert region.features(SECURITY)["RDS_LOGIN_EVENTS/RDS_DATA_RISK"] == "ENABLED"
     put("RUNTIME_MONITORING", "ENABLED")
     refused(lambda: put("EKS_RUNTIME_MONITORING", "ENABLED"), "exclude each other")
     assert region.features(SECURITY)["EKS_RUNTIME_MONITORING"] == "DISABLED"

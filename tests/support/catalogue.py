@@ -14,9 +14,22 @@ from tests.support.repository import ROOT
 
 @cache
 def finding_types() -> dict[str, dict[str, Any]]:
-    """Returns the catalogue: finding type -> resource_type (a list), severity, status, feature."""
+    """Returns the catalogue: finding type -> resource_type (a list), severity, status, feature;
+    and of an active type plan, source, mode and why.
+    """
     found: dict[str, dict[str, Any]] = json.loads(
         (ROOT / "catalogue" / "finding_types.json").read_text()
+    )
+    return found
+
+
+@cache
+def features() -> dict[str, dict[str, Any]]:
+    """Returns "FEATURE" and "FEATURE/CONFIGURATION" -> plan, scope, and whether provider 5 takes
+    the name (terraform).
+    """
+    found: dict[str, dict[str, Any]] = json.loads(
+        (ROOT / "catalogue" / "features.json").read_text()
     )
     return found
 

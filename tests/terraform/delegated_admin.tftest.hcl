@@ -44,7 +44,7 @@ run "registered" {
     error_message = "The administrator must be registered, and the management account switched on, which nobody else can do."
   }
   assert {
-    condition     = output.organization_id == "o-a1b2c3d4e5" && output.management_account_id == "999999999999"
+    condition     = output.organization_id == "o-a1b2c3d4e5" && output.management_account_id == "999999999999" && output.enablement_managed_by == "MODULE"
     error_message = "The outputs must be what the root module takes."
   }
 }
@@ -359,4 +359,28 @@ run "detector_id" {
   }
 
   expect_failures = [aws_guardduty_organization_admin_account.this]
+}
+
+run "policies_of_organizations" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  override_data {
+    target = data.aws_organizations_organization.this
+    values = {
+      id                            = "o-a1b2c3d4e5"
+      master_account_id             = "999999999999"
+      aws_service_access_principals = ["guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com"]
+      accounts                      = [{ arn = "b", email = "s@example.com", id = "111111111111", name = "security", status = "" }]
+      roots                         = [{ arn = "r", id = "r-a1b2", name = "Root", policy_types = [{ status = "ENABLED", type = "TAG_POLICY" }, { status = "ENABLED", type = "GUARDDUTY_POLICY" }] }]
+    }
+  }
+
+  assert {
+    condition     = output.enablement_managed_by == "GUARDDUTY_POLICY"
+    error_message = "A policy type that is enabled in the root must be told, because auto-enable has no effect then."
+  }
 }

@@ -21,7 +21,7 @@ run "defaults" {
     error_message = "A detector that is created here must tell of changes as soon as GuardDuty can."
   }
   assert {
-    condition = tomap({ for name, one in aws_guardduty_detector_feature.this : name => one.status }) == tomap({
+    condition = tomap({ for name, one in merge(aws_guardduty_detector_feature.this, aws_guardduty_detector_feature.rds) : name => one.status }) == tomap({
       EBS_MALWARE_PROTECTION = "ENABLED", EKS_AUDIT_LOGS = "ENABLED", LAMBDA_NETWORK_LOGS = "ENABLED",
       RDS_LOGIN_EVENTS       = "ENABLED", RUNTIME_MONITORING = "ENABLED", S3_DATA_EVENTS = "ENABLED",
     })
@@ -36,6 +36,10 @@ run "defaults" {
   assert {
     condition     = alltrue([for name, one in aws_guardduty_detector_feature.this : length(one.additional_configuration) == 0 if name != "RUNTIME_MONITORING"])
     error_message = "Only Runtime Monitoring has configurations."
+  }
+  assert {
+    condition     = keys(aws_guardduty_detector_feature.rds) == ["RDS_LOGIN_EVENTS"] && length(aws_guardduty_detector_feature.rds_data_risk) == 0
+    error_message = "RDS Protection is apart, where what GuardDuty answers of RDS_DATA_RISK is ignored until somebody names it."
   }
   assert {
     condition     = length(aws_guardduty_organization_configuration.this) + length(aws_guardduty_organization_configuration_feature.this) + length(aws_guardduty_member.this) + length(data.aws_caller_identity.current) == 0
@@ -81,7 +85,7 @@ run "explicit_statuses" {
     error_message = "Off is a status that is set, not a resource left out; what is not named keeps its default."
   }
   assert {
-    condition     = !contains(keys(aws_guardduty_detector_feature.this), "RDS_LOGIN_EVENTS")
+    condition     = length(aws_guardduty_detector_feature.rds) + length(aws_guardduty_detector_feature.rds_data_risk) == 0
     error_message = "UNMANAGED must leave a feature alone."
   }
   assert {
@@ -197,7 +201,7 @@ run "organization_said" {
       "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"         = "NONE"
       "RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT" = "NONE"
       "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"         = "NEW"
-    }) && length(aws_guardduty_organization_configuration_feature.this) == 5
+    }) && length(aws_guardduty_organization_configuration_feature.this) == 4 && length(aws_guardduty_organization_configuration_feature.rds) == 1
     error_message = "Merged over what is derived; a configuration goes no further than its feature."
   }
 }
@@ -263,5 +267,28 @@ run "through_the_root" {
     condition = (output.detector_features["RDS_LOGIN_EVENTS"] == "DISABLED" && output.organization_features["RDS_LOGIN_EVENTS"] == "NONE" &&
     output.organization_features["S3_DATA_EVENTS"] == "NEW" && output.member_features == tomap({ "222222222222" = tomap({ S3_DATA_EVENTS = "DISABLED" }) }))
     error_message = "The root module must hand its switches to modules/guardduty, and show what came of them."
+  }
+}
+
+run "managed_by_a_policy" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    features     = { AI_PROTECTION = "UNMANAGED", S3_DATA_EVENTS = "ENABLED" }
+    managed_by   = "GUARDDUTY_POLICY"
+    organization = { manage = true, administrator_account_id = "111111111111" }
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_guardduty_organization_configuration.this) + length(aws_guardduty_organization_configuration_feature.this) + length(aws_guardduty_member.this) == 0,
+      length(aws_guardduty_organization_configuration_feature.rds) == 0, output.organization_features == tomap({}), output.managed_by == "GUARDDUTY_POLICY",
+      output.features == tomap({ S3_DATA_EVENTS = "ENABLED" }), length(aws_guardduty_detector.this) == 1,
+    ])
+    error_message = "Where a policy of AWS Organizations switches GuardDuty on, only the detector and what is named may be managed here: ${jsonencode(output.features)}"
   }
 }

@@ -371,3 +371,18 @@ run "administrator_id" {
 
   expect_failures = [var.organization]
 }
+
+run "a_policy_and_the_module" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    managed_by   = "GUARDDUTY_POLICY"
+    organization = { manage = true, features = { S3_DATA_EVENTS = "ALL" } }
+  }
+
+  expect_failures = [var.organization]
+}

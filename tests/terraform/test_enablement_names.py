@@ -21,6 +21,7 @@ FEATURES = {
     "QUANTUM_PROTECTION": "ENABLED",
     "QUANTUM_PROTECTION/AGENT": "DISABLED",
     "AI_ANALYST": "ENABLED",
+    "RDS_LOGIN_EVENTS/RDS_DATA_RISK": "ENABLED",
     "RUNTIME_MONITORING/ZZ_AGENT": "ENABLED",
     "RUNTIME_MONITORING/AA_AGENT": "DISABLED",
 }
@@ -28,7 +29,11 @@ ORGANIZATION = {
     "manage": True,
     "features": {"RUNTIME_MONITORING": "NEW"},
     "member_features": {
-        "222222222222": {"RUNTIME_MONITORING": "ENABLED", "RUNTIME_MONITORING/MM_AGENT": "ENABLED"}
+        "222222222222": {"RUNTIME_MONITORING": "ENABLED", "RUNTIME_MONITORING/MM_AGENT": "ENABLED"},
+        "333333333333": {
+            "RDS_LOGIN_EVENTS": "DISABLED",
+            "RDS_LOGIN_EVENTS/RDS_DATA_RISK": "DISABLED",
+        },
     },
 }
 
@@ -40,10 +45,21 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return initialized(directory, scratch), scratch
 
 
-def blocks(module: tuple[Path, Path]) -> Any:
+def blocks(
+    module: tuple[Path, Path],
+    features: dict[str, str] | None = None,
+    organization: dict[str, Any] | None = None,
+) -> Any:
     directory, scratch = module
     variables = scratch / "names.tfvars.json"
-    variables.write_text(json.dumps({"features": FEATURES, "organization": ORGANIZATION}))
+    variables.write_text(
+        json.dumps(
+            {
+                "features": FEATURES if features is None else features,
+                "organization": organization or ORGANIZATION,
+            }
+        )
+    )
     asked = (
         "jsonencode([local.features, local.detector_blocks, local.organization_blocks,"
         " local.member_blocks])\n"
@@ -98,6 +114,19 @@ def test_what_members_are_not_offered_is_not_set_for_them(module: tuple[Path, Pa
     features, detector, organization, _ = blocks(module)
     assert features["AI_ANALYST"] == "ENABLED" and "AI_ANALYST" in detector
     assert "AI_ANALYST" not in organization and "QUANTUM_PROTECTION" in organization
+
+
+def test_data_activity_is_sent_only_where_it_is_named(module: tuple[Path, Path]) -> None:
+    _, detector, organization, member = blocks(module)
+    assert names(detector["RDS_LOGIN_EVENTS"]) == ["RDS_DATA_RISK ENABLED"]
+    assert names(organization["RDS_LOGIN_EVENTS"]) == ["ALL RDS_DATA_RISK"]
+    assert names(member["333333333333/RDS_LOGIN_EVENTS"]) == ["RDS_DATA_RISK DISABLED"]
+    unnamed: dict[str, dict[str, str]] = {"333333333333": {"RDS_LOGIN_EVENTS": "DISABLED"}}
+    _, detector, organization, member = blocks(
+        module, {}, {"manage": True, "member_features": unnamed}
+    )
+    assert detector["RDS_LOGIN_EVENTS"] == organization["RDS_LOGIN_EVENTS"] == []
+    assert member["333333333333/RDS_LOGIN_EVENTS"] == []
 
 
 def test_the_provider_is_asked_for_the_name_that_was_written(module: tuple[Path, Path]) -> None:

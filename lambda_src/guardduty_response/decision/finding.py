@@ -39,6 +39,7 @@ class Finding:
     count: int
     detail: FindingDetail
     last_seen: str = ""  # service.eventLastSeen, as GuardDuty writes it
+    rule: str = ""  # the custom detection rule that raised it; "" for GuardDuty's own types
 
     @property
     def incident_id(self) -> str:
@@ -188,4 +189,5 @@ def parse(event: object) -> Finding:
         count=count if isinstance(count, int) and not isinstance(count, bool) else 1,
         detail=detail,
         last_seen=text(get(detail, "service", "eventLastSeen"), 64),
+        rule=text(detail.get("customDetectionRuleName"), 200),
     )

@@ -296,6 +296,7 @@ class IncidentRecord(IndexedIncident, total=False):
     severity: float
     title: str
     resource_type: str
+    detection_rule: str  # the custom detection rule that raised it
     sample: bool
     last_seen: str  # service.eventLastSeen of its latest event
     # the decision

@@ -108,9 +108,11 @@ def _severity(meta: IncidentRecord) -> str:
 
 
 def _describe_finding(meta: IncidentRecord, links: Links) -> list[str]:
+    rule = meta.get("detection_rule")
     return [
         f"Finding   {meta.get('finding_type')} (severity {_severity(meta)})",
         f"          {meta.get('title', '')}",
+        *([f"Rule      {rule} (custom detection rule)"] if rule else []),
         f"Account   {meta.get('account_id')}   Region {meta.get('region')}",
         f"Incident  {meta['incident_id']}   status {meta['status']}",
         *linked_texts.lines(links),

@@ -19,7 +19,7 @@ def from_finding(
     config_sha256: str,
 ) -> IncidentRecord:
     """Returns the fields of META for a finding and the mode that answers it."""
-    return {
+    found: IncidentRecord = {
         "incident_id": seen.incident_id,
         "finding_id": seen.id,
         "finding_type": seen.type,
@@ -37,6 +37,9 @@ def from_finding(
         "execution": execution,
         "config_sha256": config_sha256,
     }
+    if seen.rule:
+        found["detection_rule"] = seen.rule
+    return found
 
 
 def from_event(event: object, execution: str, why: str) -> IncidentRecord:

@@ -35,6 +35,7 @@ def _finding_section(meta: IncidentRecord) -> str:
     rows = {
         "Finding": f"{meta.get('finding_type')} (severity {severity}), id {meta.get('finding_id')}",
         "Title": meta.get("title"),
+        "Custom detection rule": meta.get("detection_rule"),
         "Sample": "a sample finding: nothing was attacked" if meta.get("sample") else None,
         "Account and Region": f"{meta.get('account_id')} {meta.get('region')}",
         "Mode and decision": f"{meta.get('mode')}, {meta.get('decision')}",

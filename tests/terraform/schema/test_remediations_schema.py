@@ -98,7 +98,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         shutil.copytree(ROOT / part, root / part)
     initialized(root, root)
 
-    def plan(text: str) -> Any:
+    def plan(text: str, *more: str) -> Any:
         (root / "switches.yaml").write_text(text)
         return terraform(
             root,
@@ -108,6 +108,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
             "-no-color",
             "-var",
             "remediation_config_file=switches.yaml",
+            *more,
         )
 
     return plan
@@ -140,6 +141,21 @@ def test_both_refuse(planned: Callable[[str], Any], name: str) -> None:
 def test_what_the_plan_alone_refuses(planned: Callable[[str], Any], name: str) -> None:
     assert accepted(PLAN_ALONE[name])
     assert planned(PLAN_ALONE[name]).returncode == 1
+
+
+def test_types_of_custom_rules_can_act_on_the_credential(planned: Callable[..., Any]) -> None:
+    """Nobody knows their resource: what the finding names decides, and the plan says so."""
+    kinds = ("Persistence:IAM/AccountManipulation", "Persistence:Quantum/SyntheticTechnique")
+    keys = "".join(f'  "{kind}": approve\n' for kind in (*kinds, "Impact:S3/DataDestruction"))
+    done = planned(f"remediations:\n{keys}", "-var", f'extra_finding_types=["{kinds[1]}"]')
+    shown = re.sub(r"\s+", " ", done.stdout)
+    assert done.returncode == 0
+    for kind in kinds:
+        said = shown.partition(f'"{kind}" = {{')[2].partition("scope")[0]
+        assert 'mode = "approve"' in said and 'playbook = "iam_principal"' in said, said
+        assert "Acts where the finding names a resource that iam_principal answers" in said
+    of_a_bucket = shown.partition('"Impact:S3/DataDestruction" = {')[2].partition("scope")[0]
+    assert "no playbook answers this type yet" in of_a_bucket
 
 
 def test_files_of_the_examples(planned: Callable[[str], Any]) -> None:

@@ -1,0 +1,14 @@
+output "locations" {
+  description = "Maps trusted/name and threat/name to the location from which GuardDuty reads the list."
+  value       = local.locations
+}
+
+output "stack_names" {
+  description = "Maps trusted/name and threat/name to the stack of CloudFormation that has the list."
+  value       = { for key, stack in aws_cloudformation_stack.list : key => stack.name }
+}
+
+output "bucket_name" {
+  description = "Bucket of the lists that are written here (null if there are none)."
+  value       = one(aws_s3_bucket.lists[*].bucket)
+}

@@ -1,0 +1,110 @@
+# Lists of addresses and domains, as stacks of CloudFormation: the AWS provider has no resource for them.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  name_prefix = "gdr"
+  detector_id = "12abc34d567e8fa901bc2d34e56789f0"
+  arn_base    = { partition = "aws", region = "eu-central-1", account_id = "111111111111" }
+}
+
+run "lists" {
+  command = plan
+
+  module {
+    source = "./modules/entity-lists"
+  }
+
+  variables {
+    trusted = { office = { entities = ["198.51.100.7", "vpn.example.com"] } }
+    threat = {
+      seen-lately = { entities = ["203.0.113.0/24", "bad.example.org"] }
+      feed        = { location = "https://feeds.s3.eu-central-1.amazonaws.com/stix.xml", format = "STIX", bucket_owner = "222222222222" }
+    }
+    tags = { team = "security" }
+  }
+
+  assert {
+    condition = { for key, stack in aws_cloudformation_stack.list : key => "${stack.name} ${jsondecode(stack.template_body).Resources.List.Type}" } == {
+      "trusted/office"     = "gdr-entities-trusted-office AWS::GuardDuty::TrustedEntitySet"
+      "threat/feed"        = "gdr-entities-threat-feed AWS::GuardDuty::ThreatEntitySet"
+      "threat/seen-lately" = "gdr-entities-threat-seen-lately AWS::GuardDuty::ThreatEntitySet"
+    }
+    error_message = "Each list must be a stack of its own, with the resource type of its kind: ${jsonencode(output.stack_names)}"
+  }
+  assert {
+    condition = jsondecode(aws_cloudformation_stack.list["threat/feed"].template_body).Resources.List.Properties == {
+      Activate = true, DetectorId = "12abc34d567e8fa901bc2d34e56789f0", ExpectedBucketOwner = "222222222222", Format = "STIX"
+      Location = "https://feeds.s3.eu-central-1.amazonaws.com/stix.xml", Name = "feed", Tags = [{ Key = "team", Value = "security" }]
+    }
+    error_message = "A list of somebody else's must be read where it lies, in its format, from the account that is named: ${aws_cloudformation_stack.list["threat/feed"].template_body}"
+  }
+  assert {
+    condition = alltrue([
+      { for key, object in aws_s3_object.list : key => object.content } == { "trusted/office" = "198.51.100.7\nvpn.example.com\n", "threat/seen-lately" = "203.0.113.0/24\nbad.example.org\n" },
+      jsondecode(aws_cloudformation_stack.list["trusted/office"].template_body).Resources.List.Properties.Format == "TXT",
+      jsondecode(aws_cloudformation_stack.list["trusted/office"].template_body).Resources.List.Properties.ExpectedBucketOwner == "111111111111",
+      endswith(output.locations["trusted/office"], ".s3.eu-central-1.amazonaws.com/trusted/office-${substr(sha256("198.51.100.7\nvpn.example.com\n"), 0, 16)}.txt"),
+    ])
+    error_message = "Entities must be written one per line, and the location must name their content, so that GuardDuty loads a change: ${output.locations["trusted/office"]}"
+  }
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.lists[0].block_public_acls, aws_s3_bucket_public_access_block.lists[0].restrict_public_buckets,
+      aws_s3_bucket.lists[0].bucket == "gdr-entities-111111111111-eu-central-1",
+    ])
+    error_message = "The bucket must be private."
+  }
+}
+
+run "only_locations" {
+  command = plan
+
+  module {
+    source = "./modules/entity-lists"
+  }
+
+  variables {
+    threat = { feed = { location = "https://feeds.s3.eu-central-1.amazonaws.com/list.txt", format = "TXT" } }
+  }
+
+  assert {
+    condition = length(aws_s3_bucket.lists) == 0 && output.bucket_name == null && (
+      !contains(keys(jsondecode(aws_cloudformation_stack.list["threat/feed"].template_body).Resources.List.Properties), "ExpectedBucketOwner")
+    )
+    error_message = "Lists that lie elsewhere need no bucket here."
+  }
+}
+
+run "wrong_lists" {
+  command = plan
+
+  module {
+    source = "./modules/entity-lists"
+  }
+
+  variables {
+    trusted = { a = { entities = ["192.0.2.1"] }, b = { entities = ["192.0.2.2"] } }
+    threat  = { "bad_name" = { entities = ["https://example.com/x", "0.0.0.0/0", "2001:db8::1"] } }
+  }
+
+  expect_failures = [var.trusted, var.threat]
+}
+
+run "incomplete_lists" {
+  command = plan
+
+  module {
+    source = "./modules/entity-lists"
+  }
+
+  variables {
+    trusted = { a = { location = "s3://bucket/list.txt", format = "CSV" } }
+    threat  = { b = { entities = [] }, c = { adresses = ["192.0.2.1"] } }
+  }
+
+  expect_failures = [var.trusted, var.threat]
+}
