@@ -2,7 +2,7 @@
 # guardrails in variables-guardrails.tf.
 
 variable "create" {
-  description = "Set to false to create nothing at all."
+  description = "Set to false to create nothing of the response. What the variable guardduty asks for stays."
   type        = bool
   default     = true
   nullable    = false

@@ -137,6 +137,9 @@ def applied(aws: Aws, tmp_path: Path) -> Iterator[Applied]:
     yield made
     made.empty()
     made.destroy()
+    guardduty = aws.client("guardduty", ACCOUNT)
+    for detector in guardduty.list_detectors()["DetectorIds"]:
+        guardduty.delete_detector(DetectorId=detector)  # which the destroy leaves
     for bucket in made.buckets():
         made.s3.delete_bucket(Bucket=bucket)
     for key in made.kms.list_keys()["Keys"]:

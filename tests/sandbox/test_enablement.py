@@ -325,6 +325,10 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     assert found == {**before, "LAMBDA_NETWORK_LOGS": "DISABLED"}, "Only what is named changes."
     code, output = stack.plan(**variables)
     assert code == 0 and "this apply will change" not in output
+    code, output = stack.plan(**{**variables, "features": {}})
+    assert code == 1 and "name its status in guardduty.detector.features" in output, (
+        "No plan is left alone again without a word."
+    )
     stack.forget("module.detector.aws_guardduty_detector_feature.this")
     code, output = stack.destroy(**variables)
     assert code == 0, output[-4000:]

@@ -30,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
     "many": {"remediations": ALL_THAT_ONE_PLAYBOOK_ANSWERS, "organization_id": "o-sandbox001"},
     "idle": {"remediations": {"*": "notify"}, "organization_id": "o-sandbox001"},
     "off": {"remediations": {"*": "off"}},
-    "nothing": {"create": False, "remediations": ONE},
+    "nothing": {"create": False, "guardduty": None, "remediations": ONE},
     "everything": {
         "remediations": {"*": "auto"},
         "forensics": {"when": "before"},
