@@ -30,8 +30,8 @@ locals {
   plans = {
     EBS_MALWARE_PROTECTION = "ALL"
     EKS_AUDIT_LOGS         = "ALL"
-    LAMBDA_NETWORK_LOGS    = "ALL"
-    RDS_LOGIN_EVENTS       = "NEW"
+    LAMBDA_NETWORK_LOGS    = "NEW"
+    RDS_LOGIN_EVENTS       = "ALL"
     RUNTIME_MONITORING     = "ALL"
     S3_DATA_EVENTS         = "ALL"
   }

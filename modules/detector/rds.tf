@@ -79,3 +79,18 @@ resource "aws_guardduty_organization_configuration_feature" "rds_data_risk" {
     replace_triggered_by = [aws_guardduty_organization_configuration.this[0].auto_enable_organization_members]
   }
 }
+
+# For members, the provider's resource cannot ignore what GuardDuty answers.
+check "members_name_data_activity" {
+  assert {
+    condition     = length(local.members_without_data_risk) == 0
+    error_message = "organization.member_features has RDS_LOGIN_EVENTS without RDS_LOGIN_EVENTS/RDS_DATA_RISK for ${join(", ", local.members_without_data_risk)}. GuardDuty answers with RDS_DATA_RISK all the same, and then AWS provider 5 fails (\"Invalid String Enum Value\"), and a newer one offers to remove it in every plan. Name both, with a provider that knows the second; or take the exception out and run: aws guardduty update-member-detectors"
+  }
+}
+
+locals {
+  members_without_data_risk = local.configures ? [
+    for account, wanted in var.organization.member_features : account
+    if contains(keys(wanted), local.rds) && !contains(keys(wanted), "${local.rds}/RDS_DATA_RISK")
+  ] : []
+}

@@ -86,7 +86,7 @@ NEEDS = {
             "security_account_id": SECURITY,
             "workloads_account_id": MEMBER,
             "region": "us-east-1",
-            "member_features": {MEMBER: {"RDS_LOGIN_EVENTS": "DISABLED"}},
+            "member_features": {MEMBER: {"LAMBDA_NETWORK_LOGS": "DISABLED"}},
         },
         plan="sandbox",
         last={"auto_enable_members": "NONE"},

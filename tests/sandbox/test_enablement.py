@@ -259,7 +259,7 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     plans = {
         feature["Name"]: feature["AutoEnable"]
         for feature in known["Features"]
-        if feature["Name"] != "EKS_RUNTIME_MONITORING"
+        if feature["Name"] not in ("EKS_RUNTIME_MONITORING", "AI_PROTECTION")
     }
     assert known["AutoEnableOrganizationMembers"] == "ALL" and set(plans.values()) == {"ALL"}, plans
 

@@ -292,3 +292,17 @@ run "managed_by_a_policy" {
     error_message = "Where a policy of AWS Organizations switches GuardDuty on, only the detector and what is named may be managed here: ${jsonencode(output.features)}"
   }
 }
+
+run "an_exception_of_rds_protection" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    organization = { manage = true, features = { RDS_LOGIN_EVENTS = "NEW" }, member_features = { "222222222222" = { RDS_LOGIN_EVENTS = "DISABLED" } } }
+  }
+
+  expect_failures = [check.members_name_data_activity]
+}
