@@ -20,13 +20,11 @@ output "for_other_regions" {
   value = {
     name_prefix         = var.name_prefix
     home_region         = local.region
-    event_bus_arn       = var.create ? local.event_bus_arn : null
     security_account_id = local.account_id
     organization_id     = var.organization_id
     iam                 = var.iam
     tags                = var.tags
-    playbooks           = local.playbooks_in_use
-    watch               = var.watch
+    forwarder           = var.create ? { event_bus_arn = local.event_bus_arn, rules = merge(local.change_rules, { findings = module.patterns.forwarder_rules.findings }) } : null
     detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
     organization        = var.organization
     suppression_filters = var.suppression_filters
