@@ -72,8 +72,8 @@ variable "forensics" {
     Collects data from a running instance over SSM.
     - when is off, before or after. With before, containment waits at most deadline_seconds, or what deadlines says
       for a finding type or pattern. after needs, for every VPC of the instance, a group in
-      ec2_instance.quarantine_security_group_ids that allows only SSM and S3 endpoints, and forensics = true in
-      modules/responder-role.
+      ec2_instance.quarantine_security_group_ids that allows only SSM and S3 endpoints. It adds a role for
+      quarantined instances to for_member_accounts.
     - timeout_minutes is when a collection ends.
     - memory names a tool (AVML, WinPmem) for each platform, at an https:// address or under tools/ in the evidence
       bucket (s3://bucket/tools/key), with its SHA-256. With null, no memory is taken.

@@ -10,8 +10,7 @@ variable "create" {
 
 variable "name_prefix" {
   description = <<-EOT
-    Prefix of every name. It must be the same in the security account and in modules/responder-role. Deployments in
-    several Regions need different prefixes.
+    Prefix of every name, in member accounts too. Deployments in several Regions need different prefixes.
   EOT
   type        = string
   default     = "guardduty-response"
@@ -47,7 +46,7 @@ variable "organization_id" {
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of every role. The path must be the same in modules/responder-role."
+  description = "Path and permissions boundary of every role. The path is that of the roles in member accounts, too."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
