@@ -1,5 +1,6 @@
 # What member accounts and other Regions get of this deployment (outputs-members.tf, outputs-regions.tf).
 
+# For this account's other Regions: what this Region listens to.
 module "patterns" {
   source = "./modules/event-patterns"
 
@@ -7,9 +8,12 @@ module "patterns" {
   playbooks   = local.playbooks_in_use
 }
 
-locals {
-  # Nothing can be undone while no playbook is in use, and nobody looks for it with watch.cloudtrail = false.
-  change_rules = { for name, rule in module.patterns.forwarder_rules : name => rule if name != "findings" && var.create && var.watch.cloudtrail }
+# For member accounts: every playbook, in use or not. A finding type that is switched on later must not wait for all of them.
+module "member_patterns" {
+  source = "./modules/event-patterns"
+
+  name_prefix = var.name_prefix
+  playbooks   = keys(local.playbooks)
 }
 
 module "member_hand_over" {
@@ -20,7 +24,6 @@ module "member_hand_over" {
   organization_id     = var.organization_id
   partition           = local.partition
   iam_path            = var.iam.path
-  # All of them: a finding type that is switched on later must not wait for every account's roles.
   playbooks           = keys(local.playbooks)
   restore             = [for name, jobs in local.jobs_switched_on : name if contains(jobs, "restore")]
   remediate           = [for name, jobs in local.jobs_switched_on : name if contains(jobs, "remediate")]
@@ -29,8 +32,9 @@ module "member_hand_over" {
   untrack_connections = local.playbook_options.ec2_instance.untrack_connections
   forensics           = var.forensics.when == "after"
   identity_center     = local.identity_center != null
-  forwarder = var.event_forwarding.from_organization && length(local.change_rules) > 0 ? {
+  # Nobody looks for what was undone with watch.cloudtrail = false, and the bus takes nothing of members by default.
+  forwarder = var.create && var.event_forwarding.from_organization && var.watch.cloudtrail ? {
     event_bus_arn = local.event_bus_arn
-    rules         = local.change_rules
+    rules         = { for name, rule in module.member_patterns.forwarder_rules : name => rule if name != "findings" }
   } : null
 }

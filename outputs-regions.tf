@@ -1,5 +1,5 @@
 output "event_bus_arn" {
-  description = "ARN of the event bus with this deployment's rules, to which modules/region-forwarder in member accounts forwards. Null if nothing is created."
+  description = "ARN of the event bus with this deployment's rules, to which the forwarders of member accounts send (for_member_accounts names it). Null if nothing is created."
   value       = var.create ? local.event_bus_arn : null
 }
 
@@ -24,7 +24,7 @@ output "for_other_regions" {
     organization_id     = var.organization_id
     iam                 = var.iam
     tags                = var.tags
-    forwarder           = var.create ? { event_bus_arn = local.event_bus_arn, rules = merge(local.change_rules, { findings = module.patterns.forwarder_rules.findings }) } : null
+    forwarder           = var.create ? { event_bus_arn = local.event_bus_arn, rules = { for name, rule in module.patterns.forwarder_rules : name => rule if name == "findings" || var.watch.cloudtrail } } : null
     detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
     organization        = var.organization
     suppression_filters = var.suppression_filters

@@ -15,7 +15,7 @@ variable "for_member_accounts" {
 
   validation {
     condition     = var.for_member_accounts.forwarder != null
-    error_message = "for_member_accounts.forwarder is null: the security account's event bus takes nothing from member accounts. In the root module, set event_forwarding = { from_organization = true }; watch.cloudtrail must be on, and a playbook in use. Or leave this module out."
+    error_message = "for_member_accounts.forwarder is null: the security account's event bus takes nothing from member accounts. In the root module, set event_forwarding = { from_organization = true }; watch.cloudtrail must be on. Or leave this module out."
   }
   validation {
     condition     = var.for_member_accounts.forwarder == null ? true : can(regex("^arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/default$", var.for_member_accounts.forwarder.event_bus_arn))

@@ -70,7 +70,7 @@ variable "forwarder_regions" {
 
   validation {
     condition     = length(var.forwarder_regions) == 0 || var.for_member_accounts.forwarder != null
-    error_message = "forwarder_regions must be [] while for_member_accounts.forwarder is null: the security account's event bus takes nothing from member accounts. In the root module, set event_forwarding = { from_organization = true }; watch.cloudtrail must be on, and a playbook in use."
+    error_message = "forwarder_regions must be [] while for_member_accounts.forwarder is null: the security account's event bus takes nothing from member accounts. In the root module, set event_forwarding = { from_organization = true }; watch.cloudtrail must be on."
   }
   validation {
     condition     = alltrue([for region in var.forwarder_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))])
