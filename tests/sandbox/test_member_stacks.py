@@ -196,7 +196,6 @@ class World:
                     "output": {
                         "accounts": {"value": "${module.stackset.account_ids}"},
                         "template": {"value": "${module.stackset.template_body}"},
-                        "forwarder": {"value": "${module.stackset.forwarder_template_body}"},
                     },
                 }
             )
@@ -248,23 +247,6 @@ def test_the_same_forwarder_by_stackset_and_by_terraform(world: World, region: s
         assert forwarder_in(world.aws, account, region) == wanted
     nothing: Json = {"rules": {}, "targets": {}, "queues": []}
     assert forwarder_in(world.aws, MANAGEMENT, region) == nothing
-
-
-def test_no_forwarder_is_in_the_security_account(world: World) -> None:
-    """It may be in an OU. Its stack is there, and holds nothing."""
-    template = json.loads(world.terraform("output", "-json", "forwarder"))
-    stacks = world.aws.client("cloudformation", SECURITY)
-    stacks.create_stack(
-        StackName="msr", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
-    )
-
-    def status() -> str:
-        return str(stacks.describe_stacks(StackName="msr")["Stacks"][0]["StackStatus"])
-
-    until(lambda: status() == "CREATE_COMPLETE", "the stack is created")
-    assert stacks.describe_stack_resources(StackName="msr")["StackResources"] == []
-    assert forwarder_in(world.aws, SECURITY, "us-east-1")["rules"] == {}
-    stacks.delete_stack(StackName="msr")
 
 
 def test_a_stack_of_the_template_by_hand(world: World) -> None:

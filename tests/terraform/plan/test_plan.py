@@ -76,11 +76,7 @@ def test_more_finding_types_cost_next_to_nothing(planned: dict[str, Plan]) -> No
 def test_a_playbook_costs_little(planned: dict[str, Plan]) -> None:
     """And nothing at all while no switch uses it."""
     default, idle = planned["default"], planned["idle"]
-    more = {
-        address
-        for address in default.resources
-        if address not in idle.resources and not address.startswith("module.member_changes")
-    }
+    more = default.resources.keys() - idle.resources.keys()
     logs = {address for address in more if "aws_cloudwatch_log_group" in address}
     # each a rule and a target; the watchdog lets two of them in
     rules = ("act", "watch", "changes")
@@ -102,6 +98,23 @@ def test_off_and_create_false_leave_nothing(planned: dict[str, Plan]) -> None:
     assert "act" not in off.patterns
     assert {entry["mode"] for entry in off.policy.values()} == {"off"}
     assert [address for address in nothing.resources if address.startswith("module.security")] == []
+
+
+def test_a_first_plan_knows_what_members_take(planned: dict[str, Plan]) -> None:
+    """So members can be applied before the security account is (UPGRADING.md)."""
+    for name in ("default", "everything"):
+        security = planned[name].outputs["security"]
+        handed = json.loads(security["for_member_accounts_json"])
+        assert handed == security["for_member_accounts"]
+        assert (
+            f":{SECURITY}:role/"
+            in handed["roles"]["responder/ec2_instance"]["trusted_function_role_arn"]
+        )
+    assert (
+        planned["default"]
+        .outputs["security"]["for_member_accounts"]["forwarder"]["event_bus_arn"]
+        .endswith(f":{SECURITY}:event-bus/default")
+    )
 
 
 def test_functions_know_one_document(default: Plan) -> None:
