@@ -51,7 +51,9 @@ locals {{
 module "guardduty_responder_role" {{
   source = "github.com/example/terraform-aws-guardduty-response//modules/responder-role"
 
-  for_member_accounts = merge(local.all, {{ roles = {{ for key in local.fewer : key => local.all.roles[key] }} }})
+  for_member_accounts = merge(local.all, {{
+    roles = {{ for key in local.fewer : key => local.all.roles[key] }}
+  }})
 }}
 ```
 {sections}"""

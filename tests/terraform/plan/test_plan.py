@@ -103,18 +103,13 @@ def test_off_and_create_false_leave_nothing(planned: dict[str, Plan]) -> None:
 def test_a_first_plan_knows_what_members_take(planned: dict[str, Plan]) -> None:
     """So members can be applied before the security account is (UPGRADING.md)."""
     for name in ("default", "everything"):
-        security = planned[name].outputs["security"]
-        handed = json.loads(security["for_member_accounts_json"])
-        assert handed == security["for_member_accounts"]
-        assert (
-            f":{SECURITY}:role/"
-            in handed["roles"]["responder/ec2_instance"]["trusted_function_role_arn"]
-        )
-    assert (
-        planned["default"]
-        .outputs["security"]["for_member_accounts"]["forwarder"]["event_bus_arn"]
-        .endswith(f":{SECURITY}:event-bus/default")
-    )
+        outputs = planned[name].outputs
+        handed = json.loads(outputs["for_member_accounts_json"])
+        assert handed == outputs["for_member_accounts"]
+        trusted = handed["roles"]["responder/ec2_instance"]["trusted_function_role_arn"]
+        assert trusted.endswith(f":{SECURITY}:role/guardduty-response-playbook-ec2-instance")
+    bus = planned["default"].outputs["for_member_accounts"]["forwarder"]["event_bus_arn"]
+    assert bus.endswith(f":{SECURITY}:event-bus/default")
 
 
 def test_functions_know_one_document(default: Plan) -> None:
@@ -144,7 +139,7 @@ def test_functions(default: Plan) -> None:
 
 def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
     targets = default.of_type("aws_cloudwatch_event_target")
-    assert len(targets) == 8  # one of them the member's, of the changes there
+    assert len(targets) == 9  # two of them the member's, of the changes there
     for target in targets.values():
         assert target["retry_policy"] == [
             {"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}
