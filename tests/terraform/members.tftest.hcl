@@ -167,7 +167,10 @@ run "the_file_of_the_example" {
     remediations     = { "CryptoCurrency:EC2/*" = "auto", "*:IAMUser/*" = "approve" }
     event_forwarding = { from_organization = true }
     ec2_instance     = { restore = true }
-    iam_principal    = { restore = true }
+    iam_principal = {
+      restore         = true
+      identity_center = { account_id = "444455556666", region = "eu-central-1", identity_store_id = "d-1234567890", instance_arn = "arn:aws:sso:::instance/ssoins-1234567890abcdef" }
+    }
   }
 
   assert {

@@ -119,11 +119,11 @@ def test_the_same_rules_with_the_same_targets(
     assert by_cloudformation == by_terraform
     assert len([address for address in plan if "aws_cloudwatch_event_rule" in address]) == 2
     own = [
-        rule["event_pattern"]
+        json.loads(rule["event_pattern"])
         for address, rule in planned["root"].items()
         if address.startswith("module.incident[0].aws_cloudwatch_event_rule.changes[")
     ]
-    assert [rule["pattern"] for rule in by_terraform.values()] == [json.loads(one) for one in own]
+    assert [rule["pattern"] for rule in by_terraform.values()] == own
 
 
 def test_the_same_role(planned: dict[str, dict[str, Json]], template: Json) -> None:
