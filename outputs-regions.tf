@@ -1,5 +1,5 @@
 output "event_bus_arn" {
-  description = "ARN of the event bus with this deployment's rules, to which modules/region-forwarder in member accounts forwards. Null if nothing is created."
+  description = "ARN of the event bus with this deployment's rules, to which the forwarders of member accounts send (for_member_accounts names it). Null if nothing is created."
   value       = var.create ? local.event_bus_arn : null
 }
 
@@ -20,13 +20,11 @@ output "for_other_regions" {
   value = {
     name_prefix         = var.name_prefix
     home_region         = local.region
-    event_bus_arn       = var.create ? local.event_bus_arn : null
     security_account_id = local.account_id
     organization_id     = var.organization_id
     iam                 = local.iam_settings
     tags                = var.tags
-    playbooks           = local.playbooks_in_use
-    watch               = local.watch_settings
+    forwarder           = var.create ? { event_bus_arn = local.event_bus_arn, rules = { for name, rule in module.patterns.forwarder_rules : name => rule if name == "findings" || local.watch_settings.cloudtrail } } : null
     # What modules/region does with GuardDuty in that Region: the same, or nothing.
     guardduty         = local.guardduty
     forensics         = merge(local.forensics_settings, { when = var.create ? local.forensics_settings.when : "off" })

@@ -155,8 +155,7 @@ output "monitor_function_arns" {
 output "member_role_trust" {
   description = <<-EOT
     Maps responder, collector, monitor, remediator, restorer and terminator, and then a playbook, to the only principal that
-    those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and
-    security_account_id.
+    those member roles trust: functions that exist. for_member_accounts names the same ARNs.
   EOT
   value = {
     for job, what in local.jobs : what.member_role => {

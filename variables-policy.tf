@@ -71,8 +71,8 @@ variable "forensics" {
   description = <<-EOT
     Collects data from a running instance over SSM, for example { when = "before", deadline_seconds = 60 }.
     docs/settings.md lists the keys. when = "after" needs, for every VPC of the instance, a group in
-    ec2_instance.quarantine_security_group_ids that allows only SSM and S3 endpoints, and forensics = true in
-    modules/responder-role.
+    ec2_instance.quarantine_security_group_ids that allows only SSM and S3 endpoints. It adds a role for quarantined
+    instances to for_member_accounts.
   EOT
   type        = any
   default     = {}

@@ -10,8 +10,7 @@ variable "create" {
 
 variable "name_prefix" {
   description = <<-EOT
-    Prefix of every name. It must be the same in the security account and in modules/responder-role. Deployments in
-    several Regions need different prefixes.
+    Prefix of every name, in member accounts too. Deployments in several Regions need different prefixes.
   EOT
   type        = string
   default     = "guardduty-response"
@@ -48,8 +47,8 @@ variable "organization_id" {
 
 variable "iam" {
   description = <<-EOT
-    Path and permissions boundary of every role, as { path, permissions_boundary }. The path must be the same in
-    modules/responder-role.
+    Path and permissions boundary of every role, as { path, permissions_boundary }. The path is that of the roles in
+    member accounts, too.
   EOT
   type        = any
   default     = {}

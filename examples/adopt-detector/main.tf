@@ -5,8 +5,6 @@ provider "aws" {
   region = var.region
 }
 
-data "aws_caller_identity" "current" {}
-
 module "guardduty_response" {
   source = "../.."
 
@@ -31,5 +29,5 @@ module "guardduty_response" {
 module "responder_role" {
   source = "../../modules/responder-role"
 
-  security_account_id = data.aws_caller_identity.current.account_id
+  for_member_accounts = module.guardduty_response.for_member_accounts
 }

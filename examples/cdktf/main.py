@@ -49,7 +49,7 @@ class GuardDutyResponse(TerraformStack):
             self,
             "responder_role",
             source=f"{MODULE}//modules/responder-role",
-            variables={"security_account_id": SECURITY_ACCOUNT, "playbooks": ["ec2_instance"]},
+            variables={"for_member_accounts": response.get("for_member_accounts")},
         )
         # Provider aliases of modules are no typed property without a provider package: said as
         # Terraform says them.

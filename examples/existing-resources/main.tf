@@ -52,6 +52,6 @@ module "guardduty_response" {
 module "responder_role" {
   source = "../../modules/responder-role"
 
-  security_account_id = local.account_id
-  iam                 = local.iam
+  for_member_accounts  = module.guardduty_response.for_member_accounts
+  permissions_boundary = local.iam.permissions_boundary
 }

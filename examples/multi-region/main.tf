@@ -82,8 +82,7 @@ module "us_east_1" {
 module "responder_role" {
   source = "../../modules/responder-role"
 
-  security_account_id = data.aws_caller_identity.current.account_id
-  forensics           = false
+  for_member_accounts = module.guardduty_response.for_member_accounts
 }
 
 # Copies of snapshots stay in the instance's Region and need a key there: one key, with a replica in each other

@@ -112,15 +112,12 @@ module "responder_role" {
   source    = "../../modules/responder-role"
   providers = { aws = aws.workloads }
 
-  security_account_id = var.security_account_id
-  organization_id     = module.delegated_admin.organization_id
+  for_member_accounts = module.guardduty_response.for_member_accounts
 }
 
 module "changes" {
   source    = "../../modules/region-forwarder"
   providers = { aws = aws.workloads }
 
-  event_bus_arn = module.guardduty_response.event_bus_arn
-  events        = ["changes"]
-  playbooks     = module.guardduty_response.for_other_regions.playbooks
+  for_member_accounts = module.guardduty_response.for_member_accounts
 }

@@ -31,22 +31,15 @@ module "guardduty_response" {
   }
 }
 
-# What the account's own playbooks may do follows from the same switches, with the module's defaults.
+# Of the roles that the switches need, those of the account's own playbooks.
 locals {
-  options = { for name, options in module.guardduty_response.playbook_options : name => options if contains(var.responder_playbooks, name) }
+  members = module.guardduty_response.for_member_accounts
 }
 
 module "responder_role" {
   source = "../../modules/responder-role"
 
-  name_prefix         = var.name_prefix
-  security_account_id = var.account_id
-  playbooks           = var.responder_playbooks
-  restore             = [for name, options in local.options : name if try(options.restore, false)]
-  remediate           = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
-  rotate_keys         = anytrue([for options in local.options : try(options.rotate_key != null, false)])
-  terminate           = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]
-  untrack_connections = anytrue([for options in local.options : try(options.untrack_connections, false)])
-  identity_center     = anytrue([for options in local.options : try(options.identity_center.account_id == var.account_id, false)])
+  for_member_accounts = merge(local.members, { roles = { for key, role in local.members.roles : key => role if contains(var.responder_playbooks, basename(key)) } })
+  identity_center     = try(module.guardduty_response.playbook_options.iam_principal.identity_center.account_id == var.account_id, false)
   tags                = var.tags
 }

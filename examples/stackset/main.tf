@@ -1,6 +1,6 @@
-# The member accounts' roles, deployed to organizational units and to each account that joins them. Runs in the
-# management account, or in a delegated administrator of StackSets (call_as). The response itself is deployed in the
-# security account.
+# What member accounts need, deployed to organizational units and to each account that joins them: the roles, and the
+# forwarders. Runs in the management account, or in a delegated administrator of StackSets (call_as). The response itself is
+# deployed in the security account.
 
 provider "aws" {
   region = var.region
@@ -9,12 +9,9 @@ provider "aws" {
 module "member_roles" {
   source = "../../modules/responder-stackset"
 
-  security_account_id  = var.security_account_id
-  organization_id      = var.organization_id
+  # In the security account: terraform output -raw for_member_accounts_json > for_member_accounts.json
+  for_member_accounts  = jsondecode(file(var.for_member_accounts_file))
   organizational_units = var.organizational_units
+  forwarder_regions    = var.forwarder_regions
   call_as              = var.call_as
-
-  # The same switches as in modules/responder-role. What is off here, no role in any account may do.
-  playbooks = ["ec2_instance", "iam_principal"]
-  restore   = ["ec2_instance", "iam_principal"]
 }

@@ -1,22 +1,24 @@
 variable "region" {
-  description = "Region of the StackSet and its stacks. IAM is global: one Region is enough."
+  description = "Region of the StackSets, and of the stacks of the roles. IAM is global: one Region is enough for them."
   type        = string
   default     = "eu-central-1"
 }
 
-variable "security_account_id" {
-  description = "The account in which the response runs."
+variable "for_member_accounts_file" {
+  description = "File with the output for_member_accounts_json of the security account. The one beside this file shows what it looks like."
   type        = string
-}
-
-variable "organization_id" {
-  description = "AWS Organizations id (o-…)."
-  type        = string
+  default     = "for_member_accounts.json"
 }
 
 variable "organizational_units" {
-  description = "Maps a name of your choice to an OU or root whose accounts get the roles."
+  description = "Maps a name of your choice to an OU or root whose accounts get the roles and the forwarders."
   type        = map(string)
+}
+
+variable "forwarder_regions" {
+  description = "Regions in which the accounts have resources, and the one that records IAM's calls."
+  type        = set(string)
+  default     = ["eu-central-1", "us-east-1"]
 }
 
 variable "call_as" {

@@ -4,8 +4,6 @@ provider "aws" {
   region = var.region
 }
 
-data "aws_caller_identity" "current" {}
-
 module "guardduty_response" {
   source = "../.."
 
@@ -26,10 +24,9 @@ module "guardduty_response" {
   exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
 }
 
-# In an organization: the same module call in every member account, with organization_id.
+# In an organization: the same module call in every member account, with the same value.
 module "responder_role" {
   source = "../../modules/responder-role"
 
-  security_account_id = data.aws_caller_identity.current.account_id
-  playbooks           = ["ec2_instance"]
+  for_member_accounts = module.guardduty_response.for_member_accounts
 }

@@ -33,8 +33,29 @@ resources of its incident
 Resources are without `arn:${{partition}}:`. `${{account_id}}` is the member account,
 `${{security_account_id}}` the one in which the response runs, `${{name_prefix}}` the deployment's
 prefix, and `${{own_role_arns}}` the response's own roles. A statement with a switch is there only
-if [modules/member-roles](../modules/member-roles/main.tf) has that switch on. Words in capitals,
-`P` and `I` stand for names, as in the runbooks.
+if the options of the playbooks switch it on. Words in capitals, `P` and `I` stand for names, as in
+the runbooks.
+
+Which roles there are follows from the same options: a restorer with `restore`, a remediator with
+`remediate` or `rotate_key`, a terminator with `finish = "terminate"`. The root module's output
+`for_member_accounts` names them, and
+[modules/member-roles](../modules/member-roles/main.tf) fills the IAM policies in. An account in
+which the response may do less takes the value without some of the roles, and names what is left:
+
+```hcl
+locals {{
+  all   = jsondecode(file("${{path.module}}/for_member_accounts.json"))
+  fewer = ["responder/ec2_instance", "collector/ec2_instance", "monitor/ec2_instance"]
+}}
+
+module "guardduty_responder_role" {{
+  source = "github.com/example/terraform-aws-guardduty-response//modules/responder-role"
+
+  for_member_accounts = merge(local.all, {{
+    roles = {{ for key in local.fewer : key => local.all.roles[key] }}
+  }})
+}}
+```
 {sections}"""
 _HEAD = (
     "| for | actions | resource | condition | why |",

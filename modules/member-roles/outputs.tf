@@ -7,10 +7,10 @@ output "roles" {
     for key, role in local.keyed : key => {
       kind                 = role.kind
       playbook             = role.playbook
-      name                 = "${var.name_prefix}-${role.suffix}"
+      name                 = role.name
       description          = "GuardDuty response, ${role.playbook}: ${role.may}."
-      path                 = local.iam.path
-      permissions_boundary = local.iam.permissions_boundary
+      path                 = local.path
+      permissions_boundary = var.permissions_boundary
       trust_policy         = local.trust_policies[key]
       policy_name          = role.kind
       policy               = local.policies[key]
@@ -26,15 +26,15 @@ output "roles" {
 
 output "instance_roles" {
   description = <<-EOT
-    Maps quarantine and, with forensics, quarantine_ssm to the role of a quarantined instance, in the form of roles.
+    Maps quarantine and, for forensics after containment, quarantine_ssm to the role of a quarantined instance, in the form of roles.
     Its instance profile has the same name and path.
   EOT
   value = {
     for key, role in local.instance_roles : key => {
-      name                 = role.name
+      name                 = var.for_member_accounts.instance_roles[key]
       description          = role.description
-      path                 = local.iam.path
-      permissions_boundary = local.iam.permissions_boundary
+      path                 = local.path
+      permissions_boundary = var.permissions_boundary
       trust_policy = jsonencode({
         Version   = "2012-10-17"
         Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]
@@ -42,16 +42,16 @@ output "instance_roles" {
       policy_name          = role.policy_name
       policy               = jsonencode({ Version = "2012-10-17", Statement = role.statements })
       max_session_duration = 3600
-    } if key == "quarantine" || var.forensics
+    } if contains(keys(var.for_member_accounts.instance_roles), key)
   }
 }
 
 output "kinds" {
   description = "Kinds of roles, including those of Identity Center if they are switched on. They are the keys of maps by kind."
-  value       = concat(keys(local.kinds), var.identity_center ? keys(local.identity_center_kinds) : [])
+  value       = concat(keys(local.kinds), [for kind in keys(local.kinds_here) : kind if !contains(keys(local.kinds), kind)])
 }
 
 output "trusted_function_role_arns" {
   description = "Maps \"<kind>/<playbook>\" to the function role in the security account that may assume the role."
-  value       = local.function_role_arns
+  value       = { for key, role in local.keyed : key => role.trusted_function_role_arn }
 }

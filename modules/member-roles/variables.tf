@@ -8,14 +8,3 @@ variable "account_id" {
     error_message = "account_id must be a 12-digit account id, or $${AWS::AccountId} for a CloudFormation template."
   }
 }
-
-variable "partition" {
-  description = "The member account's partition, such as aws or aws-us-gov."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^aws[a-z-]*$", var.partition))
-    error_message = "partition must be a partition such as aws or aws-us-gov."
-  }
-}

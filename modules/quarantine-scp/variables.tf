@@ -101,7 +101,7 @@ variable "policy_characters" {
 }
 
 variable "iam_path" {
-  description = "Path of the response's roles (iam.path of modules/responder-role)."
+  description = "Path of the response's roles (iam.path of the root module)."
   type        = string
   default     = "/"
   nullable    = false

@@ -10,7 +10,7 @@ output "rule_arns" {
 
 output "event_patterns" {
   description = "Maps findings, and changes (changes-2, …; one for each playbook), to the pattern of what is forwarded, as JSON."
-  value       = { for name, rule in local.rules : name => rule.pattern }
+  value       = { for name, rule in module.forwarder.rules : name => rule.pattern }
 }
 
 output "role_arn" {

@@ -95,14 +95,12 @@ moved {
 module "forwarder" {
   source = "../region-forwarder"
 
-  name_prefix      = var.home.name_prefix
-  event_bus_arn    = var.home.event_bus_arn
-  events           = var.home.watch.cloudtrail ? ["findings", "changes"] : ["findings"]
-  playbooks        = var.home.playbooks
-  iam              = var.home.iam
-  alarm_topic_arns = var.alarm_topic_arns
-  email_addresses  = var.email_addresses
-  tags             = local.tags
+  # In the security account the same module forwards the findings too.
+  for_member_accounts  = { name_prefix = var.home.name_prefix, iam_path = var.home.iam.path, forwarder = var.home.forwarder }
+  permissions_boundary = var.home.iam.permissions_boundary
+  alarm_topic_arns     = var.alarm_topic_arns
+  email_addresses      = var.email_addresses
+  tags                 = local.tags
 }
 
 # This warning comes when the Region is set up, and not when an instance is lost. It is no error, because a Region

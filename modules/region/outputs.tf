@@ -6,7 +6,7 @@ output "region" {
   # Region is applied.
   precondition {
     condition     = data.aws_caller_identity.current.account_id == var.home.security_account_id
-    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, but home is of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] forwards what is needed."
+    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, but home is of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder forwards what is needed."
   }
 }
 

@@ -3,16 +3,17 @@ variable "home" {
   type = object({
     name_prefix         = string
     home_region         = string
-    event_bus_arn       = string
     security_account_id = string
     organization_id     = optional(string)
     iam = object({
       path                 = string
       permissions_boundary = optional(string)
     })
-    tags      = map(string)
-    playbooks = set(string)
-    watch     = object({ minutes = number, cloudtrail = bool })
+    tags = map(string)
+    forwarder = object({
+      event_bus_arn = string
+      rules         = map(object({ description = string, pattern = string }))
+    })
     # The variable guardduty of the root module, or null
     guardduty = optional(object({
       detector = optional(object({

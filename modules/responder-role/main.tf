@@ -1,27 +1,15 @@
 # This module is deployed in every member account. It creates the roles of member-roles with Terraform;
 # responder-stackset creates the same ones with CloudFormation.
 
-data "aws_partition" "current" {}
-
 data "aws_caller_identity" "current" {}
 
 module "roles" {
   source = "../member-roles"
 
-  account_id          = data.aws_caller_identity.current.account_id
-  partition           = data.aws_partition.current.partition
-  security_account_id = var.security_account_id
-  organization_id     = var.organization_id
-  name_prefix         = var.name_prefix
-  playbooks           = var.playbooks
-  restore             = var.restore
-  remediate           = var.remediate
-  rotate_keys         = var.rotate_keys
-  terminate           = var.terminate
-  forensics           = var.forensics
-  untrack_connections = var.untrack_connections
-  identity_center     = var.identity_center
-  iam                 = local.iam
+  for_member_accounts  = var.for_member_accounts
+  account_id           = data.aws_caller_identity.current.account_id
+  permissions_boundary = var.permissions_boundary
+  identity_center      = var.identity_center
 }
 
 locals {
@@ -29,7 +17,7 @@ locals {
   # Written by name, as the plan knows it. The roles come first all the same.
   role_arns = {
     for key, role in local.roles :
-    key => concat(["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role${role.path}${role.name}"], values(aws_iam_role.member)[*].arn)[0]
+    key => concat(["arn:${var.for_member_accounts.partition}:iam::${data.aws_caller_identity.current.account_id}:role${role.path}${role.name}"], values(aws_iam_role.member)[*].arn)[0]
   }
   quarantine = module.roles.instance_roles
 }

@@ -24,7 +24,7 @@ output "trust_policies" {
 }
 
 output "quarantine_role_arns" {
-  description = "Roles that a quarantined instance gets: one that may do nothing and, with forensics, one for the SSM agent."
+  description = "Roles that a quarantined instance gets: one that may do nothing and, for forensics after containment, one for the SSM agent."
   value       = concat([aws_iam_role.quarantine.arn], aws_iam_role.quarantine_ssm[*].arn)
 }
 

@@ -27,7 +27,7 @@ resource "aws_iam_instance_profile" "quarantine" {
 }
 
 resource "aws_iam_role" "quarantine_ssm" {
-  count = var.forensics ? 1 : 0
+  count = contains(keys(local.quarantine), "quarantine_ssm") ? 1 : 0
 
   name                 = local.quarantine["quarantine_ssm"].name
   description          = local.quarantine["quarantine_ssm"].description
@@ -41,7 +41,7 @@ resource "aws_iam_role" "quarantine_ssm" {
 resource "aws_iam_role_policy" "quarantine_ssm" {
   #checkov:skip=CKV_AWS_290:the SSM agent's calls have no resource ARNs
   #checkov:skip=CKV_AWS_355:the SSM agent's calls have no resource ARNs
-  count = var.forensics ? 1 : 0
+  count = contains(keys(local.quarantine), "quarantine_ssm") ? 1 : 0
 
   name   = local.quarantine["quarantine_ssm"].policy_name
   role   = aws_iam_role.quarantine_ssm[0].id
@@ -49,7 +49,7 @@ resource "aws_iam_role_policy" "quarantine_ssm" {
 }
 
 resource "aws_iam_instance_profile" "quarantine_ssm" {
-  count = var.forensics ? 1 : 0
+  count = contains(keys(local.quarantine), "quarantine_ssm") ? 1 : 0
 
   name = local.quarantine["quarantine_ssm"].name
   path = local.quarantine["quarantine_ssm"].path

@@ -1,38 +1,27 @@
-# The roles of member-roles in every account of some OUs, and in those that join later, by CloudFormation. Runs in the
-# management account, or in an account that StackSets are delegated to. Needs trusted access of StackSets in the organization:
+# What member accounts need, in every account of some OUs and in those that join later, by CloudFormation: the roles of
+# member-roles (this file), then the forwarders (forwarders.tf). Runs in the management account, or in an account that
+# StackSets are delegated to. Needs trusted access of StackSets in the organization:
 #   aws cloudformation activate-organizations-access
 # StackSets never reach the management account: call responder-role there.
-
-# An organization is in one partition. Naming it saves the template 3,000 bytes.
-data "aws_partition" "current" {}
 
 module "roles" {
   source = "../member-roles"
 
-  account_id          = "$${AWS::AccountId}"
-  partition           = data.aws_partition.current.partition
-  security_account_id = var.security_account_id
-  organization_id     = var.organization_id
-  name_prefix         = var.name_prefix
-  playbooks           = var.playbooks
-  restore             = var.restore
-  remediate           = var.remediate
-  rotate_keys         = var.rotate_keys
-  terminate           = var.terminate
-  forensics           = var.forensics
-  untrack_connections = var.untrack_connections
-  identity_center     = var.identity_center
-  iam                 = local.iam
+  for_member_accounts  = var.for_member_accounts
+  account_id           = "$${AWS::AccountId}"
+  permissions_boundary = var.permissions_boundary
+  identity_center      = var.identity_center
 }
 
 # IAM is shared by all Regions, so the stacks are in one Region: the provider's.
 resource "aws_cloudformation_stack_set" "this" {
-  name             = coalesce(var.name, "${var.name_prefix}-member-roles")
-  description      = "GuardDuty response: what it may do in a member account. Assumed by functions of account ${var.security_account_id}."
+  name             = local.name
+  description      = "GuardDuty response: what it may do in a member account. Assumed by functions of account ${var.for_member_accounts.security_account_id}."
   permission_model = "SERVICE_MANAGED"
   call_as          = var.call_as
   capabilities     = ["CAPABILITY_NAMED_IAM"]
-  template_body    = local.template
+  template_body    = local.in_s3 ? null : local.templates.roles
+  template_url     = local.in_s3 ? local.template_url : null
   tags             = var.tags
 
   auto_deployment {
@@ -55,11 +44,7 @@ resource "aws_cloudformation_stack_set" "this" {
     ignore_changes = [administration_role_arn]
 
     precondition {
-      condition     = local.template_bytes <= 51200
-      error_message = "The template has ${local.template_bytes} bytes; CloudFormation takes 51200. Leave out playbooks or switches that no account here needs, or call modules/responder-role in each account."
-    }
-    precondition {
-      condition     = length(regexall("${local.string}:", local.document)) == 0
+      condition     = length(regexall("${local.string}:", local.documents.roles)) == 0
       error_message = "A policy has an account id, a partition or a policy variable in the key of a condition, where neither CloudFormation nor IAM puts one in."
     }
   }

@@ -1,11 +1,11 @@
 variable "name" {
-  description = "Name of the StackSet, <name_prefix>-member-roles by default. If you have several, give each its own name."
+  description = "Name of the StackSet of the roles, <name_prefix>-member-roles by default; that of the forwarders is <name>-forwarders. If you have several calls, give each its own name."
   type        = string
   default     = null
 
   validation {
-    condition     = var.name == null || can(regex("^[A-Za-z][A-Za-z0-9-]{0,127}$", var.name))
-    error_message = "name must be 1 to 128 letters, digits and hyphens, starting with a letter, or null."
+    condition     = var.name == null || can(regex("^[A-Za-z][A-Za-z0-9-]{0,116}$", var.name))
+    error_message = "name must be 1 to 117 letters, digits and hyphens, starting with a letter, or null."
   }
 }
 
@@ -61,6 +61,55 @@ variable "accounts" {
   validation {
     condition     = alltrue([for id in try(toset(var.accounts.ids), []) : can(regex("^[0-9]{12}$", id))])
     error_message = "accounts.ids must be 12-digit account ids: ${join(", ", [for id in try(toset(var.accounts.ids), []) : id if !can(regex("^[0-9]{12}$", id))])} is not."
+  }
+}
+
+variable "forwarder_regions" {
+  description = <<-EOT
+    Regions whose calls are forwarded to the security account: each in which a member account has resources, also the
+    aggregation Region, and the Region that records IAM's calls (us-east-1; us-gov-west-1, cn-north-1). Each must be
+    enabled in every account. [] rolls out no forwarders.
+  EOT
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.forwarder_regions) == 0 || var.for_member_accounts.forwarder != null
+    error_message = "forwarder_regions must be [] while for_member_accounts.forwarder is null: the security account's event bus takes nothing from member accounts. In the root module, set event_forwarding = { from_organization = true }; watch.cloudtrail must be on."
+  }
+  validation {
+    condition     = alltrue([for region in var.forwarder_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "forwarder_regions must be Regions such as eu-central-1."
+  }
+}
+
+variable "alarm_topic_names" {
+  description = <<-EOT
+    Names of SNS topics that each member account has in each of these Regions: they are notified when a call could not
+    be forwarded within a day. Without one, the alarm only shows it.
+  EOT
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.alarm_topic_names : can(regex("^[A-Za-z0-9_-]{1,256}$", name))])
+    error_message = "alarm_topic_names must be names of standard SNS topics, not ARNs: the topics are in each account and Region."
+  }
+}
+
+variable "template_bucket" {
+  description = <<-EOT
+    Name of an S3 bucket in this account into which the template of the roles is put. By default a template of up to
+    51,200 bytes goes with the call, and a longer one into a private bucket that is created here. Whoever applies must
+    be able to read the object.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.template_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.template_bucket))
+    error_message = "template_bucket must be the name of an S3 bucket, or null."
   }
 }
 
@@ -146,7 +195,7 @@ variable "operation_preferences" {
 }
 
 variable "tags" {
-  description = "Tags of the StackSet, its stacks and their roles. (CloudFormation has no tags for instance profiles.)"
+  description = "Tags of the StackSets, their stacks and what is in them. (CloudFormation has no tags for instance profiles.)"
   type        = map(string)
   default     = {}
   nullable    = false

@@ -35,23 +35,15 @@ module "second_member" {
   source    = "../../modules/responder-role"
   providers = { aws = aws.second_member }
 
-  name_prefix         = var.name_prefix
-  security_account_id = var.security_account_id
-  organization_id     = var.organization_id
-  iam                 = var.iam
-  tags                = var.tags
-  untrack_connections = local.roles.untrack
-  restore             = local.roles.restore
-  remediate           = local.roles.remediate
-  rotate_keys         = local.roles.rotate_keys
-  terminate           = local.roles.terminate
-  forensics           = local.roles.forensics
+  for_member_accounts  = local.members
+  permissions_boundary = try(var.iam.permissions_boundary, null)
+  tags                 = var.tags
 }
 
 module "second_region" {
   source    = "../../modules/region"
   providers = { aws = aws.away }
-  count     = local.home.event_bus_arn != null ? 1 : 0
+  count     = local.home.forwarder != null ? 1 : 0
 
   home = local.home
 }
@@ -61,12 +53,9 @@ module "member_changes_away" {
   providers = { aws = aws.member_away }
   count     = local.watch ? 1 : 0
 
-  name_prefix   = var.name_prefix
-  event_bus_arn = local.home.event_bus_arn
-  events        = ["changes"]
-  playbooks     = local.home.playbooks
-  iam           = local.home.iam
-  tags          = local.home.tags
+  for_member_accounts  = local.members
+  permissions_boundary = local.home.iam.permissions_boundary
+  tags                 = local.home.tags
 }
 
 module "second_member_changes" {
@@ -74,12 +63,9 @@ module "second_member_changes" {
   providers = { aws = aws.second_member }
   count     = local.watch ? 1 : 0
 
-  name_prefix   = var.name_prefix
-  event_bus_arn = local.home.event_bus_arn
-  events        = ["changes"]
-  playbooks     = local.home.playbooks
-  iam           = local.home.iam
-  tags          = local.home.tags
+  for_member_accounts  = local.members
+  permissions_boundary = local.home.iam.permissions_boundary
+  tags                 = local.home.tags
 }
 
 output "second_member" {

@@ -4,18 +4,9 @@
 
 locals {
   # Of the module's own outputs, so that nothing is here that the switches leave out.
-  home  = module.security.for_other_regions
-  watch = local.home.event_bus_arn != null && var.organization_id != null && length(local.home.playbooks) > 0
-  # Each playbook's options with their defaults
-  options = module.security.playbook_options
-  roles = {
-    restore     = [for name, options in local.options : name if try(options.restore, false)]
-    remediate   = [for name, options in local.options : name if length(try(options.remediate, [])) > 0 || try(options.rotate_key != null, false)]
-    rotate_keys = anytrue([for options in local.options : try(options.rotate_key != null, false)])
-    terminate   = [for name, options in local.options : name if try(options.finish, "none") == "terminate"]
-    forensics   = try(var.forensics.when, "off") != "off"
-    untrack     = anytrue([for options in local.options : try(options.untrack_connections, false)])
-  }
+  home    = module.security.for_other_regions
+  members = module.security.for_member_accounts
+  watch   = local.members.forwarder != null
 }
 
 module "security" {
@@ -55,17 +46,9 @@ module "member" {
   source    = "../../modules/responder-role"
   providers = { aws = aws.member }
 
-  name_prefix         = var.name_prefix
-  security_account_id = var.security_account_id
-  organization_id     = var.organization_id
-  iam                 = var.iam
-  tags                = var.tags
-  untrack_connections = local.roles.untrack
-  restore             = local.roles.restore
-  remediate           = local.roles.remediate
-  rotate_keys         = local.roles.rotate_keys
-  terminate           = local.roles.terminate
-  forensics           = local.roles.forensics
+  for_member_accounts  = local.members
+  permissions_boundary = try(var.iam.permissions_boundary, null)
+  tags                 = var.tags
 }
 
 # CloudTrail tells a member's changes on the member's own bus: this sends those that can undo a containment to the security
@@ -75,10 +58,7 @@ module "member_changes" {
   providers = { aws = aws.member }
   count     = local.watch ? 1 : 0
 
-  name_prefix   = var.name_prefix
-  event_bus_arn = local.home.event_bus_arn
-  events        = ["changes"]
-  playbooks     = local.home.playbooks
-  iam           = local.home.iam
-  tags          = local.home.tags
+  for_member_accounts  = local.members
+  permissions_boundary = local.home.iam.permissions_boundary
+  tags                 = local.home.tags
 }

@@ -60,6 +60,8 @@ def test_example_plans(place: Path, block: str) -> None:
     text = PUBLISHED.sub(lambda found: f'source = "../module{found.group(1) or ""}"', block)
     assert 'source = "../module' in text, "the example uses this module"
     (root / "main.tf").write_text(PROVIDER + text)
+    # What the security account gives (tests/terraform/members.tftest.hcl)
+    shutil.copy(ROOT / "examples" / "stackset" / "for_member_accounts.json", root)
     initialized(root, place)
     with identity() as endpoint:
         done = terraform(

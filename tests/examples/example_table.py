@@ -103,8 +103,6 @@ NEEDS = {
     "stackset": Needs(
         accounts={"": MANAGEMENT},
         variables={
-            "security_account_id": SECURITY,
-            "organization_id": "o-sandbox001",
             "organizational_units": {"workloads": "ou-ab12-cdef3456"},
         },
         hello=a_unit,

@@ -81,7 +81,7 @@ def test_what_it_says(synthesised: Json, module: Path) -> None:
     assert response["remediations"]["CryptoCurrency:EC2/BitcoinTool.B!DNS"] == "auto"
     assert member["source"] == f"{module}//modules/responder-role"
     assert member["providers"] == {"aws": "aws.member"}
-    assert member["security_account_id"] == SECURITY
+    assert member["for_member_accounts"] == "${module.guardduty_response.for_member_accounts}"
     assert [provider.get("alias") for provider in synthesised["provider"]["aws"]] == [
         None,
         "member",

@@ -1,5 +1,5 @@
 """modules/responder-stackset applied: accounts of an OU, and those that join, get what
-modules/responder-role makes elsewhere.
+modules/responder-role and modules/region-forwarder make elsewhere.
 """
 
 from __future__ import annotations
@@ -21,21 +21,33 @@ from tests.support.terraform_tools import copy_module, initialized, terraform
 pytestmark = pytest.mark.terraform
 MANAGEMENT, BY_TERRAFORM = "900000000002", "900000000012"  # the second is in no OU
 Json = dict[str, Any]
-SWITCHES = {
+REGIONS = ("eu-west-1", "us-east-1")
+BUS = f"arn:aws:events:us-east-1:{SECURITY}:event-bus/default"
+HAND_OVER = {
     "security_account_id": SECURITY,
     "organization_id": settings.ORGANIZATION_ID,
+    "partition": "aws",
     "name_prefix": "msr",
-    "tags": {"team": "security"},
+    "iam_path": "/response/",
+    "playbooks": ["ec2_instance", "iam_principal"],
     "restore": ["ec2_instance", "iam_principal"],
     "remediate": ["iam_principal"],
     "rotate_keys": True,
     "forensics": True,
     "terminate": ["ec2_instance"],
     "untrack_connections": True,
-    "iam": {
-        "path": "/response/",
-        "permissions_boundary": f"arn:aws:iam::{BY_TERRAFORM}:policy/boundary",
+    "forwarder": {
+        "event_bus_arn": BUS,
+        "rules": {
+            "changes": {"description": "Calls.", "pattern": '{"source": ["aws.ec2"]}'},
+            "changes-2": {"description": "More.", "pattern": '{"source": ["aws.iam"]}'},
+        },
     },
+}
+SHARED = {
+    "for_member_accounts": "${module.hand_over.value}",
+    "permissions_boundary": f"arn:aws:iam::{BY_TERRAFORM}:policy/boundary",
+    "tags": {"team": "security"},
 }
 
 
@@ -83,6 +95,39 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
     return open_
 
 
+def forwarder_in(aws: Aws, account: str, region: str) -> Json:
+    """Return rules, targets and queue there, the account's id left open. The role is among the
+    roles; the emulators' CloudFormation makes no alarm, which tests/terraform/plan compares.
+    """
+    events = aws.client("events", account, region=region)
+    rules = events.list_rules(NamePrefix="msr-forward-")["Rules"]
+    queues = aws.client("sqs", account, region=region)
+    urls = queues.list_queues(QueueNamePrefix="msr-").get("QueueUrls", [])
+    kept = ("Policy", "MessageRetentionPeriod", "QueueArn")
+    found = {
+        "rules": {
+            rule["Name"]: [json.loads(rule["EventPattern"]), rule["State"], rule["Description"]]
+            for rule in rules
+        },
+        "targets": {
+            rule["Name"]: events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            for rule in rules
+        },
+        "queues": [
+            {
+                name: json.loads(value) if name == "Policy" else value
+                for name, value in queues.get_queue_attributes(
+                    QueueUrl=url, AttributeNames=["All"]
+                )["Attributes"].items()
+                if name in kept
+            }
+            for url in urls
+        ],
+    }
+    open_: Json = json.loads(json.dumps(found).replace(account, "<account>"))
+    return open_
+
+
 class World:
     """The organization, and Terraform in a copy of the module."""
 
@@ -107,28 +152,46 @@ class World:
         }
         providers = [
             {"access_key": MANAGEMENT, **options},
-            {
-                "alias": "member",
-                "access_key": BY_TERRAFORM,
-                **options,
-            },
+            *(
+                {
+                    "alias": f"member-{region}",
+                    "access_key": BY_TERRAFORM,
+                    **options,
+                    "region": region,
+                }
+                for region in REGIONS
+            ),
         ]
+        forwarders = {
+            f"forwarder-{region}": {
+                "source": "../../modules/region-forwarder",
+                "providers": {"aws": f"aws.member-{region}"},
+                **SHARED,
+            }
+            for region in REGIONS
+        }
         targets = {"organizational_units": {"workloads": self.unit}}
         (root / "main.tf.json").write_text(
             json.dumps(
                 {
                     "provider": {"aws": providers},
                     "module": {
+                        "hand_over": {
+                            "source": "../../modules/member-hand-over",
+                            **HAND_OVER,
+                        },
                         "stackset": {
                             "source": "../../modules/responder-stackset",
+                            "forwarder_regions": REGIONS,
                             **targets,
-                            **SWITCHES,
+                            **SHARED,
                         },
                         "role": {
                             "source": "../../modules/responder-role",
-                            "providers": {"aws": "aws.member"},
-                            **SWITCHES,
+                            "providers": {"aws": "aws.member-us-east-1"},
+                            **SHARED,
                         },
+                        **forwarders,
                     },
                     "output": {
                         "accounts": {"value": "${module.stackset.account_ids}"},
@@ -164,12 +227,26 @@ def test_the_second_plan_is_empty(world: World) -> None:
 
 def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert len([name for name in wanted if name.startswith("role")]) == 12
+    assert len([name for name in wanted if name.startswith("role")]) == 14
     assert "profile msr-quarantine-ssm" in wanted
     for account in world.members:
         assert roles_in(world.aws, account) == wanted
     assert json.loads(world.terraform("output", "-json", "accounts")) == sorted(world.members)
     assert roles_in(world.aws, MANAGEMENT) == {}
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_same_forwarder_by_stackset_and_by_terraform(world: World, region: str) -> None:
+    wanted = forwarder_in(world.aws, BY_TERRAFORM, region)
+    assert list(wanted["rules"]) == ["msr-forward-changes", "msr-forward-changes-2"]
+    [target] = wanted["targets"]["msr-forward-changes"]
+    assert target["Arn"] == BUS
+    assert target["RoleArn"] == f"arn:aws:iam::<account>:role/response/msr-forwarder-{region}"
+    assert target["DeadLetterConfig"] == {"Arn": f"arn:aws:sqs:{region}:<account>:msr-undelivered"}
+    for account in world.members:
+        assert forwarder_in(world.aws, account, region) == wanted
+    nothing: Json = {"rules": {}, "targets": {}, "queues": []}
+    assert forwarder_in(world.aws, MANAGEMENT, region) == nothing
 
 
 def test_a_stack_of_the_template_by_hand(world: World) -> None:
@@ -188,7 +265,11 @@ def test_a_stack_of_the_template_by_hand(world: World) -> None:
         return str(stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"])
 
     until(lambda: status() == "CREATE_COMPLETE", "the stack is created")
-    assert roles_in(world.aws, account) == roles_in(world.aws, BY_TERRAFORM)
+    assert roles_in(world.aws, account) == {
+        name: role
+        for name, role in roles_in(world.aws, BY_TERRAFORM).items()
+        if "forwarder" not in name
+    }
 
 
 def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
@@ -199,6 +280,9 @@ def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
         lambda: roles_in(world.aws, world.newcomer) == wanted,
         "the account that joined has the roles",
     )
+    for region in REGIONS:
+        there = forwarder_in(world.aws, BY_TERRAFORM, region)
+        assert forwarder_in(world.aws, world.newcomer, region) == there
     notified = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
     # the output lists one account more; nothing is to be done
     assert "without changing any real infrastructure" in notified
@@ -258,3 +342,5 @@ def test_destroyed_nothing_is_left(world: World) -> None:
     world.terraform("destroy", "-auto-approve", "-input=false")
     for account in (*world.members, world.newcomer, BY_TERRAFORM):
         assert roles_in(world.aws, account) == {}
+        for region in REGIONS:
+            assert forwarder_in(world.aws, account, region)["queues"] == []

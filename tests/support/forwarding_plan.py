@@ -27,7 +27,7 @@ locals {{
   partition        = "aws"
   region           = "us-east-1"
   account_id       = "{SECURITY}"
-  playbooks_in_use = toset(["ec2_instance", "iam_principal"])
+  home_bus         = "{HOME_BUS}"
   # As settings.tf makes them of the variables
   iam_settings              = {{ path = "{PATH}" }}
   event_forwarding_settings = {{
@@ -45,21 +45,44 @@ provider "aws" {{
   skip_credentials_validation = true
   skip_metadata_api_check     = true
 }}
+module "patterns" {{
+  source      = "./module/modules/event-patterns"
+  name_prefix = var.name_prefix
+  playbooks   = ["ec2_instance", "iam_principal"]
+}}
+module "one_pattern" {{
+  source      = "./module/modules/event-patterns"
+  name_prefix = var.name_prefix
+  playbooks   = ["ec2_instance"]
+}}
 module "away" {{
-  source        = "./module/modules/region-forwarder"
-  event_bus_arn = "{HOME_BUS}"
-  playbooks     = local.playbooks_in_use
+  source = "./module/modules/region-forwarder"
+  for_member_accounts = {{
+    name_prefix = var.name_prefix
+    iam_path    = "/"
+    forwarder   = {{ event_bus_arn = local.home_bus, rules = module.patterns.forwarder_rules }}
+  }}
 }}
 module "one_playbook" {{
-  source        = "./module/modules/region-forwarder"
-  event_bus_arn = "{HOME_BUS}"
-  playbooks     = ["ec2_instance"]
+  source = "./module/modules/region-forwarder"
+  for_member_accounts = {{
+    name_prefix = var.name_prefix
+    iam_path    = "/"
+    forwarder   = {{ event_bus_arn = local.home_bus, rules = module.one_pattern.forwarder_rules }}
+  }}
 }}
 module "in_member" {{
-  source        = "./module/modules/region-forwarder"
-  event_bus_arn = "{HOME_BUS.replace(SECURITY, "999999999999")}"
-  events        = ["changes"]
-  playbooks     = local.playbooks_in_use
+  source = "./module/modules/region-forwarder"
+  for_member_accounts = {{
+    name_prefix = var.name_prefix
+    iam_path    = "/"
+    forwarder = {{
+      event_bus_arn = "{HOME_BUS.replace(SECURITY, "999999999999")}"
+      rules = {{
+        for name, rule in module.patterns.forwarder_rules : name => rule if name != "findings"
+      }}
+    }}
+  }}
 }}
 """
 

@@ -13,8 +13,13 @@ from tests.support.repository import ROOT
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
 Json = dict[str, Any]
+
+
+class Expression(str):
+    """What stands in a test file as it is, such as an output of an earlier run."""
+
+
 MEMBER, SECURITY, ORGANIZATION = "222222222222", "111111111111", "o-sandbox001"
-_PLAYBOOKS = ["ec2_instance", "iam_principal"]
 _SWITCHES = (ROOT / "tests" / "terraform" / "policy" / "all_on.tfvars.json").read_text()
 # A mocked provider is in eu-central-1
 _ALL_ON: Json = json.loads(_SWITCHES.replace("us-east-1", "eu-central-1"))
@@ -27,14 +32,11 @@ RUNS: dict[str, tuple[str, Json]] = {
     "member": (
         "responder-role",
         {
-            "security_account_id": SECURITY,
-            "organization_id": ORGANIZATION,
-            "untrack_connections": True,
-            "restore": _PLAYBOOKS,
-            "remediate": ["iam_principal"],
-            "rotate_keys": True,
-            "terminate": ["ec2_instance"],
-            "forensics": True,
+            # With the role that forensics after containment needs; the switches say before.
+            "for_member_accounts": Expression(
+                "merge(run.events_from_members.for_member_accounts, { instance_roles ="
+                ' { quarantine = "q", quarantine_ssm = "q-ssm" } })'
+            ),
         },
     ),
     "vault": (
@@ -45,8 +47,11 @@ RUNS: dict[str, tuple[str, Json]] = {
     "forwarder": (
         "region-forwarder",
         {
-            "event_bus_arn": f"arn:aws:events:us-east-1:{SECURITY}:event-bus/default",
-            "playbooks": _PLAYBOOKS,
+            "for_member_accounts": Expression(
+                'merge(run.events_from_members.for_other_regions, { iam_path = "/", forwarder ='
+                " merge(run.events_from_members.for_other_regions.forwarder, { event_bus_arn ="
+                f' "arn:aws:events:us-east-1:{SECURITY}:event-bus/default" }}) }})'
+            )
         },
     ),
 }
@@ -79,6 +84,16 @@ def planned_policies(
     scratch: Path, runs: Mapping[str, tuple[str, Json]] = RUNS
 ) -> dict[str, Planned]:
     """Returns run and address of a resource -> its policy."""
+    return {
+        f"{run}: {change['address']}": _policy(change)
+        for run, changes in planned_changes(scratch, runs).items()
+        for change in changes
+        if change["type"] in _ATTRIBUTES
+    }
+
+
+def planned_changes(scratch: Path, runs: Mapping[str, tuple[str, Json]]) -> dict[str, list[Json]]:
+    """Returns each run with the changes of resources that it plans."""
     module = copy_module(scratch / "module")
     (module / "policies").mkdir()
     (module / "policies" / "policies.tftest.hcl").write_text(_test_file(runs))
@@ -88,12 +103,7 @@ def planned_policies(
     )
     plans = list(_plans(done.stdout))
     assert done.returncode == 0 and len(plans) == len(runs), done.stdout[-4000:]
-    return {
-        f"{run}: {change['address']}": _policy(change)
-        for run, changes in plans
-        for change in changes
-        if change["type"] in _ATTRIBUTES
-    }
+    return dict(plans)
 
 
 def of(address: str, resource_type: str, text: str) -> Planned:
@@ -112,9 +122,13 @@ def _test_file(runs: Mapping[str, tuple[str, Json]]) -> str:
         if name:
             lines += ["  module {", f'    source = "./modules/{name}"', "  }"]
         lines += ["  variables {"]
-        lines += [f"    {key} = {json.dumps(value)}" for key, value in variables.items()]
+        lines += [f"    {key} = {_written(value)}" for key, value in variables.items()]
         lines += ["  }", "}"]
     return "\n".join([*lines, ""])
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, Expression) else json.dumps(value)
 
 
 def _plans(printed: str) -> Iterator[tuple[str, list[Json]]]:

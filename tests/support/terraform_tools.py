@@ -363,7 +363,10 @@ class Planner:
         # member B and the second Region: more providers to start, nothing these tests look at
         (self.root / "elsewhere.tf").unlink()
         # Single outputs: Terraform shows a whole module's as unknown while any of them is.
-        shown = {"security": ("effective_policy",), "member": ("policies", "trust_policies")}
+        shown = {
+            "security": ("effective_policy", "for_member_accounts", "for_member_accounts_json"),
+            "member": ("policies", "trust_policies"),
+        }
         (self.root / "shown.tf").write_text(
             "".join(
                 f'output "{name}" {{\n  value = module.{module}.{name}\n}}\n'

@@ -6,6 +6,20 @@ variables {
   partition           = "aws"
   security_account_id = "999999999999"
   organization_id     = "o-a1b2c3d4e5"
+  iam_path            = "/"
+  playbooks           = ["ec2_instance", "iam_principal"]
+}
+
+run "plain" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    iam_path = "/security/"
+  }
 }
 
 run "member_roles" {
@@ -16,7 +30,8 @@ run "member_roles" {
   }
 
   variables {
-    iam = { path = "/security/", permissions_boundary = "arn:aws:iam::222222222222:policy/boundary" }
+    for_member_accounts  = run.plain.value
+    permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
   }
 
   assert {
@@ -43,6 +58,19 @@ run "member_roles" {
   }
 }
 
+run "in_china" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    partition = "aws-cn"
+    forensics = true
+  }
+}
+
 run "member_roles_of_a_template" {
   command = plan
 
@@ -51,9 +79,8 @@ run "member_roles_of_a_template" {
   }
 
   variables {
-    account_id = "$${AWS::AccountId}"
-    partition  = "aws-cn"
-    forensics  = true
+    for_member_accounts = run.in_china.value
+    account_id          = "$${AWS::AccountId}"
   }
 
   assert {
@@ -68,6 +95,20 @@ run "member_roles_of_a_template" {
   }
 }
 
+run "identity_center" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    playbooks       = []
+    restore         = ["iam_principal"]
+    identity_center = true
+  }
+}
+
 run "member_roles_of_identity_center" {
   command = plan
 
@@ -76,9 +117,8 @@ run "member_roles_of_identity_center" {
   }
 
   variables {
-    playbooks       = []
-    restore         = ["iam_principal"]
-    identity_center = true
+    for_member_accounts = run.identity_center.value
+    identity_center     = true
   }
 
   assert {
@@ -96,6 +136,37 @@ run "member_roles_of_identity_center" {
   }
 }
 
+run "member_roles_of_every_other_account" {
+  command = plan
+
+  module {
+    source = "./modules/member-roles"
+  }
+
+  variables {
+    for_member_accounts = run.identity_center.value
+  }
+
+  assert {
+    condition     = keys(output.roles) == ["restorer/iam_principal"]
+    error_message = "The roles of Identity Center must be in the account that has identity_center = true, and nowhere else."
+  }
+}
+
+run "identity_center_without_restore" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    playbooks       = []
+    restore         = ["ec2_instance"]
+    identity_center = true
+  }
+}
+
 run "member_roles_of_identity_center_without_restore" {
   command = plan
 
@@ -104,9 +175,8 @@ run "member_roles_of_identity_center_without_restore" {
   }
 
   variables {
-    playbooks       = []
-    restore         = ["ec2_instance"]
-    identity_center = true
+    for_member_accounts = run.identity_center_without_restore.value
+    identity_center     = true
   }
 
   assert {
@@ -123,9 +193,9 @@ run "member_roles_rules" {
   }
 
   variables {
-    account_id = "$${AWS::Region}"
-    partition  = "AWS"
+    for_member_accounts = run.plain.value
+    account_id          = "$${AWS::Region}"
   }
 
-  expect_failures = [var.account_id, var.partition]
+  expect_failures = [var.account_id]
 }

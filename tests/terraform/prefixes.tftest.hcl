@@ -6,54 +6,9 @@ mock_provider "aws" {
 }
 
 variables {
-  account_id           = "222222222222"
-  partition            = "aws"
   security_account_id  = "999999999999"
   organization_id      = "o-a1b2c3d4e5"
   organizational_units = { workloads = "ou-ab12-cdef3456" }
-  event_bus_arn        = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-}
-
-run "responder_role" {
-  command = plan
-
-  module {
-    source = "./modules/responder-role"
-  }
-
-  variables {
-    name_prefix = "sg-response"
-  }
-
-  expect_failures = [var.name_prefix]
-}
-
-run "member_roles" {
-  command = plan
-
-  module {
-    source = "./modules/member-roles"
-  }
-
-  variables {
-    name_prefix = "sg"
-  }
-
-  expect_failures = [var.name_prefix]
-}
-
-run "responder_stackset" {
-  command = plan
-
-  module {
-    source = "./modules/responder-stackset"
-  }
-
-  variables {
-    name_prefix = "sg-response"
-  }
-
-  expect_failures = [var.name_prefix]
 }
 
 run "quarantine_scp" {
@@ -79,20 +34,6 @@ run "forensics_account" {
 
   variables {
     name_prefix = "sg-response"
-  }
-
-  expect_failures = [var.name_prefix]
-}
-
-run "region_forwarder" {
-  command = plan
-
-  module {
-    source = "./modules/region-forwarder"
-  }
-
-  variables {
-    name_prefix = "sg"
   }
 
   expect_failures = [var.name_prefix]

@@ -27,6 +27,18 @@ variables {
   event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default"
 }
 
+run "listened_to" {
+  command = plan
+
+  module {
+    source = "./modules/event-patterns"
+  }
+
+  variables {
+    playbooks = ["iam_principal", "ec2_instance"]
+  }
+}
+
 run "forwarder_in_the_security_account" {
   command = plan
 
@@ -35,10 +47,10 @@ run "forwarder_in_the_security_account" {
   }
 
   variables {
-    playbooks        = ["iam_principal", "ec2_instance"]
-    iam              = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
-    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111111111111:ours"]
-    tags             = { team = "security" }
+    for_member_accounts  = { name_prefix = "gdr", iam_path = "/security/", forwarder = { event_bus_arn = var.event_bus_arn, rules = run.listened_to.forwarder_rules } }
+    permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
+    alarm_topic_arns     = ["arn:aws:sns:eu-west-1:111111111111:ours"]
+    tags                 = { team = "security" }
   }
 
   assert {
@@ -135,7 +147,8 @@ run "forwarder_with_addresses" {
   }
 
   variables {
-    email_addresses = ["a@example.com", "b@example.com"]
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = var.event_bus_arn, rules = run.listened_to.forwarder_rules } }
+    email_addresses     = ["a@example.com", "b@example.com"]
   }
 
   assert {
@@ -162,9 +175,7 @@ run "forwarder_in_a_member" {
   }
 
   variables {
-    event_bus_arn = "arn:aws:events:us-east-1:444444444444:event-bus/default"
-    events        = ["changes"]
-    playbooks     = ["ec2_instance"]
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = "arn:aws:events:us-east-1:444444444444:event-bus/default", rules = { changes = run.listened_to.forwarder_rules.changes } } }
   }
 
   assert {
@@ -186,30 +197,13 @@ run "forwarder_in_a_member_in_the_home_region" {
   }
 
   variables {
-    event_bus_arn = "arn:aws:events:eu-west-1:444444444444:event-bus/default" # the mocks' Region, another account
-    events        = ["changes"]
+    # The mocks' Region, another account
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = "arn:aws:events:eu-west-1:444444444444:event-bus/default", rules = { for name, rule in run.listened_to.forwarder_rules : name => rule if name != "findings" } } }
   }
 
   assert {
     condition     = keys(aws_cloudwatch_event_target.this) == ["changes", "changes-2"]
     error_message = "A member forwards in the home Region too: the bus is another account's."
-  }
-}
-
-run "forwarder_without_playbooks" {
-  command = plan
-
-  module {
-    source = "./modules/region-forwarder"
-  }
-
-  variables {
-    playbooks = []
-  }
-
-  assert {
-    condition     = keys(aws_cloudwatch_event_rule.this) == ["findings"]
-    error_message = "While nothing acts there is nothing to undo: findings alone are sent on."
   }
 }
 
@@ -221,8 +215,7 @@ run "findings_of_a_member_are_refused" {
   }
 
   variables {
-    event_bus_arn = "arn:aws:events:us-east-1:444444444444:event-bus/default"
-    events        = ["findings"]
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = "arn:aws:events:us-east-1:444444444444:event-bus/default", rules = { findings = run.listened_to.forwarder_rules.findings } } }
   }
 
   expect_failures = [aws_cloudwatch_event_target.this]
@@ -236,7 +229,7 @@ run "onto_its_own_bus_is_refused" {
   }
 
   variables {
-    event_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/default"
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/default", rules = run.listened_to.forwarder_rules } }
   }
 
   expect_failures = [aws_cloudwatch_event_target.this]
@@ -250,18 +243,16 @@ run "forwarder_rules" {
   }
 
   variables {
-    name_prefix      = "GuardDuty"
-    event_bus_arn    = "arn:aws:events:us-east-1:111111111111:event-bus/other"
-    events           = ["findings", "everything"]
-    iam              = { path = "security" }
-    alarm_topic_arns = ["ours"]
-    email_addresses  = ["nobody"]
+    for_member_accounts  = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/other", rules = run.listened_to.forwarder_rules } }
+    permissions_boundary = "boundary"
+    alarm_topic_arns     = ["ours"]
+    email_addresses      = ["nobody"]
   }
 
-  expect_failures = [var.name_prefix, var.event_bus_arn, var.events, var.iam, var.alarm_topic_arns, var.email_addresses]
+  expect_failures = [var.for_member_accounts, var.permissions_boundary, var.alarm_topic_arns, var.email_addresses]
 }
 
-run "forwarder_rules_more" {
+run "forwarder_of_nothing" {
   command = plan
 
   module {
@@ -269,15 +260,13 @@ run "forwarder_rules_more" {
   }
 
   variables {
-    events    = ["changes"]
-    playbooks = []
-    iam       = { permissions_boundary = "boundary" }
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = { event_bus_arn = var.event_bus_arn, rules = {} } }
   }
 
-  expect_failures = [var.events, var.iam]
+  expect_failures = [var.for_member_accounts]
 }
 
-run "forwarder_misspelt_path" {
+run "forwarder_to_a_bus_that_takes_nothing" {
   command = plan
 
   module {
@@ -285,52 +274,10 @@ run "forwarder_misspelt_path" {
   }
 
   variables {
-    iam = { paths = "/security/" }
+    for_member_accounts = { name_prefix = "gdr", iam_path = "/", forwarder = null }
   }
 
-  expect_failures = [var.iam]
-}
-
-run "forwarder_of_no_events" {
-  command = plan
-
-  module {
-    source = "./modules/region-forwarder"
-  }
-
-  variables {
-    events = []
-  }
-
-  expect_failures = [var.events]
-}
-
-run "forwarder_of_no_playbook_of_that_name" {
-  command = plan
-
-  module {
-    source = "./modules/region-forwarder"
-  }
-
-  variables {
-    playbooks = ["ec2"]
-  }
-
-  expect_failures = [var.playbooks]
-}
-
-run "longest_names" {
-  command = plan
-
-  module {
-    source = "./modules/region-forwarder"
-  }
-
-  variables {
-    name_prefix = "guardduty-response-of-thiss" # one too many
-  }
-
-  expect_failures = [var.name_prefix]
+  expect_failures = [var.for_member_accounts]
 }
 
 # --- modules/event-patterns: one source ----------------------------------------------------------------------------------

@@ -18,12 +18,10 @@ variables {
   home = {
     name_prefix         = "gdr"
     home_region         = "us-east-1"
-    event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+    forwarder           = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default", rules = { findings = { description = "Findings.", pattern = "{}" } } }
     security_account_id = "111111111111"
     iam                 = { path = "/" }
     tags                = {}
-    playbooks           = ["ec2_instance"]
-    watch               = { minutes = 15, cloudtrail = false }
     guardduty           = {}
     forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
   }

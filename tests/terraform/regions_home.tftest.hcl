@@ -65,15 +65,14 @@ run "home" {
   assert {
     condition = alltrue([
       output.event_bus_arn == "arn:aws:events:eu-central-1:111111111111:event-bus/default",
-      output.for_other_regions.event_bus_arn == output.event_bus_arn,
+      output.for_other_regions.forwarder.event_bus_arn == output.event_bus_arn,
       output.for_other_regions.home_region == "eu-central-1",
       output.for_other_regions.security_account_id == "111111111111",
       output.for_other_regions.name_prefix == "gdr",
       output.for_other_regions.organization_id == "o-a1b2c3d4e5",
       output.for_other_regions.iam.path == "/security/",
       output.for_other_regions.tags == tomap({ team = "security" }),
-      output.for_other_regions.playbooks == toset(["ec2_instance"]),
-      output.for_other_regions.watch.cloudtrail,
+      join(" ", keys(output.for_other_regions.forwarder.rules)) == "changes findings",
       output.for_other_regions.forensics.when == "before",
       output.for_other_regions.forensics.account_ids == tolist(["222222222222"]),
       !output.for_other_regions.guardduty.organization.manage,
@@ -135,7 +134,7 @@ run "home_of_nothing" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null && output.for_other_regions.guardduty == null
+    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null && output.for_other_regions.forwarder == null && output.for_other_regions.guardduty == null
     error_message = "With create = false nothing may be opened, and without guardduty nothing of it is touched elsewhere."
   }
 }
@@ -185,13 +184,11 @@ run "region" {
     home = {
       name_prefix         = "gdr"
       home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+      forwarder           = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default", rules = { findings = { description = "Findings.", pattern = "{}" }, changes = { description = "Calls.", pattern = "{}" } } }
       security_account_id = "111111111111"
       organization_id     = "o-a1b2c3d4e5"
       iam                 = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
       tags                = { team = "security", stage = "prod" }
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = true }
       guardduty = {
         detector            = { finding_publishing_frequency = "ONE_HOUR", features = { LAMBDA_NETWORK_LOGS = "DISABLED", RDS_LOGIN_EVENTS = "DISABLED" } }
         organization        = { manage = true, auto_enable_members = "NEW", features = { S3_DATA_EVENTS = "NEW" }, members = { "222222222222" = "a@example.com" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
@@ -249,12 +246,10 @@ run "region_without_extras" {
     home = {
       name_prefix         = "gdr"
       home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+      forwarder           = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default", rules = { findings = { description = "Findings.", pattern = "{}" } } }
       security_account_id = "111111111111"
       iam                 = { path = "/" }
       tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
       guardduty = {
         detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
         organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
@@ -289,12 +284,10 @@ run "region_without_the_forensics_key" {
     home = {
       name_prefix         = "gdr"
       home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+      forwarder           = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default", rules = { findings = { description = "Findings.", pattern = "{}" } } }
       security_account_id = "111111111111"
       iam                 = { path = "/" }
       tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
       guardduty = {
         detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
         organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
@@ -319,12 +312,10 @@ run "region_of_another_account" {
     home = {
       name_prefix         = "gdr"
       home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default" # the forwarder has a rule of its own
+      forwarder           = { event_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/default", rules = { findings = { description = "Findings.", pattern = "{}" } } } # the forwarder has a rule of its own
       security_account_id = "444444444444"
       iam                 = { path = "/" }
       tags                = {}
-      playbooks           = []
-      watch               = { minutes = 15, cloudtrail = true }
       guardduty = {
         detector     = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
         organization = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }

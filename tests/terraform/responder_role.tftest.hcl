@@ -6,8 +6,24 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix = "gdr"
-  iam         = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
+  name_prefix          = "gdr"
+  security_account_id  = "999999999999"
+  partition            = "aws"
+  iam_path             = "/security/"
+  playbooks            = ["ec2_instance", "iam_principal"]
+  permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
+}
+
+run "plain" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    organization_id = "o-a1b2c3d4e5"
+  }
 }
 
 run "responder_role" {
@@ -18,8 +34,7 @@ run "responder_role" {
   }
 
   variables {
-    security_account_id = "999999999999"
-    organization_id     = "o-a1b2c3d4e5"
+    for_member_accounts = run.plain.value
   }
 
   assert {
@@ -69,6 +84,22 @@ run "responder_role" {
   }
 }
 
+run "kinds" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    playbooks = ["ec2_instance"]
+    restore   = ["ec2_instance"]
+    terminate = ["ec2_instance"]
+    remediate = ["iam_principal"]
+    forensics = true
+  }
+}
+
 run "kinds_of_roles" {
   command = plan
 
@@ -77,12 +108,7 @@ run "kinds_of_roles" {
   }
 
   variables {
-    security_account_id = "999999999999"
-    playbooks           = ["ec2_instance"]
-    restore             = ["ec2_instance"]
-    terminate           = ["ec2_instance"]
-    remediate           = ["iam_principal"]
-    forensics           = true
+    for_member_accounts = run.kinds.value
   }
 
   assert {
@@ -124,7 +150,7 @@ run "kinds_switched_off" {
   }
 
   variables {
-    security_account_id = "999999999999"
+    for_member_accounts = run.plain.value
   }
 
   assert {
@@ -133,7 +159,7 @@ run "kinds_switched_off" {
   }
 }
 
-run "responder_role_rules" {
+run "responder_role_of_another_release" {
   command = plan
 
   module {
@@ -141,15 +167,51 @@ run "responder_role_rules" {
   }
 
   variables {
-    name_prefix         = "-"
-    security_account_id = "1234"
-    organization_id     = "organization"
-    playbooks           = ["ec2"]
-    terminate           = ["iam_principal"]
-    iam                 = { path = "security" }
+    for_member_accounts = merge(run.plain.value, { roles = { "terminator/iam_principal" = { name = "gdr-terminator-iam-principal", trusted_function_role_arn = "arn:aws:iam::999999999999:role/a" } } })
   }
 
-  expect_failures = [var.name_prefix, var.security_account_id, var.organization_id, var.playbooks, var.terminate, var.iam]
+  expect_failures = [var.for_member_accounts]
+}
+
+run "responder_role_without_the_role_of_a_quarantined_instance" {
+  command = plan
+
+  module {
+    source = "./modules/responder-role"
+  }
+
+  variables {
+    for_member_accounts = merge(run.plain.value, { instance_roles = { quarantine_ssm = "gdr-quarantine-ssm" } })
+  }
+
+  expect_failures = [var.for_member_accounts]
+}
+
+run "responder_role_of_identity_center_that_is_not_used" {
+  command = plan
+
+  module {
+    source = "./modules/responder-role"
+  }
+
+  variables {
+    for_member_accounts = run.plain.value
+    identity_center     = true
+  }
+
+  expect_failures = [var.identity_center]
+}
+
+run "untracking" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    untrack_connections = true
+  }
 }
 
 run "responder_role_untracking" {
@@ -160,8 +222,7 @@ run "responder_role_untracking" {
   }
 
   variables {
-    security_account_id = "999999999999"
-    untrack_connections = true
+    for_member_accounts = run.untracking.value
   }
 
   assert {
@@ -180,11 +241,11 @@ run "responder_role_boundary" {
   }
 
   variables {
-    security_account_id = "999999999999"
-    iam                 = { permissions_boundary = "boundary" }
+    for_member_accounts  = run.plain.value
+    permissions_boundary = "boundary"
   }
 
-  expect_failures = [var.iam]
+  expect_failures = [var.permissions_boundary]
 }
 
 run "responder_role_misspelt_path" {

@@ -9,7 +9,54 @@ variables {
   name_prefix          = "gdr"
   security_account_id  = "999999999999"
   organization_id      = "o-a1b2c3d4e5"
+  partition            = "aws"
+  iam_path             = "/"
+  playbooks            = ["ec2_instance", "iam_principal"]
   organizational_units = { workloads = "ou-ab12-cdef3456" }
+  forwarder_regions    = []
+}
+
+run "patterns" {
+  command = plan
+
+  module {
+    source = "./modules/event-patterns"
+  }
+}
+
+run "plain" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+}
+
+run "with_forwarder" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    iam_path  = "/security/"
+    forensics = true
+    forwarder = { event_bus_arn = "arn:aws:events:eu-central-1:999999999999:event-bus/default", rules = { for name, rule in run.patterns.forwarder_rules : name => rule if name != "findings" } }
+  }
+}
+
+run "identity_center" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    restore         = ["iam_principal"]
+    identity_center = true
+  }
 }
 
 run "stackset" {
@@ -17,6 +64,10 @@ run "stackset" {
 
   module {
     source = "./modules/responder-stackset"
+  }
+
+  variables {
+    for_member_accounts = run.plain.value
   }
 
   assert {
@@ -71,6 +122,7 @@ run "stackset_with_everything" {
   }
 
   variables {
+    for_member_accounts   = run.with_forwarder.value
     name                  = "second"
     organizational_units  = { a = "ou-ab12-aaaa3456", b = "ou-ab12-bbbb3456" }
     accounts              = { filter = "DIFFERENCE", ids = ["222222222222"] }
@@ -78,9 +130,10 @@ run "stackset_with_everything" {
     retain_stacks         = true
     call_as               = "DELEGATED_ADMIN"
     operation_preferences = { failure_tolerance_percentage = 0, max_concurrent_percentage = 10 }
-    iam                   = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
+    permissions_boundary  = "arn:aws:iam::111111111111:policy/boundary"
     tags                  = { team = "security", "cost:centre" = "42" }
-    forensics             = true
+    forwarder_regions     = ["eu-central-1", "us-east-1"]
+    alarm_topic_names     = ["security-notifications"]
   }
 
   assert {
@@ -115,7 +168,8 @@ run "stackset_boundary_of_aws" {
   }
 
   variables {
-    iam = { permissions_boundary = "arn:aws:iam::aws:policy/PowerUserAccess" }
+    for_member_accounts  = run.plain.value
+    permissions_boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
   }
 
   assert {
@@ -132,10 +186,10 @@ run "stackset_of_the_identity_center_account" {
   }
 
   variables {
-    restore         = ["iam_principal"]
-    identity_center = true
-    accounts        = { filter = "INTERSECTION", ids = ["333333333333"] }
-    auto_deployment = { enabled = false }
+    for_member_accounts = run.identity_center.value
+    identity_center     = true
+    accounts            = { filter = "INTERSECTION", ids = ["333333333333"] }
+    auto_deployment     = { enabled = false }
   }
 
   assert {
@@ -149,7 +203,7 @@ run "stackset_of_the_identity_center_account" {
   }
 }
 
-run "stackset_too_large" {
+run "stackset_with_a_long_template" {
   command = plan
 
   module {
@@ -157,13 +211,35 @@ run "stackset_too_large" {
   }
 
   variables {
-    tags = { for n in range(40) : "key-${n}" => join("", [for _ in range(250) : "x"]) }
+    for_member_accounts = run.plain.value
+    tags                = { for n in range(40) : "key-${n}" => join("", [for _ in range(250) : "x"]) }
   }
 
-  expect_failures = [aws_cloudformation_stack_set.this]
+  assert {
+    condition = alltrue([
+      length(output.template_body) > 51200,
+      aws_s3_bucket.template[0].bucket == "gdr-member-roles-template-111111111111",
+      aws_s3_object.template[0].bucket == "gdr-member-roles-template-111111111111",
+      aws_s3_object.template[0].content == output.template_body,
+      aws_s3_object.template[0].key == "gdr-member-roles/${sha256(output.template_body)}.json",
+      aws_cloudformation_stack_set.this.template_url == "https://gdr-member-roles-template-111111111111.s3.amazonaws.com/gdr-member-roles/${sha256(output.template_body)}.json",
+      output.template_url == aws_cloudformation_stack_set.this.template_url,
+    ])
+    error_message = "A template that is too long for a call must be an object that is named after its content, and the StackSet must read that."
+  }
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.template[0].block_public_acls,
+      aws_s3_bucket_public_access_block.template[0].block_public_policy,
+      aws_s3_bucket_public_access_block.template[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.template[0].restrict_public_buckets,
+      [for statement in jsondecode(aws_s3_bucket_policy.template[0].policy).Statement : "${statement.Effect} ${statement.Sid}"] == ["Deny TlsOnly"],
+    ])
+    error_message = "The bucket must be private, and its policy must grant nothing."
+  }
 }
 
-run "stackset_rules" {
+run "stackset_with_a_bucket_of_its_own" {
   command = plan
 
   module {
@@ -171,18 +247,21 @@ run "stackset_rules" {
   }
 
   variables {
-    name                  = "-"
-    organizational_units  = { root = "workloads" }
-    accounts              = { filter = "UNION", ids = ["2222"] }
-    call_as               = "ADMIN"
-    operation_preferences = { max_concurrent_percentage = 0 }
-    playbooks             = ["ec2"]
+    for_member_accounts = merge(run.plain.value, { partition = "aws-cn" })
+    template_bucket     = "ours"
   }
 
-  expect_failures = [var.name, var.organizational_units, var.accounts, var.call_as, var.operation_preferences, var.playbooks]
+  assert {
+    condition = alltrue([
+      length(aws_s3_bucket.template) == 0,
+      aws_cloudformation_stack_set.this.template_url == "https://ours.s3.amazonaws.com.cn/gdr-member-roles/${sha256(output.template_body)}.json",
+      aws_s3_object.template[0].bucket == "ours",
+    ])
+    error_message = "Nothing but the object must be made in a bucket that is brought."
+  }
 }
 
-run "stackset_root_beside_an_ou" {
+run "stackset_whose_bucket_would_have_too_long_a_name" {
   command = plan
 
   module {
@@ -190,13 +269,15 @@ run "stackset_root_beside_an_ou" {
   }
 
   variables {
-    organizational_units = { root = "r-ab12", workloads = "ou-ab12-cdef3456" }
+    for_member_accounts = run.plain.value
+    name                = "member-roles-of-the-organization-in-all-of-its-units"
+    tags                = { for n in range(40) : "key-${n}" => join("", [for _ in range(250) : "x"]) }
   }
 
-  expect_failures = [var.organizational_units]
+  expect_failures = [aws_s3_bucket.template]
 }
 
-run "stackset_one_ou_twice" {
+run "stackset_of_forwarders" {
   command = plan
 
   module {
@@ -204,13 +285,51 @@ run "stackset_one_ou_twice" {
   }
 
   variables {
-    organizational_units = { a = "ou-ab12-cdef3456", b = "ou-ab12-cdef3456" }
+    for_member_accounts  = run.with_forwarder.value
+    forwarder_regions    = ["eu-central-1", "us-east-1"]
+    organizational_units = { a = "ou-ab12-aaaa3456", b = "ou-ab12-bbbb3456" }
+    accounts             = { filter = "DIFFERENCE", ids = ["222222222222"] }
+    call_as              = "DELEGATED_ADMIN"
+    auto_deployment      = { retain_on_account_removal = true }
+    retain_stacks        = true
+    alarm_topic_names    = ["security-notifications"]
   }
 
-  expect_failures = [var.organizational_units]
+  assert {
+    condition = alltrue([
+      aws_cloudformation_stack_set.forwarders[0].name == "gdr-member-roles-forwarders",
+      aws_cloudformation_stack_set.forwarders[0].call_as == "DELEGATED_ADMIN",
+      aws_cloudformation_stack_set.forwarders[0].permission_model == "SERVICE_MANAGED",
+      aws_cloudformation_stack_set.forwarders[0].auto_deployment[0].enabled,
+      aws_cloudformation_stack_set.forwarders[0].auto_deployment[0].retain_stacks_on_account_removal,
+      aws_cloudformation_stack_set.forwarders[0].managed_execution[0].active,
+      aws_cloudformation_stack_set.forwarders[0].template_body == output.forwarder_template_body,
+      aws_cloudformation_stack_instances.forwarders[0].regions == toset(["eu-central-1", "us-east-1"]),
+      aws_cloudformation_stack_instances.forwarders[0].retain_stacks,
+      aws_cloudformation_stack_instances.forwarders[0].call_as == "DELEGATED_ADMIN",
+      aws_cloudformation_stack_instances.forwarders[0].deployment_targets[0].organizational_unit_ids == toset(["ou-ab12-aaaa3456", "ou-ab12-bbbb3456"]),
+      aws_cloudformation_stack_instances.forwarders[0].deployment_targets[0].account_filter_type == "DIFFERENCE",
+      aws_cloudformation_stack_instances.forwarders[0].deployment_targets[0].accounts == toset(["222222222222"]),
+      aws_cloudformation_stack_instances.forwarders[0].operation_preferences[0].region_concurrency_type == "PARALLEL",
+    ])
+    error_message = "The forwarders must go to the accounts of the roles, in every Region that is named."
+  }
+  assert {
+    condition = toset(keys(jsondecode(output.forwarder_template_body).Resources)) == toset(["ChangesRule", "Changes2Rule", "ForwarderRole", "UndeliveredAlarm", "UndeliveredQueue", "UndeliveredQueuePolicy"]) && alltrue([
+      for resource in jsondecode(output.forwarder_template_body).Resources : resource.Condition == "MemberAccount"
+    ]) && jsondecode(output.forwarder_template_body).Conditions == { MemberAccount = { "Fn::Not" = [{ "Fn::Equals" = [{ Ref = "AWS::AccountId" }, "999999999999"] }] } }
+    error_message = "The template must have a rule for each playbook, and nothing in the security account, which has the bus."
+  }
+  assert {
+    condition = alltrue([
+      jsondecode(output.forwarder_template_body).Resources.ForwarderRole.Properties.RoleName == { "Fn::Sub" = "gdr-forwarder-$${AWS::Region}" },
+      jsondecode(output.forwarder_template_body).Resources.UndeliveredAlarm.Properties.AlarmActions == [{ "Fn::Sub" = "arn:aws:sns:$${AWS::Region}:$${AWS::AccountId}:security-notifications" }],
+    ])
+    error_message = "The role's name must differ per Region, where IAM is one, and the alarm notify the account's own topic."
+  }
 }
 
-run "stackset_filter_without_accounts" {
+run "stackset_of_forwarders_that_nobody_listens_to" {
   command = plan
 
   module {
@@ -218,52 +337,11 @@ run "stackset_filter_without_accounts" {
   }
 
   variables {
-    accounts = { filter = "DIFFERENCE" }
+    for_member_accounts = run.plain.value
+    forwarder_regions   = ["eu-central-1"]
   }
 
-  expect_failures = [var.accounts]
-}
-
-run "stackset_filter_that_new_accounts_pass" {
-  command = plan
-
-  module {
-    source = "./modules/responder-stackset"
-  }
-
-  variables {
-    accounts = { filter = "INTERSECTION", ids = ["222222222222"] }
-  }
-
-  expect_failures = [var.auto_deployment]
-}
-
-run "stackset_identity_center_everywhere" {
-  command = plan
-
-  module {
-    source = "./modules/responder-stackset"
-  }
-
-  variables {
-    identity_center = true
-  }
-
-  expect_failures = [var.auto_deployment]
-}
-
-run "stackset_retained_without_auto_deployment" {
-  command = plan
-
-  module {
-    source = "./modules/responder-stackset"
-  }
-
-  variables {
-    auto_deployment = { enabled = false, retain_on_account_removal = true }
-  }
-
-  expect_failures = [var.auto_deployment]
+  expect_failures = [var.forwarder_regions]
 }
 
 run "stackset_misspelt_keys" {

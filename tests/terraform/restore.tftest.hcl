@@ -65,6 +65,38 @@ run "reattach_without_restore" {
   expect_failures = [output.playbook_options]
 }
 
+run "without_restore" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    security_account_id = "999999999999"
+    partition           = "aws"
+    iam_path            = "/security/"
+    playbooks           = ["ec2_instance", "iam_principal"]
+  }
+}
+
+run "with_restore" {
+  command = plan
+
+  module {
+    source = "./modules/member-hand-over"
+  }
+
+  variables {
+    security_account_id = "999999999999"
+    organization_id     = "o-a1b2c3d4e5"
+    partition           = "aws"
+    iam_path            = "/security/"
+    playbooks           = ["ec2_instance", "iam_principal"]
+    restore             = ["ec2_instance"]
+  }
+}
+
 run "restorer_role_off" {
   command = plan
 
@@ -73,7 +105,7 @@ run "restorer_role_off" {
   }
 
   variables {
-    security_account_id = "999999999999"
+    for_member_accounts = run.without_restore.value
   }
 
   assert {
@@ -97,9 +129,8 @@ run "restorer_role" {
   }
 
   variables {
-    security_account_id = "999999999999"
-    organization_id     = "o-a1b2c3d4e5"
-    restore             = ["ec2_instance"]
+    for_member_accounts  = run.with_restore.value
+    permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
   }
 
   assert {
@@ -150,19 +181,4 @@ run "restorer_role" {
     ))
     error_message = "Roles may be passed to EC2 only, and the response's own and AWS's roles neither passed nor changed."
   }
-}
-
-run "restorer_role_rules" {
-  command = plan
-
-  module {
-    source = "./modules/responder-role"
-  }
-
-  variables {
-    security_account_id = "999999999999"
-    restore             = ["s3_bucket"]
-  }
-
-  expect_failures = [var.restore]
 }

@@ -220,8 +220,9 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
             if error_code(error) not in _REGION_OFF:
                 raise RoleUnavailable(
                     f"cannot assume {role_arn} in account {account} ({error}). Deploy"
-                    " modules/responder-role there with the same name_prefix and playbook, and"
-                    " check that its trust names this deployment's function role."
+                    " modules/responder-role there with this deployment's output"
+                    " for_member_accounts, and check that the role's trust names this"
+                    " deployment's function role."
                 ) from error
             refused.append(f"{place} ({error_code(error)})")
         else:

@@ -32,8 +32,8 @@ class Permission(NamedTuple):
 
     ``why``: a sentence without its subject, the role ("finds whose key it is"). ``on``: the
     resource, or several of them, as in a Grant. ``sid``: names a statement of its own; without it,
-    the actions join what the controls need for reading. ``switch``: the switch of
-    modules/member-roles that adds the statement; empty: always there.
+    the actions join what the controls need for reading. ``switch``: the variable of
+    a policy (modules/member-roles) that adds the statement; empty: always there.
     """
 
     why: str

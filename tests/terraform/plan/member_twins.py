@@ -42,7 +42,16 @@ PROPERTIES = {
     "PermissionsBoundary",
     "Tags",
 }
-COMMON = {"security_account_id": SECURITY}
+COMMON = {
+    "name_prefix": "guardduty-response",
+    "security_account_id": SECURITY,
+    "partition": "aws",
+    "iam_path": "/",
+    "playbooks": ["ec2_instance", "iam_principal"],
+}
+CHANGES = {"changes": {"description": "Calls.", "pattern": '{"source":["aws.iam"]}'}}
+# Of a combination: what the modules take beside the hand-over
+BESIDE = ("tags", "permissions_boundary", "identity_center")
 COMBINATIONS: dict[str, Json] = {
     "defaults": {},
     "everything": {
@@ -56,15 +65,13 @@ COMBINATIONS: dict[str, Json] = {
         "identity_center": True,
         "name_prefix": "gdr",
         "tags": {"team": "security", "cost:centre": "é"},
-        "iam": {
-            "path": "/security/response/",
-            "permissions_boundary": f"arn:aws:iam::{MEMBER}:policy/boundary",
-        },
+        "iam_path": "/security/response/",
+        "permissions_boundary": f"arn:aws:iam::{MEMBER}:policy/boundary",
     },
     "one playbook, boundary of AWS": {
         "playbooks": ["iam_principal"],
         "restore": ["iam_principal"],
-        "iam": {"permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess"},
+        "permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
     },
     "Identity Center alone": {"playbooks": [], "identity_center": True, "tags": {"a": "b"}},
     "remediation without rotation": {
@@ -73,6 +80,7 @@ COMBINATIONS: dict[str, Json] = {
         "forensics": True,
     },
     "GovCloud": {
+        "partition": "aws-us-gov",
         "organization_id": "o-sandbox001",
         "restore": ["ec2_instance"],
         "terminate": ["ec2_instance"],
@@ -117,16 +125,31 @@ def root_of(module: Path, combinations: dict[str, Json]) -> Path:
     outputs: Json = {}
     for number, (name, switches) in enumerate(combinations.items()):
         where = {"aws": "aws.gov" if name == "GovCloud" else "aws"}
+        handed = {key: value for key, value in switches.items() if key not in BESIDE}
+        handed["identity_center"] = switches.get("identity_center", False)
+        partition = switches.get("partition", "aws")
+        bus = f"arn:{partition}:events:us-gov-west-1:{SECURITY}:event-bus/default"
         only_member = {"filter": "INTERSECTION", "ids": [MEMBER]}
         targets = {
             "organizational_units": {"all": "r-ab12"},
             "accounts": only_member,
             "auto_deployment": {"enabled": False},
         }
-        shared = {**COMMON, **switches, "providers": where}
+        calls[f"hand_over_{number}"] = {
+            "source": "../../modules/member-hand-over",
+            **COMMON,
+            **handed,
+            "forwarder": {"event_bus_arn": bus, "rules": CHANGES},
+        }
+        shared = {
+            **{key: value for key, value in switches.items() if key in BESIDE},
+            "for_member_accounts": f"${{module.hand_over_{number}.value}}",
+            "providers": where,
+        }
         calls[f"role_{number}"] = {"source": "../../modules/responder-role", **shared}
         calls[f"stackset_{number}"] = {
             "source": "../../modules/responder-stackset",
+            "forwarder_regions": ["us-gov-west-1", "us-east-1"],
             **targets,
             **shared,
         }
@@ -143,23 +166,25 @@ def root_of(module: Path, combinations: dict[str, Json]) -> Path:
     return root
 
 
-def substituted(value: Any, account: str) -> Any:
-    """The value as CloudFormation reads it: Fn::Sub resolved, and nothing else in it."""
-    known = {"AWS::AccountId": account}
+def substituted(value: Any, account: str, region: str | None = None) -> Any:
+    """The value as CloudFormation reads it: Fn::Sub resolved, and nothing else in it. Roles have
+    no Region.
+    """
+    known = {"AWS::AccountId": account, **({"AWS::Region": region} if region else {})}
 
     def replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         return f"${{{name[1:]}}}" if name.startswith("!") else known[name]
 
     if isinstance(value, list):
-        return [substituted(item, account) for item in value]
+        return [substituted(item, account, region) for item in value]
     if not isinstance(value, dict):
         return value
     if "Fn::Sub" in value:
         assert list(value) == ["Fn::Sub"] and isinstance(value["Fn::Sub"], str), value
         assert "${" in value["Fn::Sub"], f"nothing to substitute in {value}"
         return re.sub(r"\$\{([^}]*)\}", replacement, value["Fn::Sub"])
-    return {key: substituted(item, account) for key, item in value.items()}
+    return {key: substituted(item, account, region) for key, item in value.items()}
 
 
 def of_template(text: str, account: str) -> dict[str, Json]:

@@ -75,15 +75,27 @@ module "known" {
   iam_principal = { restore = true, remediate = ["users"] }
 }
 
+module "patterns" {
+  source      = "../modules/event-patterns"
+  name_prefix = "gdr-c"
+  playbooks   = ["ec2_instance", "iam_principal"]
+}
+
 module "member" {
   source              = "../modules/responder-role"
-  security_account_id = "111111111111"
+  for_member_accounts = module.known.for_member_accounts
 }
 
 module "forwarder" {
-  source        = "../modules/region-forwarder"
-  name_prefix   = "gdr-c"
-  event_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/default"
+  source = "../modules/region-forwarder"
+  for_member_accounts = {
+    name_prefix = "gdr-c"
+    iam_path    = "/"
+    forwarder = {
+      event_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/default"
+      rules         = module.patterns.forwarder_rules
+    }
+  }
 }
 """
 # What reviewers read in a plan

@@ -128,8 +128,7 @@ def test_one_template_for_every_account(twins: dict[str, Twins]) -> None:
     """
     for name, pair in twins.items():
         boundary = (
-            COMBINATIONS[name].get("iam", {}).get("permissions_boundary", "").split("::")[0]
-            or "no boundary"
+            COMBINATIONS[name].get("permissions_boundary", "").split("::")[0] or "no boundary"
         )
         assert set(re.findall(r"\d{12}", pair.text)) == {SECURITY}, name
         partition = "aws-us-gov" if name == "GovCloud" else "aws"
@@ -140,12 +139,12 @@ def test_one_template_for_every_account(twins: dict[str, Twins]) -> None:
     assert "arn:aws:ec2:*:333333333333:instance/*" in json.dumps(elsewhere)
 
 
-def test_the_switches_are_one_file() -> None:
-    """Three modules take them; a switch or a rule that one lacks would be a difference nobody
+def test_the_hand_over_is_one_variable() -> None:
+    """Three modules take it; an attribute or a rule that one lacks would be a difference nobody
     asked for.
     """
     first, *others = [
-        Path(ROOT / "modules" / name / "variables-switches.tf").read_bytes() for name in MODULES
+        Path(ROOT / "modules" / name / "variables-members.tf").read_bytes() for name in MODULES
     ]
     assert others == [first, first]
     calls = [
@@ -161,7 +160,7 @@ def test_the_switches_are_one_file() -> None:
     declared = {
         line.split('"')[1] for line in first.decode().splitlines() if line.startswith("variable ")
     }
-    assert passed[0] == passed[1] == declared | {"source", "account_id", "partition"}
+    assert passed[0] == passed[1] == declared | {"source", "account_id"}
 
 
 def test_the_comparison_sees_a_difference(twins: dict[str, Twins]) -> None:

@@ -76,11 +76,7 @@ def test_more_finding_types_cost_next_to_nothing(planned: dict[str, Plan]) -> No
 def test_a_playbook_costs_little(planned: dict[str, Plan]) -> None:
     """And nothing at all while no switch uses it."""
     default, idle = planned["default"], planned["idle"]
-    more = {
-        address
-        for address in default.resources
-        if address not in idle.resources and not address.startswith("module.member_changes")
-    }
+    more = default.resources.keys() - idle.resources.keys()
     logs = {address for address in more if "aws_cloudwatch_log_group" in address}
     # each a rule and a target; the watchdog lets two of them in
     rules = ("act", "watch", "changes")
@@ -102,6 +98,18 @@ def test_off_and_create_false_leave_nothing(planned: dict[str, Plan]) -> None:
     assert "act" not in off.patterns
     assert {entry["mode"] for entry in off.policy.values()} == {"off"}
     assert [address for address in nothing.resources if address.startswith("module.security")] == []
+
+
+def test_a_first_plan_knows_what_members_take(planned: dict[str, Plan]) -> None:
+    """So members can be applied before the security account is (UPGRADING.md)."""
+    for name in ("default", "everything"):
+        outputs = planned[name].outputs
+        handed = json.loads(outputs["for_member_accounts_json"])
+        assert handed == outputs["for_member_accounts"]
+        trusted = handed["roles"]["responder/ec2_instance"]["trusted_function_role_arn"]
+        assert trusted.endswith(f":{SECURITY}:role/guardduty-response-playbook-ec2-instance")
+    bus = planned["default"].outputs["for_member_accounts"]["forwarder"]["event_bus_arn"]
+    assert bus.endswith(f":{SECURITY}:event-bus/default")
 
 
 def test_functions_know_one_document(default: Plan) -> None:
@@ -131,7 +139,7 @@ def test_functions(default: Plan) -> None:
 
 def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
     targets = default.of_type("aws_cloudwatch_event_target")
-    assert len(targets) == 8  # one of them the member's, of the changes there
+    assert len(targets) == 9  # two of them the member's, of the changes there
     for target in targets.values():
         assert target["retry_policy"] == [
             {"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}

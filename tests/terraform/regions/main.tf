@@ -42,12 +42,21 @@ module "incident" {
   evidence           = { create_bucket = false, bucket_arn = "arn:aws:s3:::ours", force_destroy = false, log_retention_days = 30 }
 }
 
+module "patterns" {
+  source = "../../../modules/event-patterns"
+
+  name_prefix = var.name_prefix
+  playbooks   = local.playbooks
+}
+
 module "forwarder" {
   source = "../../../modules/region-forwarder"
 
-  name_prefix   = var.name_prefix
-  event_bus_arn = var.event_bus_arn
-  playbooks     = local.playbooks
+  for_member_accounts = {
+    name_prefix = var.name_prefix
+    iam_path    = "/"
+    forwarder   = { event_bus_arn = var.event_bus_arn, rules = module.patterns.forwarder_rules }
+  }
 }
 
 output "same" {
