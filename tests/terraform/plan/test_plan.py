@@ -254,7 +254,7 @@ def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
                 "12 digits",
                 'write "012233334444" with them',
                 "Set kms.create = false to use",
-                'must be e-mail addresses, not "soc@example".',
+                'for example ["soc@example.com"]; it is "soc@example".',
                 'not "1234"',
                 "circuit_breaker has no target: its keys are targets, minutes,",
                 "approval_tag has no kye: its keys are key and value.",
