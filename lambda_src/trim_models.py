@@ -43,6 +43,7 @@ OPERATIONS: dict[str, list[str]] = {
         "DescribeInstanceAttribute",
         "DescribeInstanceTypes",
         "DescribeInstances",
+        "DescribeManagedPrefixLists",
         "DescribeNetworkInterfaces",
         "DescribeRouteTables",
         "DescribeSecurityGroups",

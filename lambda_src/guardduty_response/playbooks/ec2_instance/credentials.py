@@ -34,12 +34,12 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance.endpoint_rules import reaches_endpoints
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, Ec2Control
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
     filters,
-    reaches_endpoints,
 )
 
 if TYPE_CHECKING:

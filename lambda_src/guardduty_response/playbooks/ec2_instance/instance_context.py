@@ -44,6 +44,11 @@ class InstanceContext(SessionHolder):
         self.standby = context.options["auto_scaling"] == "standby"
         self.role = self.role_id = ""
 
+    @property
+    def uses_endpoints(self) -> bool:
+        """Says whether a configured quarantine group may let out to endpoints."""
+        return self.endpoints and bool(self.own_groups)
+
     def owns(self, group: AwsAnswer, kind: str) -> bool:
         """Says whether a security group is containment's own, of that kind: it has the tag, and is
         of this account. The owner of a shared VPC sees those of its participants too, and cannot

@@ -38,6 +38,9 @@ WHY = {
     ("revoke_sessions", "iam:GetRole"): (
         "finds out whether the role of an instance that no longer exists was deleted too"
     ),
+    ("strip_group_rules", "ec2:DescribeManagedPrefixLists"): (
+        "tells prefix lists of AWS from those that a customer manages, in a configured group"
+    ),
     ("deregister_targets", "elasticloadbalancing:DescribeTargetGroups"): (
         "finds the target groups of the instance's VPCs, where none are recorded"
     ),
