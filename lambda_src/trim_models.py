@@ -92,6 +92,7 @@ OPERATIONS: dict[str, list[str]] = {
         "PutUserPermissionsBoundary",
         "TagRole",
         "TagUser",
+        "UntagRole",
         "UpdateAccessKey",
         "UpdateLoginProfile",
         "UpdateSSHPublicKey",

@@ -73,6 +73,24 @@ run "without_instances" {
   }
 }
 
+# Who cannot do without deploying inline policies meanwhile
+run "without_denied_roles" {
+  command = plan
+
+  module {
+    source = "./modules/quarantine-scp"
+  }
+
+  variables {
+    denied_roles = false
+  }
+
+  assert {
+    condition     = !strcontains(output.content, "DeniedRole") && strcontains(output.content, "RoleStays")
+    error_message = "denied_roles = false must leave out the statements of roles on which sessions are denied, and no other."
+  }
+}
+
 run "the_longest_names_fit" {
   command = plan
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from guardduty_response.containment import denied_role_tag
 from guardduty_response.containment.control import Grant
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_denial import RoleDenial
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_holder import SessionHolder
 from guardduty_response.containment.target_context import Sessions, allow
 
@@ -32,7 +34,7 @@ class RoleState:
         self.read_errors: dict[str, str] = {}
 
 
-class ChainedDenial(RolePolicies[SessionHolder, RoleState, "DeniedSessionsBefore"]):
+class ChainedDenial(RoleDenial[SessionHolder, RoleState, "DeniedSessionsBefore"]):
     """The policy on another role that denies sessions which the target's credentials got of it.
 
     ``wanted_denial``: what containment denies now; without it, what it has denied counts.
@@ -41,7 +43,10 @@ class ChainedDenial(RolePolicies[SessionHolder, RoleState, "DeniedSessionsBefore
     name = NAME
     part = "held"
     reads = (Grant(("iam:GetRolePolicy",), ROLES),)
-    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+    contains = (
+        Grant(("iam:PutRolePolicy",), ROLES),
+        Grant((denied_role_tag.TAGS,), ROLES, denied_role_tag.ONLY_THIS),
+    )
     wanted_denial: SessionDenial | None = None
 
     def __init__(self, holder: SessionHolder, item: str) -> None:

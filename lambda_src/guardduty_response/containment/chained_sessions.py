@@ -316,6 +316,7 @@ def _deny_on_role(
         control.wanted_denial = {"userids": denied["userids"], "before": denied["before"]}
         control.enter()
         control.write(name, control.with_denial(name, found))
+        control.tag_role()
         if control.ladder:
             denied["policy"] = control.ladder.written
             denied["by_date"] = control.is_by_date(control.ladder.written)

@@ -14,6 +14,7 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     Tag,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import (
+    DENIES,
     PROFILE_CALLS,
     ReplaceProfile,
     RevokeSessions,
@@ -120,7 +121,7 @@ def changing(instance: InstanceContext) -> Sessions:
     if group := instance.scope("auto_scaling_group"):
         grants[scaling_arn(instance, group)] = actions_of(_scaling(instance).contains)
     if role and instance.options["revoke_sessions"] != "none":
-        grants[role] = actions_of(RevokeSessions.contains)
+        grants[role] = DENIES
     if instance.options["deregister_targets"]:
         deregister = actions_of(Deregister.contains)
         grants |= {target["arn"]: deregister for target in instance.scope("target_groups") or []}

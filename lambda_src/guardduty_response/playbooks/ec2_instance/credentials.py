@@ -16,13 +16,15 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
+from guardduty_response.containment.denied_role_tag import ONLY_THIS, TAGS
+from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     is_of_aws,
     revoke_document,
     revoked_before,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_denials import rounded_up
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -66,7 +68,7 @@ STATE_ERRORS = (*PASSING_ERRORS, "UnsupportedOperation")
 PAUSES = (0.5, 1.0, 2.0, 3.0, 3.5)  # seconds until a call is repeated after one of those
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
-REVOKES = ("iam:PutRolePolicy",)
+DENIES = ("iam:PutRolePolicy",)
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
@@ -193,7 +195,7 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
         return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
 
 
-class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"]):
+class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"]):
     """Denies the sessions of the role that the instance had: its own, or all that are older."""
 
     name = option = "revoke_sessions"
@@ -201,7 +203,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     reads = (ROLE_READS,)
     finds = (Grant(("iam:GetRole",), ROLES),)
-    contains = (Grant(REVOKES, ROLES),)
+    contains = (Grant(DENIES, ROLES), Grant((TAGS,), ROLES, ONLY_THIS))
 
     @property
     def placeholder(self) -> str:  # type: ignore[override]
@@ -209,6 +211,11 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         over nobody else's denials.
         """
         return f"{self.target_context.prefix}-deny-{self.target_context.id}"
+
+    def _run(self) -> None:
+        super()._run()
+        if self.held:
+            self.tag_role()
 
     def denial(self) -> SessionDenial:
         """EC2 names an instance's sessions of a role by the instance's id."""
@@ -226,7 +233,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return str(known.get("role") or self._role() or "ROLE")
 
     def writer(self, name: str) -> AwsClient:
-        return self.sessions.client(self.service, self.arn, REVOKES)
+        return self.sessions.client(self.service, self.arn, DENIES)
 
     def _role(self) -> str:
         """Returns the role that the instance had before containment, or ''."""

@@ -12,12 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.containment.control import Grant, actions_of
+from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_denials import (
     denied_before,
     deny_sessions,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]):
+class DenySession(RoleDenial[PrincipalContext, PrincipalState, "RoleSessions"]):
     """Denies the session that the finding names, or all sessions of the role."""
 
     name = "revoke_sessions"
