@@ -18,8 +18,10 @@ locals {
   # Without the statements' names: CloudFormation takes 51,200 bytes.
   documents = {
     for key, role in local.roles : key => {
-      Version   = jsondecode(role.policy).Version
-      Statement = [for statement in jsondecode(role.policy).Statement : { for name, value in statement : name => value if name != "Sid" }]
+      for kind, document in { policy = jsondecode(role.policy), trust = jsondecode(role.trust_policy) } : kind => {
+        Version                      = document.Version
+        Statement                    = [for statement in document.Statement : { for name, value in statement : name => value if name != "Sid" }]
+      }
     }
   }
 
@@ -32,8 +34,8 @@ locals {
           Description              = role.description
           Path                     = role.path
           MaxSessionDuration       = role.max_session_duration
-          AssumeRolePolicyDocument = jsondecode(role.trust_policy)
-          Policies                 = [{ PolicyName = role.policy_name, PolicyDocument = local.documents[key] }]
+          AssumeRolePolicyDocument = local.documents[key].trust
+          Policies                 = [{ PolicyName = role.policy_name, PolicyDocument = local.documents[key].policy }]
         },
         { for name, value in { PermissionsBoundary = local.boundary } : name => value if value != null },
         { for name, value in { Tags = local.tags } : name => value if length(value) > 0 },

@@ -12,6 +12,7 @@ from guardduty_response.containment.control import Grant
 from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_holder import SessionHolder
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import Sessions, allow
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from guardduty_response.containment.control_restore import ReadItem
     from guardduty_response.containment.records import DeniedSessionsBefore
     from guardduty_response.containment.restoration import RestoreItem
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.target_context import Settings
 
 NAME = "held_sessions"
@@ -45,7 +46,7 @@ class ChainedDenial(RoleDenial[SessionHolder, RoleState, "DeniedSessionsBefore"]
     reads = (Grant(("iam:GetRolePolicy",), ROLES),)
     contains = (
         Grant(("iam:PutRolePolicy",), ROLES),
-        Grant((denied_role_tag.TAGS,), ROLES, denied_role_tag.ONLY_THIS),
+        Grant(denied_role_tag.CHANGES, ROLES, OWN_TAGS),
     )
     wanted_denial: SessionDenial | None = None
 

@@ -1,4 +1,4 @@
-"""The tag of a role on which sessions are denied, while the role itself is not contained.
+"""The tag of a role on which sessions are denied: its other workloads go on.
 
 The organization's quarantine policy (modules/quarantine-scp) goes by it: IAM has no condition for
 the name of an inline policy, so it keeps every inline policy of a role with the tag, and nothing
@@ -21,17 +21,13 @@ from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
-    from guardduty_response.containment.session_denials import RoleEntry
+    from guardduty_response.containment.session_entries import RoleEntry
     from guardduty_response.incident.target_repository import Place
 
 NAME = "tag_denied_role"  # in the action log
 VALUE = "denied"
 TAGS, UNTAGS = "iam:TagRole", "iam:UntagRole"
-# The condition of a role's policy: this tag and no other.
-ONLY_THIS = {
-    "Null": {"aws:TagKeys": "false"},
-    "ForAllValues:StringEquals": {"aws:TagKeys": "${name_prefix}-sessions"},
-}
+CHANGES = (TAGS, UNTAGS)
 WHY = (
     "tags the role while sessions are denied on it: what keeps its inline policies in the"
     " organization goes by that"

@@ -66,7 +66,8 @@ class Gate:
 
     ``target``: with the generation of the containment that the changes belong to (none in records
     of releases before 0.2: then the lease alone is checked), and the digest of the plan that the
-    step carries out. ``purpose``: ``change`` passes everything; ``evidence`` needs no lease;
+    step carries out. ``purpose``: ``change`` passes everything; ``evidence`` needs no lease, and
+    neither does ``upkeep``, which takes out of a role what is needed no more;
     ``restore`` passes the lease and the generation alone. ``meta`` is asked for when the gate is
     first used.
     """
@@ -278,7 +279,7 @@ class Gate:
         account_id = self.target["account_id"]
         if skip := guardrails.reason_to_skip(config, account_id, [guarded]):
             return skip
-        if self.purpose == "evidence":
+        if self.purpose in ("evidence", "upkeep"):
             return ""
         meta = self.meta()  # says of the finding what the policy needs
         decided = policy.decide(
@@ -305,7 +306,7 @@ class Gate:
 
         Returns why that is not possible, or an empty string.
         """
-        if self.purpose == "evidence":
+        if self.purpose in ("evidence", "upkeep"):
             return ""
         conditions = self._conditions()
         failed = self.record.table.transact([write for write, _ in conditions] + writes)

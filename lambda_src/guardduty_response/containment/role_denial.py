@@ -18,10 +18,12 @@ from guardduty_response.containment.session_denials import (
     denials_of,
     denies_any,
     document,
-    entries_of,
     foreign,
+    look_at,
     revocation_without,
 )
+from guardduty_response.containment.session_entries import entries_of
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
@@ -33,7 +35,7 @@ from guardduty_response.containment.target_context import (
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
-    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
+    from guardduty_response.containment.session_entries import RoleEntry, SessionDenial
     from guardduty_response.incident.shared_settings import Held
 
 
@@ -42,11 +44,16 @@ class RoleDenial(RolePolicies[ContextType, StateType, SettingType]):
 
     restores = (
         Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),
-        Grant((denied_role_tag.UNTAGS,), ROLES, denied_role_tag.ONLY_THIS),
+        Grant((denied_role_tag.UNTAGS,), ROLES, OWN_TAGS),
     )
     has_denied = False  # whether this step has written a denial
 
     # -- the tag -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        super()._run()
+        if self.held:
+            self.tag_role()
 
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
         self.has_denied = True
@@ -221,7 +228,7 @@ class RoleDenial(RolePolicies[ContextType, StateType, SettingType]):
             entry["older"] = ""
         else:
             entry["denials"].pop(self.part, None)
-        held.change_entry(self.place, entry)
+        held.change_entry(self.place, entry, look_at=look_at())
 
     def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
         action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"

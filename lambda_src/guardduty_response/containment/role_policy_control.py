@@ -22,12 +22,12 @@ from guardduty_response.containment.session_denials import (
     denials_of,
     denies,
     document,
-    entries_of,
     foreign,
-    has_expired,
+    look_at,
     managed_policy,
     sessions_policy,
 )
+from guardduty_response.containment.session_entries import entries_of, has_expired
 from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from guardduty_response.containment.denial_ladder import Ladder
     from guardduty_response.containment.managed_denial import ManagedDenial
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
+    from guardduty_response.containment.session_entries import RoleEntry, SessionDenial
     from guardduty_response.incident.shared_settings import SharedSetting
     from guardduty_response.incident.target_repository import Place
 
@@ -113,7 +113,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         themselves. AWSRevokeOlderSessions counts where it is there instead of their names.
         """
         denial, until = self.denial(), self.denied_until
-        if has_expired(denial.get("before", "")):
+        if has_expired(denial.get("before", "")) or (self.by_date and has_expired(until)):
             return True
         return any(
             denies(policy, denial) or (self.by_date and revoked_before(policy) >= until)
@@ -222,7 +222,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def change_entry(self, entry: RoleEntry, ended: Iterable[Place] = ()) -> None:
         """Records what this containment needs of the role, and forgets who has ``ended``."""
         assert self.held is not None, "the setting is held"
-        self.held.change_entry(self.place, entry, ended)
+        self.held.change_entry(self.place, entry, ended, look_at())
         shared = self.read_shared()
         self.shared = shared._replace(
             entries={**shared.entries, self.place: entry},

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
-from guardduty_response.containment.denied_role_tag import ONLY_THIS, TAGS
+from guardduty_response.containment.denied_role_tag import CHANGES
 from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
@@ -26,6 +26,8 @@ from guardduty_response.containment.role_policies import (
 )
 from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_denials import rounded_up
+from guardduty_response.containment.session_entries import has_expired
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     )
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.target_context import Sessions
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
@@ -203,7 +205,7 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     reads = (ROLE_READS,)
     finds = (Grant(("iam:GetRole",), ROLES),)
-    contains = (Grant(DENIES, ROLES), Grant((TAGS,), ROLES, ONLY_THIS))
+    contains = (Grant(DENIES, ROLES), Grant(CHANGES, ROLES, OWN_TAGS))
 
     @property
     def placeholder(self) -> str:  # type: ignore[override]
@@ -211,11 +213,6 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
         over nobody else's denials.
         """
         return f"{self.target_context.prefix}-deny-{self.target_context.id}"
-
-    def _run(self) -> None:
-        super()._run()
-        if self.held:
-            self.tag_role()
 
     def denial(self) -> SessionDenial:
         """EC2 names an instance's sessions of a role by the instance's id."""
@@ -297,8 +294,8 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
         if name != OLDER:
             return value if self.is_denied() else self.with_denial(name, value)
         revoked = str(self.present["revoked_before"])
-        if value is not None and revoked_before(value) >= revoked:
-            return value
+        if has_expired(revoked) or (value is not None and revoked_before(value) >= revoked):
+            return value  # every session that was to be denied is over
         return revoke_document(value, revoked)
 
     def contained_text(self, pending: Values[PolicyDocument | None]) -> str:

@@ -21,7 +21,7 @@ def _forensics_after(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     context = lab.context
 
     def after(*args: Any, **more: Any) -> Any:
-        made = context(*args, **more)
+        made: Any = context(*args, **more)
         made.config = made.config._replace(forensics={"when": "after"})
         return made
 

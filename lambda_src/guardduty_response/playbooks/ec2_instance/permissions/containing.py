@@ -85,7 +85,14 @@ RESPONDER = MemberRole(
             sid="Stop",
         ),
         *managed_permissions.DENIES,
-        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
+        *managed_permissions.EXPIRES,
+        never_its_own(
+            (
+                *changing_roles(CONTROLS, CONTAINS),
+                managed_denial.ATTACHES,
+                *managed_permissions.EXPIRY,
+            )
+        ),
     ),
 )
 

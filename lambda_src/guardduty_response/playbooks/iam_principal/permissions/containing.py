@@ -37,6 +37,7 @@ WHOSE_KEY = "finds whose key it is, by the key that a finding names"
 
 WHY = {
     ("held_sessions", "iam:TagRole"): denied_role_tag.WHY,
+    ("revoke_sessions", "iam:TagRole"): denied_role_tag.WHY,
     ("held_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
     ("revoke_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
     ("deny_all", "iam:PutUserPermissionsBoundary"): (
@@ -65,7 +66,14 @@ RESPONDER = MemberRole(
             ROLES,
         ),
         *managed_permissions.DENIES,
-        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
+        *managed_permissions.EXPIRES,
+        never_its_own(
+            (
+                *changing_roles(CONTROLS, CONTAINS),
+                managed_denial.ATTACHES,
+                *managed_permissions.EXPIRY,
+            )
+        ),
     ),
 )
 
