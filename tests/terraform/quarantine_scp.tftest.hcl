@@ -38,9 +38,11 @@ run "quarantine_policies" {
         BoundaryStays        = ["security/gdr-re*-iam-principal"]
         UserStays            = ["security/gdr-re*-iam-principal"]
         TagStays             = ["security/gdr-re*-iam-principal"]
-        RoleStays            = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
-        SessionsStay         = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
-        SessionsStayAttached = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
+        RoleStays            = ["security/gdr-re*r-*"]
+        SessionsStay         = ["security/gdr-re*r-*"]
+        SessionsStayAttached = ["security/gdr-re*r-*"]
+        DeniedRoleStays      = ["security/gdr-re*r-*"]
+        DeniedRoleTagStays   = ["security/gdr-re*r-*"]
       } : sid => toset(concat([for name in names : "arn:aws:iam::*:role/${name}"], sid == "ResponseStays" ? ["arn:aws:sts::111122223333:federated-user/ops"] : []))
     }
     error_message = "A statement must spare the roles of the response that need it, and nobody else."
@@ -132,7 +134,7 @@ run "more_characters" {
   }
 
   variables {
-    exempt_principal_arns = [for number in range(12) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
+    exempt_principal_arns = [for number in range(11) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
     policy_characters     = 10240
   }
 }
