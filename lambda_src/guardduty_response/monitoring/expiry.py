@@ -40,6 +40,8 @@ def dispatch(record: IncidentRepository) -> list[str]:
 
     One that cannot be looked at keeps no other from it; the first error is raised at the end.
     """
+    if FUNCTIONS not in os.environ:  # no playbook is in use, and the index may not be asked
+        return []
     handed_out: list[str] = []
     errors: list[Exception] = []
     for found in _due(record.table):

@@ -223,3 +223,15 @@ def test_a_playbook_that_is_switched_off_writes_nothing(
     assert role.reconcile() == []
     assert role.due["why"] == "playbook ec2_instance is switched off"
     assert role.is_denied()
+
+
+def test_where_no_playbook_is_in_use_the_index_is_not_asked(
+    role: Role, clock: Any, monkeypatch: pytest.MonkeyPatch, api_calls: list[str]
+) -> None:
+    """Its role may not, and the watchdog would fail every five minutes."""
+    monkeypatch.delenv(expiry.FUNCTIONS)
+    role.goes()
+    on(clock, hours=12.2)
+    api_calls.clear()
+    assert expiry.dispatch(role.record) == []
+    assert api_calls == []

@@ -221,3 +221,20 @@ def test_a_role_that_was_deleted_is_settled(built: Lab) -> None:
     with hours_on(13):
         assert take_out(built) == ""
         assert entries(built) == set()
+
+
+def test_a_date_that_stands_for_the_names_leaves_and_nothing_is_lost(built: Lab) -> None:
+    """Where neither the role nor a managed policy has room for the names."""
+    named = f"{PREFIX}-sessions"
+    built.fail("PutRolePolicy", "LimitExceeded", lambda params: params["PolicyName"] == named)
+    built.fail("CreatePolicy", "LimitExceeded")
+    target = built.plan()
+    assert built.respond(target).status is Status.CONTAINED
+    assert set(built.role_policies()) == {OLDER} and tags(built) == DENIED
+    with hours_on(11):
+        take_out(built)
+        assert set(built.role_policies()) == {OLDER}
+    with hours_on(13):
+        take_out(built)
+        assert built.role_policies() == {} and tags(built) == {}
+        assert built.verify(target).status is Status.CONTAINED
