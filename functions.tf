@@ -122,6 +122,14 @@ locals {
 }
 
 locals {
+  # playbook => the function that contains, which also takes out of roles what denies sessions that are over. By name, too.
+  expiry_functions = {
+    for name in var.create ? local.playbooks_in_use : [] : name => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name_prefix}-playbook-${replace(name, "_", "-")}"
+    if contains(keys(local.functions), "${name}/playbook")
+  }
+}
+
+locals {
   # What containing, monitoring and restoring may use outside the finding's account: one role each, in one account.
   identity_center = local.playbook_options.iam_principal.identity_center
   identity_center_roles = {

@@ -76,6 +76,7 @@ module "incident" {
   act_patterns       = local.act_patterns
   playbook_functions = local.playbook_functions
   monitor_functions  = local.monitor_functions
+  expiry_functions   = local.expiry_functions
   zips = {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"

@@ -175,6 +175,21 @@ locals {
             Resource = values(var.monitor_functions)
           },
         ] : statement if length(var.monitor_functions) > 0
+        ], [
+        for statement in [
+          {
+            Sid      = "RolesThatAreDue"
+            Effect   = "Allow"
+            Action   = "dynamodb:Query"
+            Resource = "${local.table_arn}/index/due"
+          },
+          {
+            Sid      = "TakeOutExpiredDenials"
+            Effect   = "Allow"
+            Action   = "lambda:InvokeFunction"
+            Resource = values(var.expiry_functions)
+          },
+        ] : statement if length(var.expiry_functions) > 0
       ])
     })
   }
@@ -193,6 +208,10 @@ locals {
         GDR_DEAD_LETTERS_URL     = aws_sqs_queue.dead_letters.url
         # topic => the number of confirmed subscriptions below which there is an alarm
         GDR_EXPECTED_SUBSCRIPTIONS = jsonencode(var.expected_subscriptions)
+      },
+      length(var.expiry_functions) == 0 ? {} : {
+        # playbook => the function that takes denials out of roles whose sessions are over
+        GDR_PLAYBOOK_FUNCTIONS = jsonencode(var.expiry_functions)
       },
       length(var.monitor_functions) == 0 ? {} : {
         # playbook => the function that verifies its containments

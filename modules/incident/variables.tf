@@ -54,6 +54,13 @@ variable "monitor_functions" {
   nullable    = false
 }
 
+variable "expiry_functions" {
+  description = "Maps each playbook in use to the ARN of the function that takes denials out of roles whose sessions are over."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "zips" {
   description = "Paths of the functions' zips."
   type        = object({ incident = string, watchdog = string })

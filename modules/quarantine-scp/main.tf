@@ -16,14 +16,14 @@ locals {
   # re* names responder, remediator and restorer: exact names would take a quarter of the policy. Only who deploys can
   # make another role of such a name (ResponseStays).
   contains_principals = ["${local.own}-re*-iam-principal"]
-  denies_sessions     = ["${local.own}-re*-ec2-instance"]
+  denies_sessions     = ["${local.own}-re*r-*"] # of every playbook
   session_policies    = "${local.iam}:policy*/${var.name_prefix}-sessions-*"
   stackset_roles      = [for name in var.stackset_execution_roles : "${local.iam}:role/${name}"]
   deployers           = concat(var.deployer_principal_arns, local.stackset_roles)
   exempt              = var.exempt_principal_arns
 
   not_of_users    = { ArnNotLike = { "aws:PrincipalArn" = concat(local.contains_principals, local.exempt) } }
-  not_of_roles    = { ArnNotLike = { "aws:PrincipalArn" = concat(local.contains_principals, local.denies_sessions, local.exempt) } }
+  not_of_roles    = { ArnNotLike = { "aws:PrincipalArn" = concat(local.denies_sessions, local.exempt) } }
   not_of_deployer = { ArnNotLike = { "aws:PrincipalArn" = concat(local.deployers, local.exempt) } }
   quarantined     = { StringEquals = { "aws:ResourceTag/${var.name_prefix}" = "quarantined" } }
 
@@ -36,7 +36,27 @@ locals {
 
   protects_users = anytrue([for arn in local.protected : strcontains(arn, ":user/")])
 
-  statements = [
+  # IAM has no condition for the name of an inline policy: while sessions are denied on a role, these statements keep
+  # every inline policy of it, and nothing else (docs/decisions/0037).
+  denied_role = { StringEquals = { "aws:ResourceTag/${var.name_prefix}-sessions" = "denied" } }
+  statements_of_denied_roles = [
+    {
+      Sid       = "DeniedRoleStays"
+      Effect    = "Deny"
+      Action    = ["iam:DeleteRolePolicy", "iam:PutRolePolicy"]
+      Resource  = "${local.iam}:role/*"
+      Condition = merge(local.not_of_roles, local.denied_role)
+    },
+    {
+      Sid       = "DeniedRoleTagStays"
+      Effect    = "Deny"
+      Action    = ["iam:TagRole", "iam:UntagRole"]
+      Resource  = "*"
+      Condition = merge(local.not_of_roles, { "ForAnyValue:StringEqualsIgnoreCase" = { "aws:TagKeys" = ["${var.name_prefix}-sessions"] } })
+    },
+  ]
+
+  statements_of_quarantine = [
     {
       Sid    = "ResponseStays"
       Effect = "Deny"
@@ -112,7 +132,8 @@ locals {
       Condition = merge(local.not_of_users, { "ForAnyValue:StringEqualsIgnoreCase" = { "aws:TagKeys" = [var.name_prefix, "${var.name_prefix}-incident"] } })
     },
   ]
-  content = jsonencode({ Version = "2012-10-17", Statement = local.statements })
+  statements = concat(local.statements_of_quarantine, [for statement in local.statements_of_denied_roles : statement if var.denied_roles])
+  content    = jsonencode({ Version = "2012-10-17", Statement = local.statements })
 }
 
 resource "aws_organizations_policy" "this" {
@@ -125,7 +146,7 @@ resource "aws_organizations_policy" "this" {
   lifecycle {
     precondition {
       condition     = length(local.content) <= var.policy_characters
-      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes ${var.policy_characters} (policy_characters). Shorten exempt_principal_arns and deployer_principal_arns, with * where that is safe."
+      error_message = "The service control policy has ${length(local.content)} characters; AWS Organizations takes ${var.policy_characters} (policy_characters). Shorten exempt_principal_arns and deployer_principal_arns, with * where that is safe, or set denied_roles = false."
     }
   }
 }

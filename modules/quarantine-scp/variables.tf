@@ -88,6 +88,13 @@ variable "ec2" {
   nullable    = false
 }
 
+variable "denied_roles" {
+  description = "Protects the inline policies of roles on which sessions are denied, although the role itself is not contained. While they are denied, nobody else can write or delete an inline policy of such a role, its owner's deployments included."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "policy_characters" {
   description = "Characters that AWS Organizations takes in a service control policy. Its documentation says 5120; reports of May 2026 say 10240."
   type        = number

@@ -21,8 +21,10 @@ locals {
   # Without the statements' names: CloudFormation takes 51,200 bytes in a call.
   policies = {
     for key, role in local.roles : key => {
-      Version   = jsondecode(role.policy).Version
-      Statement = [for statement in jsondecode(role.policy).Statement : { for name, value in statement : name => value if name != "Sid" }]
+      for kind, document in { policy = jsondecode(role.policy), trust = jsondecode(role.trust_policy) } : kind => {
+        Version                      = document.Version
+        Statement                    = [for statement in document.Statement : { for name, value in statement : name => value if name != "Sid" }]
+      }
     }
   }
 
@@ -35,8 +37,8 @@ locals {
           Description              = role.description
           Path                     = role.path
           MaxSessionDuration       = role.max_session_duration
-          AssumeRolePolicyDocument = jsondecode(role.trust_policy)
-          Policies                 = [{ PolicyName = role.policy_name, PolicyDocument = local.policies[key] }]
+          AssumeRolePolicyDocument = local.policies[key].trust
+          Policies                 = [{ PolicyName = role.policy_name, PolicyDocument = local.policies[key].policy }]
         },
         { for name, value in { PermissionsBoundary = local.boundary } : name => value if value != null },
         local.tags_property,

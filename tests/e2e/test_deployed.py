@@ -31,7 +31,7 @@ FUNCTIONS = {
         | TOPICS
         | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}
         | {"GDR_EXPECTED_SUBSCRIPTIONS"}
-        | {"GDR_MONITOR_FUNCTIONS", "GDR_MONITOR_IN_FLIGHT"},
+        | {"GDR_MONITOR_FUNCTIONS", "GDR_MONITOR_IN_FLIGHT", "GDR_PLAYBOOK_FUNCTIONS"},
     ),
     "playbook-ec2-instance": (
         "playbook_ec2_instance",

@@ -11,6 +11,10 @@ P, MEMBER = "guardduty-response", "222222222222"
 IAM, EC2 = f"arn:aws:iam::{MEMBER}", f"arn:aws:ec2:us-east-1:{MEMBER}"
 OWN_KEY = {"aws__TagKeys": [P]}
 QUARANTINED = {f"aws__ResourceTag___{P}": "quarantined", **OWN_KEY}
+SESSIONS_DENIED = {
+    f"aws__ResourceTag___{P}-sessions": "denied",
+    "aws__TagKeys": [f"{P}-sessions"],
+}
 QUARANTINE_GROUP = {f"aws__ResourceTag___{P}": "quarantine", **OWN_KEY}
 FLUSH_GROUP = {f"aws__ResourceTag___{P}": "untrack", **OWN_KEY}
 OF_AN_INCIDENT = {f"aws__ResourceTag___{P}-incident": "inc-0a", **OWN_KEY}
@@ -62,6 +66,29 @@ _OF_ROLES = {
         "iam",
         "CreateServiceLinkedRole",
         "DeleteServiceLinkedRole",
+    ),
+}
+_OF_DENIED_ROLES = {
+    **_OF_ROLES,
+    **_because(
+        "what the role may do is its owner's; the denial of the sessions wins over every policy",
+        "iam",
+        "AttachRolePolicy",
+        "DeleteRolePermissionsBoundary",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+    ),
+    **_because(
+        "takes the inline policies away first, which is denied",
+        "iam",
+        "DeleteRole",
+    ),
+    **_because(
+        "who gets new sessions is its owner's; the denied ones stay denied",
+        "iam",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+        "UpdateRoleDescription",
     ),
 }
 _OF_USERS = _because(
@@ -268,6 +295,9 @@ OURS: dict[str, Protected] = {
 CONTAINED: dict[str, Protected] = {
     "user": Protected("scp", ("iam", "user"), f"{IAM}:user/alice", QUARANTINED, _OF_USERS),
     "role": Protected("scp", ("iam", "role"), f"{IAM}:role/app", QUARANTINED, _OF_ROLES),
+    "role on which sessions are denied": Protected(
+        "scp", ("iam", "role"), f"{IAM}:role/app", SESSIONS_DENIED, _OF_DENIED_ROLES
+    ),
     "policy that denies sessions": Protected(
         "scp",
         ("iam", "policy"),

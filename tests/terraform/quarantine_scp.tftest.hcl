@@ -38,9 +38,11 @@ run "quarantine_policies" {
         BoundaryStays        = ["security/gdr-re*-iam-principal"]
         UserStays            = ["security/gdr-re*-iam-principal"]
         TagStays             = ["security/gdr-re*-iam-principal"]
-        RoleStays            = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
-        SessionsStay         = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
-        SessionsStayAttached = ["security/gdr-re*-iam-principal", "security/gdr-re*-ec2-instance"]
+        RoleStays            = ["security/gdr-re*r-*"]
+        SessionsStay         = ["security/gdr-re*r-*"]
+        SessionsStayAttached = ["security/gdr-re*r-*"]
+        DeniedRoleStays      = ["security/gdr-re*r-*"]
+        DeniedRoleTagStays   = ["security/gdr-re*r-*"]
       } : sid => toset(concat([for name in names : "arn:aws:iam::*:role/${name}"], sid == "ResponseStays" ? ["arn:aws:sts::111122223333:federated-user/ops"] : []))
     }
     error_message = "A statement must spare the roles of the response that need it, and nobody else."
@@ -70,6 +72,24 @@ run "without_instances" {
   assert {
     condition     = length(aws_organizations_policy.ec2) == 0 && length(aws_organizations_policy_attachment.ec2) == 0 && length(aws_organizations_policy_attachment.this) == 1
     error_message = "ec2 = false must create the policy of users and roles alone."
+  }
+}
+
+# Who cannot do without deploying inline policies meanwhile
+run "without_denied_roles" {
+  command = plan
+
+  module {
+    source = "./modules/quarantine-scp"
+  }
+
+  variables {
+    denied_roles = false
+  }
+
+  assert {
+    condition     = !strcontains(output.content, "DeniedRole") && strcontains(output.content, "RoleStays")
+    error_message = "denied_roles = false must leave out the statements of roles on which sessions are denied, and no other."
   }
 }
 
@@ -114,7 +134,7 @@ run "more_characters" {
   }
 
   variables {
-    exempt_principal_arns = [for number in range(12) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
+    exempt_principal_arns = [for number in range(11) : "arn:aws:iam::*:role/a-role-with-quite-a-long-name-${number}"]
     policy_characters     = 10240
   }
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query, regions
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.session_holder import (
     HOURS,
     ChainedSession,

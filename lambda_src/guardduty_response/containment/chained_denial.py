@@ -7,9 +7,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from guardduty_response.containment import denied_role_tag
 from guardduty_response.containment.control import Grant
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_denial import RoleDenial
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_holder import SessionHolder
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import Sessions, allow
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from guardduty_response.containment.control_restore import ReadItem
     from guardduty_response.containment.records import DeniedSessionsBefore
     from guardduty_response.containment.restoration import RestoreItem
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.target_context import Settings
 
 NAME = "held_sessions"
@@ -32,7 +35,7 @@ class RoleState:
         self.read_errors: dict[str, str] = {}
 
 
-class ChainedDenial(RolePolicies[SessionHolder, RoleState, "DeniedSessionsBefore"]):
+class ChainedDenial(RoleDenial[SessionHolder, RoleState, "DeniedSessionsBefore"]):
     """The policy on another role that denies sessions which the target's credentials got of it.
 
     ``wanted_denial``: what containment denies now; without it, what it has denied counts.
@@ -41,7 +44,10 @@ class ChainedDenial(RolePolicies[SessionHolder, RoleState, "DeniedSessionsBefore
     name = NAME
     part = "held"
     reads = (Grant(("iam:GetRolePolicy",), ROLES),)
-    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+    contains = (
+        Grant(("iam:PutRolePolicy",), ROLES),
+        Grant(denied_role_tag.CHANGES, ROLES, OWN_TAGS),
+    )
     wanted_denial: SessionDenial | None = None
 
     def __init__(self, holder: SessionHolder, item: str) -> None:

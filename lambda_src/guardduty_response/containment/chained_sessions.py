@@ -20,11 +20,10 @@ from guardduty_response.containment.managed_denial import ManagedDenial
 from guardduty_response.containment.role_policies import OLDER, is_of_aws, role_policy
 from guardduty_response.containment.session_denials import (
     denies,
-    has_expired,
     now_rounded_up,
-    parse_time,
     sessions_policy,
 )
+from guardduty_response.containment.session_entries import has_expired, parse_time
 from guardduty_response.containment.session_holder import ChainedSession
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
         OpenSessions,
         SessionSearch,
     )
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.session_holder import SessionHolder
     from guardduty_response.incident.model import EvidenceEntry, StoredState
 
@@ -316,6 +315,7 @@ def _deny_on_role(
         control.wanted_denial = {"userids": denied["userids"], "before": denied["before"]}
         control.enter()
         control.write(name, control.with_denial(name, found))
+        control.tag_role()
         if control.ladder:
             denied["policy"] = control.ladder.written
             denied["by_date"] = control.is_by_date(control.ladder.written)

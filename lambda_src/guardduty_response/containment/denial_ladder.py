@@ -23,9 +23,9 @@ from guardduty_response.containment.role_policies import (
 from guardduty_response.containment.session_denials import (
     denials_of,
     document,
-    entries_of,
     older_of,
 )
+from guardduty_response.containment.session_entries import entries_of
 from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
 from guardduty_response.errors import ResponseError
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.role_policy_control import RolePolicies
-    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
+    from guardduty_response.containment.session_entries import RoleEntry, SessionDenial
     from guardduty_response.incident.target_repository import Place
 
 LONGEST_INLINE = 10_240  # characters of all inline policies of a role

@@ -67,9 +67,10 @@ class Gate:
 
     ``target``: with the generation of the containment that the changes belong to (none in records
     of releases before 0.2: then the lease alone is checked), and the digest of the plan that the
-    step carries out. ``purpose`` says which conditions are checked: ``change`` all;
-    ``evidence`` the pause, the exemptions, the management account and the response's own roles;
-    ``restore`` the lease and the generation. ``meta`` is asked for when the gate is first used.
+    step carries out. ``purpose`` says which conditions are checked: ``change`` all; ``evidence``
+    and ``upkeep`` (taking out of a role what is needed no more) the pause, the exemptions, the
+    management account and the response's own roles; ``restore`` the lease and the generation.
+    ``meta`` is asked for when the gate is first used.
     """
 
     record: IncidentRepository
@@ -280,7 +281,7 @@ class Gate:
         account_id = self.target["account_id"]
         if skip := guardrails.reason_to_skip(config, account_id, [guarded]):
             return skip
-        if self.purpose == "evidence":
+        if self.purpose in ("evidence", "upkeep"):
             return ""
         meta = self.meta()  # says of the finding what the policy needs
         decided = policy.decide(
@@ -307,7 +308,7 @@ class Gate:
 
         Returns why that is not possible, or an empty string.
         """
-        if self.purpose == "evidence":
+        if self.purpose in ("evidence", "upkeep"):
             return ""
         conditions = self._conditions()
         failed = self.record.table.transact([write for write, _ in conditions] + writes)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.aws.errors import describes_transient
 from guardduty_response.containment import open_sessions
 from guardduty_response.containment.contract import Check, StepResult
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.incident.statuses import Status
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from guardduty_response.containment.role_policies import OLDER, deny, revoke_doc
 from guardduty_response.containment.session_denials import (
     deny_sessions,
     now_rounded_up,
-    parse_time,
     policy_name,
 )
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import (
     ContextType,
     Control,
-    Grant,
     SettingType,
     StateType,
 )
@@ -23,27 +21,25 @@ from guardduty_response.containment.role_policies import (
 from guardduty_response.containment.session_denials import (
     denials_of,
     denies,
-    denies_any,
     document,
-    entries_of,
     foreign,
-    has_expired,
+    look_at,
     managed_policy,
-    revocation_without,
     sessions_policy,
 )
-from guardduty_response.containment.target_context import allow, name_of
+from guardduty_response.containment.session_entries import entries_of, has_expired
+from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
+    from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.denial_ladder import Ladder
     from guardduty_response.containment.managed_denial import ManagedDenial
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.containment.session_denials import RoleEntry, SessionDenial
-    from guardduty_response.incident.shared_settings import Held, SharedSetting
+    from guardduty_response.containment.session_entries import RoleEntry, SessionDenial
+    from guardduty_response.incident.shared_settings import SharedSetting
     from guardduty_response.incident.target_repository import Place
 
 ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playbooks/ name them
@@ -52,13 +48,11 @@ ROLES = "arn:${partition}:iam::${account_id}:role/*"  # as the policies of playb
 class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument | None"]):
     """Inline policies of a role that deny sessions: name -> document, None where there is none.
 
-    The containments of a role write them in turn. Restore takes out what no other containment
-    needs. ``arn``: the role's. ``part``: names what this control denies among the denials of one
-    containment on one role.
+    The containments of a role write them in turn. ``arn``: the role's. ``part``: names what this
+    control denies among the denials of one containment on one role.
     """
 
     service = "iam"
-    restores = (Grant(("iam:DeleteRolePolicy", "iam:PutRolePolicy"), ROLES),)
     undone_by = (
         "DeleteRolePolicy",
         "PutRolePolicy",
@@ -119,7 +113,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         themselves. AWSRevokeOlderSessions counts where it is there instead of their names.
         """
         denial, until = self.denial(), self.denied_until
-        if has_expired(denial.get("before", "")):
+        if has_expired(denial.get("before", "")) or (self.by_date and has_expired(until)):
             return True
         return any(
             denies(policy, denial) or (self.by_date and revoked_before(policy) >= until)
@@ -228,7 +222,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     def change_entry(self, entry: RoleEntry, ended: Iterable[Place] = ()) -> None:
         """Records what this containment needs of the role, and forgets who has ``ended``."""
         assert self.held is not None, "the setting is held"
-        self.held.change_entry(self.place, entry, ended)
+        self.held.change_entry(self.place, entry, ended, look_at())
         shared = self.read_shared()
         self.shared = shared._replace(
             entries={**shared.entries, self.place: entry},
@@ -257,8 +251,6 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             self.held.written(value)
         return answer
 
-    # -- restoring ---------------------------------------------------------------------------------
-
     @property
     def setting(self) -> tuple[str, str]:
         """The setting of the role that holds the entries. It has the name under which earlier
@@ -266,134 +258,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         """
         return self.arn, OLDER
 
-    def to_restore(self) -> Values[PolicyDocument | None]:
-        """Returns what each policy is to be: without what this containment alone needs."""
-        recorded = dict(self.recorded or {})
-        if self.current is None:
-            return recorded
-        now = self.values(self.current)
-        return {name: self._without_ours(name, now.get(name), recorded[name]) for name in recorded}
-
-    def _without_ours(
-        self, name: str, now: PolicyDocument | None, before: PolicyDocument | None
-    ) -> PolicyDocument | None:
-        if name == self.merged:
-            others = denials_of(entries_of(self.read_shared()), (self.place, self.part))
-            return document(others, foreign(now))
-        if name == self.managed_name:
-            from guardduty_response.containment.denial_ladder import managed_document
-
-            ours = (self.place, self.part)
-            return managed_document(entries_of(self.read_shared()), name, ours)
-        if name != OLDER or not self._revocation_known:
-            return before
-        return revocation_without(self.place, self.read_shared(), now, before)
-
-    @property
-    def _revocation_known(self) -> bool:
-        """Whether it is known what this containment made of AWSRevokeOlderSessions: an earlier
-        release recorded nothing of it.
-        """
-        return "older" in (self.read_shared().known.get(self.place) or {})
-
-    def as_before(
-        self, name: str, before: PolicyDocument | None, now: PolicyDocument | None
-    ) -> bool:
-        if name == self.managed_name:
-            return now is None or now == before
-        if name != self.merged or now is None:
-            return super().as_before(name, before, now)
-        if foreign(now) == statements(now) and not self._has_left:
-            return now == (self.recorded or {}).get(name)  # else somebody else wrote it
-        return now == before or not denies_any(now, self._entered())
-
-    @property
-    def _has_left(self) -> bool:
-        """Whether a restore has taken this containment's denial out."""
-        entry = self.read_shared().known.get(self.place)
-        return entry is not None and self.part not in entry.get("denials", {})
-
-    def _entered(self) -> SessionDenial:
-        """Returns what this containment has denied by name, by its entry or else by its record."""
-        entry = self.read_shared().known.get(self.place) or {}
-        return cast("SessionDenial", (entry.get("denials") or {}).get(self.part) or self.denial())
-
-    def left(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> bool:
-        if name == OLDER:
-            return self._revocation_known
-        if name == self.managed_name:
-            return True
-        if name == self.merged:
-            return denies_any(now, self._entered())
-        return bool(statements(now)) and not foreign(now)
-
-    def retained(self, name: str, before: PolicyDocument | None, now: PolicyDocument | None) -> str:
-        date = revoked_before(now)
-        if name != OLDER or not date or self._revocation_known:
-            return ""
-        return (
-            f"{OLDER} stays on role {self.role_name}: sessions issued before {date} stay dead by"
-            " design, newer sessions work"
-        )
-
-    def state_text(self, name: str, value: PolicyDocument | None) -> str:
-        if value is None:
-            return f"role {self.role_name} has no policy {name}"
-        target = self.to_restore().get(name)
-        if name == self.merged and foreign(value) != statements(value):
-            return f"policy {name} of role {self.role_name} denies what other containments need"
-        if self.as_before(name, target, value):
-            return f"policy {name} of role {self.role_name} is as it was"
-        return f"role {self.role_name} has another policy {name}"
-
-    def restored_text(self, name: str, before: PolicyDocument | None) -> str:
-        if before is not None and name in (self.merged, OLDER):
-            return (
-                f"what this containment denied taken out of policy {name} of role"
-                f" {self.role_name}: these sessions work again"
-            )
-        change = "removed from" if before is None else "put back as it was on"
-        return (
-            f"policy {name} {change} role {self.role_name}: the sessions that it denied work again"
-        )
-
-    def restore_value(self, name: str, before: PolicyDocument | None) -> list[AwsAnswer]:
-        managed = name == self.managed_name
-        if name not in (self.merged, OLDER) and not managed:
-            return super().restore_value(name, before)
-        part = f"{self.part} {name}"
-        with self.target_context.hold(*self.setting, part) as held:
-            self.shared = None  # another containment may have entered meanwhile
-            read = partial(self.read_policy, name)
-            now = held.latest(read) if name == OLDER else read()
-            value = self._without_ours(name, now, (self.recorded or {}).get(name))
-            if value == now:
-                answers = []
-            elif managed:
-                answers = [self.write(name, value)]
-            else:
-                answers = super().restore_value(name, value)
-            self._leave(held, name)
-            if name == OLDER and answers:
-                held.written(value)
-        return answers
-
-    def _leave(self, held: Held, name: str) -> None:
-        known: RoleEntry | None = self.read_shared().known.get(self.place)
-        if known is None:
-            return
-        entry: RoleEntry = {**known, "denials": dict(known["denials"])}
-        if name == OLDER or (entry.get("older_in") and name == self.managed_name):
-            entry["older"] = ""
-        else:
-            entry["denials"].pop(self.part, None)
-        held.change_entry(self.place, entry)
-
     def command(self, name: str, value: PolicyDocument | None) -> str:
         if name == self.managed_name:
             return self.managed.command(value)
         return super().command(name, value)
-
-    def restore_statements(self, name: str, before: PolicyDocument | None) -> list[PolicyStatement]:
-        action = "iam:DeleteRolePolicy" if before is None else "iam:PutRolePolicy"
-        return [allow((action,), self.arn)]

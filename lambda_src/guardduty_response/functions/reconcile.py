@@ -28,7 +28,7 @@ from guardduty_response.incident.repository import (
     IncidentRepository,
     old_references,
 )
-from guardduty_response.monitoring import changes, dispatch, schedule, upkeep
+from guardduty_response.monitoring import changes, dispatch, expiry, schedule, upkeep
 
 if TYPE_CHECKING:
     from guardduty_response.functions.events import QueueMessage
@@ -88,6 +88,11 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
             # A broken record must not delay the others; the next run finds it again.
             _log_failure("reconciling failed", error, incident_id=incident_id)
             errors.append(error)
+    try:
+        expiry.dispatch(record)
+    except Exception as error:
+        _log_failure("reconciling failed", error)
+        errors.append(error)
     try:
         unmonitored = _look_after_monitored(record)
     except Exception as error:

@@ -1,4 +1,5 @@
-"""The playbook function: runs the steps of one playbook that plan, contain, verify and finish.
+"""The playbook function: runs the steps of one playbook that plan, contain, verify and finish, and
+takes denials out of roles whose sessions are over.
 
 It has no topic and can assume only its own responder role. Each step's module is imported when the
 step is called, so that code which is needed only after the last change does not delay a change.
@@ -18,7 +19,13 @@ from guardduty_response.functions import runtime
 
 if TYPE_CHECKING:
     from guardduty_response.containment.contract import StepPayload
-    from guardduty_response.functions import finish_step, planning, rejoining, steps
+    from guardduty_response.functions import (
+        expire_step,
+        finish_step,
+        planning,
+        rejoining,
+        steps,
+    )
 
 # What ``_warm`` imports, beside what a playbook's LATER names
 AHEAD = (
@@ -68,6 +75,12 @@ def _finish(event: runtime.Payload) -> steps.PhaseAnswer | finish_step.RecheckAn
     return finish_step.finish(event)
 
 
+def _expire(event: runtime.Payload) -> expire_step.Expired:
+    from guardduty_response.functions import expire_step
+
+    return expire_step.expire(event)
+
+
 handler = runtime.dispatch(
     "playbook",
     {
@@ -76,5 +89,6 @@ handler = runtime.dispatch(
         "contain": _contain,
         "verify": _verify,
         "finish": _finish,
+        "expire": _expire,
     },
 )

@@ -6,7 +6,8 @@ next holder reads until it sees what was written last.
 
 Items (keys pk/sk): RESOURCE#arn#setting/LEASE, /WRITTEN (a hash of what was written last, and
 when), /BEFORE (the setting before the first containment) and /ENTRY#containment's arn#generation:
-who needs the setting, and as what. The restore of the last of them gives the setting back.
+who needs the setting, and as what. The restore of the last of them gives the setting back. /DUE:
+when it is looked whether entries of a role's setting are over.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ PAUSE_SECONDS = 0.3
 # IAM's and Identity Center's changes are seen everywhere within seconds, mostly.
 SPREAD_SECONDS = 10.0
 RETENTION_SECONDS = 86400  # of WRITTEN, after which DynamoDB may delete it
+# The item that says when it is looked whether entries are over, in a shard of its own of the index
+# ``due`` (monitoring/expiry.py).
+DUE, DUE_SHARD = "DUE", "sessions"
 MOST_FORGOTTEN = 90  # entries of ended containments at a time (DynamoDB: 100 writes)
 
 T = TypeVar("T")
@@ -190,12 +194,25 @@ class Held:
             writes += self._forget(set(shared.known) - {place})
         self.settings.table.transact(writes)
 
-    def change_entry(self, place: Place, value: SettingValue, ended: Iterable[Place] = ()) -> None:
+    def change_entry(
+        self, place: Place, value: SettingValue, ended: Iterable[Place] = (), look_at: str = ""
+    ) -> None:
         """Records what a containment makes of the setting from now on, and forgets the entries of
         those that have ``ended``.
+
+        ``look_at``: when it is looked whether entries are over (ISO 8601; empty: as it was).
         """
         writes = [self._put(place, value), *self._forget(set(ended) - {place})]
+        if look_at:
+            due = {"pk": self._key, "sk": DUE, "due_shard": DUE_SHARD, "due_at": look_at}
+            due |= {"arn": self.arn, "setting": self.setting}
+            writes.append({"Put": {"Item": item(due)}})
         self.settings.table.transact(writes)
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Forgets the entries of these containments, MOST_FORGOTTEN at a time."""
+        if writes := self._forget(places):
+            self.settings.table.transact(writes)
 
     def _put(self, place: Place, value: SettingValue) -> Write:
         entry: Item = {"pk": self._key, "sk": _entry(place), "at": now()}

@@ -217,6 +217,13 @@ def of_template(text: str, account: str) -> dict[str, Json]:
     return found
 
 
+def _unnamed(policy: Json) -> Json:
+    """Returns a policy without the names of its statements, which the template leaves out."""
+    for statement in policy["Statement"]:
+        statement.pop("Sid", None)
+    return policy
+
+
 def of_plan(resources: list[Json]) -> dict[str, Json]:
     """The same of what Terraform plans, its policies beside their roles by the resource's own
     name and key.
@@ -227,10 +234,7 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
     for resource in resources:
         key, values = resource["address"].split(resource["type"] + ".")[1], resource["values"]
         if resource["type"] == "aws_iam_role_policy":
-            policy = json.loads(values["policy"])
-            for statement in policy["Statement"]:
-                statement.pop("Sid", None)  # the template leaves the statements' names out
-            policies[key] = {values["name"]: policy}
+            policies[key] = {values["name"]: _unnamed(json.loads(values["policy"]))}
         elif resource["type"] == "aws_iam_instance_profile":
             found[f"profile {values['name']}"] = {"path": values["path"], "role": values["role"]}
         elif resource["type"] == "aws_iam_role":
@@ -240,7 +244,7 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
                 "path": values["path"],
                 "boundary": values["permissions_boundary"],
                 "session": values["max_session_duration"],
-                "trust": json.loads(values["assume_role_policy"]),
+                "trust": _unnamed(json.loads(values["assume_role_policy"])),
                 "tags": values["tags"] or {},
             }
         else:

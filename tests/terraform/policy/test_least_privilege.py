@@ -40,6 +40,7 @@ def responder(planned: Plan) -> str:
     return str(planned.outputs["policies"]["responder"]["ec2_instance"])
 
 
+SESSIONS_DENIED = {f"aws__ResourceTag___{P}-sessions": "denied"}
 MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:DescribeInstances", "*", {}),
     ("ec2:DescribeSecurityGroups", "*", {}),
@@ -64,6 +65,10 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PutRolePolicy", f"{IAM}:role/web", {}),
     # a name like the response's keeps no role of anybody's out of reach
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-mine", {}),
+    ("iam:DeleteRolePolicy", f"{IAM}:role/web", SESSIONS_DENIED),
+    ("iam:DetachRolePolicy", f"{IAM}:role/web", {"iam__PolicyARN": f"{IAM}:policy/{P}-sessions-0"}),
+    ("iam:TagRole", f"{IAM}:role/web", {"aws__TagKeys": [f"{P}-sessions"]}),
+    ("iam:UntagRole", f"{IAM}:role/web", {"aws__TagKeys": [f"{P}-sessions"]}),
     ("iam:PutRolePolicy", f"{IAM}:role/security/{P}-responder-ec2-instance", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-terminator-ec2-instance", {}),  # not switched on here
     ("iam:PassRole", f"{IAM}:role/{P}-quarantine", {"iam__PassedToService": "ec2.amazonaws.com"}),
@@ -103,6 +108,12 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PassRole", f"{IAM}:role/admin", {"iam__PassedToService": "ec2.amazonaws.com"}),
     ("iam:AttachRolePolicy", f"{IAM}:role/web", {}),
     ("iam:DeleteRolePolicy", f"{IAM}:role/web", {}),
+    ("iam:DeleteRolePolicy", f"{IAM}:role/{P}-quarantine", SESSIONS_DENIED),
+    ("iam:DetachRolePolicy", f"{IAM}:role/web", {}),
+    ("iam:DetachRolePolicy", f"{IAM}:role/web", {"iam__PolicyARN": f"{IAM}:policy/app"}),
+    ("iam:TagRole", f"{IAM}:role/web", {"aws__TagKeys": [f"{P}-sessions", "team"]}),
+    ("iam:UntagRole", f"{IAM}:role/web", {"aws__TagKeys": ["team"]}),
+    ("iam:UntagRole", f"{IAM}:role/{P}-quarantine", {"aws__TagKeys": [f"{P}-sessions"]}),
     ("iam:UpdateAssumeRolePolicy", f"{IAM}:role/web", {}),
     ("iam:CreateAccessKey", f"{IAM}:user/ann", {}),
     ("iam:PutUserPolicy", f"{IAM}:user/ann", {}),

@@ -23,8 +23,10 @@ EVERYTHING = {
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 }
 QUARANTINED = {f"aws__ResourceTag___{P}": "quarantined"}
+OTHER_POLICY = {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}
 DENY_ALL = {"iam__PolicyARN": "arn:aws:iam::aws:policy/AWSDenyAll"}
 BOUNDARY = {"iam__PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
+SESSIONS_DENIED = {f"aws__ResourceTag___{P}-sessions": "denied"}
 SESSIONS = f"arn:aws:iam::{MEMBER}:policy/{P}-sessions-0123456789ab"
 LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, DENY_ALL),
@@ -50,8 +52,17 @@ LIFTING: list[tuple[str, str, dict[str, Any]]] = [
     # To IAM, keys that differ in case alone are one
     ("iam:TagRole", ROLE, {"aws__TagKeys": [P.upper()]}),
     ("iam:UntagUser", USER, {"aws__TagKeys": [f"{P}-Incident"]}),
+    # A role on which sessions are denied, and which is not contained itself
+    ("iam:DeleteRolePolicy", ROLE, SESSIONS_DENIED),
+    ("iam:PutRolePolicy", ROLE, SESSIONS_DENIED),
+    ("iam:UntagRole", ROLE, {**SESSIONS_DENIED, "aws__TagKeys": [f"{P}-sessions"]}),
+    ("iam:TagRole", ROLE, {**SESSIONS_DENIED, "aws__TagKeys": ["team", f"{P}-Sessions"]}),
 ]
-TO_EC2_INSTANCE = [case for case in LIFTING if "RolePolicy" in case[0] or ":policy/" in case[1]]
+TO_EC2_INSTANCE = [
+    case
+    for case in LIFTING
+    if "RolePolicy" in case[0] or ":policy/" in case[1] or case[2].keys() >= SESSIONS_DENIED.keys()
+]
 EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
 INSTANCE, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"
 SNAPSHOT = "arn:aws:ec2:us-east-1::snapshot/snap-0a"
@@ -80,10 +91,18 @@ USUAL: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:DetachUserPolicy", USER, {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
     ("iam:CreateAccessKey", USER, {}),
     ("iam:PutRolePolicy", ROLE, {}),
-    ("iam:DetachRolePolicy", ROLE, {"iam__PolicyARN": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+    ("iam:DetachRolePolicy", ROLE, OTHER_POLICY),
     ("iam:CreatePolicyVersion", f"arn:aws:iam::{MEMBER}:policy/app", {}),
     ("iam:TagUser", USER, {"aws__TagKeys": ["team"]}),
     ("iam:TagRole", ROLE, {**QUARANTINED, "aws__TagKeys": ["team"]}),
+    # Of a role on which sessions are denied, its owner's deployments keep all but inline policies
+    ("iam:AttachRolePolicy", ROLE, SESSIONS_DENIED),
+    ("iam:DetachRolePolicy", ROLE, {**SESSIONS_DENIED, **OTHER_POLICY}),
+    ("iam:UpdateAssumeRolePolicy", ROLE, SESSIONS_DENIED),
+    ("iam:UpdateRole", ROLE, SESSIONS_DENIED),
+    ("iam:PutRolePermissionsBoundary", ROLE, SESSIONS_DENIED),
+    ("iam:TagRole", ROLE, {**SESSIONS_DENIED, "aws__TagKeys": ["team"]}),
+    ("iam:UntagRole", ROLE, {**SESSIONS_DENIED, "aws__TagKeys": ["team"]}),
     ("iam:CreateRole", f"arn:aws:iam::{MEMBER}:role/x-{P}-responder", {}),
     ("iam:UpdateAssumeRolePolicy", ROLE, {}),
     ("iam:DeleteRolePermissionsBoundary", ROLE, {}),
@@ -260,4 +279,4 @@ def test_a_forged_role_of_the_response_is_not_made(scp: str) -> None:
 
 def test_they_fit(planned: dict[str, str]) -> None:
     """With room for further exempt principals: AWS Organizations takes 5,120 characters."""
-    assert len(planned["scp"]) < 4096 and len(planned["scp_ec2"]) < 4096
+    assert len(planned["scp"]) < 4400 and len(planned["scp_ec2"]) < 4096

@@ -38,7 +38,11 @@ ASKED: list[dict[str, Any]] = [
 OPENING = {"ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"}
 # Role, contained resource -> the changes that its IAM policy allows and the policies here deny
 # By design: to give back what a credential's eradication changed lifts no instance's quarantine.
+# Nor does ec2_instance, which may write our tags, need any of a contained role.
+TAGS = {"iam:TagRole", "iam:UntagRole"}
 WITHHELD = {
+    (f"{P}-responder-ec2-instance", "role"): TAGS,
+    (f"{P}-restorer-ec2-instance", "role"): {"iam:UntagRole"},
     (f"{P}-restorer-iam-principal", "instance"): {"ec2:StartInstances"},
     (f"{P}-restorer-iam-principal", "quarantine group"): OPENING,
     (f"{P}-restorer-iam-principal", "flush group"): OPENING,

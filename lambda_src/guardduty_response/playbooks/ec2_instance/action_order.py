@@ -14,6 +14,7 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     Tag,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import (
+    DENIES,
     PROFILE_CALLS,
     ReplaceProfile,
     RevokeSessions,
@@ -22,7 +23,7 @@ from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
-from guardduty_response.playbooks.ec2_instance.state import InstanceState
+from guardduty_response.playbooks.ec2_instance.state import LISTS, InstanceState, looking
 from guardduty_response.playbooks.ec2_instance.traffic import (
     Deregister,
     Detach,
@@ -45,7 +46,13 @@ CONTROLS: tuple[type[InstanceControl], ...] = (
     ReleaseAddress,
     Tag,
 )
-READ = actions_of(grant for control in CONTROLS for grant in (*control.reads, *control.finds))
+READ = tuple(
+    action
+    for action in actions_of(
+        grant for control in CONTROLS for grant in (*control.reads, *control.finds)
+    )
+    if action not in LISTS  # a session has little room: only where a group needs it
+)
 
 
 def branches(instance: InstanceContext) -> tuple[tuple[type[InstanceControl], ...], ...]:
@@ -93,9 +100,13 @@ def look(
     return [control for branch in made for control in branch]
 
 
+def _reads(instance: InstanceContext) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*READ, *looking(instance))))
+
+
 def reading(instance: InstanceContext, *more: str) -> Sessions:
     """Returns sessions that may read everything, and do ``more``, and change nothing."""
-    return Sessions(instance, [allow((*READ, *attribution.READ, *more))], {})
+    return Sessions(instance, [allow((*_reads(instance), *attribution.READ, *more))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:
@@ -110,14 +121,14 @@ def changing(instance: InstanceContext) -> Sessions:
     if group := instance.scope("auto_scaling_group"):
         grants[scaling_arn(instance, group)] = actions_of(_scaling(instance).contains)
     if role and instance.options["revoke_sessions"] != "none":
-        grants[role] = actions_of(RevokeSessions.contains)
+        grants[role] = DENIES
     if instance.options["deregister_targets"]:
         deregister = actions_of(Deregister.contains)
         grants |= {target["arn"]: deregister for target in instance.scope("target_groups") or []}
     path = instance.context.config.responder["role_path"]
     profiles = instance.quarantine_profiles[: 1 + instance.endpoints]
     base = [
-        allow(READ),
+        allow(_reads(instance)),
         allow(("iam:PassRole",), [instance.arn(f"role{path}{name}", "iam") for name in profiles]),
         # These calls may also be checked on the volume or interface they touch: the instance or
         # address above pins which.

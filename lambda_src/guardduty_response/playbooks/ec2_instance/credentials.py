@@ -16,14 +16,18 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
+from guardduty_response.containment.denied_role_tag import CHANGES
+from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     is_of_aws,
     revoke_document,
     revoked_before,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_denials import rounded_up
+from guardduty_response.containment.session_entries import has_expired
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     DONE,
@@ -34,12 +38,12 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance.endpoint_rules import reaches_endpoints
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, Ec2Control
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
     filters,
-    reaches_endpoints,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
     )
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.target_context import Sessions
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
@@ -66,7 +70,7 @@ STATE_ERRORS = (*PASSING_ERRORS, "UnsupportedOperation")
 PAUSES = (0.5, 1.0, 2.0, 3.0, 3.5)  # seconds until a call is repeated after one of those
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
-REVOKES = ("iam:PutRolePolicy",)
+DENIES = ("iam:PutRolePolicy",)
 ROLE_READS = Grant(("iam:GetInstanceProfile", "iam:GetRolePolicy"), (PROFILES, ROLES))
 
 
@@ -193,7 +197,7 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
         return [allow(PROFILE_CALLS, self.arn), allow(("iam:PassRole",), self._role_before())]
 
 
-class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"]):
+class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"]):
     """Denies the sessions of the role that the instance had: its own, or all that are older."""
 
     name = option = "revoke_sessions"
@@ -201,7 +205,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     reads = (ROLE_READS,)
     finds = (Grant(("iam:GetRole",), ROLES),)
-    contains = (Grant(REVOKES, ROLES),)
+    contains = (Grant(DENIES, ROLES), Grant(CHANGES, ROLES, OWN_TAGS))
 
     @property
     def placeholder(self) -> str:  # type: ignore[override]
@@ -226,7 +230,7 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         return str(known.get("role") or self._role() or "ROLE")
 
     def writer(self, name: str) -> AwsClient:
-        return self.sessions.client(self.service, self.arn, REVOKES)
+        return self.sessions.client(self.service, self.arn, DENIES)
 
     def _role(self) -> str:
         """Returns the role that the instance had before containment, or ''."""
@@ -290,8 +294,8 @@ class RevokeSessions(RolePolicies[InstanceContext, InstanceState, "RoleSessions"
         if name != OLDER:
             return value if self.is_denied() else self.with_denial(name, value)
         revoked = str(self.present["revoked_before"])
-        if value is not None and revoked_before(value) >= revoked:
-            return value
+        if has_expired(revoked) or (value is not None and revoked_before(value) >= revoked):
+            return value  # every session that was to be denied is over
         return revoke_document(value, revoked)
 
     def contained_text(self, pending: Values[PolicyDocument | None]) -> str:

@@ -24,7 +24,7 @@ from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
-from guardduty_response.playbooks.ec2_instance.state import LOOK, describe, look
+from guardduty_response.playbooks.ec2_instance.state import describe, look, looking
 from guardduty_response.playbooks.ec2_instance.traffic import scaling
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 STOP = "stop_instance"
 READ = (
-    *LOOK,
     *attribution.READ,
     "ec2:DescribeInstanceTypes",
     "autoscaling:DescribeAutoScalingInstances",
@@ -68,7 +67,7 @@ def stop(context: Context, target: Target) -> StepResult:
             "switched off (finish)",
         )
     instance.stored = instance.read_stored()
-    statements = [allow(READ), allow(("ec2:StopInstances",), target.arn)]
+    statements = [allow((*looking(instance), *READ)), allow(("ec2:StopInstances",), target.arn)]
     session = OneSession(instance, statements, {})
     command = f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}"
     try:

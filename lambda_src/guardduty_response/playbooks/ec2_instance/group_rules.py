@@ -12,10 +12,11 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.target_context import FAILED, PLANNED
+from guardduty_response.playbooks.ec2_instance.endpoint_rules import open_rules
 from guardduty_response.playbooks.ec2_instance.instance_control import GROUPS, Ec2Control
 from guardduty_response.playbooks.ec2_instance.network_controls import KINDS, OWN
 from guardduty_response.playbooks.ec2_instance.rules import rules
-from guardduty_response.playbooks.ec2_instance.state import LOOK, open_rules
+from guardduty_response.playbooks.ec2_instance.state import LISTS, LOOK
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, IpPermission
@@ -37,7 +38,7 @@ class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
     placeholder = "GROUP egress RULE"
     absent_text = "the quarantine group has no rules"
     contained_as = "rules removed: {things}"
-    reads = (Grant(LOOK, "*"),)
+    reads = (Grant((*LOOK, *LISTS), "*"),)
     contains = (Grant(STRIP, GROUPS, {"StringEquals": {OWN: KINDS}}),)
     undone_by = (
         "AuthorizeSecurityGroupIngress",
@@ -50,7 +51,7 @@ class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
         found: dict[str, IpPermission] = {
             f"{group['GroupId']} {words}": rule
             for group in self._groups()
-            for words, rule in open_rules(self.target_context, group).items()
+            for words, rule in open_rules(self.target_context, self.state, group).items()
         }
         for vpc in set(self.state.vpcs) - self.state.groups.keys():
             found[f"of the new group of {vpc}, default egress to 0.0.0.0/0 and ::/0"] = {}
@@ -100,7 +101,7 @@ class GroupRules(Ec2Control["dict[str, IpPermission]", "IpPermission | None"]):
     def _check(self, group: AwsAnswer) -> Check:
         id = group["GroupId"]
         name = f"{self.check_name} {id}"
-        if wrong := ", ".join(open_rules(self.target_context, group)):
+        if wrong := ", ".join(open_rules(self.target_context, self.state, group)):
             return Check(name, False, f"{id} has rules: {wrong}", fatal=self.critical)
         but = f" but to endpoints ({', '.join(rules(group))})" if rules(group) else ", v4 or v6"
         return Check(name, True, f"{id} has no rules{but}", fatal=self.critical)

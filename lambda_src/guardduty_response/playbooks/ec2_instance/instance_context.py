@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.session_holder import SessionHolder
 from guardduty_response.decision.finding import get, text
 
@@ -43,6 +43,11 @@ class InstanceContext(SessionHolder):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
         self.role = self.role_id = ""
+
+    @property
+    def uses_endpoints(self) -> bool:
+        """Says whether a configured quarantine group may let out to endpoints."""
+        return self.endpoints and bool(self.own_groups)
 
     def owns(self, group: AwsAnswer, kind: str) -> bool:
         """Says whether a security group is containment's own, of that kind: it has the tag, and is

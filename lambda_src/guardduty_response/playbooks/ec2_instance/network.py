@@ -32,7 +32,7 @@ from guardduty_response.playbooks.ec2_instance.quarantine_groups import (
     flush_group,
     is_new,
 )
-from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState, is_empty
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, is_empty, looking
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer
@@ -56,7 +56,7 @@ def sessions(
         for vpc, id in groups.items()
     }
     base = [
-        allow(LOOK),
+        allow(looking(instance)),
         allow(MODIFY, list(known.values())),
         allow(
             STRIP,

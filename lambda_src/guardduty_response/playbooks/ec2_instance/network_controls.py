@@ -15,6 +15,7 @@ from guardduty_response.containment.target_context import (
     allow,
 )
 from guardduty_response.playbooks.ec2_instance.container_tasks import stop_command
+from guardduty_response.playbooks.ec2_instance.endpoint_rules import open_rules
 from guardduty_response.playbooks.ec2_instance.instance_control import (
     ANY_GROUPS,
     GROUPS,
@@ -29,7 +30,6 @@ from guardduty_response.playbooks.ec2_instance.state import (
     Interface,
     closed,
     in_own_group,
-    open_rules,
 )
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
             f"{id}, which quarantine_security_group_ids names for {vpc}, is not used: it has rules"
             f" ({', '.join(wrong)}), remove them yourself"
             for vpc, id in configured.items()
-            if id in groups and (wrong := open_rules(self.target_context, groups[id]))
+            if id in groups and (wrong := open_rules(self.target_context, self.state, groups[id]))
         ]
 
     def contained_text(self, pending: Values[InterfaceBefore]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,11 +17,26 @@ PEERS = {
 }
 
 
-def to_endpoints(direction: str, rule: AwsAnswer) -> bool:
-    """Says whether a rule lets out HTTPS to security groups or prefix lists, not to addresses."""
+def prefix_lists(group: AwsAnswer) -> set[str]:
+    """Returns the IDs of the prefix lists that a security group lets out to."""
+    return {
+        str(peer["PrefixListId"])
+        for rule in group.get("IpPermissionsEgress") or []
+        for peer in rule.get("PrefixListIds") or []
+    }
+
+
+def to_endpoints(lists: Container[str], direction: str, rule: AwsAnswer) -> bool:
+    """Says whether a rule lets out HTTPS to security groups or to services of AWS, not to
+    addresses. A prefix list that a customer manages may have any addresses.
+
+    ``lists``: the IDs of the prefix lists that AWS manages.
+    """
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
     addresses = rule.get("IpRanges") or rule.get("Ipv6Ranges")
-    return direction == "egress" and https and not addresses
+    named = [str(peer.get("PrefixListId")) for peer in rule.get("PrefixListIds") or []]
+    of_aws = all(each in lists for each in named)
+    return direction == "egress" and https and not addresses and of_aws
 
 
 def rules(

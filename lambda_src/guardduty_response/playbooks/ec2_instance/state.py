@@ -19,11 +19,17 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import branch_interfaces
 from guardduty_response.playbooks.ec2_instance.branch_interfaces import EKS_TRUNK, is_of_task
 from guardduty_response.playbooks.ec2_instance.container_tasks import OF_TASK
+from guardduty_response.playbooks.ec2_instance.endpoint_rules import (
+    OF_AWS,
+    needs_lists,
+    of_aws,
+    open_rules,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.rules import rules, to_endpoints
+from guardduty_response.playbooks.ec2_instance.rules import prefix_lists
 
 if TYPE_CHECKING:
-    from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter, IpPermission
+    from guardduty_response.aws.api import AwsAnswer, AwsClient, Filter
     from guardduty_response.containment.target_context import Settings
     from guardduty_response.incident.model import TargetRecord
     from guardduty_response.playbooks.ec2_instance.records import InterfaceBefore, NetworkBefore
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 # The kinds of containment's own groups: the value of their tag, and the end of their names.
 QUARANTINE, UNTRACK = "quarantine", "untrack"
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
+LISTS = ("ec2:DescribeManagedPrefixLists",)
 OWNED = "owned by account "
 # Names of what could not be read: whose branches are, and what Amazon ECS runs on the instance.
 WHOSE, TASKS = "trunk interfaces of branches", "tasks of Amazon ECS"
@@ -90,6 +97,7 @@ class InstanceState:
     its subnets of which nothing tells whose they are, by ID. ``for_tasks``: the interfaces by which
     it looks like a container instance of Amazon ECS. ``trunks_for_tasks``: the trunk interfaces
     among them, once Amazon ECS has said that it is one: the account cannot change them.
+    ``aws_lists``: the prefix lists that AWS manages, where a configured group may let out to one.
     """
 
     instance: AwsAnswer
@@ -103,6 +111,7 @@ class InstanceState:
     unknown_branches: dict[str, AwsAnswer] = field(default_factory=dict)
     for_tasks: list[str] = field(default_factory=list)
     trunks_for_tasks: Collection[str] = ()
+    aws_lists: Collection[str] = ()
 
     @property
     def disks(self) -> dict[str, AwsAnswer]:
@@ -181,8 +190,18 @@ def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> Ins
         _as_known(Interface.read(interface, instance.target.account_id), known)
         for interface in by_id.values()
     ]
+    lists = results.get("lists", {})
+    if not isinstance(lists, Exception):
+        current.aws_lists = of_aws(lists)
     for name in ("groups", "own_groups"):
         for group in found.get(name, {}).get("SecurityGroups", []):
+            if isinstance(lists, Exception) and needs_lists(instance, group):
+                # What it lets out to is not known: it is a group whose rules were not read.
+                current.read_errors["groups"] = (
+                    f"which prefix lists AWS manages, of those in {group['GroupId']}"
+                    f" ({', '.join(sorted(prefix_lists(group)))}): {describe_error(lists)}"
+                )
+                continue
             _sort_group(instance, current, group)
     for vpc in {group["VpcId"] for group in current.quarantine_groups.values()}:
         if group := choose_group(instance, current, vpc):
@@ -207,6 +226,10 @@ def _look_calls(
     if instance.own_groups:
         ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
         calls["own_groups"] = partial(ec2.describe_security_groups, Filters=ids)
+    if instance.uses_endpoints:
+        # AWS manages a few dozen, and a page has a hundred. One that is not seen is no endpoint.
+        owned = filters(**{"owner-id": OF_AWS})
+        calls["lists"] = partial(ec2.describe_managed_prefix_lists, Filters=owned)
     if stored:
         calls["stored"] = lambda: {**instance.read_stored()}
     return calls
@@ -261,6 +284,11 @@ def _as_known(interface: Interface, known: Mapping[str, InterfaceBefore]) -> Int
     return interface._replace(managed=managed)
 
 
+def looking(instance: InstanceContext) -> tuple[str, ...]:
+    """Returns the actions that ``look`` needs."""
+    return (*LOOK, *LISTS) if instance.uses_endpoints else LOOK
+
+
 def _sort_group(instance: InstanceContext, current: InstanceState, group: AwsAnswer) -> None:
     id = group["GroupId"]
     if instance.own_groups.get(group["VpcId"]) == id or instance.owns(group, QUARANTINE):
@@ -280,7 +308,12 @@ def choose_group(
     """
     own_group = instance.own_groups.get(vpc)
     usable = [
-        (bool(open_rules(instance, group)), id != own_group, group.get("GroupName", ""), id)
+        (
+            bool(open_rules(instance, current, group)),
+            id != own_group,
+            group.get("GroupName", ""),
+            id,
+        )
         for id, group in current.quarantine_groups.items()
         if group["VpcId"] == vpc and id not in refused
     ]
@@ -334,7 +367,7 @@ def closed(instance: InstanceContext, current: InstanceState, interface: Interfa
 def is_empty(instance: InstanceContext, current: InstanceState, id: str) -> bool:
     """Says whether a group is a quarantine group without rules."""
     group = current.quarantine_groups.get(id)
-    return group is not None and not open_rules(instance, group)
+    return group is not None and not open_rules(instance, current, group)
 
 
 def in_own_group(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
@@ -347,28 +380,3 @@ def in_own_group(instance: InstanceContext, current: InstanceState, interface: I
         interface.groups[0] in current.quarantine_groups
         or interface.groups[0] in current.flush_groups
     )
-
-
-def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool:
-    """Says whether every quarantine group of the instance is a configured group that lets it to
-    endpoints alone.
-    """
-    groups = [current.groups.get(vpc) or {} for vpc in current.vpcs]
-    if not instance.endpoints or not groups:
-        return False
-    for group in groups:
-        own = group.get("GroupId")
-        if not own or instance.own_groups.get(group.get("VpcId", "")) != own:
-            return False
-        if not rules(group) or open_rules(instance, group):
-            return False
-    return True
-
-
-def open_rules(instance: InstanceContext, group: AwsAnswer) -> dict[str, IpPermission]:
-    """Returns the rules that containment does not allow: all but the endpoint rules of a group
-    configured for forensics.
-    """
-    own_group = instance.own_groups.get(group.get("VpcId", ""))
-    spared = instance.endpoints and own_group == group.get("GroupId")
-    return rules(group, to_endpoints if spared else None)

@@ -27,14 +27,13 @@ from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import LOOK, describe
+from guardduty_response.playbooks.ec2_instance.state import describe, looking
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
 
 NAME = "terminate_instance"
 READ = (
-    *LOOK,
     *attribution.READ,
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstanceAttribute",
@@ -105,7 +104,7 @@ def terminate(context: Context, target: Target) -> StepResult:
 def _session(instance: InstanceContext, snapshots: list[str]) -> Sessions:
     region = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
     statements = [
-        allow(READ),
+        allow((*looking(instance), *READ)),
         allow(SNAPSHOT, [f"{region}::snapshot/{id}" for id in snapshots]),
         allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), instance.target.arn),
     ]

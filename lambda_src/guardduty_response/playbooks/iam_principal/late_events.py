@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.cloudtrail import regions
 from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,

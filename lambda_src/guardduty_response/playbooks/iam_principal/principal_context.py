@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.session_holder import CHAINED_HOURS, HOURS, SessionHolder
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of

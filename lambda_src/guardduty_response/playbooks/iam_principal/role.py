@@ -11,20 +11,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from guardduty_response.containment import denied_role_tag
 from guardduty_response.containment.control import Grant, actions_of
+from guardduty_response.containment.role_denial import RoleDenial
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
 )
-from guardduty_response.containment.role_policy_control import ROLES, RolePolicies
+from guardduty_response.containment.role_policy_control import ROLES
 from guardduty_response.containment.session_denials import (
     denied_before,
     deny_sessions,
-    has_expired,
     now_rounded_up,
     policy_name,
 )
+from guardduty_response.containment.session_entries import has_expired
+from guardduty_response.containment.tag_control import OWN_TAGS
 from guardduty_response.containment.target_context import (
     Sessions,
     allow,
@@ -42,12 +45,13 @@ if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
-    from guardduty_response.containment.session_denials import SessionDenial
+    from guardduty_response.containment.session_entries import SessionDenial
 
+DENIES = ("iam:PutRolePolicy",)
 ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]):
+class DenySession(RoleDenial[PrincipalContext, PrincipalState, "RoleSessions"]):
     """Denies the session that the finding names, or all sessions of the role."""
 
     name = "revoke_sessions"
@@ -55,7 +59,10 @@ class DenySession(RolePolicies[PrincipalContext, PrincipalState, "RoleSessions"]
     critical = True
     done_text = "its sessions are denied"
     reads = (Grant(("iam:GetRole", "iam:GetRolePolicy"), ROLES),)
-    contains = (Grant(("iam:PutRolePolicy",), ROLES),)
+    contains = (
+        Grant(DENIES, ROLES),
+        Grant(denied_role_tag.CHANGES, ROLES, OWN_TAGS),
+    )
 
     @property
     def arn(self) -> str:
@@ -192,7 +199,7 @@ CONTROLS: tuple[type[PrincipalControl], ...] = (DenySession, TagRole)
 WORKLOADS = ("ec2:DescribeInstances", "lambda:ListFunctions")
 READ = actions_of(grant for control in CONTROLS for grant in control.reads)
 READ_USERS = ("iam:ListInstanceProfilesForRole",)
-CHANGE = actions_of(grant for control in CONTROLS for grant in control.contains)
+CHANGE = (*DENIES, *actions_of(TagRole.contains))
 
 
 def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:

@@ -20,7 +20,7 @@ from guardduty_response.containment.late_checks import (
     throttled_seconds,
 )
 from guardduty_response.containment.managed_denial import denial_names
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,

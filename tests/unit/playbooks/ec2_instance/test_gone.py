@@ -57,7 +57,11 @@ def test_gone_before_the_plan_its_sessions_are_denied(known: Lab, end: Any) -> N
     assert step.status is Status.GONE
     assert f"role app are denied by policy {known.deny_name()}" in step.detail
     assert "One that CloudTrail shows later may live until 20" in step.detail
-    assert known.actions() == {"revoke_sessions": "DONE", "held_sessions": "SKIPPED"}
+    assert known.actions() == {
+        "revoke_sessions": "DONE",
+        "tag_denied_role app": "DONE",
+        "held_sessions": "SKIPPED",
+    }
     planned = known.ids["planned"]
     assert list(planned.actions) == ["revoke_sessions", "held_sessions"]
     assert planned.principals == [f"arn:aws:iam::{MEMBER}:role/app"]

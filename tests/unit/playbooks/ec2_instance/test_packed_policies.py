@@ -73,13 +73,13 @@ def test_what_sts_cannot_pack_is_contained_in_smaller_sessions(
 def test_where_nothing_is_refused_there_is_no_call_more(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session for planning, one for the network, one for the rest, one for looking for sessions
-    of other roles after them, one for the verification.
+    """A session for planning, one for the network, one for the rest, one that tags the role whose
+    sessions are denied, one for looking for sessions of other roles, one for the verification.
     """
     lab.build(interfaces=4)
     sts = PackedSts(monkeypatch, None)
     lab.respond()
-    assert len(sts.taken) == len(lab.policies) == 5
+    assert len(sts.taken) == len(lab.policies) == 6
 
 
 def test_one_resource_that_cannot_be_packed_is_the_error(

@@ -282,7 +282,11 @@ def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
                 if action.startswith("iam:") and not action.startswith("iam:Get"):
                     passed.append((action, statement["Resource"]))
     role = f"arn:aws:iam::{MEMBER}:role/app"
-    assert sorted(passed) == [("iam:DeleteRolePolicy", role), ("iam:PassRole", role)]
+    assert sorted(passed) == [
+        ("iam:DeleteRolePolicy", role),
+        ("iam:PassRole", role),
+        ("iam:UntagRole", role),
+    ]
 
 
 # -- and again -------------------------------------------------------------------------------------

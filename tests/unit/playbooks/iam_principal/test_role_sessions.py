@@ -128,7 +128,8 @@ def test_the_rest_of_the_role_is_as_it_was(iam: IamLab) -> None:
     )
     iam.respond()
     assert iam.role_policies()["work"] == ALLOW_EVERYTHING
-    assert iam.role_dump()["tags"] == {PREFIX: "quarantined", f"{PREFIX}-incident": INCIDENT}
+    quarantined = {PREFIX: "quarantined", f"{PREFIX}-incident": INCIDENT}
+    assert iam.role_dump()["tags"] == {**quarantined, f"{PREFIX}-sessions": "denied"}
 
 
 def test_how_the_role_was_is_in_the_record_before_it_is_changed(iam: IamLab) -> None:

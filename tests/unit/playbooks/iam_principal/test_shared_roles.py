@@ -23,6 +23,7 @@ from tests.unit.playbooks.iam_principal.session_judge import moment
 
 pytestmark = pytest.mark.usefixtures("untrimmed_models")
 SECOND = "inc-0000000000000002"
+SESSIONS_DENIED = {f"{PREFIX}-sessions": "denied"}  # beside what says that the role is contained
 
 
 def beside(iam: IamLab, target: Target) -> Callable[[], None]:
@@ -97,7 +98,7 @@ def test_a_roles_tags_are_given_back_by_the_last_restore(iam: IamLab, reverse: b
     leaves, stays = (second, first) if reverse else (first, second)
     assert restore(iam, leaves) is Status.RESTORED
     quarantined = {PREFIX: "quarantined", f"{PREFIX}-incident": stays.opened_by}
-    assert iam.role_dump()["tags"] == {**quarantined, "team": "web"}
+    assert iam.role_dump()["tags"] == {**quarantined, **SESSIONS_DENIED, "team": "web"}
     assert len(iam.role_dump()["policies"]) == 1, "its session is denied as before"
     assert restore(iam, stays) is Status.RESTORED
     assert iam.role_dump() == {"policies": {}, "tags": {PREFIX: "of the owner", "team": "web"}}
@@ -160,7 +161,7 @@ def test_a_session_that_is_contained_while_the_last_one_is_restored_keeps_the_ta
         patch.setattr(shared_settings.SharedSettings, "hold", hold_later)
         assert restore(iam, first) is Status.RESTORED
     wanted = {PREFIX: "quarantined", f"{PREFIX}-incident": SECOND}
-    assert iam.role_dump()["tags"] == wanted
+    assert iam.role_dump()["tags"] == {**wanted, **SESSIONS_DENIED}
 
 
 def test_a_busy_roles_tags_are_not_written_and_that_is_said(
@@ -176,7 +177,7 @@ def test_a_busy_roles_tags_are_not_written_and_that_is_said(
         playbook.contain(iam.context(), target)
     assert iam.actions()["tag_role"] == "FAILED"
     assert "is being written by somebody" in iam.detail("tag_role")
-    assert iam.role_dump()["tags"] == {}
+    assert iam.role_dump()["tags"] == SESSIONS_DENIED
 
 
 def test_two_revocations_of_a_role_side_by_side_leave_the_later_date(iam: IamLab) -> None:

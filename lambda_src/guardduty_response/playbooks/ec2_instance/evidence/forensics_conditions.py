@@ -12,21 +12,32 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.rules import to_endpoints
-from guardduty_response.playbooks.ec2_instance.state import LOOK, TASKS, WHOSE, filters, look
+from guardduty_response.playbooks.ec2_instance.state import (
+    TASKS,
+    WHOSE,
+    filters,
+    look,
+    looking,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from guardduty_response.aws.api import AwsAnswer, AwsClient
     from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 
-def endpoint_only(group: AwsAnswer) -> str:
-    """Returns why a security group lets out more than TLS to endpoints (or anything in), or ''."""
+def endpoint_only(group: AwsAnswer, lists: Container[str]) -> str:
+    """Returns why a security group lets out more than TLS to endpoints (or anything in), or ''.
+
+    ``lists``: the prefix lists that AWS manages.
+    """
     name = f"security group {group['GroupId']}"
     if group.get("IpPermissions"):
         return f"{name} lets something in"
     rules = group.get("IpPermissionsEgress") or []
-    if not all(to_endpoints("egress", rule) for rule in rules):
-        return f"{name} lets out more than tcp/443 to security groups and prefix lists"
+    if not all(to_endpoints(lists, "egress", rule) for rule in rules):
+        return f"{name} lets out more than tcp/443 to security groups and prefix lists of AWS"
     if not rules:
         return f"{name} lets nothing out, so the agent cannot reach Systems Manager"
     return ""
@@ -39,7 +50,7 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
     Raises TargetGone and the errors of EC2.
     """
     ec2 = instance.open_session(
-        allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))
+        allow((*looking(instance), "ec2:DescribeIamInstanceProfileAssociations"))
     ).client("ec2")
     current = look(instance, ec2)
     # Whose pods' and tasks' interfaces are is asked for the verdict. The agent uses the instance's.
@@ -74,7 +85,7 @@ def _unfit(id: str, current: InstanceState) -> str:
     """Returns why a configured group is not one that lets the agent alone out, or ''."""
     if id not in current.quarantine_groups:
         return f"security group {id} of quarantine_security_group_ids does not exist"
-    return endpoint_only(current.quarantine_groups[id])
+    return endpoint_only(current.quarantine_groups[id], current.aws_lists)
 
 
 def _profile(instance: InstanceContext, ec2: AwsClient) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from guardduty_response.cloudtrail import regions
-from guardduty_response.containment import chained_denial, managed_denial, managed_permissions
+from guardduty_response.containment import (
+    chained_denial,
+    denied_role_tag,
+    managed_denial,
+    managed_permissions,
+)
 from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.declared import (
     CONTAINS,
@@ -38,6 +43,13 @@ WHY = {
     ("revoke_sessions", "iam:GetRole"): (
         "finds out whether the role of an instance that no longer exists was deleted too"
     ),
+    ("strip_group_rules", "ec2:DescribeManagedPrefixLists"): (
+        "tells prefix lists of AWS from those that a customer manages, in a configured group"
+    ),
+    ("held_sessions", "iam:TagRole"): denied_role_tag.WHY,
+    ("revoke_sessions", "iam:TagRole"): denied_role_tag.WHY,
+    ("held_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
+    ("revoke_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
     ("deregister_targets", "elasticloadbalancing:DescribeTargetGroups"): (
         "finds the target groups of the instance's VPCs, where none are recorded"
     ),
@@ -73,7 +85,14 @@ RESPONDER = MemberRole(
             sid="Stop",
         ),
         *managed_permissions.DENIES,
-        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
+        *managed_permissions.EXPIRES,
+        never_its_own(
+            (
+                *changing_roles(CONTROLS, CONTAINS),
+                managed_denial.ATTACHES,
+                *managed_permissions.EXPIRY,
+            )
+        ),
     ),
 )
 

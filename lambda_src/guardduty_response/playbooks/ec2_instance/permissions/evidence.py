@@ -23,6 +23,7 @@ _READING = (
             "ec2:DescribeInstanceAttribute",
             "ec2:DescribeInstanceTypes",
             "ec2:DescribeInstances",
+            "ec2:DescribeManagedPrefixLists",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSnapshotAttribute",

@@ -24,6 +24,7 @@ TERMINATOR = MemberRole(
         Permission(
             "makes sure that every interface is closed still, in a group without rules",
             (
+                "ec2:DescribeManagedPrefixLists",
                 "ec2:DescribeNetworkInterfaces",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeTrunkInterfaceAssociations",

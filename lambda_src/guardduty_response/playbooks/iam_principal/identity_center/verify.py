@@ -15,7 +15,7 @@ from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment import chained_sessions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.role_policies import role_policy, statements
-from guardduty_response.containment.session_denials import parse_time
+from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from guardduty_response.cloudtrail import regions
-from guardduty_response.containment import chained_denial, managed_denial, managed_permissions
+from guardduty_response.containment import (
+    chained_denial,
+    denied_role_tag,
+    managed_denial,
+    managed_permissions,
+)
 from guardduty_response.containment.control import AnyControl, actions_of
 from guardduty_response.containment.declared import (
     CONTAINS,
@@ -31,6 +36,10 @@ CONTROLS: tuple[type[AnyControl], ...] = (
 WHOSE_KEY = "finds whose key it is, by the key that a finding names"
 
 WHY = {
+    ("held_sessions", "iam:TagRole"): denied_role_tag.WHY,
+    ("revoke_sessions", "iam:TagRole"): denied_role_tag.WHY,
+    ("held_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
+    ("revoke_sessions", "iam:UntagRole"): denied_role_tag.WHY_NOT,
     ("deny_all", "iam:PutUserPermissionsBoundary"): (
         "denies it by the boundary, where the quota of attached policies is full; a restore gives"
         " back the boundary that there was"
@@ -57,7 +66,14 @@ RESPONDER = MemberRole(
             ROLES,
         ),
         *managed_permissions.DENIES,
-        never_its_own((*changing_roles(CONTROLS, CONTAINS), managed_denial.ATTACHES)),
+        *managed_permissions.EXPIRES,
+        never_its_own(
+            (
+                *changing_roles(CONTROLS, CONTAINS),
+                managed_denial.ATTACHES,
+                *managed_permissions.EXPIRY,
+            )
+        ),
     ),
 )
 

@@ -233,26 +233,25 @@ def test_a_terminated_instance(lab: ForensicsLab) -> None:
     assert part.outcome == "NOT_POSSIBLE" and "terminated" in part.detail
 
 
-def test_a_prefix_list_is_an_endpoint() -> None:
+def test_a_prefix_list_of_aws_is_an_endpoint() -> None:
     rule = {
         "IpProtocol": "tcp",
         "FromPort": 443,
         "ToPort": 443,
         "PrefixListIds": [{"PrefixListId": "pl-1"}],
     }
-    assert (
-        forensics_conditions.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
-    )
-    assert "lets nothing out" in forensics_conditions.endpoint_only(
-        {"GroupId": "sg-1", "IpPermissionsEgress": []}
-    )
-    assert "lets something in" in forensics_conditions.endpoint_only(
-        {"GroupId": "sg-1", "IpPermissions": [rule]}
-    )
+
+    def wrong(*lists: str, egress: list[Json] | None = None, **more: list[Json]) -> str:
+        egress = [rule] if egress is None else egress
+        group = {"GroupId": "sg-1", "IpPermissionsEgress": egress, **more}
+        return forensics_conditions.endpoint_only(group, lists)
+
+    assert wrong("pl-1") == ""
+    assert "prefix lists of AWS" in wrong("pl-2"), "a customer's may have any addresses"
+    assert "lets nothing out" in wrong("pl-1", egress=[])
+    assert "lets something in" in wrong("pl-1", IpPermissions=[rule])
     wide = {**rule, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
-    assert "more than" in forensics_conditions.endpoint_only(
-        {"GroupId": "sg-1", "IpPermissionsEgress": [rule, wide]}
-    )
+    assert "more than" in wrong("pl-1", egress=[rule, wide])
 
 
 def test_after_waits_for_the_profile_and_then_says_so(lab: ForensicsLab) -> None:
