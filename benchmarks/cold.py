@@ -5,10 +5,9 @@ same clients.
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from pathlib import Path
 
-from .measure import ROOT, Figure, paired
+from .measure import ROOT, Figure, paired, unpack
 
 ZIP = ROOT / "lambda_src" / "dist" / "playbook_ec2_instance.zip"
 OURS = """
@@ -28,18 +27,17 @@ for name in ("sts", "dynamodb", "ec2"):
 
 
 def cold(runs: int) -> list[Figure]:
-    """Measure the unpacked zip as Lambda runs it: our code has no ``__pycache__``, botocore and
-    boto3 keep what pip compiled.
+    """Measure the unpacked zip as Lambda runs it: our code has the bytecode that the zip has,
+    botocore and boto3 keep what pip compiled.
     """
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(ZIP) as archive:
-            archive.extractall(folder)
+        unpack(ZIP, Path(folder))
         ratio = paired(OURS, BARE, runs=runs, first_paths=[Path(folder)], second_paths=[])
     note = (
         f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; best of {runs} in turns"
     )
     return [
-        Figure("cold import and clients", ratio["seconds"], "×", 0.85, note),
+        Figure("cold import and clients", ratio["seconds"], "×", 0.70, note),
         Figure("peak memory", ratio["megabytes"], "×", 0.62, note),
     ]
 
