@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import describes_transient
 from guardduty_response.cloudtrail import session_search
+from guardduty_response.cloudtrail.time_range import iso
 from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import OLDER, deny, revoke_document
@@ -50,7 +51,7 @@ def elsewhere(holder: SessionHolder, role: str, sessions: list[ChainedSession]) 
 def of_root(holder: SessionHolder, root: str, sessions: list[ChainedSession]) -> OpenSessions:
     """Returns sessions of the root user of a member account, which no policy of IAM limits."""
     account = sessions[0].account
-    ends = _time(max(session.ends for session in sessions))
+    ends = iso(max(session.ends for session in sessions))
     text = (
         f"{_names(sessions)} of {root} (AssumeRoot) not denied: no policy of IAM limits it, and it"
         f" ends by itself at {ends}. To deny it before:"
@@ -157,14 +158,9 @@ def _open(role: str, sessions: list[ChainedSession], why: str, text: str) -> Ope
         "count": len(sessions),
         "why": why,
         "text": text,
-        "ends": _time(max(session.ends for session in sessions)),
+        "ends": iso(max(session.ends for session in sessions)),
         "late": False,
     }
-
-
-def _time(seconds: float) -> str:
-    """Returns a moment (seconds since 1970) as it is recorded."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _names(sessions: list[ChainedSession]) -> str:
