@@ -4,7 +4,6 @@ the search for them left open: while there is any of it, the target is not conta
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -21,6 +20,7 @@ from guardduty_response.containment.session_denials import (
     parse_time,
     policy_name,
 )
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _organization_command(holder: SessionHolder, account: str, policy: PolicyDoc
     control policy.
     """
     name = policy_name(holder.prefix, f"{holder.id} {account}")
-    document = json.dumps(policy, separators=(",", ":"))
+    document = compact(policy)
     return (
         f"aws organizations create-policy --type SERVICE_CONTROL_POLICY --name {name}"
         f" --description {name} --content '{document}' ;"
@@ -178,7 +178,7 @@ def manual_command(holder: SessionHolder, role: str, sessions: list[ChainedSessi
     if len(sessions) > MOST_NAMED:
         name, denial = OLDER, revoke_document(None, now_rounded_up())
         remark = " (ends every session of the role that was issued until then)"
-    document = json.dumps(denial, separators=(",", ":"))
+    document = compact(denial)
     return (
         f"aws iam put-role-policy --role-name {name_of(role)} --policy-name {name}"
         f" --policy-document '{document}'{remark}"

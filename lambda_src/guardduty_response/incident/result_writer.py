@@ -138,20 +138,6 @@ class ResultWriter(TargetRepository):
             self._put_in_target(incident_id, kind, id, "actions", name, entry)
         self._early(incident_id, kind, id, place)["actions"][name] = entry
 
-    def own_action(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        name: str,
-        status: str,
-        detail: str,
-        request_id: str = "",
-    ) -> None:
-        """Writes an entry of the incident's own: what was planned, and what people must know."""
-        entry = log_entry(status, detail, request_id)
-        self._put_in_target(incident_id, kind, id, "actions", name, entry)
-
     def before(
         self,
         incident_id: str,
