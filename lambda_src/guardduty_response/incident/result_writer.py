@@ -305,12 +305,7 @@ class ResultWriter(TargetRepository):
 
     def _persist_in_target(self, incident_id: str, kind: str, id: str, new: EarlyResults) -> None:
         """Stores ``new`` in a TARGET item that is linked to no containment."""
-        parts: dict[str, Mapping[str, object]] = {
-            "before": new["before"],
-            "actions": new["actions"],
-            "evidence": new["evidence"],
-        }
-        for part, values in parts.items():
+        for part, values in cast("Mapping[str, Mapping[str, object]]", new).items():
             for name, value in values.items():
                 self._put_in_target(incident_id, kind, id, part, name, value)
 
