@@ -326,8 +326,8 @@ def test_incidents_of_a_containment_see_the_same(
         "snapshots",
         {"outcome": "COMPLETE"},
     )
-    told = {"consequences": log_entry("NOTED", "a spot instance")}
-    record.put_target(first, target(generation=joined.generation), told)
+    own = {"consequences": log_entry("NOTED", "a spot instance")}
+    record.put_target(first, target(generation=joined.generation), own)
     for incident_id in (first, SECOND):
         record.set_target(
             incident_id, "ec2_instance", "i-1", status=Status.CONTAINED, watched=["i-1"]
