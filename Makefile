@@ -129,4 +129,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist, and what follows from the controls, a
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .venv-c7n .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf lambda_src/compiler/node_modules .venv .venv-checkov .venv-c7n .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -81,7 +81,7 @@ class Function:
     """A function: its unpacked code, its handler as ``module.name``, and its environment.
 
     ``python``: the interpreter whose site-packages stand for what the runtime brings. The code has
-    no ``__pycache__`` and gets none, as in Lambda, where it cannot be written.
+    the bytecode of its zip and gets no more, as in Lambda, where it cannot be written.
     """
 
     code: Path

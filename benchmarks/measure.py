@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+RUNTIME = "cpython-313"
+CHECKED = py_compile.PycInvalidationMode.CHECKED_HASH
 ROOT = Path(__file__).resolve().parent.parent
 FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
 
@@ -81,6 +85,18 @@ def prepare_process() -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment())
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a function's zip as Lambda does. The modules that it has compiled for the runtime's
+    Python are compiled for this one, in the same form.
+    """
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    for code in folder.rglob(f"*.{RUNTIME}.pyc"):
+        if sys.implementation.cache_tag != RUNTIME:
+            source = code.parent.parent / code.name.replace(f".{RUNTIME}.pyc", ".py")
+            py_compile.compile(str(source), doraise=True, invalidation_mode=CHECKED)
 
 
 def fresh(script: str, *paths: Path) -> dict[str, float]:

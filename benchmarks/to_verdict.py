@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any
 from . import custodian
 from .cold import ZIP
 from .lambda_process import Function, Invocation, Json
-from .measure import Figure, Timed, environment, prepare_process
+from .measure import Figure, Timed, environment, prepare_process, unpack
 from .slow_aws import Call, SlowAws, serving
 from .victims import Victims, prepare
 from .walk_in_time import WalkInTime
@@ -170,8 +169,7 @@ def unpacked() -> Iterator[dict[str, Path]]:
         found = {}
         for name, (zipped, _) in FUNCTIONS.items():
             found[name] = Path(folder) / name
-            with zipfile.ZipFile(ZIP.parent / zipped) as archive:
-                archive.extractall(found[name])
+            unpack(ZIP.parent / zipped, found[name])
         yield found
 
 

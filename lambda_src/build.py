@@ -4,7 +4,8 @@ is committed.
 ``playbooks/<name>/playbook.yaml``, a playbook's manifest, says which zips it has and which models
 of botocore each of them needs. What functions read of it is written beside the playbook's code, as
 ``manifest.json``: a Lambda function has no reader for YAML. Every function decides by the policy,
-so every zip has the manifests of all playbooks.
+so every zip has the manifests of all playbooks. In the zips of COMPILED, the bytecode of each
+module lies beside it (bytecode.py).
 
 Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ
 between zlib builds, so the check compares every entry (name, date, mode, content), and an archive
@@ -20,10 +21,12 @@ import ast
 import json
 import sys
 import zipfile
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import bytecode
 import yaml
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
@@ -40,6 +43,9 @@ JOBS = {
     "terminate": ("functions/terminate.py", "terminate.py"),
     "monitor": ("functions/monitor.py", "monitor.py"),
 }
+# Jobs of the functions that stand between a finding and the verdict: nobody waits for the others'
+# cold starts, and bytecode more than doubles a zip.
+COMPILED = ("incident", "playbook")
 # A playbook without a module of its own for these jobs does them with this one.
 INSTEAD = {"monitor": "playbook.py"}
 ENDPOINTS = "aws/models/endpoints.json.gz"  # in every zip (trim_models.py)
@@ -176,12 +182,38 @@ def contents() -> dict[str, list[str]]:
     return result
 
 
-def expected(names: list[str]) -> Entries:
-    """Returns the entries that a zip of these source files has."""
-    return {
-        f"{SOURCE.name}/{name}": ((1980, 1, 1, 0, 0, 0), 0o644, (SOURCE / name).read_bytes())
-        for name in names
+def _sources(names: Iterable[str]) -> dict[str, bytes]:
+    """Returns the content of each of these source files, by its path in a zip."""
+    return {f"{SOURCE.name}/{name}": (SOURCE / name).read_bytes() for name in names}
+
+
+def _compiled_modules(zip_name: str, names: list[str]) -> list[str]:
+    """Returns which of a zip's source files have their bytecode beside them."""
+    job = Path(zip_name).stem.partition("_")[0]
+    return [name for name in names if name.endswith(".py")] if job in COMPILED else []
+
+
+@cache
+def compiled() -> dict[str, bytes]:
+    """Returns the bytecode of every module that has it in a zip, by the module's path there.
+
+    Raises NoCompiler.
+    """
+    names = {
+        module for name, files in contents().items() for module in _compiled_modules(name, files)
     }
+    return bytecode.compiled(_sources(sorted(names)))
+
+
+def expected(zip_name: str, names: list[str], code: Mapping[str, bytes]) -> Entries:
+    """Returns the entries that a zip of these source files has.
+
+    ``code``: the bytecode of modules, by their paths in a zip; without any, it stays empty.
+    """
+    files = _sources(names)
+    for module in _sources(_compiled_modules(zip_name, names)):
+        files[bytecode.path_of(module)] = code.get(module, b"")
+    return {name: ((1980, 1, 1, 0, 0, 0), 0o644, files[name]) for name in sorted(files)}
 
 
 def found(path: Path) -> Entries:
@@ -205,6 +237,16 @@ def write(path: Path, entries: Entries) -> None:
             archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
 
 
+def _compared(entries: Entries, code: Mapping[str, bytes]) -> list[tuple[str, object]]:
+    """Returns what is the same in two zips of the same sources; of bytecode, only the path where
+    none was compiled.
+    """
+    return [
+        (name, None if name.endswith(".pyc") and not code else entry)
+        for name, entry in entries.items()
+    ]
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -226,10 +268,17 @@ def main(arguments: list[str] | None = None) -> int:
                 path.write_text(text)
     if check and problems:
         return _report(problems)
+    code: dict[str, bytes] = {}
+    try:
+        code = compiled()
+    except bytecode.NoCompiler as error:
+        if not check:
+            return _report([str(error)])
+        print(f"The bytecode was not compared: {error}", file=sys.stderr)
     for name, files in contents().items():
-        entries = expected(files)
+        entries = expected(name, files, code)
         target = DIST / name
-        if list(found(target).items()) != list(entries.items()):
+        if _compared(found(target), code) != _compared(entries, code):
             if check:
                 problems.append(
                     f"{name} is not what the sources give: run 'make zips' and commit it"

@@ -46,6 +46,7 @@ GROUPS = (
     ("terraform/schema/", "terraform-test"),
     ("terraform/", "terraform-test"),
     ("unit/test_packaging", "packaging"),
+    ("unit/test_bytecode", "packaging"),
 )
 ORDER = (
     "e2e-1",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks.lambda_process import Function, FunctionFailed
-from benchmarks.measure import environment
+from benchmarks.measure import RUNTIME, environment, unpack
 from benchmarks.slow_aws import SlowAws
 
 HANDLER = """
@@ -137,3 +139,18 @@ def test_a_call_is_noted_by_its_operation(environ: dict[str, Any], operation: st
     aws = SlowAws(lambda *_: [b""], latency=0)
     _call(aws, **environ)
     assert [call.operation for call in aws.calls] == [operation]
+
+
+def test_what_a_zip_has_compiled_is_compiled_for_this_python(tmp_path: Path) -> None:
+    """And nothing else: the other modules are compiled at each cold start, as in Lambda."""
+    with zipfile.ZipFile(tmp_path / "function.zip", "w") as archive:
+        archive.writestr("one/fast.py", "answer = 1")
+        archive.writestr(f"one/__pycache__/fast.{RUNTIME}.pyc", b"")
+        archive.writestr("slow.py", "answer = 2")
+    unpack(tmp_path / "function.zip", tmp_path / "code")
+    tag = sys.implementation.cache_tag
+    made = {path.relative_to(tmp_path / "code") for path in tmp_path.rglob("*.pyc")}
+    assert made == {Path(f"one/__pycache__/fast.{name}.pyc") for name in (RUNTIME, tag)}
+    if tag != RUNTIME:
+        code = (tmp_path / "code/one/__pycache__" / f"fast.{tag}.pyc").read_bytes()
+        assert code[4] == 0b11, "compared with its source at import (PEP 552), as in the zip"

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -27,6 +28,17 @@ boto_speed.hasten()
 moto_requests.hasten()
 moto_dynamodb.take_turns()
 leading_keys.enforce()
+
+
+@pytest.fixture(scope="session")
+def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zips as the sources give them, built once."""
+    from tests.unit import packaging
+
+    directory = tmp_path_factory.mktemp("zips") / "dist"
+    with pytest.MonkeyPatch.context() as patch:
+        packaging.built(directory, patch)
+    return directory
 
 
 @pytest.fixture

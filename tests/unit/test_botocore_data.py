@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from guardduty_response.aws.clients import Loader
 
-from tests.unit.test_packaging import PACKAGE, build, trim_models
+from tests.unit.packaging import PACKAGE, build, trim_models
 
 # One Region of each partition, Regions whose names differ in kind, and two that no file names.
 REGIONS = (

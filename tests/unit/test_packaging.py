@@ -6,43 +6,18 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import os
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.support.catalogue import manifests
-from tests.support.repository import ROOT
-
-LAMBDA = ROOT / "lambda_src"
-PACKAGE = LAMBDA / "guardduty_response"
-ZIPS = sorted(path.name for path in (LAMBDA / "dist").glob("*.zip"))  # build.py --check: all
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, LAMBDA / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build, trim_models = _script("build"), _script("trim_models")
-
-
-def _built(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    directory.mkdir()
-    monkeypatch.setattr(build, "DIST", directory)
-    assert build.main([]) == 0
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.zip"))}
+from tests.unit.packaging import PACKAGE, ZIPS, build, built
 
 
 def test_what_is_committed_is_what_the_sources_give(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,13 +27,13 @@ def test_what_is_committed_is_what_the_sources_give(capsys: pytest.CaptureFixtur
 def test_the_same_sources_give_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = _built(tmp_path / "a", monkeypatch)
+    first = built(tmp_path / "a", monkeypatch)
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:
         previous = os.umask(0o077)
         try:
-            assert _built(tmp_path / "b", monkeypatch) == first
+            assert built(tmp_path / "b", monkeypatch) == first
         finally:
             os.umask(previous)
     finally:
@@ -69,7 +44,7 @@ def test_the_same_sources_give_the_same_bytes(
 def test_a_changed_or_stray_zip_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = sorted(_built(tmp_path / "dist", monkeypatch))
+    names = sorted(built(tmp_path / "dist", monkeypatch))
     with zipfile.ZipFile(tmp_path / "dist" / names[0], "a") as archive:
         archive.writestr("guardduty_response/extra.py", "")
     (tmp_path / "dist" / "old.zip").write_bytes(b"")
@@ -77,15 +52,6 @@ def test_a_changed_or_stray_zip_is_found(
     said = capsys.readouterr().err
     assert f"{names[0]} is not what the sources give" in said
     assert "old.zip is built from nothing" in said
-
-
-@pytest.fixture(scope="session")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zips as the sources give them, built once."""
-    directory = tmp_path_factory.mktemp("zips") / "dist"
-    with pytest.MonkeyPatch.context() as patch:
-        _built(directory, patch)
-    return directory
 
 
 @pytest.mark.parametrize("name", ZIPS)
@@ -100,7 +66,6 @@ def test_a_zip_holds_plain_readable_entries(name: str, zips: Path) -> None:
             3,
         )
         assert info.filename.startswith("guardduty_response/")
-        assert "__pycache__" not in info.filename
 
 
 # Who contains, restores, closes or finds gone begins and ends monitoring.

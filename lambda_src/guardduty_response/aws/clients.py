@@ -72,12 +72,14 @@ class Loader(botocore.loaders.Loader):
     parsing the endpoints of all of them.
     """
 
+    @botocore.loaders.instance_cache
     def list_available_services(self, type_name: str) -> list[str]:
         """Returns the services that have a folder, whatever is in it: what is not there is said
         when it is loaded (botocore's DataNotFoundError).
         """
-        folders = [path for path in map(Path, self.search_paths) if path.is_dir()]
-        return sorted({path.name for folder in folders for path in folder.iterdir()})
+        folders = filter(os.path.isdir, self.search_paths)
+        names = map(os.listdir, folders)
+        return sorted({name for found in names for name in found})
 
     def is_builtin_path(self, path: str) -> bool:
         """Tells whether the endpoints are botocore's: the trimmed ones are, so its rules count."""
@@ -89,8 +91,9 @@ def _loader() -> Loader:
     """One for all sessions: service models are parsed once a container, not once a role session
     (0.1 s each).
     """
-    named = botocore.session.Session().get_config_variable("data_path")
-    paths = [str(Path(path).expanduser()) for path in (named or "").split(os.pathsep) if path]
+    # botocore reads it with a session, which takes 5 ms to make, for a file that no function has
+    named = os.environ.get("AWS_DATA_PATH", "")
+    paths = [str(Path(path).expanduser()) for path in named.split(os.pathsep) if path]
     return Loader(extra_search_paths=[str(_MODELS), *paths])
 
 

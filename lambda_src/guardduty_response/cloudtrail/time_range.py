@@ -60,6 +60,7 @@ class TimeRange:
 
 
 def iso(seconds: float) -> str:
+    """Returns a moment (seconds since 1970) as CloudTrail writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -84,7 +85,3 @@ class Budget:
 
     def more(self) -> bool:
         return self.pages < self.most and time.monotonic() < self.until
-
-    @property
-    def spent(self) -> bool:
-        return self.pages >= self.most

@@ -6,7 +6,6 @@ role unless the quota was raised (IAM User Guide, "IAM and AWS STS quotas").
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.conflicts import retry_on_conflict
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.session_denials import managed_policy
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import allow, name_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ REMOVES = ("iam:DeletePolicy", *_VERSIONS)
 
 def size_of(policy: PolicyDocument | None) -> int:
     """Returns the characters of a policy as IAM counts them."""
-    return len("".join(json.dumps(policy, separators=(",", ":")).split()))
+    return len("".join(compact(policy).split()))
 
 
 class ManagedDenial:
@@ -76,7 +76,7 @@ class ManagedDenial:
     def write(self, document: PolicyDocument) -> AwsAnswer:
         """Makes the policy say ``document``, and attaches it."""
         iam = self._client((WRITES, self.arn), attaches=ATTACHES)
-        text = json.dumps(document, separators=(",", ":"))
+        text = compact(document)
         create = partial(
             iam.create_policy,
             PolicyName=self.name,
@@ -100,7 +100,7 @@ class ManagedDenial:
     def change(self, document: PolicyDocument) -> AwsAnswer:
         """Makes the policy, which is attached, say ``document``."""
         iam = self._client((CHANGES, self.arn))
-        return self._write_version(iam, json.dumps(document, separators=(",", ":")))
+        return self._write_version(iam, compact(document))
 
     def _write_version(self, iam: AwsClient, text: str) -> AwsAnswer:
         versions = self._versions(iam)
@@ -146,7 +146,7 @@ class ManagedDenial:
         if document is None:
             named = f"--role-name {name_of(self.role)} --policy-arn {self.arn}"
             return f"iam detach-role-policy {named}"
-        text = json.dumps(document, separators=(",", ":"))
+        text = compact(document)
         return (
             f"iam create-policy-version --policy-arn {self.arn} --set-as-default"
             f" --policy-document '{text}'"

@@ -4,13 +4,13 @@ the search for them left open: while there is any of it, the target is not conta
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import describes_transient
 from guardduty_response.cloudtrail import session_search
+from guardduty_response.cloudtrail.time_range import iso
 from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import OLDER, deny, revoke_document
@@ -20,6 +20,7 @@ from guardduty_response.containment.session_denials import (
     policy_name,
 )
 from guardduty_response.containment.session_entries import parse_time
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import name_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def elsewhere(holder: SessionHolder, role: str, sessions: list[ChainedSession]) 
 def of_root(holder: SessionHolder, root: str, sessions: list[ChainedSession]) -> OpenSessions:
     """Returns sessions of the root user of a member account, which no policy of IAM limits."""
     account = sessions[0].account
-    ends = _time(max(session.ends for session in sessions))
+    ends = iso(max(session.ends for session in sessions))
     text = (
         f"{_names(sessions)} of {root} (AssumeRoot) not denied: no policy of IAM limits it, and it"
         f" ends by itself at {ends}. To deny it before:"
@@ -80,7 +81,7 @@ def _organization_command(holder: SessionHolder, account: str, policy: PolicyDoc
     control policy.
     """
     name = policy_name(holder.prefix, f"{holder.id} {account}")
-    document = json.dumps(policy, separators=(",", ":"))
+    document = compact(policy)
     return (
         f"aws organizations create-policy --type SERVICE_CONTROL_POLICY --name {name}"
         f" --description {name} --content '{document}' ;"
@@ -157,14 +158,9 @@ def _open(role: str, sessions: list[ChainedSession], why: str, text: str) -> Ope
         "count": len(sessions),
         "why": why,
         "text": text,
-        "ends": _time(max(session.ends for session in sessions)),
+        "ends": iso(max(session.ends for session in sessions)),
         "late": False,
     }
-
-
-def _time(seconds: float) -> str:
-    """Returns a moment (seconds since 1970) as it is recorded."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _names(sessions: list[ChainedSession]) -> str:
@@ -182,7 +178,7 @@ def manual_command(holder: SessionHolder, role: str, sessions: list[ChainedSessi
     if len(sessions) > MOST_NAMED:
         name, denial = OLDER, revoke_document(None, now_rounded_up())
         remark = " (ends every session of the role that was issued until then)"
-    document = json.dumps(denial, separators=(",", ":"))
+    document = compact(denial)
     return (
         f"aws iam put-role-policy --role-name {name_of(role)} --policy-name {name}"
         f" --policy-document '{document}'{remark}"

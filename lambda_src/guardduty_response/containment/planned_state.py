@@ -8,10 +8,9 @@ read again before.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import now, seconds_since
 
 if TYPE_CHECKING:
     from guardduty_response.containment.control import AnyControl
@@ -40,5 +39,5 @@ def fresh_state(target_context: TargetContext) -> Settings:
     read_at = target_context.scope("read_at")
     if not read_at:
         return {}
-    age = (datetime.now(UTC) - datetime.fromisoformat(str(read_at))).total_seconds()
-    return dict(target_context.scope("before") or {}) if 0 <= age < FRESH_SECONDS else {}
+    fresh = 0 <= seconds_since(str(read_at)) < FRESH_SECONDS
+    return dict(target_context.scope("before") or {}) if fresh else {}

@@ -28,8 +28,8 @@ class Playbook(Protocol):
     ``plan`` read it, before its first call. ``FINISHES_GONE = True``: ``finish`` runs for a target
     that is GONE too.
 
-    ``LATER``: names of modules that ``verify`` or ``finish`` import when they are called, for
-    ``respond._warm``, which imports them while the incident is opened.
+    ``LATER``: names of modules that its steps import where they need them, for ``respond._warm``,
+    which imports them while the incident is opened.
 
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;

@@ -79,13 +79,14 @@ def only_reading(document: PolicyDocument) -> PolicyDocument:
 
 def packed_bytes(document: PolicyDocument) -> int:
     """Returns about how many bytes a session policy takes when it is packed."""
-    return len(zlib.compress(_compact(document).encode(), 9))
+    return len(zlib.compress(compact(document).encode(), 9))
 
 
 def accepted(document: PolicyDocument) -> bool:
     """Tells whether AWS STS takes a session policy, as far as can be known before it is asked."""
-    return len(_compact(document)) <= CHARACTERS and packed_bytes(document) <= PACKED_BYTES
+    return len(compact(document)) <= CHARACTERS and packed_bytes(document) <= PACKED_BYTES
 
 
-def _compact(document: PolicyDocument) -> str:
+def compact(document: PolicyDocument | None) -> str:
+    """Returns an IAM policy as text, without white space between its parts."""
     return json.dumps(document, separators=(",", ":"))

@@ -157,23 +157,8 @@ def parse(document: str, expected_sha256: str) -> Config:
         )
     try:
         raw = json.loads(document)
-        return Config(
-            sha256=sha256,
-            name_prefix=raw["name_prefix"],
-            partition=raw["partition"],
-            security_account=raw["security_account"],
-            paused=bool(raw["paused"]),
-            remediations=raw["remediations"],
-            account_remediations=raw["account_remediations"],
-            minimum_severity=raw["minimum_severity"],
-            playbooks=raw["playbooks"],
-            active_playbooks=raw["active_playbooks"],
-            guardrails=raw["guardrails"],
-            notifications=raw["notifications"],
-            responder=raw["responder"],
-            forensics=raw["forensics"],
-            evidence=raw["evidence"],
-        )
+        fields = {name: raw[name] for name in Config._fields if name != "sha256"}
+        return Config(sha256=sha256, **fields)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"the configuration document cannot be read ({error!r}): run terraform apply again"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 
 def iso(at: datetime) -> str:
@@ -16,7 +17,16 @@ def now() -> str:
     return iso(datetime.now(UTC))
 
 
+def from_now(seconds: float = 0, hours: float = 0) -> str:
+    """Returns a time as stored, so long from now; less than 0: before now."""
+    return iso(datetime.now(UTC) + timedelta(seconds=seconds, hours=hours))
+
+
+def seconds_since(at: str) -> float:
+    """Returns the seconds since a stored time."""
+    return time.time() - datetime.fromisoformat(at).timestamp()
+
+
 def seconds_left(since: str, seconds: float) -> int:
     """Returns the whole seconds until ``seconds`` after a stored time have passed, 0 afterwards."""
-    passed = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
-    return max(0, math.ceil(seconds - passed))
+    return max(0, math.ceil(seconds - seconds_since(since)))

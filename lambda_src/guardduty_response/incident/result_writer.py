@@ -139,20 +139,6 @@ class ResultWriter(TargetRepository):
             self._put_in_target(incident_id, kind, id, "actions", name, entry)
         self._early(incident_id, kind, id, place)["actions"][name] = entry
 
-    def own_action(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        name: str,
-        status: str,
-        detail: str,
-        request_id: str = "",
-    ) -> None:
-        """Writes an entry of the incident's own: what was planned, and what people must know."""
-        entry = log_entry(status, detail, request_id)
-        self._put_in_target(incident_id, kind, id, "actions", name, entry)
-
     def before(
         self,
         incident_id: str,
@@ -320,12 +306,7 @@ class ResultWriter(TargetRepository):
 
     def _persist_in_target(self, incident_id: str, kind: str, id: str, new: EarlyResults) -> None:
         """Stores ``new`` in a TARGET item that is linked to no containment."""
-        parts: dict[str, Mapping[str, object]] = {
-            "before": new["before"],
-            "actions": new["actions"],
-            "evidence": new["evidence"],
-        }
-        for part, values in parts.items():
+        for part, values in cast("Mapping[str, Mapping[str, object]]", new).items():
             for name, value in values.items():
                 self._put_in_target(incident_id, kind, id, part, name, value)
 

@@ -20,7 +20,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.errors import ResponseError, TargetGone
 from guardduty_response.incident import targets
 from guardduty_response.incident.containment import Containment
-from guardduty_response.incident.moments import now, seconds_left
+from guardduty_response.incident.moments import from_now, now, seconds_left
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift, due, executions, upkeep
@@ -314,14 +314,14 @@ class BatchChecks:
         """
         since, seen = found.get("unread") or now(), self._seen(found)
         fields = {"unread": since, "checked_at": now()}
-        due_at = due.from_now(due.interval_of(found) * 60)
+        due_at = from_now(due.interval_of(found) * 60)
         if passing and seconds_left(since, TELL_SECONDS):
-            due_at = due.from_now(due.RETRY_SECONDS)
+            due_at = from_now(due.RETRY_SECONDS)
         elif meta and not meta.get("unverified"):
             fields |= {"why_unread": why, "incident_id": meta["incident_id"]}
             due_at = now()
         elif (passing or self._known_change(found)) and seconds_left(since, SOON_SECONDS):
-            due_at = due.from_now(due.RETRY_SECONDS)
+            due_at = from_now(due.RETRY_SECONDS)
         due.settle(
             self.record.table,
             found,
@@ -334,7 +334,7 @@ class BatchChecks:
 
     def _put_off(self, found: DueRecord) -> str:
         """Checks again when whoever works on the resource has ended, the change with it."""
-        due_at = due.from_now(PUT_OFF_SECONDS)
+        due_at = from_now(PUT_OFF_SECONDS)
         due.settle(
             self.record.table,
             found,
@@ -356,7 +356,7 @@ class BatchChecks:
         self, checked: Checked, due_at: str = "", remove: tuple[str, ...] = (), **fields: object
     ) -> None:
         found = checked.found
-        due_at = due_at or due.from_now(due.interval_of(found) * 60)
+        due_at = due_at or from_now(due.interval_of(found) * 60)
         fields["incident_id"] = checked.meta["incident_id"]
         due.settle(self.record.table, found, due_at, remove, **fields)
 

@@ -19,7 +19,7 @@ from guardduty_response.aws.log import log, metric
 from guardduty_response.decision import configuration
 from guardduty_response.errors import ConfigError, ResponseError
 from guardduty_response.incident import notifications
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Table
@@ -123,7 +123,7 @@ def _groups(table: Table) -> Iterator[_Group]:
     grouped: dict[Key, list[DueRecord]] = {}
     for found in due_now:
         grouped.setdefault(_key(found), []).append(found)
-    horizon = due.from_now(due.intervals()["later"] * 60 * _EARLY)
+    horizon = from_now(due.intervals()["later"] * 60 * _EARLY)
     for found in due.due_before(table, horizon, FOUND):
         if _key(found) in grouped and not _is_due(found) and _may_be_early(found):
             grouped[_key(found)].append(found)
@@ -153,7 +153,7 @@ def _is_claimed(found: DueRecord) -> bool:
 
 def _may_be_early(found: DueRecord) -> bool:
     minutes = due.interval_minutes(found["opened_at"])
-    return not _is_claimed(found) and found["due_at"] <= due.from_now(minutes * 60 * _EARLY)
+    return not _is_claimed(found) and found["due_at"] <= from_now(minutes * 60 * _EARLY)
 
 
 def _hand_out(
@@ -175,7 +175,7 @@ def _hand_out(
     )
     claimed = [found for found in claimed if not _has_told(record, found, errors)]
     if claimed and disabled:
-        settle_all(record.table, claimed, due.from_now(_DISABLED_MINUTES * 60))
+        settle_all(record.table, claimed, from_now(_DISABLED_MINUTES * 60))
         claimed = []
     if claimed:
         have_checked(record.table, batch, claimed)
@@ -289,7 +289,7 @@ def _has_told(record: IncidentRepository, found: DueRecord, errors: list[Excepti
         due.settle(
             record.table,
             found,
-            due.from_now(seconds),
+            from_now(seconds),
             remove=remove,
         )
     except Exception as error:  # its claim ends by itself

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import Values, item, plain
 from guardduty_response.incident.containments import partition, sort_key
-from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.table import (
     SHARDS,
     Table,
@@ -99,11 +99,6 @@ def after_check(found: DueRecord, change: ChangeEvent | None) -> tuple[str, Read
     elif not known or known["at"] <= now():
         return regular_at, None
     return min(known["at"], regular_at), {**known, "regular_at": regular_at}
-
-
-def from_now(seconds: float) -> str:
-    """Returns a time as stored, so many seconds from now."""
-    return iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def next_slot() -> str:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.shared_settings import DUE
 from guardduty_response.incident.table import condition_failed
-from guardduty_response.monitoring.due import from_now
 
 if TYPE_CHECKING:
     from guardduty_response.incident.table import Table

@@ -17,10 +17,10 @@ from guardduty_response.aws.dynamodb_types import item, plain
 from guardduty_response.aws.log import log
 from guardduty_response.containment import expired_entries
 from guardduty_response.incident import notifications
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.shared_settings import DUE, DUE_SHARD
-from guardduty_response.monitoring.due import INDEX, from_now
+from guardduty_response.monitoring.due import INDEX
 from guardduty_response.monitoring.due_roles import settle, update
 
 if TYPE_CHECKING:

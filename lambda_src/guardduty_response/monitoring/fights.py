@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from guardduty_response.incident import losses, notifications
-from guardduty_response.incident.moments import iso
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.outbox.waiting import LOSS_HOURS
@@ -50,7 +50,7 @@ def _actors(loss: ContainmentLoss) -> set[str]:
 
 def recurring_actors(history: Losses, hours: float = LOSS_HOURS) -> list[tuple[str, int]]:
     """Returns who undid the containment more than once lately, and how often, most often first."""
-    since = iso(datetime.now(UTC) - timedelta(hours=hours))
+    since = from_now(hours=-hours)
     lately = [loss for loss in history if str(loss.get("at") or "") > since]
     counted = Counter(actor for loss in lately for actor in _actors(loss) - {"unknown"})
     return [(actor, count) for actor, count in counted.most_common() if count > 1]

@@ -12,9 +12,9 @@ import secrets
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.table import Table, condition_failed
-from guardduty_response.monitoring.due import CLAIM_SECONDS, from_now
+from guardduty_response.monitoring.due import CLAIM_SECONDS
 
 _PARTITION = "MONITORING"
 

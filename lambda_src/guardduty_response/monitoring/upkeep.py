@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.incident.containment import Containment
-from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import incident_key
@@ -171,7 +170,7 @@ def must_look_at_all(record: IncidentRepository, config_sha256: str) -> bool:
     looked = record.table.get(*LOOKED_KEY)
     if looked is None or looked.get("config_sha256") != config_sha256:
         return True
-    return str(looked["at"]) < iso(datetime.now(UTC) - timedelta(hours=LOOK_HOURS))
+    return str(looked["at"]) < from_now(hours=-LOOK_HOURS)
 
 
 def note_look(record: IncidentRepository, config_sha256: str) -> None:
@@ -188,4 +187,4 @@ def note_look(record: IncidentRepository, config_sha256: str) -> None:
 
 def lately() -> str:
     """Returns the time since when a monitored incident has changed lately."""
-    return iso(datetime.now(UTC) - timedelta(hours=LATELY_HOURS))
+    return from_now(hours=-LATELY_HOURS)

@@ -23,7 +23,7 @@ from guardduty_response.containment.declared import (
 from tests.support.member_policies import rendered
 from tests.support.repository import ROOT
 from tests.unit.generator.own_controls import KeepVolumes, Label, OutOfLoadBalancers, Stop
-from tests.unit.test_packaging import build
+from tests.unit.packaging import build
 
 MEMBER, PREFIX = "222222222222", "guardduty-response"
 

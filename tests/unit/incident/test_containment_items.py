@@ -12,6 +12,7 @@ from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.model import ContainmentLoss
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.target_repository import log_entry
 
 from tests.unit.deployment import TABLE, Deployment
 from tests.unit.fake_playbook import ARN
@@ -325,14 +326,8 @@ def test_incidents_of_a_containment_see_the_same(
         "snapshots",
         {"outcome": "COMPLETE"},
     )
-    record.own_action(
-        first,
-        "ec2_instance",
-        "i-1",
-        "consequences",
-        "NOTED",
-        "a spot instance",
-    )
+    own = {"consequences": log_entry("NOTED", "a spot instance")}
+    record.put_target(first, target(generation=joined.generation), own)
     for incident_id in (first, SECOND):
         record.set_target(
             incident_id, "ec2_instance", "i-1", status=Status.CONTAINED, watched=["i-1"]

@@ -17,6 +17,7 @@ from guardduty_response.errors import TransientError
 from guardduty_response.functions import monitor
 from guardduty_response.incident import notifications
 from guardduty_response.incident.model import ContainmentRecord
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import checks, dispatch, due, slots
 
@@ -59,7 +60,7 @@ def test_a_change_whose_batch_dies_is_checked_when_the_claim_ends(case: Case) ->
 def test_a_change_that_was_looked_at_is_forgotten(case: Case) -> None:
     assert case.change(EVENT) == counts(held=1)
     assert {"seen", "claim", "claimed_until"}.isdisjoint(case.due)
-    assert case.due["due_at"] > due.from_now(0)
+    assert case.due["due_at"] > from_now(0)
 
 
 def test_what_is_due_beside_a_change_is_not_told_of_as_changed(
@@ -69,7 +70,7 @@ def test_what_is_due_beside_a_change_is_not_told_of_as_changed(
     other = cast("ContainmentRecord", {**case.due, "arn": f"{ARN}2"})
     due.begin(record.table, other, "inc-other", 0)
     seen = cloudtrail_event.change(EVENT["detail"])
-    due.put_first(record.table, ARN, 1, seen, due.from_now(-1))
+    due.put_first(record.table, ARN, 1, seen, from_now(-1))
     watch(SCHEDULE)
     [batch] = batches(case.deployment)
     assert len(batch["containments"]) == 2
@@ -162,8 +163,8 @@ def test_a_batch_that_hangs_frees_its_slot_and_gives_back_what_it_has_not_begun(
     assert all("claim" not in item for item in items)
     not_read = [item for item in items if "unread" in item]
     assert len(not_read) == min(number, checks.SIDE_BY_SIDE) == answer["unread"]
-    now = due.from_now(0)
-    assert all(now < item["due_at"] <= due.from_now(due.RETRY_SECONDS) for item in not_read)
+    now = from_now(0)
+    assert all(now < item["due_at"] <= from_now(due.RETRY_SECONDS) for item in not_read)
     assert all(item["due_at"] <= now for item in items if item not in not_read)
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import time_machine
 from guardduty_response.incident.model import ContainmentRecord
-from guardduty_response.incident.moments import iso
+from guardduty_response.incident.moments import from_now, iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import SHARDS, shard_of
 from guardduty_response.monitoring import dispatch, due, slots
@@ -57,7 +57,7 @@ def end(record: IncidentRepository, batch: Json) -> None:
     for named in batch["containments"]:
         item = due.get(record.table, named["arn"], named["generation"])
         assert item
-        due.settle(record.table, item, due.from_now(due.interval_of(item) * 60))
+        due.settle(record.table, item, from_now(due.interval_of(item) * 60))
     slots.free(record.table, batch["batch"])
 
 
@@ -158,7 +158,7 @@ def test_of_two_dispatchers_one_hands_out_what_a_stale_index_shows_both(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor(record, 5)
-    stale = due.due_before(record.table, due.from_now(60), 10)
+    stale = due.due_before(record.table, from_now(60), 10)
     monkeypatch.setattr(due, "due_before", lambda *_: [dict(item) for item in stale])
     for _ in range(2):
         dispatch.dispatch(record)

@@ -5,8 +5,8 @@ in a bounded number of messages that name the actor.
 from __future__ import annotations
 
 import pytest
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.outbox import waiting
-from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -44,7 +44,7 @@ def test_a_fight_is_bounded_in_messages_and_not_in_containing(
     monkeypatch.setattr(
         waiting,
         "now",
-        lambda: seconds_from_now(7_200),
+        lambda: from_now(7_200),
     )
     with at_minute(100):
         assert watch(OUTBOX)["waiting"] == 0
@@ -96,7 +96,7 @@ def test_a_fight_in_a_burst_is_named_in_the_digest(
     monkeypatch.setattr(
         waiting,
         "now",
-        lambda: seconds_from_now(7_200),
+        lambda: from_now(7_200),
     )
     with at_minute(201):
         watch(OUTBOX)
@@ -126,7 +126,7 @@ def test_a_new_finding_about_a_contested_resource_is_told_at_once(case: Case) ->
 
 
 def _an_hour_later(monkeypatch: pytest.MonkeyPatch, minute: int) -> None:
-    monkeypatch.setattr(waiting, "now", lambda: seconds_from_now(7_200))
+    monkeypatch.setattr(waiting, "now", lambda: from_now(7_200))
     with at_minute(minute):
         assert watch(OUTBOX)["waiting"] == 0
 

@@ -6,11 +6,10 @@ Releases before 0.2 kept that in META (told, breach_told, …). What is there co
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from guardduty_response.aws.dynamodb_types import item
-from guardduty_response.incident.moments import iso
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.outbox.message import reason_for, word_of
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table, incident_key
@@ -79,7 +78,7 @@ class History(NamedTuple):
 
         ``event``: MINOR_LOSS for those in which it stayed contained.
         """
-        since = iso(datetime.now(UTC) - timedelta(hours=hours))
+        since = from_now(hours=-hours)
         return [
             found
             for found in self.messages

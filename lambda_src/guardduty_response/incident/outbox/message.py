@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-
-from guardduty_response.incident.moments import iso
 
 NOTIFICATIONS, ESCALATIONS = "notifications", "escalations"
 INDEX = "outbox"
@@ -53,11 +50,6 @@ def topic_arns() -> dict[str, str]:
 def address(topic: str) -> str:
     """Returns which topic stands in for ``topic``: an escalation topic can be taken away."""
     return topic if topic in topic_arns() else NOTIFICATIONS
-
-
-def seconds_from_now(seconds: float) -> str:
-    """Returns a time as stored, so many seconds from now."""
-    return iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -19,11 +19,10 @@ from guardduty_response.aws.dynamodb_types import Item, item, plain
 from guardduty_response.aws.log import log
 from guardduty_response.evidence import store
 from guardduty_response.incident import timeline
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.outbox import pace
 from guardduty_response.incident.outbox.message import (
     address,
-    seconds_from_now,
     sort_key,
     text_key,
     topic_arns,
@@ -122,7 +121,7 @@ def _new(message: MessageRecord, text: Text, topic: str, deferred: bool) -> Mess
         "tries": 0,
     }
     if not deferred:
-        made["sending_until"] = seconds_from_now(CLAIM_SECONDS)
+        made["sending_until"] = from_now(CLAIM_SECONDS)
     return made
 
 
@@ -267,7 +266,7 @@ def give_up_claim(table: Table, record: MessageRecord) -> None:
 
 def claim(table: Table, record: MessageRecord) -> MessageRecord | None:
     """Claims a message that waits. Returns it as it is now, or None: somebody else sends it."""
-    values = {":until": seconds_from_now(CLAIM_SECONDS), ":now": now()}
+    values = {":until": from_now(CLAIM_SECONDS), ":now": now()}
     try:
         answer = table.client.update_item(
             TableName=table.name,

@@ -7,7 +7,6 @@ held for the digest of a containment that is lost again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypedDict, cast
 
 from guardduty_response.aws import clients
@@ -15,7 +14,7 @@ from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.log import log, metric
 from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.model import IncidentRecord, MessageRecord
-from guardduty_response.incident.moments import iso, now
+from guardduty_response.incident.moments import from_now, now
 from guardduty_response.incident.outbox import digest, pace, sender
 from guardduty_response.incident.outbox.history import history_of, messages_of
 from guardduty_response.incident.outbox.message import INDEX, address, topic_arns
@@ -297,7 +296,7 @@ def _publish(
 
 def _report_late(waiting: Sequence[MessageRecord]) -> None:
     """Writes a metric, for the alarm, where earlier runs could not send what waits."""
-    before = iso(datetime.now(UTC) - timedelta(minutes=LATE_MINUTES))
+    before = from_now(-LATE_MINUTES * 60)
     late = [
         record
         for record in waiting

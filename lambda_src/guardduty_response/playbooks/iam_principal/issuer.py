@@ -6,7 +6,6 @@ under another name too: while that is not contained itself, the session's contai
 
 from __future__ import annotations
 
-import json
 import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -20,6 +19,7 @@ from guardduty_response.containment.session_denials import (
     policy_name,
 )
 from guardduty_response.containment.session_holder import HOURS
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
@@ -215,7 +215,7 @@ def _manual_command(principal: PrincipalContext, issuer: SessionIssuer) -> str:
         return f"aws iam attach-user-policy --user-name {user} --policy-arn {principal.deny_all}"
     if issuer["kind"] == "AssumedRole":
         denial = deny_sessions([issuer["unique_id"]], now_rounded_up())
-        document = shlex.quote(json.dumps(denial, separators=(",", ":")))
+        document = shlex.quote(compact(denial))
         policy = policy_name(principal.prefix, f"{principal.id} {issuer['role']}")
         return (
             f"aws iam put-role-policy --role-name {shlex.quote(name_of(issuer['role']))}"

@@ -10,11 +10,11 @@ IAM role sessions").
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guardduty_response.containment.session_denials import now_rounded_up
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
@@ -170,7 +170,7 @@ def _lookup(principal: PrincipalContext, identity: Principal) -> str:
 def _deny_everything(condition: dict[str, dict[str, str]]) -> str:
     statement = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
     document = {"Version": "2012-10-17", "Statement": [statement]}
-    return json.dumps(document, separators=(",", ":"))
+    return compact(document)
 
 
 def _service_control_policy(condition: dict[str, dict[str, str]], account: str) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.plan_role_session import plan_role_session
 from guardduty_response.playbooks.iam_principal.plan_target import plan_not_containable
 from guardduty_response.playbooks.iam_principal.plan_user import (
     find_federating_user,
@@ -26,5 +25,7 @@ def plan(context: Context) -> Planned:
     if identity.kind == identify.USER:
         return plan_user(context, identity)
     if identity.kind == identify.SESSION:
+        from guardduty_response.playbooks.iam_principal.plan_role_session import plan_role_session
+
         return plan_role_session(context, identity)
     return plan_not_containable(context, identity)

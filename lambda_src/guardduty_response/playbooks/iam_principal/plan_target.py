@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment import chained_denial, open_sessions
+from guardduty_response.containment import chained_denial
 from guardduty_response.containment.contract import Context, Planned, Target
 from guardduty_response.containment.target_context import AWS_ERRORS, SKIPPED, allow, policy
 from guardduty_response.errors import TargetGone
@@ -109,6 +109,8 @@ def plan_gone(
     principal = PrincipalContext(context, target)
     later_actions = following_steps(principal)
     if chained_denial.NAME not in later_actions:
+        from guardduty_response.containment import open_sessions
+
         raise TargetGone(f"{why}; {open_sessions.not_looked_for(principal)}")
     kept = (chained_denial.NAME, "actions")
     return Planned(

@@ -9,7 +9,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment import chained_sessions
+from guardduty_response.containment import chained_denial
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -19,21 +19,9 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.playbooks.iam_principal import (
-    actors,
-    foreseen_changes,
-    identify,
-    issuer,
-    late_events,
-    not_containable,
-    role,
-    user,
-)
+from guardduty_response.playbooks.iam_principal import identify, role, user
 from guardduty_response.playbooks.iam_principal import plan as planning
-from guardduty_response.playbooks.iam_principal import verify as verification
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
-from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
-from guardduty_response.playbooks.iam_principal.identity_center import verify as people
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
@@ -44,6 +32,14 @@ from guardduty_response.playbooks.iam_principal.user_action import PrincipalCont
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ChangeEvent
 
+LATER = (
+    "guardduty_response.containment.chained_sessions",
+    "guardduty_response.playbooks.iam_principal.plan_role_session",
+    "guardduty_response.playbooks.iam_principal.issuer",
+    "guardduty_response.playbooks.iam_principal.identity_center.contain",
+    "guardduty_response.playbooks.iam_principal.identity_center.verify",
+    "guardduty_response.playbooks.iam_principal.verify",
+)
 KNOWS_STATE_BEFORE = True  # DenyAll.deny_first
 FINISHES_GONE = True  # CloudTrail shows late what a principal that is gone got of roles
 
@@ -52,6 +48,8 @@ def plan(context: Context) -> list[Planned]:
     """Plans for the finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
     planned = planning.plan(context)
     if context.options["remediate"] and "remediation" in planned.actions:
+        from guardduty_response.playbooks.iam_principal import foreseen_changes
+
         principal = PrincipalContext(context, planned.target)
         planned = planned._replace(foresee=partial(foreseen_changes.look_up, principal))
     return [planned]
@@ -72,7 +70,13 @@ def contain(context: Context, target: Target) -> StepResult:
     if target.kind == identify.SESSION:
         return _contain_role_session(principal)
     if principal.scope("sets"):
+        from guardduty_response.playbooks.iam_principal.identity_center import (
+            contain as permission_sets,
+        )
+
         return permission_sets.contain(principal)
+    from guardduty_response.playbooks.iam_principal import not_containable
+
     path = not_containable.path(principal, principal.identity)
     for number, command in enumerate(path.commands, 1):
         principal.log_action(f"by_hand_{number}", FAILED, command)
@@ -104,7 +108,7 @@ def _contain_user(principal: PrincipalContext) -> StepResult:
         calls[action.name] = partial(end_credentials, action)
     _run_branches(calls)
     # After its own credentials are dead: this asks CloudTrail in every Region.
-    chained_sessions.deny(principal)
+    _deny_chained(principal)
     return StepResult(
         detail=(
             f"Containment of {principal.identity.user} attempted: everything denied, then each"
@@ -123,7 +127,7 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
         control.run()
     _run_branches(
         {
-            chained_sessions.NAME: partial(_ask_cloudtrail, principal),
+            chained_denial.NAME: partial(_ask_cloudtrail, principal),
             "other_workloads": partial(_log_other_workloads, principal),
         }
     )
@@ -138,7 +142,7 @@ def _contain_gone(principal: PrincipalContext) -> StepResult:
     if principal.target.kind == identify.SESSION:
         _ask_cloudtrail(principal)
     else:
-        chained_sessions.deny(principal)
+        _deny_chained(principal)
     return StepResult(
         detail=f"{principal.scope('gone')}; sessions that it got of roles looked for; see actions"
     )
@@ -146,8 +150,16 @@ def _contain_gone(principal: PrincipalContext) -> StepResult:
 
 def _ask_cloudtrail(principal: PrincipalContext) -> None:
     """One after the other: LookupEvents takes two calls a second."""
-    chained_sessions.deny(principal)
+    from guardduty_response.playbooks.iam_principal import issuer
+
+    _deny_chained(principal)
     issuer.find(principal)
+
+
+def _deny_chained(principal: PrincipalContext) -> None:
+    from guardduty_response.containment import chained_sessions
+
+    chained_sessions.deny(principal)
 
 
 def _run_branches(calls: dict[str, Callable[[], object]]) -> None:
@@ -179,7 +191,11 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     """Verifies everything, and once more when it has had time to spread: CONTAINED, PARTIAL,
     FAILED or GONE.
     """
+    from guardduty_response.playbooks.iam_principal import verify as verification
+
     if target.kind == identify.IDENTITY_CENTER:
+        from guardduty_response.playbooks.iam_principal.identity_center import verify as people
+
         verified = people.verify(context, target)
         if verified:
             return verified
@@ -195,6 +211,8 @@ def find_actors(
     watched: list[str],
 ) -> list[ChangeEvent]:
     """Finds who undid the containment, by CloudTrail."""
+    from guardduty_response.playbooks.iam_principal import actors
+
     return actors.find_actors(
         PrincipalContext(context, target), failed_checks, since, seen, watched
     )
@@ -206,4 +224,6 @@ def finish(context: Context, target: Target) -> StepResult:
     """
     if target.attach or target.verify_only:
         return StepResult(detail="linked")
+    from guardduty_response.playbooks.iam_principal import late_events
+
     return late_events.finish(context, target)

@@ -54,10 +54,6 @@ class SwitchedCredentials(UserControl[dict[str, str], str]):
     def contained_text(self, pending: Values[str]) -> str:
         return f"{self.THING} {', '.join(pending)} made inactive"
 
-    def state_text(self, name: str, value: str | None) -> str:
-        thing = self.named(name)
-        return f"{thing} is {value}" if value else f"{thing} no longer exists"
-
 
 class AccessKeys(SwitchedCredentials):
     name = "deactivate_access_keys"

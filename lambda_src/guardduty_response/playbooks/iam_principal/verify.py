@@ -20,7 +20,6 @@ from guardduty_response.containment.late_checks import (
     throttled_seconds,
 )
 from guardduty_response.containment.managed_denial import denial_names
-from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -32,7 +31,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_other_incident
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import seconds_left, seconds_since
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
     identify,
@@ -258,7 +257,7 @@ def wait_to_settle(principal: PrincipalContext) -> StepResult | None:
     changed_at = _changed_at(principal)
     if not changed_at:
         return None
-    seconds = max(0, int(SETTLE_SECONDS - _age(changed_at) + 0.999))
+    seconds = seconds_left(changed_at, SETTLE_SECONDS)
     if not seconds:
         return None
     detail = f"verified once more in {seconds} s, when it has spread"
@@ -269,14 +268,10 @@ def describe_age(principal: PrincipalContext) -> str:
     changed_at = _changed_at(principal)
     if not changed_at:
         return "nothing had to be changed"
-    return f"{int(_age(changed_at))} s after the last change"
+    return f"{int(seconds_since(changed_at))} s after the last change"
 
 
 def _changed_at(principal: PrincipalContext) -> str:
     """When this incident last changed something, ISO 8601, or empty."""
     actions = principal.stored.get("actions", {}).values()
     return max((str(line["at"]) for line in actions if line["status"] == DONE), default="")
-
-
-def _age(moment: str) -> float:
-    return (parse_time(now()) - parse_time(moment)).total_seconds()

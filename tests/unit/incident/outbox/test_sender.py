@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.outbox import sender, waiting
-from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.outbox.sender import Sent
 from guardduty_response.incident.repository import IncidentRepository
 
@@ -133,16 +133,16 @@ def test_who_dies_after_publishing_leaves_a_claim_that_ends(
     assert notified(deployment) == (["CONTAINED"], [])
     assert watch(OUTBOX)["sent"] == 0, "somebody may still be sending"
     [message] = messages(deployment)
-    assert message["sending_until"] > seconds_from_now(120), "longer than a function may run"
+    assert message["sending_until"] > from_now(120), "longer than a function may run"
     monkeypatch.setattr(
         waiting,
         "now",
-        lambda: seconds_from_now(sender.CLAIM_SECONDS + 1),
+        lambda: from_now(sender.CLAIM_SECONDS + 1),
     )
     monkeypatch.setattr(
         sender,
         "now",
-        lambda: seconds_from_now(sender.CLAIM_SECONDS + 1),
+        lambda: from_now(sender.CLAIM_SECONDS + 1),
     )
     assert watch(OUTBOX)["sent"] == 1
     assert notified(deployment) == (["CONTAINED"], []), "at least once"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.incident.moments import from_now
 from guardduty_response.incident.outbox import digest, pace, sender, waiting
-from guardduty_response.incident.outbox.message import seconds_from_now
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import BUCKET, Deployment
@@ -278,7 +278,7 @@ def test_a_held_message_waits_for_its_time(
     monkeypatch.setattr(
         waiting,
         "now",
-        lambda: seconds_from_now(3_600),
+        lambda: from_now(3_600),
     )
     assert watch(OUTBOX) == {
         "sent": 2,

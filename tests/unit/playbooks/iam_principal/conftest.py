@@ -22,7 +22,6 @@ from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import (
     plan_role_session,
     role,
-    verify,
 )
 from guardduty_response.playbooks.iam_principal.identity_center import contain as center_contain
 from guardduty_response.playbooks.iam_principal.identity_center import verify as center_verify
@@ -80,7 +79,6 @@ def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         repository,
         target_repository,
         containments,
-        verify,
         drift,
         plan_role_session,
         center_verify,

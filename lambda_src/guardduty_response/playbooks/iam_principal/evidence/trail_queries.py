@@ -46,48 +46,28 @@ _IDENTITY_COLUMNS = (
     "invokedby",
 )
 _ISSUER_COLUMNS = ("type", "principalid", "arn", "accountid", "username")
-_RECORD_COLUMNS = (
-    "eventid",
-    "eventtime",
-    "eventname",
-    "eventsource",
-    "eventtype",
-    "awsregion",
-    "recipientaccountid",
-    "sourceipaddress",
-    "useragent",
-    "errorcode",
-    "errormessage",
-    "readonly",
-    "requestid",
-    "requestparameters",
-    "responseelements",
-    "additionaleventdata",
+# As CloudTrail writes them; the table has them in lower case.
+_RECORD_FIELDS = (
+    "eventID",
+    "eventTime",
+    "eventName",
+    "eventSource",
+    "eventType",
+    "awsRegion",
+    "recipientAccountId",
+    "sourceIPAddress",
+    "userAgent",
+    "errorCode",
+    "errorMessage",
+    "readOnly",
+    "requestID",
+    "requestParameters",
+    "responseElements",
+    "additionalEventData",
 )
-# CloudTrail's spelling of the names that the table has in lower case.
-_SPELLING = {
-    "eventid": "eventID",
-    "eventtime": "eventTime",
-    "eventname": "eventName",
-    "eventsource": "eventSource",
-    "eventtype": "eventType",
-    "awsregion": "awsRegion",
-    "recipientaccountid": "recipientAccountId",
-    "sourceipaddress": "sourceIPAddress",
-    "useragent": "userAgent",
-    "errorcode": "errorCode",
-    "errormessage": "errorMessage",
-    "readonly": "readOnly",
-    "requestid": "requestID",
-    "requestparameters": "requestParameters",
-    "responseelements": "responseElements",
-    "additionaleventdata": "additionalEventData",
-    "principalid": "principalId",
-    "accountid": "accountId",
-    "accesskeyid": "accessKeyId",
-    "username": "userName",
-    "invokedby": "invokedBy",
-}
+_IDENTITY_FIELDS = ("principalId", "accountId", "accessKeyId", "userName", "invokedBy")
+_RECORD_COLUMNS = tuple(name.lower() for name in _RECORD_FIELDS)
+_SPELLING = {name.lower(): name for name in (*_RECORD_FIELDS, *_IDENTITY_FIELDS)}
 _JSON_COLUMNS = ("requestparameters", "responseelements", "additionaleventdata")
 
 

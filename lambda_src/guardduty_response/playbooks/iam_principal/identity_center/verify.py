@@ -15,7 +15,6 @@ from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment import chained_sessions
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.role_policies import role_policy, statements
-from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -26,7 +25,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.containment.verdict import reasons, wait_for_other_incident
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import now, seconds_since
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import verify as verification
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
@@ -296,7 +295,7 @@ def _not_yet(
     under_way = [
         name
         for name, state in provisioning_states(principal).items()
-        if state["status"] == "IN_PROGRESS" and _age(state["at"]) < PATIENCE
+        if state["status"] == "IN_PROGRESS" and seconds_since(state["at"]) < PATIENCE
     ]
     if under_way:
         seconds = 5 if principal.context.tries < FAST_ATTEMPTS else 15
@@ -333,11 +332,6 @@ def _is_tried_again(
     if permission_set["role"]:
         names.add(f"{ROLE} {principal.identity.role}")
     return any(check.read and not check.ok and check.name in names for check in checks)
-
-
-def _age(moment: str) -> float:
-    """Returns the seconds since a moment."""
-    return (parse_time(now()) - parse_time(moment)).total_seconds()
 
 
 def open_actor_session(principal: PrincipalContext) -> clients.Session:

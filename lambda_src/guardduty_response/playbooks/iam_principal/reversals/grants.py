@@ -11,12 +11,12 @@ from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.control import Grant, ValueType
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.role_policy_control import ROLES
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.identities import (
     attachment_call,
-    compact,
     inline_call,
 )
 from guardduty_response.playbooks.iam_principal.reversals.reversal import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -11,6 +10,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.containment.role_policy_control import ROLES
+from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.playbooks.iam_principal import passwords, resource_state
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
@@ -60,10 +60,6 @@ def inline_call(of: str, name: str, policy: str, document: PolicyDocument | None
     if document is None:
         return AwsCall("iam", f"delete_{of}_policy", request)
     return AwsCall("iam", f"put_{of}_policy", {**request, "PolicyDocument": compact(document)})
-
-
-def compact(document: PolicyDocument) -> str:
-    return json.dumps(document, separators=(",", ":"))
 
 
 class AccessKey(Reversal[dict[str, str], str]):
