@@ -15,6 +15,7 @@ from guardduty_response.containment.contract import (
     knows_state_before,
     load,
 )
+from guardduty_response.containment.planned_state import outdated, was_read_within
 from guardduty_response.errors import GateClosed, ResponseError
 from guardduty_response.functions import rejoining, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
@@ -73,16 +74,20 @@ def _contain_target(
         detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
         context.record.event(context.incident_id, "not contained", detail, target.id)
         return _verify_target(context, target, "")
-    if context.tries == 1 and (seconds := _until_restore_is_seen(context, target)):
+    restored_at = _restored_at(context, target) if context.tries == 1 else ""
+    if seconds := _until_seen(restored_at):
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return _wait(seconds, detail)
     target = target._replace(attach="")
+    read_too_early = restored_at and was_read_within(target, restored_at, SPREAD_SECONDS)
+    if context.attempt > 1 or read_too_early:
+        target = outdated(target)
     guarded = steps.guarded(context.as_contained(target.contained_with), target)
     error = _change(guarded, playbook, target)
     is_over = guarded.gate is not None and guarded.gate.is_over
     if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
         rejoined[target.arn] = target = rejoining.rejoin(context, target)
-        seconds = max(1, _until_restore_is_seen(context, target))
+        seconds = max(1, _until_seen(_restored_at(context, target)))
         detail = f"{target.id} was restored meanwhile: contained anew"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     return _verify_target(context, target, error)
@@ -93,17 +98,22 @@ def _wait(seconds: int, detail: str) -> StepResult:
     return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail, waited=True)
 
 
-def _until_restore_is_seen(context: Context, target: Target) -> int:
-    """Returns the seconds until what the last restore gave back is seen, 0 in most cases.
+def _restored_at(context: Context, target: Target) -> str:
+    """Returns when the containment before this one ended; empty: there was none, in most cases."""
+    if target.generation < 2:
+        return ""
+    before = context.record.containments.state(target.arn, target.generation - 1)
+    if before is None or Status(before["status"]) not in ENDED:
+        return ""
+    return before["updated_at"]
+
+
+def _until_seen(restored_at: str) -> int:
+    """Returns the seconds until what a restore gave back is seen, 0 in most cases.
 
     AWS shows a change late: our own denial would be recorded as the prior state.
     """
-    if target.generation < 2:
-        return 0
-    before = context.record.containments.state(target.arn, target.generation - 1)
-    if before is None or Status(before["status"]) not in ENDED:
-        return 0
-    return seconds_left(before["updated_at"], SPREAD_SECONDS)
+    return seconds_left(restored_at, SPREAD_SECONDS) if restored_at else 0
 
 
 def _change(context: Context, playbook: Playbook, target: Target) -> str:
