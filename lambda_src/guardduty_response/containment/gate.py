@@ -93,6 +93,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
+        self._no_lease = f"this step no longer has the lease on {self.id}"
         self._over = (f"{self.id} has a newer containment", f"{self.id} was restored meanwhile")
 
     # -- permission --------------------------------------------------------------------------------
@@ -154,6 +155,13 @@ class Gate:
         forbids them: the resource was restored, or has a newer containment.
         """
         return self._reason in self._over
+
+    @property
+    def lost_lease(self) -> bool:
+        """Tells whether changes were refused because the lease ran out and somebody took it, and
+        nothing else forbids them.
+        """
+        return self._reason == self._no_lease
 
     @property
     def is_paused(self) -> bool:
@@ -324,7 +332,7 @@ class Gate:
         The lease is renewed by the way.
         """
         lease = self.record.leases.renewal(self.arn, self.execution, LEASE_SECONDS)
-        found = [(lease, f"this step no longer has the lease on {self.id}")]
+        found = [(lease, self._no_lease)]
         if self.place:
             found += self._generation_conditions(self.place)
         digest = self.target.get("plan_digest")

@@ -25,6 +25,7 @@ from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
 
 if TYPE_CHECKING:
+    from guardduty_response.containment.gate import Gate
     from guardduty_response.containment.protocols import Playbook
 
 BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
@@ -66,7 +67,8 @@ def _contain_target(
 ) -> StepResult:
     if target.verify_only:
         return _verify_target(context, target, "")
-    lease = steps.take_lease(context, target) if target.attach else None
+    busy = target.attach or context.attempt > 1
+    lease = steps.take_lease(context, target) if busy else None
     if lease and context.attempt < BUSY_ATTEMPTS:
         detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
         return _wait(BUSY_SECONDS, detail)
@@ -84,13 +86,23 @@ def _contain_target(
         target = outdated(target)
     guarded = steps.guarded(context.as_contained(target.contained_with), target)
     error = _change(guarded, playbook, target)
-    is_over = guarded.gate is not None and guarded.gate.is_over
-    if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
+    assert guarded.gate is not None
+    again = _contain_again(context, guarded.gate, rejoined, target)
+    return again or _verify_target(context, target, error)
+
+
+def _contain_again(
+    context: Context, gate: Gate, rejoined: rejoining.Rejoined, target: Target
+) -> StepResult | None:
+    """Returns what lets the state machine contain once more, after a refusal that passes."""
+    if gate.lost_lease and context.attempt < BUSY_ATTEMPTS:
+        return _wait(1, f"the lease on {target.id} ran out, and another incident took it")
+    if gate.is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
         rejoined[target.arn] = target = rejoining.rejoin(context, target)
         seconds = max(1, _until_seen(_restored_at(context, target)))
         detail = f"{target.id} was restored meanwhile: contained anew"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
-    return _verify_target(context, target, error)
+    return None
 
 
 def _wait(seconds: int, detail: str) -> StepResult:
@@ -134,6 +146,8 @@ def _change(context: Context, playbook: Playbook, target: Target) -> str:
         fields = {"incident_id": context.incident_id, "target": target.id}
         log("containing failed", **fields, detail=error[:500])
         return error
+    if context.gate.lost_lease and context.attempt < BUSY_ATTEMPTS:
+        return context.gate.refusal  # asked again
     if not context.gate.refusal:
         context.record.event(context.incident_id, "changes made", detail, target.id)
         return ""
