@@ -25,7 +25,9 @@ def approved_and_renamed(world: World) -> str:
         world.fake.ids = [name]
         run_step("plan", incident_id, execution=world.execution("a"))
         call("ask", incident_id=incident_id, task_token="t", execution=world.execution("a"))
-        call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
+        plan = world.deployment.meta(incident_id)["plan_digest"]
+        answer = {"approved": True, "plan": plan, "by": "ada"}
+        call("decide", incident_id=incident_id, answer=answer)
     return incident_id
 
 
