@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -70,6 +71,8 @@ class Gate:
     step carries out. ``purpose`` says which conditions are checked: ``change`` all;
     ``evidence`` the pause, the exemptions, the management account and the response's own roles;
     ``restore`` the lease and the generation. ``meta`` is asked for when the gate is first used.
+    ``heeds_freeze``: in a freeze window, the changes need an approval, as at the decision: they
+    come late, and contain nothing.
     """
 
     record: IncidentRepository
@@ -79,6 +82,7 @@ class Gate:
     target: TargetReference
     meta: Callable[[], IncidentRecord]
     purpose: str = "change"
+    heeds_freeze: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
@@ -300,12 +304,12 @@ class Gate:
             "",
             meta.get("in_doubt") or "",
         )
-        approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
-            "plan_digest"
-        )
-        if decided.mode == "auto" or (
-            decided.mode == "approve" and (approved or _was_asked_about(meta))
-        ):
+        digest = meta.get("approved_digest")
+        approved = (bool(digest) and digest == meta.get("plan_digest")) or _was_asked_about(meta)
+        freeze = guardrails.frozen(config, datetime.now(UTC)) if self.heeds_freeze else ""
+        if freeze and not approved:
+            return f"{freeze}, and nobody has approved it: a person decides, or does it by hand"
+        if decided.mode == "auto" or (decided.mode == "approve" and approved):
             return ""
         wanted = "a person has to approve it" if decided.mode == "approve" else "nothing may act"
         return f"the policy says {decided.mode} now ({'; '.join(decided.reasons)}): {wanted}"
