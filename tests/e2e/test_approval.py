@@ -71,14 +71,14 @@ def test_what_changed_meanwhile_is_asked_about_again(world: World) -> None:
     _answer(
         world,
         name,
-        {"approved": True, "by": "carol"},
+        {"approved": True, "by": "carol", "plan": _meta(world, name)["plan_digest"]},
     )
     world.until(lambda: _meta(world, name)["task_token"] != first, "it is asked again")
     world.status(sent, "AWAITING_APPROVAL")
     _answer(
         world,
         name,
-        {"approved": True, "by": "carol"},
+        {"approved": True, "by": "carol", "plan": _meta(world, name)["plan_digest"]},
     )
     assert world.settled(sent)["status"] == "CONTAINED"
 

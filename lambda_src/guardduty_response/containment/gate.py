@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -70,7 +71,8 @@ class Gate:
     step carries out. ``purpose`` says which conditions are checked: ``change`` all; ``evidence``
     and ``upkeep`` (taking out of a role what is needed no more) the pause, the exemptions, the
     management account and the response's own roles; ``restore`` the lease and the generation.
-    ``meta`` is asked for when the gate is first used.
+    ``meta`` is asked for when the gate is first used. ``heeds_freeze``: in a freeze window, the
+    changes need an approval, as at the decision: they come late, and contain nothing.
     """
 
     record: IncidentRepository
@@ -80,6 +82,7 @@ class Gate:
     target: TargetReference
     meta: Callable[[], IncidentRecord]
     purpose: str = "change"
+    heeds_freeze: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
@@ -94,6 +97,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
+        self._no_lease = f"this step no longer has the lease on {self.id}"
         self._over = (f"{self.id} has a newer containment", f"{self.id} was restored meanwhile")
 
     # -- permission --------------------------------------------------------------------------------
@@ -155,6 +159,13 @@ class Gate:
         forbids them: the resource was restored, or has a newer containment.
         """
         return self._reason in self._over
+
+    @property
+    def lost_lease(self) -> bool:
+        """Tells whether changes were refused because the lease ran out and somebody took it, and
+        nothing else forbids them.
+        """
+        return self._reason == self._no_lease
 
     @property
     def is_paused(self) -> bool:
@@ -293,12 +304,12 @@ class Gate:
             "",
             meta.get("in_doubt") or "",
         )
-        approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
-            "plan_digest"
-        )
-        if decided.mode == "auto" or (
-            decided.mode == "approve" and (approved or _was_asked_about(meta))
-        ):
+        digest = meta.get("approved_digest")
+        approved = (bool(digest) and digest == meta.get("plan_digest")) or _was_asked_about(meta)
+        freeze = guardrails.frozen(config, datetime.now(UTC)) if self.heeds_freeze else ""
+        if freeze and not approved:
+            return f"{freeze}, and nobody has approved it: a person decides, or does it by hand"
+        if decided.mode == "auto" or (decided.mode == "approve" and approved):
             return ""
         wanted = "a person has to approve it" if decided.mode == "approve" else "nothing may act"
         return f"the policy says {decided.mode} now ({'; '.join(decided.reasons)}): {wanted}"
@@ -325,7 +336,7 @@ class Gate:
         The lease is renewed by the way.
         """
         lease = self.record.leases.renewal(self.arn, self.execution, LEASE_SECONDS)
-        found = [(lease, f"this step no longer has the lease on {self.id}")]
+        found = [(lease, self._no_lease)]
         if self.place:
             found += self._generation_conditions(self.place)
         digest = self.target.get("plan_digest")

@@ -190,6 +190,9 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         """
         if not self.held or self.policy != self.merged:
             return
+        if self.recorded is None:
+            # Else no restore takes out what others had denied already. First: the gate may refuse.
+            self.record_before()
         self.shared = self.target_context.context.record.shared.read(*self.setting)
         entries = entries_of(self.shared)
         known: RoleEntry = entries.get(self.place, {"denials": {}})
@@ -205,8 +208,6 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             entry["older"] = max(revoked, entry.get("older") or "")
         if entry != entries.get(self.place):
             self.change_entry(entry, self.shared.known.keys() - entries.keys())
-        if self.recorded is None:
-            self.record_before()  # else no restore takes out what others had denied already
 
     def read_shared(self) -> SharedSetting:
         """Returns who needs what of the role, as it was read last."""

@@ -51,6 +51,12 @@ def in_freeze(windows: list[FreezeWindow], at: datetime) -> str | None:
     return None
 
 
+def frozen(config: Config, at: datetime) -> str:
+    """Says which freeze window ``at`` (UTC) lies in, or ''."""
+    window = in_freeze(config.guardrails["freeze_windows"], at)
+    return f"the freeze window '{window}' is in force" if window else ""
+
+
 def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
     """Returns why nothing may act, whatever triage has decided, or None.
 
@@ -131,9 +137,8 @@ def _reasons_to_ask(
                 f"{target['id']} carries the tag {tag['key']}={tag['value']}; CloudTrail CreateTags"
                 " says who set it"
             )
-    freeze_window = in_freeze(guardrails["freeze_windows"], at)
-    if freeze_window:
-        reasons.append(f"the freeze window '{freeze_window}' is in force")
+    if freeze := frozen(config, at):
+        reasons.append(freeze)
     return reasons + exceeded_limits(
         config,
         record,

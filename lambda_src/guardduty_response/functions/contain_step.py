@@ -15,6 +15,7 @@ from guardduty_response.containment.contract import (
     knows_state_before,
     load,
 )
+from guardduty_response.containment.planned_state import outdated, was_read_within
 from guardduty_response.errors import GateClosed, ResponseError
 from guardduty_response.functions import rejoining, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
@@ -24,6 +25,7 @@ from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
 
 if TYPE_CHECKING:
+    from guardduty_response.containment.gate import Gate
     from guardduty_response.containment.protocols import Playbook
 
 BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
@@ -65,7 +67,8 @@ def _contain_target(
 ) -> StepResult:
     if target.verify_only:
         return _verify_target(context, target, "")
-    lease = steps.take_lease(context, target) if target.attach else None
+    busy = target.attach or context.attempt > 1
+    lease = steps.take_lease(context, target) if busy else None
     if lease and context.attempt < BUSY_ATTEMPTS:
         detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
         return _wait(BUSY_SECONDS, detail)
@@ -73,19 +76,33 @@ def _contain_target(
         detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
         context.record.event(context.incident_id, "not contained", detail, target.id)
         return _verify_target(context, target, "")
-    if context.tries == 1 and (seconds := _until_restore_is_seen(context, target)):
+    restored_at = _restored_at(context, target) if context.tries == 1 else ""
+    if seconds := _until_seen(restored_at):
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return _wait(seconds, detail)
     target = target._replace(attach="")
+    read_too_early = restored_at and was_read_within(target, restored_at, SPREAD_SECONDS)
+    if context.attempt > 1 or read_too_early:
+        target = outdated(target)
     guarded = steps.guarded(context.as_contained(target.contained_with), target)
     error = _change(guarded, playbook, target)
-    is_over = guarded.gate is not None and guarded.gate.is_over
-    if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
+    assert guarded.gate is not None
+    again = _contain_again(context, guarded.gate, rejoined, target)
+    return again or _verify_target(context, target, error)
+
+
+def _contain_again(
+    context: Context, gate: Gate, rejoined: rejoining.Rejoined, target: Target
+) -> StepResult | None:
+    """Returns what lets the state machine contain once more, after a refusal that passes."""
+    if gate.lost_lease and context.attempt < BUSY_ATTEMPTS:
+        return _wait(1, f"the lease on {target.id} ran out, and another incident took it")
+    if gate.is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
         rejoined[target.arn] = target = rejoining.rejoin(context, target)
-        seconds = max(1, _until_restore_is_seen(context, target))
+        seconds = max(1, _until_seen(_restored_at(context, target)))
         detail = f"{target.id} was restored meanwhile: contained anew"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
-    return _verify_target(context, target, error)
+    return None
 
 
 def _wait(seconds: int, detail: str) -> StepResult:
@@ -93,17 +110,22 @@ def _wait(seconds: int, detail: str) -> StepResult:
     return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail, waited=True)
 
 
-def _until_restore_is_seen(context: Context, target: Target) -> int:
-    """Returns the seconds until what the last restore gave back is seen, 0 in most cases.
+def _restored_at(context: Context, target: Target) -> str:
+    """Returns when the containment before this one ended; empty: there was none, in most cases."""
+    if target.generation < 2:
+        return ""
+    before = context.record.containments.state(target.arn, target.generation - 1)
+    if before is None or Status(before["status"]) not in ENDED:
+        return ""
+    return before["updated_at"]
+
+
+def _until_seen(restored_at: str) -> int:
+    """Returns the seconds until what a restore gave back is seen, 0 in most cases.
 
     AWS shows a change late: our own denial would be recorded as the prior state.
     """
-    if target.generation < 2:
-        return 0
-    before = context.record.containments.state(target.arn, target.generation - 1)
-    if before is None or Status(before["status"]) not in ENDED:
-        return 0
-    return seconds_left(before["updated_at"], SPREAD_SECONDS)
+    return seconds_left(restored_at, SPREAD_SECONDS) if restored_at else 0
 
 
 def _change(context: Context, playbook: Playbook, target: Target) -> str:
@@ -124,6 +146,8 @@ def _change(context: Context, playbook: Playbook, target: Target) -> str:
         fields = {"incident_id": context.incident_id, "target": target.id}
         log("containing failed", **fields, detail=error[:500])
         return error
+    if context.gate.lost_lease and context.attempt < BUSY_ATTEMPTS:
+        return context.gate.refusal  # asked again
     if not context.gate.refusal:
         context.record.event(context.incident_id, "changes made", detail, target.id)
         return ""

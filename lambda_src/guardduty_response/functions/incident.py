@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardduty_response.decision import configuration, finding
+from guardduty_response.decision import configuration
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
 from guardduty_response.functions.runtime import Answer, Payload, target_references
 from guardduty_response.incident import (
+    answers,
     approval,
     commands,
     containments,
@@ -58,26 +59,28 @@ def _notify_start(event: Payload) -> Answer:
 def _ask(event: Payload) -> Answer:
     """Keeps the task token with the incident and asks for approval.
 
-    Whoever answers sends the token back (SendTaskSuccess {"approved": bool}).
+    Whoever answers sends the token back (SendTaskSuccess {"approved": bool, "plan": str}).
     """
     record, incident_id = incidents(), event["incident_id"]
     asked = record.meta(incident_id)
     minutes = round(approval.timeout_seconds(asked, configuration.load()) / 60)
     first = asked.get("asked_at") or now()
-    record.transition(incident_id, Event.ASK, task_token=event["task_token"], asked_at=first)
+    refused = str(asked.get("answer_refused") or "") if asked.get("asked_at") else ""
+    fields: IncidentRecord = {"asked_at": first, "answer_refused": refused}
+    record.transition(incident_id, Event.ASK, task_token=event["task_token"], **fields)
     meta, targets = record.meta_and_targets(incident_id)
-    note = (
+    note = f"{refused} ".lstrip() + (
         f"Without an answer in {minutes} minutes nothing is changed and the incident ends as"
         " TIMED_OUT."
     )
     # A repeated task has a token of its own, and asks the same. After an answer a plan is asked
     # about anew, although it was asked about before another one.
-    answered = meta.get("approved_at") or ""
+    answered = refused or meta.get("approved_at") or ""
     reason = reason_for("approval", event["execution"], meta.get("plan_digest") or "", answered)
     draft = Draft(
         "approval",
         reason,
-        note=note,
+        note="\n".join([note, *commands.approve(meta, record.table.name)]),
         escalate=True,
         entry=("asked", note),
     )
@@ -91,20 +94,14 @@ def _ask(event: Payload) -> Answer:
 def _decide(event: Payload) -> Answer:
     """Records a person's answer to an approval; only ``{"approved": true}`` lets triage run anew.
 
-    ``answer`` is whatever was sent back with the task token, {approved, by} by agreement. The
-    approval is bound to the plan that people were shown: what would be done now is compared with
-    it, so that a resource that changed meanwhile is asked about again.
+    ``answer`` is whatever was sent back with the task token, {approved, plan, by} by agreement. The
+    approval is bound to the plan that it names: what would be done now is compared with it, so that
+    a resource that changed meanwhile is asked about again. So is what was answered for another
+    plan.
     """
-    record, incident_id, given = incidents(), event["incident_id"], event["answer"]
-    approved = isinstance(given, dict) and given.get("approved") is True
-    by = finding.text(finding.get(given, "by"), 200) or "somebody who did not say who they are"
-    digest = record.meta(incident_id).get("plan_digest") or ""
-    name = "approved" if approved else "rejected"
-    record.event(incident_id, f"answer: {name}", f"by {by}; plan {digest[:12]}", actor=by)
-    if not approved:
-        return {"next": "close", "decision": "rejected"}
-    record.note(incident_id, approved_digest=digest, approved_by=by, approved_at=now())
-    return {"next": "triage", "decision": "approve"}
+    if answers.record_answer(incidents(), event["incident_id"], event["answer"]):
+        return {"next": "triage", "decision": "approve"}
+    return {"next": "close", "decision": "rejected"}
 
 
 def _verdict(event: Payload) -> Answer:

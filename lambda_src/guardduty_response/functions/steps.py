@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
 CHANGING_STEPS = ("finish", "remediate", "terminate")
+HEEDING_FREEZE = ("remediate", "terminate")  # ``finish`` goes on containing
 
 TargetStep = Callable[[Context, Target], StepResult]
 # Targets wait for calls on clients.POOL, so they need threads of their own.
@@ -235,6 +236,7 @@ def _run(context: Context, step_name: str, target: Target, step: TargetStep) -> 
         )
     context = guarded(context, target, "change" if step_name in CHANGING_STEPS else "evidence")
     assert context.gate is not None
+    context.gate.heeds_freeze = step_name in HEEDING_FREEZE
     try:
         result = _refuse_when_ended(context, step_name, target) or step(context, target)
     except Exception as error:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from guardduty_response.incident.answers import SHORT
 from guardduty_response.incident.statuses import TRANSITIONS, WATCHED, Event, Status
+from guardduty_response.incident.table import incident_key
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord
@@ -56,6 +58,24 @@ def _start(machine_arn: str, request: str) -> str:
         f"aws stepfunctions start-execution --state-machine-arn {machine_arn}"
         f" --input '{request}' --region {region}"
     )
+
+
+def approve(meta: IncidentRecord, table: str) -> list[str]:
+    """Returns what approves the plan that people are asked about, and no other: a sentence, and two
+    commands.
+    """
+    incident_id, plan = meta["incident_id"], (meta.get("plan_digest") or "")[:SHORT]
+    region = _deployment_of(meta)[2]
+    region_option = f" --region {region}" if region else ""
+    key = json.dumps({"pk": {"S": incident_key(incident_id)}, "sk": {"S": "META"}})
+    answer = json.dumps({"approved": True, "plan": plan, "by": "YOU"})
+    return [
+        f"This is plan {plan}. To approve it (or, with false instead of true, to reject):",
+        f"token=$(aws dynamodb get-item --table-name {table} --consistent-read --key '{key}'"
+        f" --query Item.task_token.S --output text{region_option})",
+        f"aws stepfunctions send-task-success --task-token \"$token\" --task-output '{answer}'"
+        f"{region_option}",
+    ]
 
 
 def recheck(machine_arn: str, incident_id: str) -> str:

@@ -313,6 +313,7 @@ class IncidentRecord(IndexedIncident, total=False):
     approved_digest: str  # the plan that a person approved
     approved_by: str
     approved_at: str
+    answer_refused: str  # why the last answer approved nothing; empty: it did, or there was none
     # the state
     previous: str  # status before the incident was opened again
     held: str  # status whose containment stood when the incident was opened again

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident.containments import ENDED
 from guardduty_response.incident.incident_links import Reading
 from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.repository import IncidentRepository
@@ -16,7 +17,7 @@ from guardduty_response.incident.statuses import (
     Status,
     combine,
 )
-from guardduty_response.incident.target_repository import place_of
+from guardduty_response.incident.target_repository import is_planned, place_of
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord, TargetRecord
@@ -66,10 +67,14 @@ class Settled(NamedTuple):
 
 
 def settle(record: IncidentRepository, incident_id: str) -> Settled:
-    """Derives the incident's status from its targets once none is in progress, and stores it."""
+    """Derives the incident's status from its targets once none is in progress, and stores it.
+
+    A target of an earlier plan counts until its containment has ended.
+    """
     meta, targets, _, history, _ = record.read_whole(incident_id)
     reading = Reading(record, meta)
-    statuses = [Status(target["status"]) for target in targets]
+    counted = [target for target in targets if is_planned(meta, target) or not _has_ended(target)]
+    statuses = [Status(target["status"]) for target in counted or targets]
     if not any(status in IN_PROGRESS for status in statuses):
         combined, present = combine(statuses), Status(meta["status"])
         if combined is present and combined not in WATCHED:
@@ -80,6 +85,11 @@ def settle(record: IncidentRepository, incident_id: str) -> Settled:
         except IllegalTransition as error:
             record.event(incident_id, "status kept", str(error))
     return Settled(meta, targets, history, reading)
+
+
+def _has_ended(target: TargetRecord) -> bool:
+    """Tells whether a restore has ended the target's containment."""
+    return bool(target.get("restored")) or Status(target["status"]) in ENDED
 
 
 def is_monitored(record: IncidentRepository, incident_id: str) -> bool:

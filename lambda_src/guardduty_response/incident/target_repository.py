@@ -94,6 +94,8 @@ class TargetRepository:
     ) -> tuple[IncidentRecord, list[TargetRecord], list[Item]]:
         """Returns META, the targets, and every item from the sort key ``first`` on, in the order
         EVENT#, MESSAGE#, META, TARGET#. Raises ResponseError when there is no such incident.
+
+        What an earlier plan named, and nothing was done to, is no target any more.
         """
         items = self.table.query(
             KeyConditionExpression="pk = :pk AND sk >= :first",
@@ -103,9 +105,11 @@ class TargetRepository:
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
-        links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
-        found = [self.view(link) for link in cast("list[TargetRecord]", links)]
-        return cast("IncidentRecord", metas[0]), found, items
+        meta = cast("IncidentRecord", metas[0])
+        stored_links = [stored for stored in items if stored["sk"].startswith("TARGET#")]
+        links = cast("list[TargetRecord]", stored_links)
+        found = [self.view(link) for link in links if not _was_only_planned(meta, link)]
+        return meta, found, items
 
     def put_target(
         self,
@@ -283,6 +287,18 @@ def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:
         "at": now(),
         "request_id": request_id,
     }
+
+
+def is_planned(meta: IncidentRecord, target: TargetReference) -> bool:
+    """Tells whether the incident's latest plan names the target, or there is no plan to tell by."""
+    planned = [(named["kind"], named["id"]) for named in meta.get("targets") or []]
+    return not planned or (target["kind"], target["id"]) in planned
+
+
+def _was_only_planned(meta: IncidentRecord, link: TargetRecord) -> bool:
+    """Tells whether an earlier plan named the target, and linked it to no containment."""
+    linked = is_old(link) or generation_of(link)
+    return not linked and not is_planned(meta, link)
 
 
 def is_old(target: TargetReference) -> bool:

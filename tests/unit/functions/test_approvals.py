@@ -9,7 +9,7 @@ import pytest
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Event
+from guardduty_response.incident.statuses import Event, Status
 
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
@@ -185,3 +185,82 @@ def test_a_plan_that_is_back_after_another_was_approved_is_asked_about_again(
         call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
         fake.consequences = consequences
     assert asked == [1, 1, 1, 1]
+
+
+def _plan_of(deployment: Deployment, incident_id: str) -> str:
+    return str(deployment.meta(incident_id)["plan_digest"])[:12]
+
+
+def _asked_about_another_plan(deployment: Deployment, fake: FakePlaybook) -> tuple[str, str]:
+    """Lets a person approve a plan that is out of date, so that people are asked about another.
+
+    Returns the incident, and what the first message called its plan.
+    """
+    incident_id = _approve(deployment, fake)
+    shown = _plan_of(deployment, incident_id)
+    fake.consequences = "another plan"
+    assert _planned_after_approval(incident_id)["decision"] == "approve"
+    call("ask", incident_id=incident_id, task_token="t2")
+    deployment.messages("escalations")
+    return incident_id, shown
+
+
+def _answer(incident_id: str, **answer: Any) -> str:
+    given = {"approved": True, "by": "bob", **answer}
+    return str(call("decide", incident_id=incident_id, answer=given)["next"])
+
+
+def test_people_are_shown_the_command_that_approves_what_they_see(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    incident_id = _approve(deployment, fake)
+    text = deployment.messages("escalations")[-1]["Message"]
+    assert f'"approved": true, "plan": "{_plan_of(deployment, incident_id)}"' in text
+    assert f'"INCIDENT#{incident_id}"' in text
+
+
+@pytest.mark.parametrize("named", [{}, {"plan": "shown"}, {"plan": ""}, {"plan": "0" * 12}])
+def test_who_follows_the_first_message_approves_nothing_of_the_second(
+    deployment: Deployment, fake: FakePlaybook, named: dict[str, str]
+) -> None:
+    incident_id, shown = _asked_about_another_plan(deployment, fake)
+    if named.get("plan") == "shown":
+        named = {"plan": shown}
+    assert _answer(incident_id, **named) == "triage"
+    assert "answer: refused" in deployment.timeline(incident_id)
+    assert _planned_after_approval(incident_id)["decision"] == "approve"
+    call("ask", incident_id=incident_id, task_token="t3")
+    [message] = deployment.messages("escalations")
+    assert "An answer by bob" in message["Message"], "whoever answered learns it"
+    assert _answer(incident_id, plan=_plan_of(deployment, incident_id)) == "triage"
+    assert _planned_after_approval(incident_id)["decision"] == "act"
+
+
+@pytest.mark.parametrize("length", [12, 64])
+def test_an_answer_that_names_the_plan_approves_it(
+    deployment: Deployment, fake: FakePlaybook, length: int
+) -> None:
+    incident_id, _ = _asked_about_another_plan(deployment, fake)
+    _answer(incident_id, plan=str(deployment.meta(incident_id)["plan_digest"])[:length])
+    assert _planned_after_approval(incident_id)["decision"] == "act"
+
+
+def test_a_plan_is_rejected_whatever_the_answer_names(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    incident_id, shown = _asked_about_another_plan(deployment, fake)
+    assert _answer(incident_id, approved=False, plan=shown) == "close"
+
+
+def test_a_refused_answer_of_an_earlier_run_is_told_no_more(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
+) -> None:
+    incident_id, shown = _asked_about_another_plan(deployment, fake)
+    _answer(incident_id, plan=shown)
+    record.move(incident_id, Status.AWAITING_APPROVAL, Status.FAILED)
+    assert recurrence(record, incident_id, SECOND) == "start"
+    assert run_step("plan", incident_id, execution=SECOND)["decision"] == "approve"
+    call("ask", incident_id=incident_id, task_token="t4", execution=SECOND)
+    assert "An answer by bob" not in deployment.messages("escalations")[-1]["Message"]
+    _answer(incident_id)
+    assert _planned_after_approval(incident_id, SECOND)["decision"] == "act"

@@ -72,6 +72,38 @@ def test_without_such_a_change_they_run(world: World, step: str) -> None:
     assert world.done == [(step, "i-1")]
 
 
+ALWAYS = {"name": "year end", "start": "1970-01-01T00:00:00Z", "end": "2999-12-31T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("step", "handler", "approved", "runs"),
+    [
+        ("terminate", terminate.handler, "", False),
+        ("terminate", terminate.handler, "of the plan", True),
+        ("terminate", terminate.handler, "of another plan", False),
+        ("remediate", eradicate.handler, "", False),
+        ("remediate", eradicate.handler, "of the plan", True),
+        ("finish", respond.handler, "", True),  # it goes on containing
+    ],
+)
+def test_in_a_freeze_window_what_comes_after_containment_needs_an_approval(
+    world: World, step: str, handler: Any, approved: str, runs: bool
+) -> None:
+    """It was contained before the window."""
+    incident_id = world.contain("a")
+    digest = world.deployment.meta(incident_id)["plan_digest"]
+    known = {"of the plan": digest, "of another plan": "0"}
+    world.record.note(incident_id, approved_digest=known.get(approved, ""))
+    configure(world.deployment, **{"guardrails.freeze_windows": [ALWAYS]})
+    world.done.clear()
+    execution = world.execution("a")
+    assert handler({"verb": step, "incident_id": incident_id, "execution": execution})["done"]
+    assert world.done == ([(step, "i-1")] if runs else [])
+    logged = world.deployment.targets(incident_id)[0]["actions"].get(step, {})
+    assert ("freeze window 'year end'" in logged.get("detail", "")) is not runs
+    assert world.status(incident_id) == "CONTAINED"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable
 from functools import partial
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from guardduty_response.aws.api import AwsClient, PolicyDocument
 from guardduty_response.containment import role_policy_control
 from guardduty_response.containment.contract import Target
+from guardduty_response.containment.gate import VALID_SECONDS
 from guardduty_response.containment.role_policies import OLDER, deny, revoked_before, role_policy
+from guardduty_response.containment.role_policy_control import RolePolicies
 from guardduty_response.incident import leases, shared_settings
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.tags import SETTING
 
+from tests.unit.containment.gates import Clock, PausableGate
 from tests.unit.playbooks.iam_principal.center_lab import CenterLab
 from tests.unit.playbooks.iam_principal.iam_lab import INCIDENT, PREFIX, IamLab
 from tests.unit.playbooks.iam_principal.session_judge import moment
@@ -102,6 +106,31 @@ def test_a_roles_tags_are_given_back_by_the_last_restore(iam: IamLab, reverse: b
     assert len(iam.role_dump()["policies"]) == 1, "its session is denied as before"
     assert restore(iam, stays) is Status.RESTORED
     assert iam.role_dump() == {"policies": {}, "tags": {PREFIX: "of the owner", "team": "web"}}
+
+
+@pytest.mark.parametrize("paused", ["before anything is read", "while the role is read"])
+def test_a_refused_containment_needs_nothing_of_the_role(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch, paused: str
+) -> None:
+    """The next containment of the role denies what all of them need."""
+    iam.role(session="carol")
+    target, context, clock = session(iam, "carol", INCIDENT), iam.context(), Clock(monkeypatch)
+    gate = PausableGate.of(iam, context, target, INCIDENT)
+    enter = RolePolicies.enter
+
+    def answered_late(control: RolePolicies[Any, Any, Any], revoked: str = "") -> None:
+        clock.now += VALID_SECONDS + 1  # IAM has taken longer than a permission lasts
+        gate.refuses = "the response is paused by ada"
+        enter(control, revoked)
+
+    if paused == "while the role is read":
+        monkeypatch.setattr(RolePolicies, "enter", answered_late)
+    else:
+        gate.refuses = "the response is paused by ada"
+    playbook.contain(context, target)
+    assert gate.refusal
+    assert iam.record.shared.read(target.scope["role_arn"], OLDER).known == {}
+    assert iam.role_dump()["policies"] == {}
 
 
 def test_a_restored_session_contained_again_finds_the_tags_as_they_are_then(iam: IamLab) -> None:
