@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.errors import describes_transient, error_code
 from guardduty_response.cloudtrail import session_search
 from guardduty_response.containment import chained_denial, open_sessions
 from guardduty_response.containment.contract import Check
@@ -132,14 +132,19 @@ def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
     holder.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
 
 
-def search_again(holder: SessionHolder, keeps: bool) -> None:
+def search_again(holder: SessionHolder, keeps: bool, last_look: bool = False) -> list[str]:
     """Repeats a search that was not complete, or left sessions alive, for a verification: what is
     found is not denied. ``keeps``: whether the record gets what was found.
+
+    ``last_look``: also one that was complete. Returns what a throttled one could not look at: then
+    nothing is kept, and it is repeated.
     """
     is_open = open_sessions.remarks(open_sessions.recorded(holder))
-    if not is_open or not holder.looks_for_sessions:
-        return
+    if not (is_open or last_look) or not holder.looks_for_sessions:
+        return []
     found, unsearched = _search(holder, AGAIN_SECONDS)
+    if not is_open and any(map(describes_transient, unsearched)):
+        return unsearched
     roles = denied_roles(holder)
     by_role, left = _new_sessions(holder, found, roles)
     for role, sessions in by_role.items():
@@ -155,6 +160,7 @@ def search_again(holder: SessionHolder, keeps: bool) -> None:
         ),
         keeps,
     )
+    return []
 
 
 def _keep(holder: SessionHolder, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
