@@ -85,8 +85,8 @@ def checks(
     once, when CloudTrail has its late events. ``keeps``: whether the record gets what it found.
     """
     role = role_of(control)
-    unread = _search_again(instance, sessions, role, keeps) if role else []
-    found = chained_sessions.checks(instance) + unread
+    not_read = _search_again(instance, sessions, role, keeps) if role else []
+    found = chained_sessions.checks(instance) + not_read
     if role and all(check.ok for check in found):
         found += open_sessions.unsearched(instance)
     return found

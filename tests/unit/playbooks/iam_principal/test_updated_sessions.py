@@ -25,9 +25,9 @@ def _respond(opened: Json, execution: str) -> None:
     answer = respond.handler({**event, "finding_key": opened["finding_key"]}, None)
     assert answer["decision"] == "act"
     steps = {**shared, "targets": answer["targets"], "error": ""}
-    verb, attempt = "verify" if opened["verify_only"] else "contain", 1
-    while not respond.handler({"verb": verb, "attempt": attempt, **steps}, None)["done"]:
-        verb, attempt = "verify", attempt + 1
+    step, attempt = "verify" if opened["verify_only"] else "contain", 1
+    while not respond.handler({"verb": step, "attempt": attempt, **steps}, None)["done"]:
+        step, attempt = "verify", attempt + 1
     incident.handler({"verb": "verdict", **steps}, None)
     incident.handler({"verb": "close", "decision": "act", **shared, "error": ""}, None)
 
