@@ -57,7 +57,7 @@ EARLIER = ", ".join(f"`{event}` from `{status}`" for status, event in EARLIER_CO
 RECURRENCES = (
     (
         "It gets the answer that it had: `NOTIFIED`, `DRY_RUN` or `SKIPPED`, with the same mode,"
-        " severity and reasons.",
+        " severity and reasons, about the same principal and instance.",
         "Nobody is told again, whatever else was switched meanwhile.",
     ),
     (
@@ -71,14 +71,23 @@ RECURRENCES = (
         "It is counted only.",
     ),
     (
+        "The incident is in progress, and it names another principal or instance; or containing"
+        " has begun, and it names a new token of the session.",
+        "People are told. It waits until the run has ended, and is then evaluated anew.",
+    ),
+    (
+        "The incident is `CONTAINED`, and it names another principal, instance or token.",
+        "It is evaluated anew, and contained; what was contained stays so, and is monitored.",
+    ),
+    (
         "It reopens an incident, and the response ends without acting.",
         f"The incident takes an event according to its earlier status ({EARLIER}): what was done"
         " before still stands.",
     ),
     (
-        "It reopens an incident that was `PARTIAL` or `BREACHED`, and the run fails.",
-        "It takes that status again, and is monitored on. The failure is told as a problem, with"
-        " escalation.",
+        "It reopens an incident that was `CONTAINED`, `PARTIAL` or `BREACHED`, and the run fails.",
+        "It takes that status again (`CONTAINED`: `PARTIAL`), and is monitored on. The failure is"
+        " told as a problem, with escalation.",
     ),
 )
 
@@ -111,7 +120,7 @@ def render() -> str:
         lines.append(_row([f"`{status}`", MEANINGS[status], *yes, EMISSIONS[ON_FINDING[status]]]))
     lines += [
         "",
-        "Some recurrences (the same finding again) do less than the last column says:",
+        "Some recurrences (the same finding again) do something else than the last column says:",
         "",
         _row(["a recurrence", "what happens"]),
         _row(["---"] * 2),

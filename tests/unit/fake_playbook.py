@@ -32,10 +32,14 @@ class FakePlaybook(ModuleType):
         self.checks = [Check("eni-1", True, "closed")]
         self.calls: list[tuple[str, Target]] = []
         self.seen: list[Context] = []
+        self.planned: list[Context] = []
+        self.by_instance = False  # plans the instance that the finding names
 
     def plan(self, context: Context) -> list[Planned]:
         if self.error:
             raise self.error
+        self.planned.append(context)
+        named = context.finding.named[1]
         return [
             Planned(
                 Target(
@@ -53,7 +57,7 @@ class FakePlaybook(ModuleType):
                 self.hand_over,
                 foresee=self.foresee,
             )
-            for id in self.ids
+            for id in ([named] if self.by_instance else self.ids)
         ]
 
     def _step(self, name: str, context: Context, target: Target) -> StepResult:

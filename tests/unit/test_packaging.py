@@ -74,6 +74,7 @@ FUNCTIONS = {
     "incident": {
         "functions/incident.py",
         "functions/intake.py",
+        "functions/updates.py",
         "monitoring/fights.py",
         "monitoring/recheck.py",
         *MONITORED,
@@ -83,6 +84,7 @@ FUNCTIONS = {
         "functions/events.py",
         "functions/failed_executions.py",
         "functions/redelivery.py",
+        "functions/stale.py",
         "monitoring/batch.py",
         "monitoring/changes.py",
         "monitoring/dispatch.py",
@@ -96,6 +98,7 @@ FUNCTIONS = {
         "functions/respond.py",
         "functions/contain_step.py",
         "functions/contained_options.py",
+        "functions/earlier_findings.py",
         "functions/expire_step.py",
         "functions/finish_step.py",
         "functions/minor_losses.py",

@@ -12,11 +12,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.errors import describes_transient, error_code
 from guardduty_response.cloudtrail import session_search
 from guardduty_response.containment import chained_denial, open_sessions
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.managed_denial import ManagedDenial
+from guardduty_response.containment.pauses import control_items, newer_config
 from guardduty_response.containment.role_policies import OLDER, is_of_aws, role_policy
 from guardduty_response.containment.session_denials import (
     denies,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     )
     from guardduty_response.containment.session_entries import SessionDenial
     from guardduty_response.containment.session_holder import SessionHolder
+    from guardduty_response.decision.configuration import Config
     from guardduty_response.incident.model import EvidenceEntry, StoredState
 
 NAME = chained_denial.NAME
@@ -131,14 +133,19 @@ def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
     holder.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
 
 
-def search_again(holder: SessionHolder, keeps: bool) -> None:
+def search_again(holder: SessionHolder, keeps: bool, last_look: bool = False) -> list[str]:
     """Repeats a search that was not complete, or left sessions alive, for a verification: what is
     found is not denied. ``keeps``: whether the record gets what was found.
+
+    ``last_look``: also one that was complete. Returns what a throttled one could not look at: then
+    nothing is kept, and it is repeated.
     """
     is_open = open_sessions.remarks(open_sessions.recorded(holder))
-    if not is_open or not holder.looks_for_sessions:
-        return
+    if not (is_open or last_look) or not holder.looks_for_sessions:
+        return []
     found, unsearched = _search(holder, AGAIN_SECONDS)
+    if not is_open and any(map(describes_transient, unsearched)):
+        return unsearched
     roles = denied_roles(holder)
     by_role, left = _new_sessions(holder, found, roles)
     for role, sessions in by_role.items():
@@ -154,6 +161,7 @@ def search_again(holder: SessionHolder, keeps: bool) -> None:
         ),
         keeps,
     )
+    return []
 
 
 def _keep(holder: SessionHolder, entry: EvidenceEntry, records: bool = True) -> EvidenceEntry:
@@ -185,6 +193,7 @@ def _new_sessions(
         if not _is_denied(session, roles) and not holder.is_denied_already(session):
             by_role.setdefault(session.role, []).append(session)
     left: list[OpenSessions] = []
+    configs = _configs(holder) if by_role else []
     for role, sessions in list(by_role.items()):
         if sessions[0].is_root:
             left.append(open_sessions.of_root(holder, role, sessions))
@@ -192,7 +201,7 @@ def _new_sessions(
             left.append(open_sessions.elsewhere(holder, role, sessions))
         elif is_of_aws(role):
             left.append(open_sessions.of_aws(holder, role, sessions))
-        elif reason := _exemption(holder, role):
+        elif reason := _exemption(configs, role):
             left.append(
                 open_sessions.spared(
                     holder,
@@ -275,14 +284,24 @@ def _counted(role: str, denied: DeniedSessions) -> str:
     return text
 
 
-def _exemption(holder: SessionHolder, role: str) -> str:
+def _configs(holder: SessionHolder) -> list[Config]:
+    """Returns the configurations by which a role may be exempt: the function's own, and for what
+    changes something the newest, where an apply has not brought it here. The gate asks both, too,
+    but knows of the target alone.
+    """
+    config, record = holder.context.config, holder.context.record
+    newest = newer_config(control_items(record), config) if holder.acts else None
+    return [config, newest] if newest else [config]
+
+
+def _exemption(configs: list[Config], role: str) -> str:
     """Why a role is not changed, or empty."""
-    config = holder.context.config
-    if is_own(role, own_roles(config)):
+    if any(is_own(role, own_roles(config)) for config in configs):
         return "a role of the response itself"
-    for pattern in config.guardrails["exempt_principals"]:
-        if matches(pattern, role):
-            return f"exempt (exempt_principals: {pattern})"
+    for config in configs:
+        for pattern in config.guardrails["exempt_principals"]:
+            if matches(pattern, role):
+                return f"exempt (exempt_principals: {pattern})"
     return ""
 
 

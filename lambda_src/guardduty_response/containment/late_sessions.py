@@ -1,5 +1,6 @@
 """What the last look at CloudTrail means for a containment: it comes when CloudTrail has delivered
-the events of the time of containment.
+the events of the time of containment. The step ``finish`` makes it, or the first verification since
+it is due.
 
 CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail
 User Guide); the option ``repeat_minutes`` says how long after the denial the last look is.
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.aws.errors import describes_transient
 from guardduty_response.containment import open_sessions
+from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check, StepResult
 from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.incident.statuses import Status
@@ -54,6 +56,17 @@ def _due(holder: SessionHolder, denied_at: str) -> float:
     except ValueError:
         return 0.0
     return since + float(holder.options["repeat_minutes"]) * 60
+
+
+def is_last_look(holder: SessionHolder, denied_at: str) -> bool:
+    """Tells whether a verification has to make the last look: it is due, and since then nobody has
+    searched, nor found that the target is contained.
+    """
+    entry = (holder.stored.get("evidence") or {}).get(NAME) or {}
+    if not float(holder.options["repeat_minutes"]) or "open" not in open_sessions.recorded(holder):
+        return False
+    known = max(str(entry.get("at") or ""), str(holder.stored.get("held_at") or ""))
+    return parse_time(known).timestamp() < _due(holder, denied_at) <= time.time()
 
 
 def throttled_seconds(holder: SessionHolder, denied_at: str) -> int:

@@ -54,6 +54,20 @@ class Finding:
         return f"CLAIM#{self.last_seen}" if self.last_seen else "META"
 
     @property
+    def named(self) -> list[str]:
+        """Returns what the finding names: the principal, the instance, and a session's key.
+
+        GuardDuty counts activity of the same kind in one finding, and keeps of it only what
+        happened last: an update can name another session. What it does not name is empty. A key
+        counts only where the principal is a session: a new key is a new token of it.
+        """
+        details = get(self.detail, "resource", "accessKeyDetails")
+        principal = text(get(details, "principalId"), 200) or text(get(details, "userName"), 200)
+        key = text(get(details, "accessKeyId"), 200) if ":" in principal else ""
+        instance = text(get(self.detail, "resource", "instanceDetails", "instanceId"), 200)
+        return [principal, instance, key]
+
+    @property
     def severity_label(self) -> str:
         """Returns GuardDuty's name for the severity."""
         for floor, label in ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium")):

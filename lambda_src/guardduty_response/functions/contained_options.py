@@ -5,11 +5,11 @@ They are those that it was contained with (``decision.planned_options``). Rechec
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from guardduty_response.containment.contract import Context, Planned, load
+from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.decision.planned_options import ContainedWith, of_containment
+from guardduty_response.functions import earlier_findings
 from guardduty_response.incident.target_repository import place_of
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 def by_arn(context: Context) -> dict[str, ContainedWith]:
     """Returns what each resource of the incident was contained with, by its ARN."""
-    record, meta = context.record, context.record.meta(context.incident_id)
+    record = context.record
+    meta, targets = record.meta_and_targets(context.incident_id)
     found = {}
-    for target in meta.get("targets") or []:
+    for target in targets:
         place = place_of(target)
         state = record.containments.state(*place) if place else None
         found[target["arn"]] = _of(context, state, meta)
@@ -47,7 +48,7 @@ def planned_again(
     contained = context.as_contained(first)
     if (contained.options, contained.config) == (context.options, context.config):
         return None
-    again = load(os.environ["GDR_PLAYBOOK"]).plan(contained)
+    again = earlier_findings.plan(contained, meta.get("earlier_findings") or [])
     contained.config = context.config
     return contained, [_with(plan, known.get(plan.target.arn, first)) for plan in again]
 

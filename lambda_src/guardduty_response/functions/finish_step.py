@@ -28,7 +28,8 @@ def finish(event: runtime.Payload) -> steps.PhaseAnswer | RecheckAnswer:
     A recheck that found containment lost decides instead whether to contain once more.
     """
     if not event.get("verify_only"):
-        return steps.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish)
+        by_finish = {"terminate": "terminate"}
+        return steps.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish, "close", by_finish)
     context = steps.make_context(event)
     result = _contain_again(context, context.record.meta(context.incident_id))
     return {

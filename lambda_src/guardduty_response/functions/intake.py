@@ -30,7 +30,10 @@ IN_TIME_SECONDS = 60
 
 
 class IntakeAnswer(TypedDict, total=False):
-    """Declares what a state machine goes on with; ``next``: triage, done or look.
+    """Declares what a state machine goes on with; ``next``: triage, wait, done or look.
+
+    ``wait``: the finding names others than the run at work. After ``wait_seconds``, an execution of
+    its own takes it in once more, by ``finding_key``.
 
     ``look``: the notice machine looks for the item ``pk``/``sk`` after a while, and where there is
     none it starts the incident machine under ``name``.
@@ -40,6 +43,7 @@ class IntakeAnswer(TypedDict, total=False):
     playbook: str
     finding_key: str
     next: str
+    wait_seconds: int
     verify_only: bool
     why: str
     pk: str
@@ -81,7 +85,7 @@ def _delivered(event: object) -> object:
         return {"finding_key": key, "error": str(error)}  # not a finding: reported as such
 
 
-def _done(incident_id: str = "", why: str = "") -> IntakeAnswer:
+def done(incident_id: str = "", why: str = "") -> IntakeAnswer:
     return {
         "incident_id": incident_id,
         "playbook": "",
@@ -123,7 +127,7 @@ def _report_unreadable(event: object, execution: str, why: str) -> IntakeAnswer:
             Draft(Status.SKIPPED, reason),
         )
         record.transition(incident_id, Event.SKIPPED, decision="skip")
-    return _done(incident_id, why)
+    return done(incident_id, why)
 
 
 def _open_record(
@@ -149,6 +153,8 @@ def _open_record(
         opened = record.open(meta, detail=detail)
     finally:
         storing.result()
+    if opened.outcome is OnFinding.WAIT:
+        return record, opened
     if opened.outcome is OnFinding.COUNT:
         detail = (
             f"GuardDuty sent the finding again (count {seen.count}) while the incident was"
@@ -170,7 +176,7 @@ def open_incident(event: Payload) -> Answer:
     execution = event["execution"]
     if (request := finding.get(event["event"], "watch")) is not None:
         opened_recheck = recheck.open_recheck(incidents(), request, execution)
-        return opened_recheck or _done(why="the incident contains nothing any more")
+        return opened_recheck or done(why="the incident contains nothing any more")
     delivered = _delivered(event["event"])
     try:
         decided = _decide(delivered)
@@ -178,12 +184,15 @@ def open_incident(event: Payload) -> Answer:
         return _report_unreadable(delivered, execution, str(error))
     seen, mode = decided.finding, decided.decision.mode
     if seen.archived:
-        return _done(why="the finding is archived (suppressed)")
+        return done(why="the finding is archived (suppressed)")
     if mode not in policy.ACTING or decided.playbook is None:
         return _leave(event, seen, mode)
-    _, opened = _open_record(delivered, decided, execution)
-    if opened.outcome is OnFinding.COUNT:
-        return _done(seen.incident_id, "finding recurred")
+    record, opened = _open_record(delivered, decided, execution)
+    if opened.outcome is not OnFinding.START:
+        from guardduty_response.functions import updates  # for a recurrence alone
+
+        if left := updates.answer(record, opened, seen, delivered):
+            return left
     return {
         "incident_id": seen.incident_id,
         "playbook": decided.playbook,
@@ -203,7 +212,7 @@ def _leave(event: Payload, seen: finding.Finding, mode: str) -> Answer:
     if finding.get(event["event"], "finding_key") or _is_started_by_notice(event, seen):
         return notify_only(event)
     table, key, mine = incidents().table, incident_key(seen.incident_id), event["execution"]
-    left = _done(why=f"mode {mode}: left to the notice machine")
+    left = done(why=f"mode {mode}: left to the notice machine")
     claimed = {"execution": mine}
     if not seen.last_seen or not table.update(key, seen.claim, {"left": mode}, only_if=claimed):
         return left
@@ -247,10 +256,10 @@ def notify_only(event: Payload) -> Answer:
     if mode in policy.ACTING and decided.playbook and not seen.archived:
         return _look_for(seen, mode)
     if mode != "notify" or seen.archived:
-        return _done(why=f"mode {mode}: not for the notice machine")
+        return done(why=f"mode {mode}: not for the notice machine")
     record, opened = _open_record(delivered, decided, execution)
     if opened.outcome is not OnFinding.START:
-        return _done(seen.incident_id, "finding recurred")
+        return done(seen.incident_id, "finding recurred")
     # Written before the status moves: a retry then writes what was not written.
     shown: IncidentRecord = {**opened.meta, "status": Status.NOTIFIED}
     draft = Draft("notice", reason_for("notice", execution))
@@ -259,4 +268,4 @@ def notify_only(event: Payload) -> Answer:
         detail = f"a message was sent to the notification topic{sent.doubt}"
         record.event(seen.incident_id, "notified", detail)
     record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
-    return _done(seen.incident_id, "notified")
+    return done(seen.incident_id, "notified")

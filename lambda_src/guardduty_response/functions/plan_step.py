@@ -24,7 +24,11 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     seen = context.finding
     known = _contained_with(context) if event.get("verify_only") else {}
     try:
-        planned = load(playbook).plan(context.as_contained(next(iter(known.values()), NO_OPTIONS)))
+        by_options = context.as_contained(next(iter(known.values()), NO_OPTIONS))
+        if event.get("finding_key"):
+            planned = load(playbook).plan(by_options)
+        else:
+            planned = _plan_all(by_options)
         if not planned:
             raise NoTarget(
                 f"playbook {playbook} found no resource in finding {seen.id} to act on: look at the"
@@ -53,6 +57,13 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     if targets and watched:
         return planning.answer("act", targets)
     return planning.answer("none")
+
+
+def _plan_all(context: Context) -> list[Planned]:
+    from guardduty_response.functions import earlier_findings  # for a recheck alone
+
+    earlier = context.record.meta(context.incident_id).get("earlier_findings") or []
+    return earlier_findings.plan(context, earlier)
 
 
 def _contained_with(context: Context) -> dict[str, ContainedWith]:

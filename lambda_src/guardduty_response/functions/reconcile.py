@@ -12,14 +12,10 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
-from botocore.exceptions import ClientError
-
-from guardduty_response.aws import clients
-from guardduty_response.aws.errors import error_code
 from guardduty_response.aws.log import log, metric
 from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
-from guardduty_response.functions import failed_executions, redelivery, runtime
+from guardduty_response.functions import failed_executions, redelivery, runtime, stale
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.outbox import subscriptions, waiting
@@ -70,31 +66,19 @@ def _record() -> IncidentRepository:
 def _reconcile(now: datetime | None = None) -> Reconciled:
     """Fails incidents in progress whose execution ended; notifies of unmonitored containment."""
     record = _record()
-    failed: list[str] = []
     unmonitored: list[str] = []
     errors: list[Exception] = []
-    minutes = float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES))
-    before = (now or datetime.now(UTC)) - timedelta(minutes=minutes)
-    for meta in record.stale(iso(before)):
-        incident_id = meta["incident_id"]
-        try:
-            status = _execution_status(meta["execution"])
-            if status == "RUNNING":
-                continue
-            why = f"the incident stayed {meta['status']} though its execution is {status}"
-            failed_executions.fail(record, incident_id, why)
-            failed.append(incident_id)
-        except Exception as error:
-            # A broken record must not delay the others; the next run finds it again.
-            _log_failure("reconciling failed", error, incident_id=incident_id)
-            errors.append(error)
-    try:
-        expiry.dispatch(record)
+    try:  # first: a storm of incidents that wait does not keep it from being looked at
+        unmonitored = _look_after_monitored(record)
     except Exception as error:
         _log_failure("reconciling failed", error)
         errors.append(error)
+    minutes = float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES))
+    before = (now or datetime.now(UTC)) - timedelta(minutes=minutes)
+    failed, stale_errors = stale.fail_ended(record, record.stale(iso(before)))
+    errors += stale_errors
     try:
-        unmonitored = _look_after_monitored(record)
+        expiry.dispatch(record)
     except Exception as error:
         _log_failure("reconciling failed", error)
         errors.append(error)
@@ -155,19 +139,6 @@ def _take_over_old(record: IncidentRepository, metas: list[IndexedIncident]) -> 
 
 def _log_failure(message: str, error: Exception, **fields: str) -> None:
     log(message, **fields, detail=f"{type(error).__name__}: {error}"[:500])
-
-
-def _execution_status(arn: str) -> str:
-    """Returns the execution's status; GONE when there is no such execution any more."""
-    if not arn:
-        return "GONE"
-    try:
-        answer = clients.client("stepfunctions").describe_execution(executionArn=arn)
-    except ClientError as error:
-        if error_code(error) != "ExecutionDoesNotExist":
-            raise
-        return "GONE"
-    return str(answer["status"])
 
 
 def _check_due() -> Answer:

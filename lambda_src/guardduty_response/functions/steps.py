@@ -87,6 +87,14 @@ def make_context(event: Payload) -> Context:
     )
 
 
+def about(context: Context, key: str) -> Context:
+    """Returns the context of the incident's event that is stored under ``key``."""
+    other = copy.copy(context)
+    loaded = clients.POOL.submit(_load_finding, context.record, context.incident_id, key)
+    other.finding = loaded  # type: ignore[assignment]
+    return other
+
+
 def guarded(context: Context, target: Target, purpose: str = "change") -> Context:
     """Returns the context of a step that changes ``target``, with a gate before every change.
 

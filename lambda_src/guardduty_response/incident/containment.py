@@ -11,6 +11,8 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from guardduty_response.incident.model import (
         ActionLogEntry,
         BeforeStates,
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
         EvidenceEntry,
     )
 
+# What STATE has of which there is something for each setting or reversal.
+_LISTS = ("restored", "weak")
+VERDICT_LENGTH = 20_000  # of the sentence; each check says its part in an item of its own
 INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
 
 
@@ -48,7 +53,7 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         by_kind.setdefault(stored["sk"].split("#")[1], []).append(stored)
     if "STATE" not in by_kind:
         raise ResponseError(f"there is no containment of {arn} of generation {generation}")
-    state = cast("ContainmentRecord", by_kind["STATE"][0])
+    state = _whole(by_kind["STATE"][0])
     for due in by_kind.get("DUE", []):  # a quiet check writes no other item
         state["held_at"] = max(state.get("held_at") or "", due.get("held_at") or "")
     checked_at = state.get("checks_at")
@@ -68,6 +73,31 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
         [cast("ContainmentLink", stored) for stored in by_kind.get("LINK", [])],
     )
+
+
+def bounded(arn: str, fields: Mapping[str, object]) -> dict[str, object]:
+    """Returns fields of STATE of which none outgrows the item: what is large is in S3, and of a
+    verdict the beginning is kept.
+    """
+    found = dict(fields)
+    for name in _LISTS:
+        value = wrapped(arn, found[name])["value"] if found.get(name) else {}
+        if "stored" in value:
+            found[name] = value
+    verdict = found.get("verdict")
+    if isinstance(verdict, str) and len(verdict) > VERDICT_LENGTH:
+        found["verdict"] = f"{verdict[:VERDICT_LENGTH]} … (the checks say the rest)"
+    return found
+
+
+def _whole(state: Item) -> ContainmentRecord:
+    """Returns STATE with what ``bounded`` has stored elsewhere."""
+    large = {
+        name: unwrapped({"value": state[name]})
+        for name in _LISTS
+        if isinstance(state.get(name), dict) and state[name].keys() == {"stored"}
+    }
+    return cast("ContainmentRecord", {**state, **large})
 
 
 def _action(stored: Item) -> ActionLogEntry:

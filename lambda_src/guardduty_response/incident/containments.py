@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.dynamodb_types import Item, Values, item
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.containment import Containment, parse, wrapped
+from guardduty_response.incident.containment import Containment, bounded, parse, wrapped
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Table, condition_failed
@@ -248,7 +248,7 @@ class Containments:
         """
         checks = cast("list[CheckRecord] | None", fields.pop("checks", None))
         watched = fields.pop("watched", None)
-        at = now()
+        fields, at = bounded(arn, fields), now()
         if checks is not None:
             fields["checks_at"] = at
         fields["updated_at"] = at

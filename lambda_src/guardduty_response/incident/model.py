@@ -299,6 +299,9 @@ class IncidentRecord(IndexedIncident, total=False):
     detection_rule: str  # the custom detection rule that raised it
     sample: bool
     last_seen: str  # service.eventLastSeen of its latest event
+    named: list[str]  # principal, instance and a session's key that finding_key names
+    renamed: bool  # an update of the finding has named others than the first event
+    earlier_findings: list[str]  # S3 keys of events that named others, which were contained
     # the decision
     reasons: list[str]
     in_doubt: str  # why a person decides about it whatever the mode; empty: nothing says so

@@ -30,6 +30,7 @@ def from_finding(
         "resource_type": seen.resource_type,
         "sample": seen.sample,
         "last_seen": seen.last_seen,
+        "named": seen.named,
         "mode": decision.mode,
         "reasons": decision.reasons,
         "in_doubt": decision.doubt,

@@ -10,6 +10,7 @@ from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
     ENDED,
+    IN_PROGRESS,
     ON_FINDING,
     OnFinding,
     Status,
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 # too, so any change of the configuration has it decided anew; people are told when that differs.
 # After a pause it is decided anew in any case: the operator's item is no part of the configuration.
 _QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
+# A token that was issued after the plan of one of these is not denied.
+_TOKENS_COUNT = frozenset({Status.CONTAINING, Status.CONTAINED})
+EARLIER = 20  # events that are remembered for the rechecks
 
 
 def was_contained(stored: IncidentRecord) -> bool:
@@ -37,10 +41,13 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
     """Decides what a recurrence of the finding does to an incident that has ended."""
     status = Status(stored["status"])
     outcome = ON_FINDING[status]
+    others = names_another(stored, meta)
+    if others and status in IN_PROGRESS and meta["mode"] != "notify":
+        return OnFinding.WAIT
     if was_contained(stored) and meta["mode"] == "notify":
         # The notice machine can neither verify nor repeat what was done.
         return OnFinding.COUNT
-    if status in ENDED and not _seen_after(meta, ended_at(stored)):
+    if status in ENDED and not is_later(meta, ended_at(stored)):
         return OnFinding.COUNT
     if status is Status.NOTIFIED and _decided_alike(stored, meta):
         return OnFinding.COUNT
@@ -49,10 +56,39 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
         and stored.get("mode") == meta.get("mode")
         and stored.get("severity") == meta.get("severity")
     )
-    quiet = status in _QUIET and not _was_paused(stored)
+    quiet = status in _QUIET and not _was_paused(stored) and not others
     if outcome is OnFinding.START and same_decision and quiet:
         return OnFinding.COUNT
-    return outcome
+    return OnFinding.START if others and outcome is OnFinding.VERIFY else outcome
+
+
+def names_another(stored: IncidentRecord, meta: IncidentRecord) -> bool:
+    """Tells whether a recurrence names a principal, instance or session that the event which was
+    answered did not.
+
+    A new token of the same session counts only once containing has begun: until then, it is
+    denied with the others. Records of earlier releases do not say what was named.
+    """
+    old, new = stored.get("named") or [], meta.get("named") or []
+    if Status(stored["status"]) not in _TOKENS_COUNT:
+        old, new = old[:2], new[:2]
+    return any(now and now != before for before, now in zip(old, new, strict=False))
+
+
+def named_before(stored: IncidentRecord, meta: IncidentRecord, held: bool) -> IncidentRecord:
+    """Returns what META keeps of an event when one is answered that names others.
+
+    ``held``: what the earlier event named stays contained.
+    """
+    if not names_another(stored, meta):
+        return {}
+    if not held:
+        return {"renamed": True}
+    keys = [*(stored.get("earlier_findings") or []), stored.get("finding_key") or ""]
+    return {
+        "renamed": True,
+        "earlier_findings": list(dict.fromkeys(filter(None, keys)))[-EARLIER:],
+    }
 
 
 def _was_paused(stored: IncidentRecord) -> bool:
@@ -77,14 +113,14 @@ def is_answered_as_before(meta: IncidentRecord, history: History) -> bool:
 
 
 def answer(meta: IncidentRecord) -> list[str]:
-    """Returns what was decided: status, mode, severity and the reasons.
-
-    Empty where something was done.
+    """Returns what was decided: status, mode, severity, the reasons, and about whom, where the
+    finding named others before. Empty where something was done.
     """
     if meta["status"] not in _QUIET:
         return []
     severity = f"{float(meta['severity']):g}"
-    return [str(meta["status"]), meta["mode"], severity, *(meta.get("reasons") or [])]
+    named = (meta.get("named") or [])[:2] if meta.get("renamed") else []
+    return [str(meta["status"]), meta["mode"], severity, *(meta.get("reasons") or []), *named]
 
 
 def ended_at(stored: IncidentRecord) -> str:
@@ -92,7 +128,7 @@ def ended_at(stored: IncidentRecord) -> str:
     return stored.get("ended_at") or stored["updated_at"]
 
 
-def _seen_after(meta: IncidentRecord, at: str) -> bool:
+def is_later(meta: IncidentRecord, at: str) -> bool:
     """Tells whether GuardDuty saw activity after ``at``.
 
     Only a readable ``last_seen`` can show that.

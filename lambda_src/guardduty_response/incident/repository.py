@@ -101,9 +101,10 @@ class IncidentRepository(ResultWriter):
         """Creates the incident, or decides what a recurrence of its finding does (recurrence.py).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
-        race gets START or VERIFY; everybody else COUNT. ``only_new``: an existing incident stays
-        as it is (COUNT), unless this execution opened it. ``detail``: of the event "opened" in the
-        timeline, which is written with a new incident or not at all; empty: no event.
+        race gets START or VERIFY; everybody else COUNT, or WAIT where the finding names others.
+        ``only_new``: an existing incident stays as it is (COUNT), unless this execution opened it.
+        ``detail``: of the event "opened" in the timeline, which is written with a new incident or
+        not at all; empty: no event.
         """
         at = now()
         created: IncidentRecord = {
@@ -140,6 +141,8 @@ class IncidentRepository(ResultWriter):
         from guardduty_response.incident import recurrence
 
         outcome = recurrence.outcome_of(stored, meta)
+        if outcome is OnFinding.WAIT:
+            return Opened(outcome, status, stored)  # it is counted when it is opened
         changes: IncidentRecord = {}
         if meta.get("last_seen"):
             changes["last_seen"] = meta["last_seen"]
@@ -160,6 +163,7 @@ class IncidentRepository(ResultWriter):
                 "held": status if held else "",
                 "run": now(),
                 **recurrence.answer_of_old(stored),
+                **recurrence.named_before(stored, meta, held),
                 "approved_digest": "",  # an approval is for one run
                 "asked_at": "",
             }
@@ -172,7 +176,9 @@ class IncidentRepository(ResultWriter):
         )
         if counted or self._has_made(meta["incident_id"], changes):
             return Opened(outcome, status, {**stored, **changes})
-        return Opened(OnFinding.COUNT, status, stored)  # another execution changed it first
+        # Another execution changed it first.
+        others = recurrence.outcome_of(self.meta(meta["incident_id"]), meta) is OnFinding.WAIT
+        return Opened(OnFinding.WAIT if others else OnFinding.COUNT, status, stored)
 
     def meta(self, incident_id: str) -> IncidentRecord:
         """Returns the incident's META item. Raises ResponseError when there is none."""

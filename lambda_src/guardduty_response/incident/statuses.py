@@ -58,6 +58,7 @@ class OnFinding(StrEnum):
     START = "start"  # policy is evaluated anew and the response runs
     VERIFY = "verify"  # containment is only verified
     COUNT = "attach"  # counted; an execution already works on it, or a person has decided
+    WAIT = "wait"  # names somebody else than the run at work: starts when that has ended
 
 
 S, E = Status, Event
@@ -136,6 +137,7 @@ ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLO
 # (skipped, dry run, rejected …) takes this event: what was changed before still stands, and a
 # restore must still find it. So does one that failed, where that status is monitored.
 EARLIER_CONTAINMENT: dict[Status, Event] = {
+    S.CONTAINED: E.PARTIAL,  # what the finding names now is not contained
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,
     S.CONTAINMENT_LOST: E.CONTAINMENT_LOST,

@@ -76,6 +76,16 @@ def _contained(fake: FakePlaybook, *names: str) -> str:
     return incident_id
 
 
+@pytest.mark.parametrize(
+    ("option", "next_step"), [("terminate", "terminate"), ("stop", "close"), ("none", "close")]
+)
+def test_what_is_to_be_terminated_is_terminated_after_finish(
+    deployment: Deployment, fake: FakePlaybook, option: str, next_step: str
+) -> None:
+    configure(deployment, **{"playbooks.fake": {"finish": option}})
+    assert _run("finish", _contained(fake))["next"] == next_step
+
+
 @pytest.mark.parametrize("step_name", ["collect", "finish", "terminate"])
 def test_a_phase_waits_for_the_quickest_of_its_targets(
     deployment: Deployment, fake: FakePlaybook, step_name: str

@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions import reconcile
+from guardduty_response.functions import reconcile, stale
 from guardduty_response.incident import notifications
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Event
 
 from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.function_calls import (
@@ -224,6 +225,32 @@ def test_the_sweeper_has_patience(deployment: Deployment, record: IncidentReposi
     )
     assert watch(SWEEP) == {"failed": [], "unwatched": []}
     assert deployment.meta("inc-1")["status"] == "OPEN"
+
+
+def test_what_waits_for_people_keeps_nothing_else_from_being_looked_at(
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a storm thousands wait, all of them longer than what has died."""
+    monkeypatch.setattr(stale, "SIDE_BY_SIDE", 2)
+    monkeypatch.setattr(stale, "MOST_WAITING", 4)
+    meta: IncidentRecord = {"mode": "auto", "severity": 8.0, "config_sha256": "c"}
+    for number in range(6):
+        incident_id = f"inc-asked-{number}"
+        arn = deployment.start(f"{number}")
+        record.open({**meta, "incident_id": incident_id, "execution": arn})
+        record.transition(incident_id, Event.ASK)
+    for name in ("dead", "dead-too"):
+        record.open({**meta, "incident_id": f"inc-{name}", "execution": ""})
+    metas = sorted(record.stale("9999"), key=lambda meta: "dead" in meta["incident_id"])
+    times = iter([0.0, 0.0, 71.0])
+    failed, errors = stale.fail_ended(record, metas, lambda: next(times))
+    assert (sorted(failed), errors) == (["inc-dead", "inc-dead-too"], [])
+    for number in range(6):
+        deployment.kill(f"{EXECUTIONS}incident:{number}")
+    left = [meta for meta in metas if "dead" not in meta["incident_id"]]
+    failed, _ = stale.fail_ended(record, left)
+    assert len(failed) == 4, "the others in the next run"
+    assert len(stale.fail_ended(record, record.stale("9999"))[0]) == 2
 
 
 def test_one_broken_record_does_not_keep_the_others_waiting(

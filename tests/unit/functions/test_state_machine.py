@@ -44,6 +44,44 @@ def test_the_happy_path_is_short() -> None:
     assert walk.waited == []
 
 
+LATE = phase_answer(done=False, wait_seconds=1200)  # until CloudTrail has its late events
+
+
+@pytest.mark.parametrize(
+    ("answers", "states"),
+    [
+        pytest.param({"collect": phase_answer()}, 16, id="instance"),
+        pytest.param({"collect": phase_answer(next="finish")}, 18, id="instance, stop"),
+        pytest.param(
+            {
+                "collect": phase_answer(next="finish"),
+                "finish": [LATE, phase_answer(next="terminate")],
+            },
+            24,
+            id="instance, terminate",
+        ),
+        pytest.param(
+            {"collect": phase_answer(next="finish"), "finish": [LATE, phase_answer()]},
+            22,
+            id="principal",
+        ),
+        pytest.param(
+            {
+                "collect": phase_answer(next="eradicate"),
+                "remediate": phase_answer(next="finish"),
+                "finish": [LATE, phase_answer()],
+            },
+            24,
+            id="principal, eradicate",
+        ),
+    ],
+)
+def test_how_many_states_a_path_takes(answers: Json, states: int) -> None:
+    """docs/costs.md says the same: each state that is entered is a transition that is paid for."""
+    walk, _ = walk_incident(**answers)
+    assert len(walk.entered) == states, walk.entered
+
+
 def test_only_open_sees_the_finding() -> None:
     _, functions = walk_incident()
     for step_name, payload in functions.calls:

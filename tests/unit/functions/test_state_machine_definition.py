@@ -20,7 +20,7 @@ from tests.support.repository import ROOT, skip_or_fail
 MACHINES = ("incident", "notice")
 ASL = ROOT / "tests" / "support" / "asl"
 # The machines' own calls: what they do without a function.
-NATIVE = {"Claim", "Count", "Look", "Start", "StartOther"}
+NATIVE = {"Claim", "Count", "Look", "Start", "StartOther", "OpenAgain"}
 PASSED_OVER = {"Warm", "CollectFirst"}  # never repeated: nothing may wait for them
 
 

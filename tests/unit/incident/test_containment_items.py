@@ -9,7 +9,7 @@ import pytest
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import losses
 from guardduty_response.incident.containments import Containments
-from guardduty_response.incident.model import ContainmentLoss
+from guardduty_response.incident.model import ContainmentLoss, RestoreRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import log_entry
@@ -238,6 +238,30 @@ def test_no_item_grows_however_much_is_done(
     sizes = {key: len(str(item)) for key, item in everything(deployment).items()}
     assert max(sizes.values()) < 2000, max(sizes, key=lambda key: sizes[key])
     assert len(sizes) == 5 * MANY + 4, "STATE, HEAD, WATCHED and the first link besides"
+
+
+@pytest.mark.parametrize("count", [10, 2000])
+def test_what_a_restore_says_of_many_settings_does_not_outgrow_the_item(
+    deployment: Deployment, containments: Containments, record: IncidentRepository, count: int
+) -> None:
+    """DynamoDB refuses an item of more than 400 KB: the restore would be done, and not recorded."""
+    names = [f"reversal-{number:05d}" for number in range(count)]
+    done: RestoreRecord = {
+        "at": "2026-01-01T00:00:00Z",
+        "by": "erin",
+        "done": names,
+        "restored": [f"{name}: {'x' * 300}" for name in names],
+        "not_restored": [],
+    }
+    verdict = "; ".join(done["restored"])
+    fields: dict[str, Any] = {"weak": names * 2, "restored": done, "verdict": verdict}
+    assert containments.set(ARN, 1, status=Status.RESTORED, **fields)
+    [item] = stored(deployment, "STATE").values()
+    assert len(str(item)) < 100_000
+    seen = record.target(FIRST, "ec2_instance", "i-1", place=(ARN, 1))
+    assert (seen["restored"], seen["weak"]) == (done, names * 2)
+    assert seen["verdict"].startswith(verdict[:1000])
+    assert (seen["verdict"] == verdict) is (count == 10)
 
 
 def everything(deployment: Deployment) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 from guardduty_response.containment import restoration
+from guardduty_response.functions import contain_step
 from guardduty_response.monitoring import executions
 from hypothesis import HealthCheck, Phase, settings, strategies
 from hypothesis.stateful import (
@@ -67,6 +68,8 @@ class ContainmentModel(RuleBasedStateMachine):
         # Losses of one slot share an execution; in a walk each has a slot of its own.
         slots = map(str, itertools.count())
         self.stack.enter_context(patch.object(executions, "slot_of", lambda _: next(slots)))
+        # No time passes while a walk waits: what a restore gave back is seen at once.
+        self.stack.enter_context(patch.object(contain_step, "SPREAD_SECONDS", 0))
         self.deployment.configure(
             {
                 "playbooks.ec2_instance": {"finish": "none", "restore": True},

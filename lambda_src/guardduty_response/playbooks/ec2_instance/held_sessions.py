@@ -8,15 +8,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from guardduty_response.cloudtrail import session_search
-from guardduty_response.containment import chained_sessions, open_sessions
+from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
 from guardduty_response.containment.chained_denial import NAME
+from guardduty_response.containment.contract import Check
 from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.target_context import AWS_ERRORS, FAILED, SKIPPED, name_of
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 
 if TYPE_CHECKING:
-    from guardduty_response.containment.contract import Check
     from guardduty_response.containment.target_context import Sessions
-    from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
     from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 NO_ROLE = "it has no role, so its credentials got no session of another one"
@@ -81,18 +81,37 @@ def checks(
 ) -> list[Check]:
     """Returns the checks of the sessions that are denied, and of what the search left open.
 
-    A search that was not complete is repeated when a containment is verified again. ``keeps``:
-    whether the record gets what it found.
+    A search that was not complete is repeated when a containment is verified again; one that was,
+    once, when CloudTrail has its late events. ``keeps``: whether the record gets what it found.
     """
     role = role_of(control)
-    recorded = open_sessions.recorded(instance)
-    if instance.target.verify_only and role and open_sessions.remarks(recorded):
-        know(instance, sessions, role)
-        chained_sessions.search_again(instance, keeps)
-    found = chained_sessions.checks(instance)
+    not_read = _search_again(instance, sessions, role, keeps) if role else []
+    found = chained_sessions.checks(instance) + not_read
     if role and all(check.ok for check in found):
         found += open_sessions.unsearched(instance)
     return found
+
+
+def _search_again(
+    instance: InstanceContext, sessions: Sessions, role: str, keeps: bool
+) -> list[Check]:
+    """Returns a check that could not be read where the last look was throttled."""
+    if not instance.target.verify_only:
+        return []
+    last_look = late_sessions.is_last_look(instance, denied_at(instance))
+    if not last_look and not open_sessions.remarks(open_sessions.recorded(instance)):
+        return []
+    know(instance, sessions, role)
+    unsearched = chained_sessions.search_again(instance, keeps, last_look)
+    if last_look and keeps:
+        late_sessions.note(instance, open_sessions.checks(instance), f"{instance.id} is gone")
+    return [Check(NAME, False, "; ".join(unsearched), read=False)] if unsearched else []
+
+
+def denied_at(instance: InstanceContext) -> str:
+    """Returns when its sessions were denied, or those that it got; '' where they never were."""
+    denied = instance.logged_action(RevokeSessions.name) or instance.logged_action(NAME)
+    return str(denied.get("at") or "")
 
 
 def is_not_seen(check: Check) -> bool:

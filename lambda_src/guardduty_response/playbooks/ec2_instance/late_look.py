@@ -5,12 +5,10 @@ events of the time of containment.
 from __future__ import annotations
 
 from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
-from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
 from guardduty_response.playbooks.ec2_instance import finish as stopping
-from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone
 
@@ -21,6 +19,9 @@ SECONDS = 50  # for all lookups; the rest of the function's 120 s is for others
 def finish(context: Context, target: Target) -> StepResult:
     """Stops the instance where that is switched on. Then, when CloudTrail has its late events,
     looks once more for what it got of roles, and denies it.
+
+    Of an instance that is neither stopped, terminated nor gone, monitoring does that: nothing waits
+    for it (``held_sessions.checks``).
     """
     instance = InstanceContext(context, target)
     instance.stored = instance.read_stored()
@@ -30,8 +31,7 @@ def finish(context: Context, target: Target) -> StepResult:
         return stopped
     if "open" not in open_sessions.recorded(instance):
         return stopped
-    denied = instance.logged_action(RevokeSessions.name) or instance.logged_action(NAME)
-    denied_at = str(denied.get("at") or "")
+    denied_at = held_sessions.denied_at(instance)
     if waits := late_sessions.wait_for_due(instance, denied_at):
         _note_stopped(instance)
         return waits

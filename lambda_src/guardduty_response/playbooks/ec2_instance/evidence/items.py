@@ -8,6 +8,7 @@ from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.evidence import manifest
 from guardduty_response.evidence.collection import Collection
 from guardduty_response.evidence.items import Outcome
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
     config_history,
@@ -56,4 +57,16 @@ def first(context: Context, target: Target, seconds_left: int) -> StepResult:
 
 
 evidence = COLLECTION.evidence  # the snapshot set, and what the instance is and shows
-collect = COLLECTION.collect
+
+
+def collect(context: Context, target: Target) -> StepResult:
+    """Collects all items. The last look at CloudTrail comes before the instance is terminated, and
+    where it is gone: what is gone is not monitored.
+    """
+    step = COLLECTION.collect(context, target)
+    if not step.done:
+        return step
+    instance = COLLECTION.load_target(context, target)
+    ends = instance.options["finish"] == "terminate" or instance.stored["status"] == Status.GONE
+    looks = ends and instance.looks_for_sessions
+    return step._replace(next_step="finish") if looks else step

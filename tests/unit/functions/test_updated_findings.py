@@ -1,0 +1,190 @@
+"""An update of a finding names another session, principal or instance than its first event.
+
+GuardDuty keeps of a finding only what happened last.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from guardduty_response.containment.contract import StepResult
+from guardduty_response.evidence import store as evidence_store
+from guardduty_response.incident.moments import iso
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Event, Status
+
+from tests.support.repository import load_finding
+from tests.unit.deployment import Deployment
+from tests.unit.fake_playbook import FakePlaybook
+from tests.unit.function_calls import call, notified
+from tests.unit.functions.machine_walk import walk_incident
+from tests.unit.functions.respond_steps import SECOND, open_incident, run_step
+
+Json = dict[str, Any]
+FIRST = ("AROAEXAMPLE:alice", "ASIAFIRST")
+
+
+def _event(
+    principal: str = FIRST[0], key: str = FIRST[1], instance: str = "i-1", seen: str = ""
+) -> Json:
+    event = load_finding()
+    resource = event["detail"]["resource"]
+    resource["accessKeyDetails"] = {"principalId": principal, "accessKeyId": key}
+    resource["instanceDetails"]["instanceId"] = instance
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    event["detail"]["service"]["eventLastSeen"] = seen or iso(later)
+    return event
+
+
+def _update(event: Json, execution: str = SECOND) -> Json:
+    return call("open", event=event, execution=execution)
+
+
+def _contained(fake: FakePlaybook, deployment: Deployment, **named: str) -> str:
+    incident_id = open_incident(**_event(seen="2020-01-01T00:00:00Z", **named))
+    [target] = run_step("plan", incident_id)["targets"]
+    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
+    run_step("contain", incident_id, target)
+    call("verdict", incident_id=incident_id, targets=[target], error="")
+    call("close", incident_id=incident_id, decision="act")
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    notified(deployment)
+    return incident_id
+
+
+OTHERS = [
+    pytest.param({"principal": "AROAEXAMPLE:mallory", "key": "ASIATWO"}, id="session"),
+    pytest.param({"key": "ASIATWO"}, id="later token"),
+    pytest.param({"instance": "i-2"}, id="instance"),
+]
+
+
+@pytest.mark.parametrize("named", OTHERS)
+def test_who_is_named_only_now_is_contained_by_the_event_that_names_it(
+    deployment: Deployment, fake: FakePlaybook, named: Json
+) -> None:
+    incident_id = _contained(fake, deployment)
+    first_key = deployment.meta(incident_id)["finding_key"]
+    event = _event(**named)
+    opened = _update(event)
+    assert (opened["next"], opened["verify_only"]) == ("triage", False)
+    assert evidence_store.get_event(opened["finding_key"]) == event
+    meta = deployment.meta(incident_id)
+    assert (meta["status"], meta["finding_key"]) == ("OPEN", opened["finding_key"])
+    assert evidence_store.get_event(first_key)["detail"]["id"] == event["detail"]["id"]
+    run_step("plan", incident_id, execution=SECOND, finding_key=opened["finding_key"])
+    assert fake.planned[-1].finding.named == [
+        named.get("principal", FIRST[0]),
+        named.get("instance", "i-1"),
+        named.get("key", FIRST[1]),
+    ]
+
+
+def test_the_same_session_is_only_verified(deployment: Deployment, fake: FakePlaybook) -> None:
+    incident_id = _contained(fake, deployment)
+    opened = _update(_event())
+    assert opened["verify_only"]
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+
+
+def test_a_new_key_of_a_user_is_no_news(deployment: Deployment, fake: FakePlaybook) -> None:
+    """Containing a user covers every key."""
+    _contained(fake, deployment, principal="AIDAEXAMPLE")
+    assert _update(_event(principal="AIDAEXAMPLE", key="ASIATWO"))["verify_only"]
+
+
+def test_if_that_is_not_contained_the_incident_is_partial(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    """What was contained stands; what the finding names now was skipped or rejected."""
+    incident_id = _contained(fake, deployment)
+    _update(_event(instance="i-2"))
+    call("close", incident_id=incident_id, decision="rejected", execution=SECOND)
+    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+
+
+def test_what_the_first_event_named_is_still_verified(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    incident_id = _contained(fake, deployment)
+    opened = _update(_event(instance="i-2"))
+    fake.by_instance = True
+    answer = run_step("plan", incident_id, execution=SECOND, finding_key=opened["finding_key"])
+    assert [target["id"] for target in answer["targets"]] == ["i-2"]
+    run_step("contain", incident_id, answer["targets"][0], execution=SECOND)
+    targets = answer["targets"]
+    call("verdict", incident_id=incident_id, targets=targets, error="", execution=SECOND)
+    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    recheck = call("open", event={"watch": {"incident_id": incident_id}}, execution="third")
+    assert recheck["verify_only"]
+    answer = run_step("plan", incident_id, execution="third", verify_only=True)
+    assert sorted(target["id"] for target in answer["targets"]) == ["i-1", "i-2"]
+
+
+@pytest.mark.parametrize("status", [Status.DRY_RUN, Status.SKIPPED])
+@pytest.mark.parametrize(
+    ("named", "next_step"),
+    [({"instance": "i-2"}, "triage"), ({"key": "ASIATWO"}, "done"), ({}, "done")],
+)
+def test_a_quiet_incident_is_decided_anew(
+    record: IncidentRepository, fake: FakePlaybook, status: Status, named: Json, next_step: str
+) -> None:
+    incident_id = open_incident(**_event())
+    assert record.move(incident_id, Status.OPEN, status)
+    assert _update(_event(**named))["next"] == next_step
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_it_waits_for_the_run_at_work_and_people_know(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, asked: bool
+) -> None:
+    incident_id = open_incident(**_event())
+    record.transition(incident_id, Event.ASK if asked else Event.ACT)
+    notified(deployment)
+    event = _event(instance="i-2")
+    waits = _update(event)
+    assert (waits["next"], waits["wait_seconds"]) == ("wait", 900 if asked else 60)
+    [message] = deployment.messages()
+    assert "it names AROAEXAMPLE:alice i-2 ASIAFIRST now" in message["Message"]
+    assert len(deployment.messages("escalations")) == int(asked)
+    assert _update({"finding_key": waits["finding_key"]}, "third")["next"] == "wait"
+    assert notified(deployment) == ([], []), "told once"
+    record.transition(incident_id, Event.FAILED)
+    opened = _update({"finding_key": waits["finding_key"]}, "fourth")
+    assert (opened["next"], opened["finding_key"]) == ("triage", waits["finding_key"])
+    assert deployment.meta(incident_id)["emissions"] == 2
+
+
+def test_a_new_token_before_anything_is_denied_is_only_counted(
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
+) -> None:
+    """Once approved, triage runs anew, and denies every token until then."""
+    incident_id = open_incident(**_event())
+    record.transition(incident_id, Event.ASK)
+    assert _update(_event(key="ASIATWO"))["next"] == "done"
+
+
+def test_activity_after_people_were_told_of_containment_is_told_once(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    _contained(fake, deployment)
+    _update(_event(seen="2020-01-02T00:00:00Z"))
+    assert notified(deployment) == ([], []), "it was before that"
+    _update(_event(), "third")
+    [message] = deployment.messages()
+    assert "GuardDuty saw activity" in message["Message"]
+    _update(_event(), "fourth")
+    assert notified(deployment) == ([], [])
+
+
+def test_the_machine_opens_it_again_later() -> None:
+    waits = {"next": "wait", "wait_seconds": 900, "finding_key": "incidents/inc-1/two.json"}
+    opened = {"incident_id": "inc-1", "playbook": "", "verify_only": False, **waits}
+    walk, functions = walk_incident(open=opened)
+    assert walk.entered[-2:] == ["WaitForRun", "OpenAgain"]
+    assert walk.waited == [900]
+    [started] = functions.asked("start")
+    assert started["Input"]["finding_key"] == "incidents/inc-1/two.json"
