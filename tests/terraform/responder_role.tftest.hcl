@@ -247,18 +247,3 @@ run "responder_role_boundary" {
 
   expect_failures = [var.permissions_boundary]
 }
-
-run "responder_role_misspelt_path" {
-  command = plan
-
-  module {
-    source = "./modules/responder-role"
-  }
-
-  variables {
-    security_account_id = "999999999999"
-    iam                 = { paths = "/security/" }
-  }
-
-  expect_failures = [var.iam]
-}

@@ -352,12 +352,12 @@ run "stackset_misspelt_keys" {
   }
 
   variables {
+    for_member_accounts   = run.plain.value
     accounts              = { filters = "NONE" }
     operation_preferences = { max_concurrent_percent = 50 }
-    iam                   = { boundary = "arn:aws:iam::111122223333:policy/boundary" }
   }
 
-  expect_failures = [var.accounts, var.operation_preferences, var.iam]
+  expect_failures = [var.accounts, var.operation_preferences]
 }
 
 run "stackset_misspelt_deployment" {
@@ -368,7 +368,8 @@ run "stackset_misspelt_deployment" {
   }
 
   variables {
-    auto_deployment = { enable = false }
+    for_member_accounts = run.plain.value
+    auto_deployment     = { enable = false }
   }
 
   expect_failures = [var.auto_deployment]

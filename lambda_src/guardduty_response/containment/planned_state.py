@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from guardduty_response.incident.moments import now, seconds_since
+from guardduty_response.incident.moments import now, seconds_between, seconds_since
 
 if TYPE_CHECKING:
     from guardduty_response.containment.contract import Target
@@ -40,8 +40,7 @@ def was_read_within(target: Target, since: str, seconds: float) -> bool:
     read_at = str(target.scope.get("read_at") or "")
     if not read_at:
         return False
-    passed = datetime.fromisoformat(read_at) - datetime.fromisoformat(since)
-    return passed.total_seconds() < seconds
+    return seconds_between(since, read_at) < seconds
 
 
 def outdated(target: Target) -> Target:

@@ -27,6 +27,11 @@ def seconds_since(at: str) -> float:
     return time.time() - datetime.fromisoformat(at).timestamp()
 
 
+def seconds_between(earlier: str, later: str) -> float:
+    """Returns the seconds from one stored time to another."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
 def seconds_left(since: str, seconds: float) -> int:
     """Returns the whole seconds until ``seconds`` after a stored time have passed, 0 afterwards."""
     return max(0, math.ceil(seconds - seconds_since(since)))
