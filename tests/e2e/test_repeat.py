@@ -119,9 +119,9 @@ def test_emitted_again_while_contained(world: World) -> None:
     assert (incident["status"], incident["emissions"]) == ("CONTAINED", 2)
     assert events(incident).count("verdict CONTAINED") == 2, "it was read back"
     assert _artefacts(world, victim) == before
-    told = [message for message in world.messages(first) if message not in notified]
-    assert len(told) == 1
-    assert "GuardDuty saw activity" in told[0]["text"]
+    new = [message for message in world.messages(first) if message not in notified]
+    assert len(new) == 1
+    assert "GuardDuty saw activity" in new[0]["text"]
     assert world.notified(first, "escalations") == []
     assert ended["incident"].status() == "SUCCEEDED"
 
