@@ -15,6 +15,7 @@ from guardduty_response.incident.statuses import Status
 
 if TYPE_CHECKING:
     from guardduty_response.decision.planned_options import ContainedWith
+    from guardduty_response.incident.model import IncidentRecord
 
 
 def plan(event: runtime.Payload) -> planning.PlanAnswer:
@@ -37,6 +38,8 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     except (TargetGone, NoTarget, RoleUnavailable) as error:
         decision = "gone" if isinstance(error, TargetGone) else "failed"
         reason = str(error)
+        if decision == "gone" and _others_stand(event, record.meta(incident_id)):
+            decision = "skip"  # GONE would end what earlier events named, too
         if seen.sample:  # its resource need not exist, nor its account have the role
             decision, reason = "skip", f"a sample finding cannot be rehearsed here: {reason}"
         if not event.get("verify_only"):
@@ -57,6 +60,12 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     if targets and watched:
         return planning.answer("act", targets)
     return planning.answer("none")
+
+
+def _others_stand(event: runtime.Payload, meta: IncidentRecord) -> bool:
+    """Tells whether what earlier events of the finding named was contained before this run."""
+    held = not event.get("verify_only") and meta.get("held") in statuses.WATCHED
+    return held and bool(meta.get("earlier_findings"))
 
 
 def _plan_all(context: Context) -> list[Planned]:

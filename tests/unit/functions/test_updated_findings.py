@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult
+from guardduty_response.errors import TargetGone
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
@@ -122,6 +123,22 @@ def test_what_the_first_event_named_is_still_verified(
     assert recheck["verify_only"]
     answer = run_step("plan", incident_id, execution="third", verify_only=True)
     assert sorted(target["id"] for target in answer["targets"]) == ["i-1", "i-2"]
+
+
+def test_what_was_contained_is_not_gone_with_what_is_named_now(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    incident_id = _contained(fake, deployment)
+    opened = _update(_event(instance="i-2"))
+    fake.error = TargetGone("i-2 is terminated")
+    key = opened["finding_key"]
+    answer = run_step("plan", incident_id, execution=SECOND, finding_key=key)
+    decided = {"decision": answer["decision"], "error": answer["error"]}
+    call("close", incident_id=incident_id, execution=SECOND, **decided)
+    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+    assert "i-2 is terminated" in deployment.meta(incident_id)["reasons"]
+    [stored] = deployment.targets(incident_id)
+    assert (stored["id"], stored["status"]) == ("i-1", "CONTAINED")
 
 
 @pytest.mark.parametrize("status", [Status.DRY_RUN, Status.SKIPPED])
