@@ -171,7 +171,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Collect garbage rarely: what was imported stays, and botocore's models are many objects."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(
+        50_000,
+        20,
+        100,
+    )
     _refuse_lost_groups(session)
 
 

@@ -36,7 +36,11 @@ def handler(event, context):
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[Function]:
     (tmp_path / "code.py").write_text(HANDLER)
-    made = Function(tmp_path, "code.handler", {**environment(), "NAME": "a"})
+    made = Function(
+        tmp_path,
+        "code.handler",
+        {**environment(), "NAME": "a"},
+    )
     yield made
     made.end()
 
@@ -75,7 +79,11 @@ def test_an_error_names_itself_and_the_log(function: Function) -> None:
 
 
 def test_a_handler_that_cannot_be_imported_is_an_error(tmp_path: Path) -> None:
-    function = Function(tmp_path, "gone.handler", environment())
+    function = Function(
+        tmp_path,
+        "gone.handler",
+        environment(),
+    )
     try:
         with pytest.raises(FunctionFailed, match="No module named 'gone'"):
             function.invoke({})

@@ -29,7 +29,11 @@ provider "aws" {
 
 
 def _blocks(document: Path) -> list[str]:
-    return re.findall(r"```hcl\n(.*?)```", document.read_text(), flags=re.DOTALL)
+    return re.findall(
+        r"```hcl\n(.*?)```",
+        document.read_text(),
+        flags=re.DOTALL,
+    )
 
 
 BLOCKS = [

@@ -54,9 +54,17 @@ def test_only_true_approves(world: World) -> None:
         victim = world.plain()
         before = world.look(victim)
         sent = world.send(world.finding(victim, APPROVE))
-        _answer(world, _waiting(world, sent), answer)
+        _answer(
+            world,
+            _waiting(world, sent),
+            answer,
+        )
         assert world.settled(sent)["status"] == "REJECTED"
-        assert_untouched(world, victim, before)
+        assert_untouched(
+            world,
+            victim,
+            before,
+        )
 
 
 def test_what_changed_meanwhile_is_asked_about_again(world: World) -> None:
@@ -108,7 +116,11 @@ def test_a_pause_while_an_approval_waits_holds(world: World) -> None:
         table.delete_item(TableName=world.outputs["table_name"], Key=key)
     assert incident["status"] == "SKIPPED"
     assert "paused by carol (a drill)" in str(incident["reasons"])
-    assert_untouched(world, victim, before)
+    assert_untouched(
+        world,
+        victim,
+        before,
+    )
 
 
 def test_two_approvals_of_one_resource_make_one_containment(world: World) -> None:

@@ -86,14 +86,22 @@ def test_a_playbook_switched_off_and_on_again_breaks_no_member(
     assert {account: _roles(world, account) for account in before} == before
     for account in before:
         victim = world.plain(account=account, region=AWAY)
-        assert_contained(world, victim, world.respond(victim))
+        assert_contained(
+            world,
+            victim,
+            world.respond(victim),
+        )
 
 
 def _detection(world: World) -> dict[str, Json]:
     """Region -> the security account's detector there, as GuardDuty describes it."""
     found = {}
     for region in settings.REGIONS:
-        guardduty = world.client("guardduty", SECURITY, region)
+        guardduty = world.client(
+            "guardduty",
+            SECURITY,
+            region,
+        )
         for detector in guardduty.list_detectors()["DetectorIds"]:
             answer = guardduty.get_detector(DetectorId=detector)
             found[region] = {"id": detector, "status": answer["Status"], "of": answer["Features"]}
@@ -103,7 +111,11 @@ def _detection(world: World) -> dict[str, Json]:
 @pytest.mark.proof
 def test_destroy_leaves_nothing_but_detection(world: World) -> None:
     victim = world.plain()
-    assert_contained(world, victim, world.respond(victim))
+    assert_contained(
+        world,
+        victim,
+        world.respond(victim),
+    )
     detectors = _detection(world)
     assert set(detectors) == set(settings.REGIONS)
     terraform = Terraform(world.known.endpoint)

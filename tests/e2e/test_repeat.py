@@ -53,7 +53,11 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
         if execution["status"] != "SUCCEEDED"
     ] == []
     incident = world.incident(sent[0])
-    assert_contained(world, victim, incident)
+    assert_contained(
+        world,
+        victim,
+        incident,
+    )
     assert_told_contained(world, sent[0])
     assert incident["emissions"] == 10
     assert events(incident).count("opened") == events(incident).count("announced") == 1

@@ -55,7 +55,11 @@ def copied(example: Example, scratch: Path, variables: Json) -> Path:
 def _to_be_destroyed(root: Path) -> str:
     """What somebody applies before a destroy (docs/off-boarding.md), for the module's own block."""
     text = "".join(path.read_text() for path in root.glob("*.tf"))
-    names = re.findall(r'^module "(\w+)" \{\n\s+source\s+= "../.."$', text, flags=re.MULTILINE)
+    names = re.findall(
+        r'^module "(\w+)" \{\n\s+source\s+= "../.."$',
+        text,
+        flags=re.MULTILINE,
+    )
     return "".join(f'module "{name}" {{\n  deletion_protection = false\n}}\n' for name in names)
 
 
@@ -79,7 +83,12 @@ def _local(body: str, example: Example) -> str:
             " example_table.py."
         )
     account = example.needs.accounts.get(alias, SECURITY)
-    body = re.sub(r"^\s*profile\s*=.*$", "", body, flags=re.MULTILINE)
+    body = re.sub(
+        r"^\s*profile\s*=.*$",
+        "",
+        body,
+        flags=re.MULTILINE,
+    )
     body = re.sub(
         r"^\s*assume_role(_with_web_identity)? \{.*?^\s*\}$",
         "",
@@ -99,8 +108,16 @@ class Root:
 
     def __init__(self, example: Example, scratch: Path, endpoint: str, **variables: Any) -> None:
         self.example, self.scratch, self.endpoint = example, scratch, endpoint
-        self.directory = copied(example, scratch, variables)
-        done = init(self.directory, scratch, endpoint=endpoint)
+        self.directory = copied(
+            example,
+            scratch,
+            variables,
+        )
+        done = init(
+            self.directory,
+            scratch,
+            endpoint=endpoint,
+        )
         assert done.returncode == 0, f"terraform init of {example.id}:\n{done.stdout[-5000:]}"
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
@@ -276,20 +293,40 @@ def lived(example: Example, scratch: Path) -> Json:
         given = example.needs.hello(aws) if example.needs.hello else {}
         root = Root(example, scratch, aws.endpoint, **given)
         accounts, regions = _world(root)
-        before = inventory(aws, accounts, regions)
+        before = inventory(
+            aws,
+            accounts,
+            regions,
+        )
         root.apply()
         made = root.resources()
-        while_up = inventory(aws, accounts, regions)
+        while_up = inventory(
+            aws,
+            accounts,
+            regions,
+        )
         second = changes(root.plan())
         root.apply()
         if example.needs.last:
             root.apply(example.needs.last)
         if example.needs.goodbye:
             example.needs.goodbye(aws)
-        detection_before = detectors(aws, accounts, regions)
+        detection_before = detectors(
+            aws,
+            accounts,
+            regions,
+        )
         root.destroy(example.needs.last)
-        detection_after = detectors(aws, accounts, regions)
-        after = inventory(aws, accounts, regions)
+        detection_after = detectors(
+            aws,
+            accounts,
+            regions,
+        )
+        after = inventory(
+            aws,
+            accounts,
+            regions,
+        )
     shutil.rmtree(scratch / "module", ignore_errors=True)
     return {
         "accounts": sorted(accounts),

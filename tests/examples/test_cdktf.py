@@ -30,7 +30,11 @@ def _synthesised(library: str, scratch: Path, module: Path) -> Json:
     if not python.is_file():
         skip_or_fail(f"{library} is not installed (make cdktf installs it into .venv-{library}).")
     work = scratch / library
-    shutil.copytree(ROOT / "examples" / "cdktf", work, ignore=shutil.ignore_patterns("cdktf.out"))
+    shutil.copytree(
+        ROOT / "examples" / "cdktf",
+        work,
+        ignore=shutil.ignore_patterns("cdktf.out"),
+    )
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
@@ -65,7 +69,11 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def synthesised(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, module: Path
 ) -> Json:
-    return _synthesised(request.param, tmp_path_factory.mktemp("synth"), module)
+    return _synthesised(
+        request.param,
+        tmp_path_factory.mktemp("synth"),
+        module,
+    )
 
 
 def _without_metadata(stack: Json) -> Json:
@@ -115,7 +123,12 @@ def test_initializes_validates_and_plans(synthesised: Json, tmp_path: Path) -> N
     root.mkdir()
     (root / "cdk.tf.json").write_text(json.dumps(stack))
     initialized(root, tmp_path)
-    validated = terraform(root, tmp_path, "validate", "-no-color")
+    validated = terraform(
+        root,
+        tmp_path,
+        "validate",
+        "-no-color",
+    )
     assert validated.returncode == 0, validated.stdout[-3000:]
     with identity() as endpoint:
         done = terraform(

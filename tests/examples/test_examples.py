@@ -22,7 +22,11 @@ AT_ONCE = 3
 
 
 def _applied(example: Example) -> Any:
-    return pytest.param(example, id=example.id, marks=[pytest.mark.sandbox, pytest.mark.proof])
+    return pytest.param(
+        example,
+        id=example.id,
+        marks=[pytest.mark.sandbox, pytest.mark.proof],
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +38,11 @@ def lives(
     """
     wanted = []
     for item in request.session.items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        parameters = getattr(
+            getattr(item, "callspec", None),
+            "params",
+            {},
+        )
         if item.path == Path(__file__) and "lived_by" in parameters:
             wanted.append(parameters["lived_by"])
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -63,7 +71,11 @@ def _planned(example: Example) -> Any:
     """
     first = next(other for other in ALL if other.directory == example.directory)
     marks = [] if example == first else [pytest.mark.proof]
-    return pytest.param(example, id=example.id, marks=marks)
+    return pytest.param(
+        example,
+        id=example.id,
+        marks=marks,
+    )
 
 
 @pytest.mark.parametrize("example", [_planned(example) for example in ALL])

@@ -156,7 +156,12 @@ def _terraform_version() -> str:
     if shutil.which("terraform") is None:
         return ""
     command = ["terraform", "version", "-json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return str(json.loads(done.stdout)["terraform_version"])
 
 

@@ -98,10 +98,20 @@ class Applied:
 
     def destroy(self) -> tuple[int, str]:
         """Destroy, and leave GuardDuty on: what docs/off-boarding.md says."""
-        listed = terraform(self.root, self.scratch, "state", "list", endpoint=self.aws.endpoint)
+        listed = terraform(
+            self.root,
+            self.scratch,
+            "state",
+            "list",
+            endpoint=self.aws.endpoint,
+        )
         if addresses := detection(listed.stdout):
             self.run("state", "rm", *addresses)
-        return self.run("destroy", "-auto-approve", "-input=false")
+        return self.run(
+            "destroy",
+            "-auto-approve",
+            "-input=false",
+        )
 
     def keys(self) -> dict[str, str]:
         """Alias or purpose => state of the keys of this deployment."""

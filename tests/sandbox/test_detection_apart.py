@@ -101,13 +101,24 @@ class Roots:
         return output
 
     def plan(self, root: str) -> tuple[int, str]:
-        return self.run(root, "plan", "-input=false", "-no-color", "-out=made.tfplan")
+        return self.run(
+            root,
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-out=made.tfplan",
+        )
 
     def planned(self, root: str) -> dict[str, tuple[str, str]]:
         """Address => its address before and what is done, of everything of GuardDuty's."""
         code, output = self.plan(root)
         assert code == 0, output[-4000:]
-        _, shown = self.run(root, "show", "-json", "made.tfplan")
+        _, shown = self.run(
+            root,
+            "show",
+            "-json",
+            "made.tfplan",
+        )
         return {
             change["address"]: (
                 change.get("previous_address", ""),
@@ -167,7 +178,12 @@ def test_an_upgrade_keeps_detection_or_fails(roots: Roots) -> None:
         assert previous.replace("detector[0]", "detector").replace(old, new) == address
 
     # Apart, in the same state
-    roots.write("root", ALONE, RESPONSE, MOVED)
+    roots.write(
+        "root",
+        ALONE,
+        RESPONSE,
+        MOVED,
+    )
     planned = roots.planned("root")
     assert len(planned) == 8 and {action for _, action in planned.values()} == {"no-op"}, planned
     assert all(address.startswith("module.guardduty.module.") for address in planned), planned
@@ -182,18 +198,31 @@ def test_a_response_that_goes_leaves_detection(roots: Roots) -> None:
 
     roots.write("response", RESPONSE)
     table = f"{INCIDENT}.aws_dynamodb_table.incidents"
-    roots.change("response", "apply", f"-target={table}")
+    roots.change(
+        "response",
+        "apply",
+        f"-target={table}",
+    )
     assert "destroyed" in roots.change("response", "destroy")
     assert roots.guardduty() == before
 
-    code, output = roots.run("detection", "destroy", "-auto-approve", "-no-color")
+    code, output = roots.run(
+        "detection",
+        "destroy",
+        "-auto-approve",
+        "-no-color",
+    )
     assert code == 1 and "lifecycle.prevent_destroy set" in " ".join(output.split())
     assert roots.guardduty() == before
 
 
 def test_detection_is_handed_to_a_state_of_its_own(roots: Roots) -> None:
     roots.write("together", TOGETHER)
-    roots.change("together", "apply", "-target=module.guardduty_response.module.guardduty")
+    roots.change(
+        "together",
+        "apply",
+        "-target=module.guardduty_response.module.guardduty",
+    )
     before = roots.guardduty()
 
     # The module's block goes, and leaves the detector and its protection plans behind.
@@ -206,11 +235,20 @@ def test_detection_is_handed_to_a_state_of_its_own(roots: Roots) -> None:
 
     to = "module.guardduty.module.detector.aws_guardduty_detector.this[0]"
     imported = f'import {{\n  to = {to}\n  id = "{before["id"]}"\n}}\n'
-    roots.write("detection", ALONE, imported)
+    roots.write(
+        "detection",
+        ALONE,
+        imported,
+    )
     assert "1 imported" in roots.change("detection", "apply")
     assert roots.guardduty() == before
 
     # Given up for good
-    roots.run("detection", "state", "rm", "module.guardduty.module.detector")
+    roots.run(
+        "detection",
+        "state",
+        "rm",
+        "module.guardduty.module.detector",
+    )
     roots.change("detection", "destroy")
     assert roots.guardduty() == {**before, "filters": []}

@@ -99,9 +99,17 @@ def forwarder_in(aws: Aws, account: str, region: str) -> Json:
     """Return rules, targets and queue there, the account's id left open. The role is among the
     roles; the emulators' CloudFormation makes no alarm, which tests/terraform/plan compares.
     """
-    events = aws.client("events", account, region=region)
+    events = aws.client(
+        "events",
+        account,
+        region=region,
+    )
     rules = events.list_rules(NamePrefix="msr-forward-")["Rules"]
-    queues = aws.client("sqs", account, region=region)
+    queues = aws.client(
+        "sqs",
+        account,
+        region=region,
+    )
     urls = queues.list_queues(QueueNamePrefix="msr-").get("QueueUrls", [])
     kept = ("Policy", "MessageRetentionPeriod", "QueueArn")
     found = {
@@ -213,12 +221,20 @@ class World:
 @pytest.fixture(scope="module")
 def world(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(aws, tmp_path_factory.mktemp("members"))
-    made.terraform("apply", "-auto-approve", "-input=false")
+    made.terraform(
+        "apply",
+        "-auto-approve",
+        "-input=false",
+    )
     try:
         yield made
     finally:
         if made.terraform("state", "list").strip():
-            made.terraform("destroy", "-auto-approve", "-input=false")
+            made.terraform(
+                "destroy",
+                "-auto-approve",
+                "-input=false",
+            )
 
 
 def test_the_second_plan_is_empty(world: World) -> None:
@@ -237,7 +253,11 @@ def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_same_forwarder_by_stackset_and_by_terraform(world: World, region: str) -> None:
-    wanted = forwarder_in(world.aws, BY_TERRAFORM, region)
+    wanted = forwarder_in(
+        world.aws,
+        BY_TERRAFORM,
+        region,
+    )
     assert list(wanted["rules"]) == ["msr-forward-changes", "msr-forward-changes-2"]
     [target] = wanted["targets"]["msr-forward-changes"]
     assert target["Arn"] == BUS
@@ -274,16 +294,29 @@ def test_a_stack_of_the_template_by_hand(world: World) -> None:
 
 def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
     assert roles_in(world.aws, world.newcomer) == {}
-    world.organization.move(world.newcomer, world.organization.root, world.unit)
+    world.organization.move(
+        world.newcomer,
+        world.organization.root,
+        world.unit,
+    )
     wanted = roles_in(world.aws, BY_TERRAFORM)
     until(
         lambda: roles_in(world.aws, world.newcomer) == wanted,
         "the account that joined has the roles",
     )
     for region in REGIONS:
-        there = forwarder_in(world.aws, BY_TERRAFORM, region)
+        there = forwarder_in(
+            world.aws,
+            BY_TERRAFORM,
+            region,
+        )
         assert forwarder_in(world.aws, world.newcomer, region) == there
-    notified = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
+    notified = world.terraform(
+        "plan",
+        "-input=false",
+        "-detailed-exitcode",
+        code=2,
+    )
     # the output lists one account more; nothing is to be done
     assert "without changing any real infrastructure" in notified
 
@@ -339,7 +372,11 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
 
 
 def test_destroyed_nothing_is_left(world: World) -> None:
-    world.terraform("destroy", "-auto-approve", "-input=false")
+    world.terraform(
+        "destroy",
+        "-auto-approve",
+        "-input=false",
+    )
     for account in (*world.members, world.newcomer, BY_TERRAFORM):
         assert roles_in(world.aws, account) == {}
         for region in REGIONS:

@@ -54,8 +54,16 @@ def test_a_changed_file_changes_the_sums_that_depend_on_it(
         "catalogue",
         "schema",
     ):
-        shutil.copytree(ROOT / name, copied / name, ignore=ignored)
-    monkeypatch.setattr(recorded_passes, "ROOT", copied)
+        shutil.copytree(
+            ROOT / name,
+            copied / name,
+            ignore=ignored,
+        )
+    monkeypatch.setattr(
+        recorded_passes,
+        "ROOT",
+        copied,
+    )
     for name, suites in CHANGES:
         before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
         with (copied / name).open("a") as file:
@@ -80,6 +88,10 @@ def test_what_runs_functions_is_never_left_out() -> None:
 
 def test_another_terraform_runs_what_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
-    monkeypatch.setattr(recorded_passes, "_terraform_version", lambda: "0.0.1")
+    monkeypatch.setattr(
+        recorded_passes,
+        "_terraform_version",
+        lambda: "0.0.1",
+    )
     changed = {suite for suite in SUITES if recorded_passes.fingerprint(suite) != before[suite]}
     assert changed == {TERRAFORM_TEST}

@@ -27,7 +27,11 @@ def started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., list[subprocess.Popen[bytes]]]]:
     """Starts processes that look like a sandbox's, with a Terraform state beside them."""
-    monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
+    monkeypatch.setattr(
+        settings,
+        "STATE_DIRECTORY",
+        tmp_path,
+    )
     running: list[subprocess.Popen[bytes]] = []
 
     def start(**programs: str) -> list[subprocess.Popen[bytes]]:
@@ -57,7 +61,11 @@ def test_down_stops_without_destroying_and_says_so(
     def refuse(*_: object) -> None:
         raise AssertionError("terraform destroy was not asked for")
 
-    monkeypatch.setattr(Terraform, "destroy", refuse)
+    monkeypatch.setattr(
+        Terraform,
+        "destroy",
+        refuse,
+    )
     for arguments in (["down"], ["down", "--fast"]):
         processes = started(moto=_OBEDIENT, gateway=_OBEDIENT)
         began = time.monotonic()
@@ -79,7 +87,11 @@ def test_a_process_that_does_not_listen_is_ended_by_force(
 
     [deaf] = started(gateway=_DEAF)
     time.sleep(0.5)
-    processes.stop([deaf.pid], TOKEN, patience=0.3)
+    processes.stop(
+        [deaf.pid],
+        TOKEN,
+        patience=0.3,
+    )
     assert deaf.wait(settings.PATIENCE) == -signal.SIGKILL
 
 
@@ -95,7 +107,11 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
         if fails:
             raise SandboxError("terraform destroy failed (log: x).")
 
-    monkeypatch.setattr(Terraform, "destroy", destroy)
+    monkeypatch.setattr(
+        Terraform,
+        "destroy",
+        destroy,
+    )
     [process] = started(gateway=_OBEDIENT)
     assert cli.main(["down", "--destroy"]) == int(fails)
     notified = capsys.readouterr().out
@@ -108,7 +124,11 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
 
 
 def test_destroying_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
+    monkeypatch.setattr(
+        settings,
+        "STATE_DIRECTORY",
+        tmp_path,
+    )
     state.State(token=TOKEN, endpoint="http://127.0.0.1:1").save()
     notified: list[str] = []
     assert lifecycle.down(notified.append, destroy=True) == 0

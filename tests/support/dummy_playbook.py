@@ -28,9 +28,18 @@ def copy_with_playbook(target: Path) -> Path:
     target.mkdir(parents=True)
     for file in ROOT.glob("*.tf"):
         shutil.copy(file, target)
-    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", ".*_cache")
+    ignored = shutil.ignore_patterns(
+        "__pycache__",
+        ".terraform*",
+        "*.tfstate*",
+        ".*_cache",
+    )
     for part in COPIED:
-        shutil.copytree(ROOT / part, target / part, ignore=ignored)
+        shutil.copytree(
+            ROOT / part,
+            target / part,
+            ignore=ignored,
+        )
     add_playbook(target)
     package(target)
     return target

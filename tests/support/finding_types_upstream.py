@@ -65,8 +65,16 @@ def types_of(page: str) -> set[str]:
     Markdown.
     """
     plain = re.sub(r"\\([^A-Za-z0-9\s])", r"\1", page).replace("&amp;", "&")
-    rows = re.findall(rf"^\|\s*\[?`?({TYPE})", plain, flags=re.MULTILINE)
-    headings = re.findall(rf"^#+\s*`?({TYPE})`?\s*$", plain, flags=re.MULTILINE)
+    rows = re.findall(
+        rf"^\|\s*\[?`?({TYPE})",
+        plain,
+        flags=re.MULTILINE,
+    )
+    headings = re.findall(
+        rf"^#+\s*`?({TYPE})`?\s*$",
+        plain,
+        flags=re.MULTILINE,
+    )
     return {*rows, *headings}
 
 
@@ -155,10 +163,26 @@ def _page(name: str, saved: Path | None) -> set[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--active", type=Path, help="a saved page of the active finding types")
-    parser.add_argument("--retired", type=Path, help="a saved page of the retired finding types")
-    parser.add_argument("--model", type=Path, help="another botocore's guardduty service-2.json")
-    parser.add_argument("--no-pages", action="store_true", help="compare with the model alone")
+    parser.add_argument(
+        "--active",
+        type=Path,
+        help="a saved page of the active finding types",
+    )
+    parser.add_argument(
+        "--retired",
+        type=Path,
+        help="a saved page of the retired finding types",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="another botocore's guardduty service-2.json",
+    )
+    parser.add_argument(
+        "--no-pages",
+        action="store_true",
+        help="compare with the model alone",
+    )
     given = parser.parse_args(arguments)
     try:
         sentences = list(of_model(read_model(given.model)))

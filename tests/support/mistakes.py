@@ -84,7 +84,11 @@ def module_without_resources(root: Path, *, policy: bool) -> Path:
         (root / "policy-checks.tf").write_text(checks)
     text = (ROOT / "outputs.tf").read_text()
     for name in outputs:
-        found_output = re.search(rf'output "{name}" \{{.*?\n\}}\n', text, flags=re.DOTALL)
+        found_output = re.search(
+            rf'output "{name}" \{{.*?\n\}}\n',
+            text,
+            flags=re.DOTALL,
+        )
         assert found_output, name
         (root / f"output-{name}.tf").write_text(found_output.group())
     return root
@@ -127,7 +131,13 @@ def refused_arguments(root: Path, calls: list[str]) -> str:
     body = "\n  ".join(calls)
     (caller / "main.tf").write_text(f'module "call" {{\n  source = "../"\n  {body}\n}}\n')
     initialized(caller, root)
-    done = terraform(caller, root, "validate", "-json", "-no-color")
+    done = terraform(
+        caller,
+        root,
+        "validate",
+        "-json",
+        "-no-color",
+    )
     shown = json.loads(done.stdout[done.stdout.index("{") :])
     return " ".join(said["detail"] for said in shown["diagnostics"])
 

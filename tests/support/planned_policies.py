@@ -97,7 +97,11 @@ def planned_changes(scratch: Path, runs: Mapping[str, tuple[str, Json]]) -> dict
     module = copy_module(scratch / "module")
     (module / "policies").mkdir()
     (module / "policies" / "policies.tftest.hcl").write_text(_test_file(runs))
-    initialized(module, scratch, "-test-directory=policies")
+    initialized(
+        module,
+        scratch,
+        "-test-directory=policies",
+    )
     done = terraform(
         module, scratch, "test", "-test-directory=policies", "-json", "-verbose", "-no-color"
     )

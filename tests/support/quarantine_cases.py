@@ -260,7 +260,13 @@ _OF_SNAPSHOTS = {
 
 
 def _role(name: str) -> Protected:
-    return Protected("scp", ("iam", "role"), f"{IAM}:role/{name}", OWN_KEY, _OF_OWN_ROLES)
+    return Protected(
+        "scp",
+        ("iam", "role"),
+        f"{IAM}:role/{name}",
+        OWN_KEY,
+        _OF_OWN_ROLES,
+    )
 
 
 def _ec2(kind: str, arn: str, context: dict[str, Any], allowed: Allowed) -> Protected:

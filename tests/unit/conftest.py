@@ -50,8 +50,16 @@ def deployment() -> Iterator[Deployment]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two readings of a check follow each other at once, and nobody waits for a slot."""
-    monkeypatch.setattr(reading, "REREAD_SECONDS", 0.0)
-    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(
+        reading,
+        "REREAD_SECONDS",
+        0.0,
+    )
+    monkeypatch.setattr(
+        dispatch,
+        "WAIT_SECONDS",
+        0.0,
+    )
 
 
 @pytest.fixture
@@ -69,7 +77,11 @@ def items_read(record: IncidentRepository, monkeypatch: pytest.MonkeyPatch) -> l
         read.append(len(page["Items"]))
         return page
 
-    monkeypatch.setattr(record.table.client, "query", counted)
+    monkeypatch.setattr(
+        record.table.client,
+        "query",
+        counted,
+    )
     return read
 
 
@@ -82,11 +94,19 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def call_alone(self: Any, operation: str, arguments: Any) -> Any:
         with lock:
-            answer = call(self, operation, arguments)
+            answer = call(
+                self,
+                operation,
+                arguments,
+            )
         time.sleep(0.003)  # so that the others come between any two calls
         return answer
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", call_alone)
+    monkeypatch.setattr(
+        BaseClient,
+        "_make_api_call",
+        call_alone,
+    )
 
 
 # Statuses of incidents that have changed a resource, or are about to.
@@ -110,13 +130,21 @@ def incident(deployment: Deployment) -> Callable[..., str]:
             for name in names or ["i-1"]
         ]
         for entry in targets if status in _CONTAINED else []:
-            joined = record.containments.join(entry, incident_id, "ec2_instance")
+            joined = record.containments.join(
+                entry,
+                incident_id,
+                "ec2_instance",
+            )
             entry |= {"generation": joined.generation, "opened_by": joined.opened_by}
         record.note(incident_id, decision="act", targets=targets, **fields)
         for entry in targets:
             record.put_target(incident_id, entry)
         if status != "OPEN":
-            record.move(incident_id, Status.OPEN, Status(status))
+            record.move(
+                incident_id,
+                Status.OPEN,
+                Status(status),
+            )
         return incident_id
 
     return begin
@@ -152,7 +180,11 @@ def verified(record: IncidentRepository) -> Callable[..., None]:
 def fake(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePlaybook]:
     module = FakePlaybook()
     for name in ("", ".playbook", ".evidence", ".terminate"):
-        monkeypatch.setitem(sys.modules, module.__name__ + name, module)
+        monkeypatch.setitem(
+            sys.modules,
+            module.__name__ + name,
+            module,
+        )
     monkeypatch.setenv("GDR_PLAYBOOK", "fake")
     configure(deployment)
     yield module

@@ -66,7 +66,11 @@ class FakePlaybook(ModuleType):
         return self.steps.get(name, StepResult())
 
     def contain(self, context: Context, target: Target) -> StepResult:
-        return self._step("contain", context, target)
+        return self._step(
+            "contain",
+            context,
+            target,
+        )
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         return self._step(
@@ -76,22 +80,42 @@ class FakePlaybook(ModuleType):
         ), list(self.checks)
 
     def evidence(self, context: Context, target: Target) -> StepResult:
-        return self._step("evidence", context, target)
+        return self._step(
+            "evidence",
+            context,
+            target,
+        )
 
     def finish(self, context: Context, target: Target) -> StepResult:
-        return self._step("finish", context, target)
+        return self._step(
+            "finish",
+            context,
+            target,
+        )
 
     # -- its collector and its terminator ----------------------------------------------------------
 
     def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
         self.left = seconds_left
-        return self._step("first", context, target)
+        return self._step(
+            "first",
+            context,
+            target,
+        )
 
     def collect(self, context: Context, target: Target) -> StepResult:
-        return self._step("collect", context, target)
+        return self._step(
+            "collect",
+            context,
+            target,
+        )
 
     def terminate(self, context: Context, target: Target) -> StepResult:
-        return self._step("terminate", context, target)
+        return self._step(
+            "terminate",
+            context,
+            target,
+        )
 
 
 def configure(deployment: Deployment, **changes: Any) -> None:

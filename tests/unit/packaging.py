@@ -39,7 +39,11 @@ def code() -> dict[str, bytes]:
 
 def built(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     directory.mkdir()
-    monkeypatch.setattr(build, "DIST", directory)
+    monkeypatch.setattr(
+        build,
+        "DIST",
+        directory,
+    )
     code()
     assert build.main([]) == 0
     return {path.name: path.read_bytes() for path in sorted(directory.glob("*.zip"))}

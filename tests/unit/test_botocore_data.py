@@ -190,7 +190,11 @@ def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
 def test_the_models_are_the_installed_botocores(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["trim_models.py", "--check"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["trim_models.py", "--check"],
+    )
     assert trim_models.main() == 0, capsys.readouterr().out
     for api, operations in trim_models.OPERATIONS.items():
         assert set(trim_models.trimmed(api)["operations"]) == set(operations)

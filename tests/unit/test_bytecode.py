@@ -53,7 +53,13 @@ def test_the_runtimes_python_compiles_the_same() -> None:
     """The compiler is a build of the same Python for another machine: this compares the two."""
     for module, made in code().items():
         source = (LAMBDA / module).read_bytes()
-        ours = compile(source, f"/var/task/{module}", "exec", dont_inherit=True, optimize=0)
+        ours = compile(
+            source,
+            f"/var/task/{module}",
+            "exec",
+            dont_inherit=True,
+            optimize=0,
+        )
         theirs = marshal.loads(made[16:])  # noqa: S302 this repository's own code
         assert _instructions(theirs) == _instructions(ours), module
 

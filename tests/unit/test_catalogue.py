@@ -154,7 +154,11 @@ def test_a_type_that_came_back_is_new(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_features_and_resources_of_a_newer_model_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    newer = model(tmp_path, features=["QUANTUM_LOGS"], resources=["QubitDetails"])
+    newer = model(
+        tmp_path,
+        features=["QUANTUM_LOGS"],
+        resources=["QubitDetails"],
+    )
     assert finding_types_upstream.main(["--no-pages", f"--model={newer}"]) == 1
     said = capsys.readouterr().out
     assert "the feature QUANTUM_LOGS" in said and "may hold QubitDetails" in said

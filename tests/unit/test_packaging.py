@@ -195,8 +195,16 @@ def test_the_manifests_beside_the_code_are_compared(
     changed = {
         name: text.replace("actor", "victim") for name, text in build.for_functions().items()
     }
-    monkeypatch.setattr(build, "for_functions", lambda: changed)
-    monkeypatch.setattr(build, "DIST", tmp_path)
+    monkeypatch.setattr(
+        build,
+        "for_functions",
+        lambda: changed,
+    )
+    monkeypatch.setattr(
+        build,
+        "DIST",
+        tmp_path,
+    )
     assert build.main(["--check"]) == 1
     said = capsys.readouterr().err
     assert "playbooks/ec2_instance/manifest.json is not what the manifest gives" in said
@@ -209,7 +217,11 @@ def _with_jobs(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     changed["ec2_instance"]["jobs"] = {
         job: entry for job, entry in jobs.items() if entry is not None
     }
-    monkeypatch.setattr(build, "manifests", lambda: changed)
+    monkeypatch.setattr(
+        build,
+        "manifests",
+        lambda: changed,
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,7 +243,11 @@ def test_a_manifest_and_code_that_disagree_are_refused(
     jobs: Any,
     said: str,
 ) -> None:
-    monkeypatch.setattr(build, "DIST", tmp_path)
+    monkeypatch.setattr(
+        build,
+        "DIST",
+        tmp_path,
+    )
     _with_jobs(monkeypatch, **jobs)
     assert build.main([]) == 1
     assert said in capsys.readouterr().err
@@ -239,7 +255,11 @@ def test_a_manifest_and_code_that_disagree_are_refused(
 
 
 def test_a_job_has_the_models_that_its_manifest_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    _with_jobs(monkeypatch, collect={"models": ["iam"]}, terminate={})
+    _with_jobs(
+        monkeypatch,
+        collect={"models": ["iam"]},
+        terminate={},
+    )
     found = {
         name: {Path(file).parts[2] for file in files if file.endswith("service-2.json.gz")}
         for name, files in build.contents().items()

@@ -28,7 +28,11 @@ KEYS = {
 
 def test_the_folders_are_the_one_list() -> None:
     text = (ROOT / "playbooks.tf").read_text()
-    listed = re.findall(r"^    (\w+) += var\.(\w+)$", text, re.MULTILINE)
+    listed = re.findall(
+        r"^    (\w+) += var\.(\w+)$",
+        text,
+        re.MULTILINE,
+    )
     assert [name for name, _ in listed] == NAMES
     assert all(name == variable for name, variable in listed)
     assert {path.name for path in (ROOT / "playbooks").iterdir() if path.is_dir()} == set(NAMES)

@@ -35,7 +35,11 @@ KEYS = {
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_of_a_variable_and_is_asked(name: str) -> None:
     variables = "".join(path.read_text() for path in ROOT.glob("variables*.tf"))
-    found = re.search(rf'^variable "{name}" \{{\n(?:.*\n)*?  type +=(.*)$', variables, re.MULTILINE)
+    found = re.search(
+        rf'^variable "{name}" \{{\n(?:.*\n)*?  type +=(.*)$',
+        variables,
+        re.MULTILINE,
+    )
     assert found and found.group(1).strip() == "any"
     assert SCHEMAS[name]["text"].endswith(".")
     assert f"schema = local.schemas.{name}\n" in (ROOT / "settings.tf").read_text()

@@ -183,7 +183,11 @@ def substituted(value: Any, account: str, region: str | None = None) -> Any:
     if "Fn::Sub" in value:
         assert list(value) == ["Fn::Sub"] and isinstance(value["Fn::Sub"], str), value
         assert "${" in value["Fn::Sub"], f"nothing to substitute in {value}"
-        return re.sub(r"\$\{([^}]*)\}", replacement, value["Fn::Sub"])
+        return re.sub(
+            r"\$\{([^}]*)\}",
+            replacement,
+            value["Fn::Sub"],
+        )
     return {key: substituted(item, account, region) for key, item in value.items()}
 
 
@@ -258,7 +262,11 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
 def plan_twins(scratch: Path, endpoint: str) -> dict[str, Twins]:
     """Combination -> both sides."""
     module = copy_module(scratch / "module")
-    add_playbook(module, "awk_ward", AWKWARD)
+    add_playbook(
+        module,
+        "awk_ward",
+        AWKWARD,
+    )
     root = initialized(root_of(module, COMBINATIONS), scratch)
     done = terraform(
         root,
@@ -286,5 +294,9 @@ def plan_twins(scratch: Path, endpoint: str) -> dict[str, Twins]:
             for resource in modules[f"module.role_{number}"]
             if resource["mode"] == "managed"
         ]
-        found[name] = Twins(of_plan(managed), of_template(text, MEMBER), text)
+        found[name] = Twins(
+            of_plan(managed),
+            of_template(text, MEMBER),
+            text,
+        )
     return found

@@ -116,7 +116,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planned(root: Path) -> dict[str, dict[str, Any]]:
     """Address => what is planned."""
     with identity() as endpoint:
-        plan = plan_of(root, root.parent.parent, "-refresh=false", endpoint=endpoint)
+        plan = plan_of(
+            root,
+            root.parent.parent,
+            "-refresh=false",
+            endpoint=endpoint,
+        )
     return {change["address"]: change["change"] for change in plan["resource_changes"]}
 
 

@@ -91,7 +91,11 @@ def test_a_policy_that_cannot_be_made_fails_the_plan(
     """
     module = copy_module(tmp_path / "module")
     statement = {"Effect": "Allow", "Action": "s3:GetObject", **more}
-    add_playbook(module, "made_up", {"Version": "2012-10-17", "Statement": [statement]})
+    add_playbook(
+        module,
+        "made_up",
+        {"Version": "2012-10-17", "Statement": [statement]},
+    )
     root = initialized(root_of(module, {"made_up": {"playbooks": ["made_up"]}}), tmp_path)
     with identity() as endpoint:
         done = terraform(

@@ -106,7 +106,11 @@ def test_who_is_exempt_makes_every_change(planned: Plan, case: Protected) -> Non
 )
 def test_who_deploys_changes_the_roles_and_lifts_no_quarantine(planned: Plan, role: str) -> None:
     for name, case in PROTECTED.items():
-        made = _changes([EVERYTHING, planned.outputs[case.policy]], case, role)
+        made = _changes(
+            [EVERYTHING, planned.outputs[case.policy]],
+            case,
+            role,
+        )
         tags = {"iam:TagRole", "iam:TagUser", "iam:UntagRole", "iam:UntagUser"}
         expected = changes_of(*case.kind) - tags if name in OURS else set(case.allowed)
         assert made == expected, name
@@ -115,7 +119,11 @@ def test_who_deploys_changes_the_roles_and_lifts_no_quarantine(planned: Plan, ro
 def test_no_role_of_the_response_changes_another(planned: Plan) -> None:
     for name, case in OURS.items():
         for role, _ in _roles(planned):
-            made = _changes([EVERYTHING, planned.outputs[case.policy]], case, role)
+            made = _changes(
+                [EVERYTHING, planned.outputs[case.policy]],
+                case,
+                role,
+            )
             assert made == set(case.allowed), (role, name)
 
 

@@ -147,8 +147,16 @@ def test_types_of_custom_rules_can_act_on_the_credential(planned: Callable[..., 
     """Nobody knows their resource: what the finding names decides, and the plan says so."""
     kinds = ("Persistence:IAM/AccountManipulation", "Persistence:Quantum/SyntheticTechnique")
     keys = "".join(f'  "{kind}": approve\n' for kind in (*kinds, "Impact:S3/DataDestruction"))
-    done = planned(f"remediations:\n{keys}", "-var", f'extra_finding_types=["{kinds[1]}"]')
-    shown = re.sub(r"\s+", " ", done.stdout)
+    done = planned(
+        f"remediations:\n{keys}",
+        "-var",
+        f'extra_finding_types=["{kinds[1]}"]',
+    )
+    shown = re.sub(
+        r"\s+",
+        " ",
+        done.stdout,
+    )
     assert done.returncode == 0
     for kind in kinds:
         said = shown.partition(f'"{kind}" = {{')[2].partition("scope")[0]

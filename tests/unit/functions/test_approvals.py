@@ -26,14 +26,22 @@ def _approve(deployment: Deployment, fake: FakePlaybook, **meanwhile: Any) -> st
     fake.consequences = SHOWN
     incident_id = open_incident()
     assert run_step("plan", incident_id)["decision"] == "approve"
-    call("ask", incident_id=incident_id, task_token="t")
+    call(
+        "ask",
+        incident_id=incident_id,
+        task_token="t",
+    )
     call(
         "decide",
         incident_id=incident_id,
         answer={"approved": True, "by": "ada"},
     )
     for name, value in meanwhile.items():
-        setattr(fake, name, value)
+        setattr(
+            fake,
+            name,
+            value,
+        )
     return incident_id
 
 
@@ -51,7 +59,11 @@ def test_what_aws_lists_in_another_order_is_not_asked_about_again(
 ) -> None:
     """EC2 promises no order of what it describes (API reference, DescribeInstances)."""
     other_order = "instance i-3, i-2 with it (all of them need new credentials)"
-    incident_id = _approve(deployment, fake, consequences=other_order)
+    incident_id = _approve(
+        deployment,
+        fake,
+        consequences=other_order,
+    )
     assert _planned_after_approval(incident_id)["decision"] == "act"
 
 
@@ -75,7 +87,11 @@ def _second_question(deployment: Deployment, fake: FakePlaybook) -> str:
     What the first one has done reads differently in the plan.
     """
     first, second = _approve(deployment, fake), open_incident(SECOND, **_another())
-    run_step("plan", second, execution=SECOND)
+    run_step(
+        "plan",
+        second,
+        execution=SECOND,
+    )
     call(
         "ask",
         incident_id=second,
@@ -120,7 +136,11 @@ def test_what_is_planned_beyond_that_is_asked_about_again(
             for planned in plan(context)
         ]
 
-    monkeypatch.setattr(fake, "plan", more)
+    monkeypatch.setattr(
+        fake,
+        "plan",
+        more,
+    )
     assert _planned_after_approval(second, SECOND)["decision"] == "approve"
 
 
@@ -137,13 +157,21 @@ def test_a_question_that_is_asked_again_gets_what_the_first_one_left(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     """Else an execution that was asked about twice would end in the middle of the second one."""
-    incident_id = _approve(deployment, fake, consequences="")
+    incident_id = _approve(
+        deployment,
+        fake,
+        consequences="",
+    )
     for minutes_ago, left in ((40, 20), (58, 15)):
         first = iso(datetime.now(UTC) - timedelta(minutes=minutes_ago))
         record.note(incident_id, asked_at=first)
         seconds = _planned_after_approval(incident_id)["approval_timeout_seconds"]
         assert 60 * left - 5 <= seconds <= 60 * left
-    call("ask", incident_id=incident_id, task_token="t2")
+    call(
+        "ask",
+        incident_id=incident_id,
+        task_token="t2",
+    )
     assert deployment.meta(incident_id)["asked_at"] == first
     assert "in 15 minutes" in deployment.messages()[-1]["Message"]
 
@@ -156,7 +184,11 @@ def test_an_approval_is_for_one_run(
     assert _planned_after_approval(incident_id)["decision"] == "act"
     record.transition(incident_id, Event.PARTIAL)
     assert recurrence(record, incident_id, SECOND) == "start"
-    again = run_step("plan", incident_id, execution=SECOND)
+    again = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+    )
     assert (again["decision"], again["approval_timeout_seconds"]) == ("approve", 3600)
 
 
@@ -175,14 +207,30 @@ def test_a_plan_that_is_back_after_another_was_approved_is_asked_about_again(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
     """Whoever controls the resource could change it to and fro until the question times out."""
-    incident_id = _approve(deployment, fake, consequences="another plan")
+    incident_id = _approve(
+        deployment,
+        fake,
+        consequences="another plan",
+    )
     asked = [len(deployment.messages("escalations"))]
     for consequences in (SHOWN, "another plan", SHOWN):
         assert _planned_after_approval(incident_id)["decision"] == "approve"
-        call("ask", incident_id=incident_id, task_token="t")
-        call("ask", incident_id=incident_id, task_token="repeated")
+        call(
+            "ask",
+            incident_id=incident_id,
+            task_token="t",
+        )
+        call(
+            "ask",
+            incident_id=incident_id,
+            task_token="repeated",
+        )
         asked.append(len(deployment.messages("escalations")))
-        call("decide", incident_id=incident_id, answer={"approved": True, "by": "ada"})
+        call(
+            "decide",
+            incident_id=incident_id,
+            answer={"approved": True, "by": "ada"},
+        )
         fake.consequences = consequences
     assert asked == [1, 1, 1, 1]
 
@@ -200,7 +248,11 @@ def _asked_about_another_plan(deployment: Deployment, fake: FakePlaybook) -> tup
     shown = _plan_of(deployment, incident_id)
     fake.consequences = "another plan"
     assert _planned_after_approval(incident_id)["decision"] == "approve"
-    call("ask", incident_id=incident_id, task_token="t2")
+    call(
+        "ask",
+        incident_id=incident_id,
+        task_token="t2",
+    )
     deployment.messages("escalations")
     return incident_id, shown
 
@@ -229,7 +281,11 @@ def test_who_follows_the_first_message_approves_nothing_of_the_second(
     assert _answer(incident_id, **named) == "triage"
     assert "answer: refused" in deployment.timeline(incident_id)
     assert _planned_after_approval(incident_id)["decision"] == "approve"
-    call("ask", incident_id=incident_id, task_token="t3")
+    call(
+        "ask",
+        incident_id=incident_id,
+        task_token="t3",
+    )
     [message] = deployment.messages("escalations")
     assert "An answer by bob" in message["Message"], "whoever answered learns it"
     assert _answer(incident_id, plan=_plan_of(deployment, incident_id)) == "triage"
@@ -257,10 +313,19 @@ def test_a_refused_answer_of_an_earlier_run_is_told_no_more(
 ) -> None:
     incident_id, shown = _asked_about_another_plan(deployment, fake)
     _answer(incident_id, plan=shown)
-    record.move(incident_id, Status.AWAITING_APPROVAL, Status.FAILED)
+    record.move(
+        incident_id,
+        Status.AWAITING_APPROVAL,
+        Status.FAILED,
+    )
     assert recurrence(record, incident_id, SECOND) == "start"
     assert run_step("plan", incident_id, execution=SECOND)["decision"] == "approve"
-    call("ask", incident_id=incident_id, task_token="t4", execution=SECOND)
+    call(
+        "ask",
+        incident_id=incident_id,
+        task_token="t4",
+        execution=SECOND,
+    )
     assert "An answer by bob" not in deployment.messages("escalations")[-1]["Message"]
     _answer(incident_id)
     assert _planned_after_approval(incident_id, SECOND)["decision"] == "act"

@@ -30,7 +30,11 @@ def overtaken(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[
     """
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first, targets = world.open("a")
-    world.record.table.update(f"RESOURCE#{ARN}", "LEASE", {"expires": 1})
+    world.record.table.update(
+        f"RESOURCE#{ARN}",
+        "LEASE",
+        {"expires": 1},
+    )
     _, others = world.open("b")
     assert others[0]["attach"] == ""
     return first, targets, others
@@ -57,7 +61,11 @@ def test_it_waits_instead_of_judging_what_the_other_one_is_doing(
             world.verdicts = {}
         return change(context, target)
 
-    monkeypatch.setattr(world.fake, "contain", in_the_midst)
+    monkeypatch.setattr(
+        world.fake,
+        "contain",
+        in_the_midst,
+    )
     event: Json = {"execution": world.execution("b"), "targets": others}
     incident_id = next(
         meta["incident_id"] for meta in world.deployment.incidents() if meta["incident_id"] != first
@@ -71,7 +79,13 @@ def test_it_waits_instead_of_judging_what_the_other_one_is_doing(
     world.record.leases.release(ARN, world.execution("b"))
     assert contain(world, first, targets, 3)["done"]
     assert world.done == [("contain", "i-1")] * 2, "what its own finding needs more"
-    call("verdict", incident_id=first, targets=targets, error="", execution=world.execution("a"))
+    call(
+        "verdict",
+        incident_id=first,
+        targets=targets,
+        error="",
+        execution=world.execution("a"),
+    )
     assert world.status(first) == "CONTAINED"
     [target] = world.deployment.targets(first)
     assert "gate" not in target["actions"]

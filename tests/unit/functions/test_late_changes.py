@@ -123,7 +123,11 @@ def test_what_is_exempted_between_plan_and_contain_is_left_alone_and_said(
     world.verdicts = {"i-1": Status.FAILED}
     incident_id, targets = world.open("a")
     configure(world.deployment, **changes)
-    world.act("a", incident_id, targets)
+    world.act(
+        "a",
+        incident_id,
+        targets,
+    )
     assert world.done == []
     [target] = world.deployment.targets(incident_id)
     assert target["actions"]["gate"]["status"] == "FAILED"

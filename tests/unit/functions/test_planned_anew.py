@@ -23,11 +23,24 @@ def approved_and_renamed(world: World) -> str:
     incident_id, _ = world.open("a", FIRST)
     for name in (FIRST, RENAMED):
         world.fake.ids = [name]
-        run_step("plan", incident_id, execution=world.execution("a"))
-        call("ask", incident_id=incident_id, task_token="t", execution=world.execution("a"))
+        run_step(
+            "plan",
+            incident_id,
+            execution=world.execution("a"),
+        )
+        call(
+            "ask",
+            incident_id=incident_id,
+            task_token="t",
+            execution=world.execution("a"),
+        )
         plan = world.deployment.meta(incident_id)["plan_digest"]
         answer = {"approved": True, "plan": plan, "by": "ada"}
-        call("decide", incident_id=incident_id, answer=answer)
+        call(
+            "decide",
+            incident_id=incident_id,
+            answer=answer,
+        )
     return incident_id
 
 
@@ -58,7 +71,11 @@ def _again(world: World, incident_id: str) -> str:
     event = load_finding()
     event["detail"]["id"] = "a"
     event["detail"]["service"]["eventLastSeen"] = "2999-01-01T00:00:00Z"
-    opened = call("open", event=event, execution=world.execution("a"))
+    opened = call(
+        "open",
+        event=event,
+        execution=world.execution("a"),
+    )
     assert (opened["next"], opened["verify_only"]) == ("triage", False)
     world.record.note(incident_id, playbook="fake")
     return incident_id
@@ -67,9 +84,18 @@ def _again(world: World, incident_id: str) -> str:
 def contained(world: World, incident_id: str) -> None:
     world.fake.ids = [RENAMED]
     execution = world.execution("a")
-    planned = run_step("plan", incident_id, execution=execution, approved=True)
+    planned = run_step(
+        "plan",
+        incident_id,
+        execution=execution,
+        approved=True,
+    )
     assert planned["decision"] == "act"
-    world.act("a", incident_id, planned["targets"])
+    world.act(
+        "a",
+        incident_id,
+        planned["targets"],
+    )
 
 
 @pytest.mark.parametrize(

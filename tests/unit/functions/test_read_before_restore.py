@@ -36,9 +36,21 @@ class Interface:
             read = {"before": {"network": self.groups}, "read_at": now()}
             return [found._replace(target=_scoped(found.target, read)) for found in plan(context)]
 
-        monkeypatch.setattr(world.fake, "plan", planned)
-        monkeypatch.setattr(world.fake, "contain", self.contain)
-        monkeypatch.setattr(sys.modules[f"{world.fake.__name__}.restore"], "restore", self.restore)
+        monkeypatch.setattr(
+            world.fake,
+            "plan",
+            planned,
+        )
+        monkeypatch.setattr(
+            world.fake,
+            "contain",
+            self.contain,
+        )
+        monkeypatch.setattr(
+            sys.modules[f"{world.fake.__name__}.restore"],
+            "restore",
+            self.restore,
+        )
 
     def contain(self, context: Context, target: Target) -> StepResult:
         target_context = TargetContext(context, target)
@@ -66,11 +78,20 @@ def test_what_was_read_before_a_restore_was_seen_is_no_state_before(
 
     def open_second() -> None:
         if not read:  # AWS shows a change late: the quarantine, still
-            monkeypatch.setattr(interface, "groups", "sg-quarantine")
+            monkeypatch.setattr(
+                interface,
+                "groups",
+                "sg-quarantine",
+            )
             read["b"] = world.open("b")
 
     if planned == "in the midst of it":
-        planned_during_a_restore(world, monkeypatch, first, open_second)
+        planned_during_a_restore(
+            world,
+            monkeypatch,
+            first,
+            open_second,
+        )
     else:
         assert ask(first)["status"] == "RESTORED"
         open_second()
@@ -79,8 +100,16 @@ def test_what_was_read_before_a_restore_was_seen_is_no_state_before(
     if planned == "a while ago":  # the step's start was throttled: nothing waits any more
         targets[0]["scope"]["read_at"] = iso(datetime.now(UTC) - timedelta(seconds=20))
         ended = {"updated_at": iso(datetime.now(UTC) - timedelta(seconds=12))}
-        world.record.table.update(partition(ARN), sort_key(1, "STATE"), ended)
-    contained_by(second, world.execution("b"), targets)
+        world.record.table.update(
+            partition(ARN),
+            sort_key(1, "STATE"),
+            ended,
+        )
+    contained_by(
+        second,
+        world.execution("b"),
+        targets,
+    )
     assert interface.groups == "sg-quarantine"
     [target] = world.deployment.targets(second)
     assert (target["generation"], target["before"]) == (2, {"network": "sg-web"})

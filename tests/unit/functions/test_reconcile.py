@@ -90,9 +90,17 @@ def test_it_is_told_by_the_retry_when_the_first_message_was_not_written(
     deployment: Deployment, finding_event: Make, incident: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident_id = incident()
-    event = execution_ended(EXECUTION, input=json.dumps(finding_event()), cause="x")
+    event = execution_ended(
+        EXECUTION,
+        input=json.dumps(finding_event()),
+        cause="x",
+    )
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "notify", _failing)
+        patch.setattr(
+            notifications,
+            "notify",
+            _failing,
+        )
         with pytest.raises(ResponseError):
             watch(event)
     assert deployment.meta(incident_id)["open"].startswith("1#")  # still found by the sweeper
@@ -231,8 +239,16 @@ def test_what_waits_for_people_keeps_nothing_else_from_being_looked_at(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a storm thousands wait, all of them longer than what has died."""
-    monkeypatch.setattr(stale, "SIDE_BY_SIDE", 2)
-    monkeypatch.setattr(stale, "MOST_WAITING", 4)
+    monkeypatch.setattr(
+        stale,
+        "SIDE_BY_SIDE",
+        2,
+    )
+    monkeypatch.setattr(
+        stale,
+        "MOST_WAITING",
+        4,
+    )
     meta: IncidentRecord = {"mode": "auto", "severity": 8.0, "config_sha256": "c"}
     for number in range(6):
         incident_id = f"inc-asked-{number}"
@@ -243,7 +259,11 @@ def test_what_waits_for_people_keeps_nothing_else_from_being_looked_at(
         record.open({**meta, "incident_id": f"inc-{name}", "execution": ""})
     metas = sorted(record.stale("9999"), key=lambda meta: "dead" in meta["incident_id"])
     times = iter([0.0, 0.0, 71.0])
-    failed, errors = stale.fail_ended(record, metas, lambda: next(times))
+    failed, errors = stale.fail_ended(
+        record,
+        metas,
+        lambda: next(times),
+    )
     assert (sorted(failed), errors) == (["inc-dead", "inc-dead-too"], [])
     for number in range(6):
         deployment.kill(f"{EXECUTIONS}incident:{number}")
@@ -274,7 +294,11 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
         notify(record, meta, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "notify", only_b)
+        patch.setattr(
+            notifications,
+            "notify",
+            only_b,
+        )
         with pytest.raises(ClientError):
             _reconcile()
     assert (deployment.meta("inc-a")["status"], deployment.meta("inc-b")["status"]) == (

@@ -155,7 +155,12 @@ def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
 
 def test_a_wait_for_another_incident_is_no_try() -> None:
     """What tries something is told how often it was only waited."""
-    waiting = step(done=False, again="contain", wait_seconds=5, waited=True)
+    waiting = step(
+        done=False,
+        again="contain",
+        wait_seconds=5,
+        waited=True,
+    )
     contain = [waiting, waiting, step(done=False)]
     verify = [step(done=False, wait_seconds=5, waited=True), step(status="CONTAINED")]
     _, functions = walk_incident(contain=contain, verify=verify)

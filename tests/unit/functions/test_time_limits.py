@@ -19,7 +19,11 @@ LATE = f"{trail_queries.GIVE_UP_SECONDS // MINUTE} * 60 + {query.LAG_SECONDS // 
 
 
 def _value(part: str) -> str:
-    [found] = re.findall(rf"^ +{part} += (.+)$", TEXT, flags=re.MULTILINE)
+    [found] = re.findall(
+        rf"^ +{part} += (.+)$",
+        TEXT,
+        flags=re.MULTILINE,
+    )
     return str(found)
 
 

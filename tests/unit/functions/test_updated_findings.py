@@ -40,16 +40,33 @@ def _event(
 
 
 def _update(event: Json, execution: str = SECOND) -> Json:
-    return call("open", event=event, execution=execution)
+    return call(
+        "open",
+        event=event,
+        execution=execution,
+    )
 
 
 def _contained(fake: FakePlaybook, deployment: Deployment, **named: str) -> str:
     incident_id = open_incident(**_event(seen="2020-01-01T00:00:00Z", **named))
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
-    run_step("contain", incident_id, target)
-    call("verdict", incident_id=incident_id, targets=[target], error="")
-    call("close", incident_id=incident_id, decision="act")
+    run_step(
+        "contain",
+        incident_id,
+        target,
+    )
+    call(
+        "verdict",
+        incident_id=incident_id,
+        targets=[target],
+        error="",
+    )
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="act",
+    )
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     notified(deployment)
     return incident_id
@@ -75,7 +92,12 @@ def test_who_is_named_only_now_is_contained_by_the_event_that_names_it(
     meta = deployment.meta(incident_id)
     assert (meta["status"], meta["finding_key"]) == ("OPEN", opened["finding_key"])
     assert evidence_store.get_event(first_key)["detail"]["id"] == event["detail"]["id"]
-    run_step("plan", incident_id, execution=SECOND, finding_key=opened["finding_key"])
+    run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        finding_key=opened["finding_key"],
+    )
     assert fake.planned[-1].finding.named == [
         named.get("principal", FIRST[0]),
         named.get("instance", "i-1"),
@@ -92,7 +114,11 @@ def test_the_same_session_is_only_verified(deployment: Deployment, fake: FakePla
 
 def test_a_new_key_of_a_user_is_no_news(deployment: Deployment, fake: FakePlaybook) -> None:
     """Containing a user covers every key."""
-    _contained(fake, deployment, principal="AIDAEXAMPLE")
+    _contained(
+        fake,
+        deployment,
+        principal="AIDAEXAMPLE",
+    )
     assert _update(_event(principal="AIDAEXAMPLE", key="ASIATWO"))["verify_only"]
 
 
@@ -102,7 +128,12 @@ def test_if_that_is_not_contained_the_incident_is_partial(
     """What was contained stands; what the finding names now was skipped or rejected."""
     incident_id = _contained(fake, deployment)
     _update(_event(instance="i-2"))
-    call("close", incident_id=incident_id, decision="rejected", execution=SECOND)
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="rejected",
+        execution=SECOND,
+    )
     assert deployment.meta(incident_id)["status"] == "PARTIAL"
 
 
@@ -112,16 +143,46 @@ def test_what_the_first_event_named_is_still_verified(
     incident_id = _contained(fake, deployment)
     opened = _update(_event(instance="i-2"))
     fake.by_instance = True
-    answer = run_step("plan", incident_id, execution=SECOND, finding_key=opened["finding_key"])
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        finding_key=opened["finding_key"],
+    )
     assert [target["id"] for target in answer["targets"]] == ["i-2"]
-    run_step("contain", incident_id, answer["targets"][0], execution=SECOND)
+    run_step(
+        "contain",
+        incident_id,
+        answer["targets"][0],
+        execution=SECOND,
+    )
     targets = answer["targets"]
-    call("verdict", incident_id=incident_id, targets=targets, error="", execution=SECOND)
-    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    call(
+        "verdict",
+        incident_id=incident_id,
+        targets=targets,
+        error="",
+        execution=SECOND,
+    )
+    call(
+        "close",
+        incident_id=incident_id,
+        decision="act",
+        execution=SECOND,
+    )
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
-    recheck = call("open", event={"watch": {"incident_id": incident_id}}, execution="third")
+    recheck = call(
+        "open",
+        event={"watch": {"incident_id": incident_id}},
+        execution="third",
+    )
     assert recheck["verify_only"]
-    answer = run_step("plan", incident_id, execution="third", verify_only=True)
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution="third",
+        verify_only=True,
+    )
     assert sorted(target["id"] for target in answer["targets"]) == ["i-1", "i-2"]
 
 
@@ -132,7 +193,12 @@ def test_what_was_contained_is_not_gone_with_what_is_named_now(
     opened = _update(_event(instance="i-2"))
     fake.error = TargetGone("i-2 is terminated")
     key = opened["finding_key"]
-    answer = run_step("plan", incident_id, execution=SECOND, finding_key=key)
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        finding_key=key,
+    )
     decided = {"decision": answer["decision"], "error": answer["error"]}
     call("close", incident_id=incident_id, execution=SECOND, **decided)
     assert deployment.meta(incident_id)["status"] == "PARTIAL"

@@ -34,7 +34,11 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "playbooks", tmp_path / "playbooks")
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / generate.DOCUMENT, tmp_path / "docs")
-    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        generate,
+        "ROOT",
+        tmp_path,
+    )
     return tmp_path
 
 
@@ -132,7 +136,12 @@ def test_the_page_has_every_action_of_every_role(name: str) -> None:
     for role in generate.declared(name).roles:
         section = text.partition(f"### {name}: {role.kind}\n")[2].partition("\n### ")[0]
         template = ROOT / "playbooks" / name / f"{role.kind}-policy.json"
-        document = rendered(template, True, MEMBER, PREFIX)
+        document = rendered(
+            template,
+            True,
+            MEMBER,
+            PREFIX,
+        )
         for statement in document["Statement"]:
             named = statement["Action"]
             for action in [named] if isinstance(named, str) else named:
@@ -160,6 +169,12 @@ def test_every_reason_is_of_an_action_of_a_control(name: str) -> None:
 
 def test_a_control_without_an_example_is_refused() -> None:
     roles = (MemberRole("responder", (READS,), ()),)
-    declared = permissions.Declared("own", (Stop,), roles, (), {})
+    declared = permissions.Declared(
+        "own",
+        (Stop,),
+        roles,
+        (),
+        {},
+    )
     with pytest.raises(ValueError, match=r"stop of own has no example: add it to playbooks/own/"):
         permissions.document([declared])

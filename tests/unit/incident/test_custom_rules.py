@@ -39,12 +39,20 @@ def test_it_is_answered_by_its_key_or_a_pattern_and_else_told(
     active = ["ec2_instance", "iam_principal"]
     deployment.configure({"remediations": {key: "auto"}, "active_playbooks": active})
     call("open", event=event)
-    call("notice", event=event, execution=NOTICE)
+    call(
+        "notice",
+        event=event,
+        execution=NOTICE,
+    )
     [meta] = deployment.incidents()
     assert (meta["status"], meta["detection_rule"]) == (status, RULE)
     assert meta["playbook"] == "iam_principal"
     if status == "OPEN":
-        call("announce", incident_id=meta["incident_id"], verify_only=False)
+        call(
+            "announce",
+            incident_id=meta["incident_id"],
+            verify_only=False,
+        )
     [message] = deployment.messages()
     assert f"Rule      {RULE} (custom detection rule)\n" in message["Message"]
     assert f"Finding   {TYPE} (severity" in message["Message"]

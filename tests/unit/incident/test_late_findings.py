@@ -36,7 +36,11 @@ def test_a_late_finding_is_answered_as_one_in_time(
     deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
     event = delayed(finding_event(), hours)
     opened = call("open", event=event)
-    call("notice", event=event, execution=NOTICE)
+    call(
+        "notice",
+        event=event,
+        execution=NOTICE,
+    )
     assert (opened["next"], opened["verify_only"]) == (next_step, False)
     [meta] = deployment.incidents()
     assert (meta["status"], meta["mode"]) == ("OPEN", mode)
@@ -49,7 +53,11 @@ def test_a_late_finding_that_is_only_told_is_told(
     deployment.configure({"remediations": {}})
     event = delayed(finding_event(), 23)
     call("open", event=event)
-    call("notice", event=event, execution=NOTICE)
+    call(
+        "notice",
+        event=event,
+        execution=NOTICE,
+    )
     [meta] = deployment.incidents()
     assert meta["status"] == "NOTIFIED" and kinds(deployment.messages()) == ["notice"]
 
@@ -60,7 +68,11 @@ def test_what_was_held_back_comes_after_what_is_newer(
     """Retries do not keep the order: both are of one incident, and one of them contains."""
     newer, older = delayed(finding_event(), 1), delayed(finding_event(), 20)
     assert call("open", event=newer)["next"] == "triage"
-    later = call("open", event=older, execution=f"{NOTICE}-later")
+    later = call(
+        "open",
+        event=older,
+        execution=f"{NOTICE}-later",
+    )
     assert later["next"] == "done"
     [meta] = deployment.incidents()
     assert meta["incident_id"] == finding.parse(older).incident_id

@@ -344,7 +344,11 @@ class ContainmentModel(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(
+        restoration,
+        "PAUSE_SECONDS",
+        0,
+    )
 
 
 def _walk(examples: int, steps: int, seed: int | None = None) -> None:
@@ -370,4 +374,8 @@ def test_walks() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(10))
 def test_thousands_of_walks(seed: int) -> None:
-    _walk(examples=200, steps=12, seed=seed)
+    _walk(
+        examples=200,
+        steps=12,
+        seed=seed,
+    )

@@ -68,9 +68,20 @@ def test_what_is_due_beside_a_change_is_not_told_of_as_changed(
 ) -> None:
     """A change that comes again later is in a batch with others, which nobody has changed."""
     other = cast("ContainmentRecord", {**case.due, "arn": f"{ARN}2"})
-    due.begin(record.table, other, "inc-other", 0)
+    due.begin(
+        record.table,
+        other,
+        "inc-other",
+        0,
+    )
     seen = cloudtrail_event.change(EVENT["detail"])
-    due.put_first(record.table, ARN, 1, seen, from_now(-1))
+    due.put_first(
+        record.table,
+        ARN,
+        1,
+        seen,
+        from_now(-1),
+    )
     watch(SCHEDULE)
     [batch] = batches(case.deployment)
     assert len(batch["containments"]) == 2
@@ -93,7 +104,11 @@ def test_of_a_change_that_cannot_be_claimed_the_rest_is_checked(
             raise throttled()
         return claim(*arguments)
 
-    monkeypatch.setattr(due, "claim_for_change", fail_once)
+    monkeypatch.setattr(
+        due,
+        "claim_for_change",
+        fail_once,
+    )
     with pytest.raises(TransientError):
         watch(EVENT)
     assert slots.take(record.table, "change") and slots.take(record.table, "change")
@@ -117,7 +132,12 @@ def test_batches_that_die_again_and_again_keep_no_other_from_being_checked(
                 "playbook": "ec2_instance",
                 "opened_at": "2020-01-01T00:00:00.000000Z",
             }
-            due.begin(record.table, item, f"inc-{account}", 0)
+            due.begin(
+                record.table,
+                item,
+                f"inc-{account}",
+                0,
+            )
     monkeypatch.setenv("GDR_MONITOR_IN_FLIGHT", "1")
     handed: list[str] = []
     for number in range(1, 4):
@@ -137,8 +157,17 @@ def hanging(case: Case, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.E
         ended.wait(8)
         return verify(*arguments)
 
-    monkeypatch.setattr(case.fake, "verify", hang)
-    monkeypatch.setattr(checks, "END_SECONDS", 119.5, raising=False)
+    monkeypatch.setattr(
+        case.fake,
+        "verify",
+        hang,
+    )
+    monkeypatch.setattr(
+        checks,
+        "END_SECONDS",
+        119.5,
+        raising=False,
+    )
     yield ended
     ended.set()
 
@@ -191,7 +220,11 @@ def test_a_broken_record_keeps_no_other_from_being_handed_out(
     if broken == "told":
         record.table.put({**first, "generation": 1, "why_unread": "AccessDenied"})
         record.table.put({"pk": f"INCIDENT#{first['incident_id']}", "sk": "META", "status": "?"})
-        monkeypatch.setattr(notifications, "notify_unverified", lambda *_: None)
+        monkeypatch.setattr(
+            notifications,
+            "notify_unverified",
+            lambda *_: None,
+        )
     else:
         claim = due.claim
 
@@ -200,7 +233,11 @@ def test_a_broken_record_keeps_no_other_from_being_handed_out(
                 raise throttled()
             return claim(table, found, *rest)
 
-        monkeypatch.setattr(due, "claim", fail)
+        monkeypatch.setattr(
+            due,
+            "claim",
+            fail,
+        )
     with pytest.raises((ValueError, ClientError, KeyError)):
         dispatch.dispatch(record)
     [batch] = batches(deployment)
@@ -228,8 +265,16 @@ def test_what_was_claimed_is_given_back_when_the_function_cannot_be_invoked(
     def refuse(*_: Any) -> None:
         raise throttled("Invoke")
 
-    monkeypatch.setattr(due, "settle", fail_once)
-    monkeypatch.setattr(dispatch, "_invoke", refuse)
+    monkeypatch.setattr(
+        due,
+        "settle",
+        fail_once,
+    )
+    monkeypatch.setattr(
+        dispatch,
+        "_invoke",
+        refuse,
+    )
     with pytest.raises(ClientError, match="Invoke"):
         dispatch.dispatch(record)
     assert len([item for item in due_items(deployment) if "claim" in item]) == 1

@@ -42,7 +42,12 @@ def state(number: int, days: float = 30, accounts: int = 1, **more: Any) -> Cont
 def monitor(record: IncidentRepository, number: int, minutes: float = 0, **more: Any) -> None:
     """Monitors so many containments, due within so many minutes."""
     for count in range(number):
-        due.begin(record.table, state(count, **more), f"inc-{count}", minutes)
+        due.begin(
+            record.table,
+            state(count, **more),
+            f"inc-{count}",
+            minutes,
+        )
 
 
 def batches(deployment: Deployment) -> list[Json]:
@@ -55,9 +60,17 @@ def batches(deployment: Deployment) -> list[Json]:
 def end(record: IncidentRepository, batch: Json) -> None:
     """Ends a batch as the monitor function does, each check with nothing new."""
     for named in batch["containments"]:
-        item = due.get(record.table, named["arn"], named["generation"])
+        item = due.get(
+            record.table,
+            named["arn"],
+            named["generation"],
+        )
         assert item
-        due.settle(record.table, item, from_now(due.interval_of(item) * 60))
+        due.settle(
+            record.table,
+            item,
+            from_now(due.interval_of(item) * 60),
+        )
     slots.free(record.table, batch["batch"])
 
 
@@ -81,7 +94,11 @@ def test_hundreds_of_contained_resources_start_no_execution_and_two_batches(
 
 
 def test_a_batch_is_of_one_account(deployment: Deployment, record: IncidentRepository) -> None:
-    monitor(record, 30, accounts=2)
+    monitor(
+        record,
+        30,
+        accounts=2,
+    )
     dispatch.dispatch(record)
     found = batches(deployment)
     assert [len(batch["containments"]) for batch in found] == [15, 15]
@@ -127,14 +144,26 @@ def test_while_a_slot_is_freed_the_dispatcher_goes_on(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many accounts with few containments each: batches of seconds, not two in a minute."""
-    monitor(record, 20, accounts=20)
+    monitor(
+        record,
+        20,
+        accounts=20,
+    )
 
     def end_all(_: float) -> None:
         for batch in batches(deployment):
             end(record, batch)
 
-    monkeypatch.setattr(time, "sleep", end_all)
-    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 30.0)
+    monkeypatch.setattr(
+        time,
+        "sleep",
+        end_all,
+    )
+    monkeypatch.setattr(
+        dispatch,
+        "WAIT_SECONDS",
+        30.0,
+    )
     assert dispatch.dispatch(record)["batches"] == 20
 
 
@@ -143,10 +172,20 @@ def test_a_batch_takes_along_what_would_be_due_soon(
 ) -> None:
     for number, minutes in enumerate((0, 40, 50)):  # an eighth of six hours: 45 minutes
         with time_machine.travel(datetime.now(UTC) + minutes * MINUTE, tick=False):
-            due.begin(record.table, state(number), f"inc-{number}", 0)
+            due.begin(
+                record.table,
+                state(number),
+                f"inc-{number}",
+                0,
+            )
     other = state(3, account_id="222222222233")
     with time_machine.travel(datetime.now(UTC) + MINUTE, tick=False):
-        due.begin(record.table, other, "inc-3", 0)
+        due.begin(
+            record.table,
+            other,
+            "inc-3",
+            0,
+        )
     dispatch.dispatch(record)
     assert handed_out(deployment) == ["inc-0", "inc-1"]
 
@@ -158,8 +197,16 @@ def test_of_two_dispatchers_one_hands_out_what_a_stale_index_shows_both(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor(record, 5)
-    stale = due.due_before(record.table, from_now(60), 10)
-    monkeypatch.setattr(due, "due_before", lambda *_: [dict(item) for item in stale])
+    stale = due.due_before(
+        record.table,
+        from_now(60),
+        10,
+    )
+    monkeypatch.setattr(
+        due,
+        "due_before",
+        lambda *_: [dict(item) for item in stale],
+    )
     for _ in range(2):
         dispatch.dispatch(record)
     assert sorted(handed_out(deployment)) == [f"inc-{number}" for number in range(5)]
@@ -186,7 +233,11 @@ def test_first_checks_are_spread_over_the_interval_and_the_index(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     begun = datetime.now(UTC)
-    monitor(record, 400, minutes=15)
+    monitor(
+        record,
+        400,
+        minutes=15,
+    )
     items = due_items(deployment)
     assert {item["due_shard"] for item in items} == {str(number) for number in range(8)}
     passed = [
@@ -204,7 +255,11 @@ def test_first_checks_are_spread_over_the_interval_and_the_index(
 def test_checks_slow_down(
     deployment: Deployment, record: IncidentRepository, days: float, minutes: int
 ) -> None:
-    monitor(record, 1, days=days)
+    monitor(
+        record,
+        1,
+        days=days,
+    )
     dispatch.dispatch(record)
     [item] = due_items(deployment)
     assert item["interval_minutes"] == minutes
@@ -224,7 +279,11 @@ def test_the_intervals_are_the_deployments(
 def test_a_quiet_minute_costs_eight_queries(
     deployment: Deployment, record: IncidentRepository, api_calls: list[str]
 ) -> None:
-    monitor(record, 3, minutes=15)
+    monitor(
+        record,
+        3,
+        minutes=15,
+    )
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1), tick=False):
         api_calls.clear()
         run_schedule()

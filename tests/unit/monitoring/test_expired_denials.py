@@ -35,7 +35,11 @@ class Role:
         self.deployment, self.record, self.incident = deployment, record, incident
         self.iam = onlooker("iam")
         self.iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
-        target = record.target(incident, "ec2_instance", "i-1")
+        target = record.target(
+            incident,
+            "ec2_instance",
+            "i-1",
+        )
         self.place = (str(target["arn"]), int(target["generation"]))
         with record.shared.hold(ROLE, OLDER, "tests") as held:
             held.change_entry(
@@ -102,7 +106,11 @@ def role(
 ) -> Role:
     monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    return Role(deployment, record, incident("i-1", status="CONTAINED"))
+    return Role(
+        deployment,
+        record,
+        incident("i-1", status="CONTAINED"),
+    )
 
 
 def on(clock: Any, **of: float) -> None:
@@ -188,10 +196,19 @@ def test_what_fails_is_tried_again_and_told_and_ends(role: Role, clock: Any) -> 
 
 def test_a_failure_says_why(role: Role, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease of the role's setting is respected."""
-    monkeypatch.setattr(shared_settings, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(
+        shared_settings,
+        "WAIT_SECONDS",
+        0.0,
+    )
     role.goes()
     on(clock, hours=12.2)
-    role.record.leases.acquire(f"{ROLE}#{OLDER}", "somebody", "inc-1", 3600)
+    role.record.leases.acquire(
+        f"{ROLE}#{OLDER}",
+        "somebody",
+        "inc-1",
+        3600,
+    )
     [request] = role.reconcile()
     assert "is being written by somebody" in respond.handler(request)["error"]
     assert role.is_denied()
@@ -207,9 +224,18 @@ def test_who_is_denied_meanwhile_is_looked_at_later(role: Role, clock: Any) -> N
     other = (role.place[0].replace("i-1", "i-2"), 1)
     reference: Any = {"arn": other[0], "kind": "ec2_instance", "id": "i-2"}
     reference |= {"account_id": MEMBER, "region": "eu-central-1"}
-    role.record.containments.join(reference, role.incident, "ec2_instance", "i-2")
+    role.record.containments.join(
+        reference,
+        role.incident,
+        "ec2_instance",
+        "i-2",
+    )
     with role.record.shared.hold(ROLE, OLDER, "tests") as held:
-        held.change_entry(other, {"denials": {"own": {"instance": "i-2"}}}, look_at=look_at())
+        held.change_entry(
+            other,
+            {"denials": {"own": {"instance": "i-2"}}},
+            look_at=look_at(),
+        )
     respond.handler(request)
     assert 12 * 60 < role.minutes() < 12 * 60 + 6
 

@@ -91,7 +91,12 @@ def test_a_fight_in_a_burst_is_named_in_the_digest(
     incidents = IncidentRepository(TABLE)
     with at_minute(200):
         for number in range(20):
-            write(incidents, "FAILED", number, escalate=True)
+            write(
+                incidents,
+                "FAILED",
+                number,
+                escalate=True,
+            )
     notified(case.deployment)
     monkeypatch.setattr(
         waiting,
@@ -126,7 +131,11 @@ def test_a_new_finding_about_a_contested_resource_is_told_at_once(case: Case) ->
 
 
 def _an_hour_later(monkeypatch: pytest.MonkeyPatch, minute: int) -> None:
-    monkeypatch.setattr(waiting, "now", lambda: from_now(7_200))
+    monkeypatch.setattr(
+        waiting,
+        "now",
+        lambda: from_now(7_200),
+    )
     with at_minute(minute):
         assert watch(OUTBOX)["waiting"] == 0
 
@@ -180,7 +189,12 @@ def test_a_digest_names_the_status_of_now_of_what_was_held(
     incidents = IncidentRepository(TABLE)
     with at_minute(200):
         for number in range(20):
-            write(incidents, "FAILED", number, escalate=True)
+            write(
+                incidents,
+                "FAILED",
+                number,
+                escalate=True,
+            )
     notified(case.deployment)
     _an_hour_later(monkeypatch, 201)
     [message] = case.deployment.messages("escalations")
@@ -195,7 +209,11 @@ def test_a_record_that_cannot_be_read_delays_no_message_and_is_not_said_to_be_so
     def throttled(*_: object) -> None:
         raise OSError("no answer")
 
-    monkeypatch.setattr(waiting, "_status_of", throttled)
+    monkeypatch.setattr(
+        waiting,
+        "_status_of",
+        throttled,
+    )
     _an_hour_later(monkeypatch, 100)
     message = case.deployment.messages("escalations")[-1]
     assert "now CONTAINED" not in message["Subject"] + message["Message"]

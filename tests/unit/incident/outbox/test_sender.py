@@ -106,7 +106,12 @@ def test_the_text_that_waited_is_the_text_that_goes_out(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     with publishing(before=down):
-        write(record, "FAILED", 1, note="see the runbook")
+        write(
+            record,
+            "FAILED",
+            1,
+            note="see the runbook",
+        )
         write(
             record,
             "FAILED",
@@ -156,7 +161,11 @@ def test_a_message_that_was_sent_and_not_marked_keeps_its_claim(
         raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "UpdateItem")
 
     with monkeypatch.context() as broken:
-        broken.setattr(record.table, "update", refuse)
+        broken.setattr(
+            record.table,
+            "update",
+            refuse,
+        )
         assert write(record).sent
     assert watch(OUTBOX)["sent"] == 0
     assert notified(deployment) == (["CONTAINED"], [])
@@ -187,7 +196,11 @@ def test_what_cannot_be_paced_is_sent(
     def refuse(*_: Any, **__: Any) -> int:
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "UpdateItem")
 
-    monkeypatch.setattr(record.table, "count", refuse)
+    monkeypatch.setattr(
+        record.table,
+        "count",
+        refuse,
+    )
     assert write(record).sent
     assert notified(deployment) == (["CONTAINED"], [])
 
@@ -196,7 +209,11 @@ def test_an_escalation_topic_that_was_taken_away_loses_nothing(
     deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with publishing(before=down):
-        write(record, "FAILED", escalate=True)
+        write(
+            record,
+            "FAILED",
+            escalate=True,
+        )
     monkeypatch.setenv("GDR_ESCALATION_TOPIC_ARN", deployment.topics["notifications"])
     assert watch(OUTBOX)["sent"] == 2
     assert notified(deployment) == (["FAILED", "FAILED"], [])

@@ -43,7 +43,12 @@ def test_it_comes_with_the_first_denial_and_leaves_with_the_last(built: Lab) -> 
 
 def test_a_role_of_chained_sessions_has_it_too(built: Lab) -> None:
     role_id(built, "admin")
-    session = assume_role(built, "admin", "s1", "ASIA1")
+    session = assume_role(
+        built,
+        "admin",
+        "s1",
+        "ASIA1",
+    )
     assert built.respond().status is Status.CONTAINED
     assert denied(built, "admin") == [session]
     assert tags(built, "admin") == tags(built, "app") == DENIED

@@ -139,7 +139,12 @@ def test_somebody_elses_statements_stay(built: Lab) -> None:
 
 def test_named_sessions_of_a_contained_instance_leave_and_nothing_is_lost(built: Lab) -> None:
     role_id(built, "admin")
-    assume_role(built, "admin", "s1", "ASIA1")
+    assume_role(
+        built,
+        "admin",
+        "s1",
+        "ASIA1",
+    )
     target = built.plan()
     assert built.respond(target).status is Status.CONTAINED
     with hours_on(11):
@@ -188,7 +193,11 @@ def test_a_managed_policy_leaves_too(built: Lab) -> None:
         "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}],
     }
     iam = built.see("iam")
-    iam.put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=json.dumps(own))
+    iam.put_role_policy(
+        RoleName="app",
+        PolicyName="own",
+        PolicyDocument=json.dumps(own),
+    )
     gone(built)
     assert iam.list_attached_role_policies(RoleName="app")["AttachedPolicies"]
     with hours_on(13):
@@ -203,7 +212,11 @@ def test_a_managed_policy_leaves_too(built: Lab) -> None:
 def test_what_is_refused_is_left_for_the_next_attempt(built: Lab) -> None:
     gone(built)
     with hours_on(13):
-        built.fail("DeleteRolePolicy", "AccessDenied", times=1)
+        built.fail(
+            "DeleteRolePolicy",
+            "AccessDenied",
+            times=1,
+        )
         with pytest.raises(ClientError):
             take_out(built)
         assert entries(built) == {built.ids["instance"]}
@@ -226,7 +239,11 @@ def test_a_role_that_was_deleted_is_settled(built: Lab) -> None:
 def test_a_date_that_stands_for_the_names_leaves_and_nothing_is_lost(built: Lab) -> None:
     """Where neither the role nor a managed policy has room for the names."""
     named = f"{PREFIX}-sessions"
-    built.fail("PutRolePolicy", "LimitExceeded", lambda params: params["PolicyName"] == named)
+    built.fail(
+        "PutRolePolicy",
+        "LimitExceeded",
+        lambda params: params["PolicyName"] == named,
+    )
     built.fail("CreatePolicy", "LimitExceeded")
     target = built.plan()
     assert built.respond(target).status is Status.CONTAINED

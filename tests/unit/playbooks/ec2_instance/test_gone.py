@@ -162,7 +162,11 @@ def test_a_denial_that_could_not_be_read_is_partial(known: Lab) -> None:
 
 def test_a_denial_that_was_throttled_is_done_again(known: Lab) -> None:
     terminate(known)
-    known.fail("PutRolePolicy", "Throttling", times=1)
+    known.fail(
+        "PutRolePolicy",
+        "Throttling",
+        times=1,
+    )
     assert known.respond().status is Status.GONE
     assert denied(known)
 

@@ -39,7 +39,11 @@ def later(built: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None
     real = time.time
 
     def put_forward(minutes: float) -> None:
-        monkeypatch.setattr(time, "time", lambda: real() + minutes * 60)
+        monkeypatch.setattr(
+            time,
+            "time",
+            lambda: real() + minutes * 60,
+        )
 
     return put_forward
 
@@ -49,7 +53,12 @@ def test_a_check_finds_what_cloudtrail_shows_late_and_it_is_contained(
 ) -> None:
     target, status = responded(built)
     assert status is Status.CONTAINED
-    userid = assume_role(built, "admin", "s1", "ASIA1")
+    userid = assume_role(
+        built,
+        "admin",
+        "s1",
+        "ASIA1",
+    )
     later(15)
     assert "held_sessions admin" not in monitored(built, target), "too early"
     later(30)
@@ -70,7 +79,12 @@ def test_one_check_makes_the_second_look(built: Lab, later: Callable[[float], No
     looked = built.operations().count("LookupEvents")
     assert looked > before
     seen = iso(datetime.now(UTC) + timedelta(minutes=30))
-    built.record.set_target(INCIDENT, target.kind, target.id, held_at=seen)
+    built.record.set_target(
+        INCIDENT,
+        target.kind,
+        target.id,
+        held_at=seen,
+    )
     monitored(built, target)
     assert built.operations().count("LookupEvents") == looked
 
@@ -115,5 +129,9 @@ def test_the_phase_finish_makes_it_where_nothing_will_be_monitored(
     if gone:
         terminate(built)
     target, _ = responded(built)
-    monkeypatch.setattr(items.COLLECTION, "collect", lambda *_: StepResult())
+    monkeypatch.setattr(
+        items.COLLECTION,
+        "collect",
+        lambda *_: StepResult(),
+    )
     assert items.collect(built.context(), target).next_step == next_step

@@ -25,7 +25,11 @@ def _forensics_after(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         made.config = made.config._replace(forensics={"when": "after"})
         return made
 
-    monkeypatch.setattr(lab, "context", after)
+    monkeypatch.setattr(
+        lab,
+        "context",
+        after,
+    )
     lab.build()
 
 

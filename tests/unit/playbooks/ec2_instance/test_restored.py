@@ -344,7 +344,13 @@ def test_a_record_of_an_interface_by_itself_is_the_newer_one(lab: Lab) -> None:
         GroupName="new", Description="x", VpcId=lab.ids["vpc"]
     )["GroupId"]
     was = {"vpc": lab.ids["vpc"], "groups": [new], "managed": ""}
-    lab.record.before(INCIDENT, target.kind, target.id, f"network/{interface}", was)
+    lab.record.before(
+        INCIDENT,
+        target.kind,
+        target.id,
+        f"network/{interface}",
+        was,
+    )
     assert lab.restore().status is Status.RESTORED
     assert lab.groups() == {interface: ["new"]}
 

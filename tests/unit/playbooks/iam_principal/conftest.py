@@ -45,16 +45,36 @@ def untrimmed_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore's own models, as the restore function has them: its zip has no trimmed model of
     IAM.
     """
-    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+    monkeypatch.setattr(
+        clients,
+        "_loader",
+        lambda: _FULL,
+    )
 
 
 @pytest.fixture
 def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
     for module in (query, restoration):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 0)  # moto shows a change at once
-    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of retry_on_conflict's waits
-    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
+        monkeypatch.setattr(
+            module,
+            "PAUSE_SECONDS",
+            0,
+        )
+    monkeypatch.setattr(
+        shared_settings,
+        "SPREAD_SECONDS",
+        0,
+    )  # moto shows a change at once
+    monkeypatch.setattr(
+        random,
+        "uniform",
+        lambda *_: 0.0,
+    )  # of retry_on_conflict's waits
+    monkeypatch.setattr(
+        BotocoreStubber,
+        "process_request",
+        one_at_a_time(),
+    )
     extend(monkeypatch)
     with empty_aws(monkeypatch, REGION):
         lab = IamLab().build()
@@ -74,7 +94,11 @@ def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         offset = timedelta(seconds=lab.clock_offset + seconds)
         return (datetime.fromtimestamp(real(), UTC) + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    monkeypatch.setattr(time, "time", lambda: real() + lab.clock_offset)
+    monkeypatch.setattr(
+        time,
+        "time",
+        lambda: real() + lab.clock_offset,
+    )
     for module in (
         repository,
         target_repository,
@@ -84,9 +108,17 @@ def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         center_verify,
         center_contain,
     ):
-        monkeypatch.setattr(module, "now", now)
+        monkeypatch.setattr(
+            module,
+            "now",
+            now,
+        )
     for module in (role, chained_sessions):
-        monkeypatch.setattr(module, "now_rounded_up", lambda: now(1))
+        monkeypatch.setattr(
+            module,
+            "now_rounded_up",
+            lambda: now(1),
+        )
 
 
 @pytest.fixture
@@ -105,7 +137,11 @@ def center(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
     lab.assign("PowerUser", "carol")
     lab.assign("PowerUser", "dave")
     lab.assign("Console", "carol")
-    lab.assign("Audit", "auditors", OTHER)
+    lab.assign(
+        "Audit",
+        "auditors",
+        OTHER,
+    )
     lab.assign("Billing", "billers")
     return lab.signed_in("carol", "PowerUser")
 

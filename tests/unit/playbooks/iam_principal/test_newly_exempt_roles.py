@@ -30,13 +30,28 @@ def test_a_role_that_was_exempt_since_is_spared(
     monkeypatch: pytest.MonkeyPatch,
     exempt: bool,
 ) -> None:
-    event = finding_about(deployment, "app", "role")
+    event = finding_about(
+        deployment,
+        "app",
+        "role",
+    )
     iam = onlooker("iam")
     role = iam.create_role(RoleName="deploy", AssumeRolePolicyDocument="{}")["Role"]
     now = time.time()
     userid, began = f"{role['RoleId']}:s1", now - 60
-    session = ChainedSession(userid, role["Arn"], "ASIA1", "", began, now + 3600)
-    monkeypatch.setattr(session_search, "find", lambda *_: ([session], []))
+    session = ChainedSession(
+        userid,
+        role["Arn"],
+        "ASIA1",
+        "",
+        began,
+        now + 3600,
+    )
+    monkeypatch.setattr(
+        session_search,
+        "find",
+        lambda *_: ([session], []),
+    )
     incident_id = open_incident(event)
     [target] = plan_incident(incident_id)["targets"]
     if exempt:

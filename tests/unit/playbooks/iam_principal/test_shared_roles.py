@@ -44,7 +44,11 @@ def beside(iam: IamLab, target: Target) -> Callable[[], None]:
             return lease
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(leases.Leases, "acquire", acquire_and_tell)
+            patch.setattr(
+                leases.Leases,
+                "acquire",
+                acquire_and_tell,
+            )
             thread = Thread(
                 target=playbook.contain,
                 args=(iam.context(), target),
@@ -115,7 +119,12 @@ def test_a_refused_containment_needs_nothing_of_the_role(
     """The next containment of the role denies what all of them need."""
     iam.role(session="carol")
     target, context, clock = session(iam, "carol", INCIDENT), iam.context(), Clock(monkeypatch)
-    gate = PausableGate.of(iam, context, target, INCIDENT)
+    gate = PausableGate.of(
+        iam,
+        context,
+        target,
+        INCIDENT,
+    )
     enter = RolePolicies.enter
 
     def answered_late(control: RolePolicies[Any, Any, Any], revoked: str = "") -> None:
@@ -124,7 +133,11 @@ def test_a_refused_containment_needs_nothing_of_the_role(
         enter(control, revoked)
 
     if paused == "while the role is read":
-        monkeypatch.setattr(RolePolicies, "enter", answered_late)
+        monkeypatch.setattr(
+            RolePolicies,
+            "enter",
+            answered_late,
+        )
     else:
         gate.refuses = "the response is paused by ada"
     playbook.contain(context, target)
@@ -138,7 +151,11 @@ def test_a_restored_session_contained_again_finds_the_tags_as_they_are_then(iam:
     restore(iam, first)
     restore(iam, second)
     iam.see().tag_role(RoleName="app", Tags=[{"Key": PREFIX, "Value": "newer"}])
-    again = session(iam, "carol", INCIDENT)
+    again = session(
+        iam,
+        "carol",
+        INCIDENT,
+    )
     assert again.generation == first.generation + 1
     playbook.contain(iam.context(), again)
     assert restore(iam, again) is Status.RESTORED
@@ -153,7 +170,11 @@ def test_tags_that_an_ended_containment_left_are_not_the_state_before(iam: IamLa
     restore(iam, second)
     assert iam.role_dump()["tags"][f"{PREFIX}-incident"] == INCIDENT
     iam.record.containments.set(*first.place or ("", 0), status=Status.RESTORE_PARTIAL)
-    again = session(iam, "dave", SECOND)
+    again = session(
+        iam,
+        "dave",
+        SECOND,
+    )
     playbook.contain(iam.context(incident=SECOND), again)
     iam.record.containments.set(*again.place or ("", 0), status=Status.CONTAINED)
     assert restore(iam, again) is Status.RESTORED
@@ -166,9 +187,17 @@ def test_a_session_that_is_contained_while_the_last_one_is_restored_keeps_the_ta
     """It enters between the restore's reading and its writing."""
     iam.open_incident(SECOND, "exec")
     iam.role(session="carol")
-    first = session(iam, "carol", INCIDENT)
+    first = session(
+        iam,
+        "carol",
+        INCIDENT,
+    )
     playbook.contain(iam.context(), first)
-    second = session(iam, "dave", SECOND)
+    second = session(
+        iam,
+        "dave",
+        SECOND,
+    )
     readings = 0
 
     def contain_second() -> None:
@@ -187,7 +216,11 @@ def test_a_session_that_is_contained_while_the_last_one_is_restored_keeps_the_ta
                 contain_second()
             return hold(*arguments)  # type: ignore[arg-type]
 
-        patch.setattr(shared_settings.SharedSettings, "hold", hold_later)
+        patch.setattr(
+            shared_settings.SharedSettings,
+            "hold",
+            hold_later,
+        )
         assert restore(iam, first) is Status.RESTORED
     wanted = {PREFIX: "quarantined", f"{PREFIX}-incident": SECOND}
     assert iam.role_dump()["tags"] == {**wanted, **SESSIONS_DENIED}
@@ -196,7 +229,11 @@ def test_a_session_that_is_contained_while_the_last_one_is_restored_keeps_the_ta
 def test_a_busy_roles_tags_are_not_written_and_that_is_said(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_settings, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(
+        shared_settings,
+        "WAIT_SECONDS",
+        0.0,
+    )
     target = iam.role().plan()
     with iam.record.shared.hold(
         iam.ids["arn"],
@@ -240,8 +277,16 @@ def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """IAM shows for a while what was there before another containment's write."""
-    monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 10)
-    monkeypatch.setattr(shared_settings, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(
+        shared_settings,
+        "SPREAD_SECONDS",
+        10,
+    )
+    monkeypatch.setattr(
+        shared_settings,
+        "PAUSE_SECONDS",
+        0.01,
+    )
     iam.options["revoke_sessions"] = "role"
     iam.role(session="carol")
     later = {
@@ -283,7 +328,11 @@ def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
             )
         )
 
-    monkeypatch.setattr(role_policy_control, "role_policy", shown_late)
+    monkeypatch.setattr(
+        role_policy_control,
+        "role_policy",
+        shown_late,
+    )
     playbook.contain(iam.context(), target)
     assert iam.role_policies()[OLDER] == later
     assert views == []

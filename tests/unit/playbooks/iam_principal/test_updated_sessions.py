@@ -53,7 +53,11 @@ def test_a_session_that_only_the_update_names_is_denied(
     session: str,
 ) -> None:
     """Also a later token of the same session."""
-    event = finding_about(deployment, "app", "role")
+    event = finding_about(
+        deployment,
+        "app",
+        "role",
+    )
     event["detail"]["service"]["eventLastSeen"] = "2020-01-01T00:00:00Z"
     incident_id = open_incident(event)
     key = deployment.meta(incident_id)["finding_key"]

@@ -78,7 +78,11 @@ def test_memory_comes_in_parts(lab: ForensicsLab) -> None:
 
 def test_memory_up_to_the_first_gap(lab: ForensicsLab) -> None:
     with_memory(lab)
-    send_parts(lab, (1, 3), "lost")
+    send_parts(
+        lab,
+        (1, 3),
+        "lost",
+    )
     part = lab.finish()
     assert part.outcome == "PARTIAL"
     assert "memory.lime: only its first 5242880 bytes arrived" in part.detail
