@@ -4,9 +4,9 @@
 
 locals {
   incident_timeouts = {
-    # A person who is asked (approval_timeout_minutes), and asked again at its end
-    # (incident/approval.py).
-    approval = (var.approval_timeout_minutes + 15) * 60
+    # A person who is asked (approval_timeout_minutes), and asked again at its end, 15 minutes each time, since the plan
+    # changed or the answer named another plan: four times (incident/approval.py).
+    approval = (var.approval_timeout_minutes + 4 * 15) * 60
     # Forensics for which containment waits (evidence/forensics.py).
     before_containment = local.forensics_settings.when == "before" ? max(local.forensics_settings.deadline_seconds, values(local.forensics_settings.deadlines)...) : 0
     # Throttled starts and attempts of every phase: open, triage, contain, verify, collect, eradicate,

@@ -23,7 +23,7 @@ run "smallest" {
   assert {
     condition = (
       jsondecode(module.incident[0].machine_definitions["incident"]).TimeoutSeconds == sum(values(local.incident_timeouts))
-      && local.incident_timeouts.approval == 16 * 60 && local.incident_timeouts.copies == 0 && local.incident_timeouts.replication == 0 && local.incident_timeouts.before_containment == 0
+      && local.incident_timeouts.approval == 61 * 60 && local.incident_timeouts.copies == 0 && local.incident_timeouts.replication == 0 && local.incident_timeouts.before_containment == 0
       && jsondecode(module.incident[0].machine_definitions["incident"]).TimeoutSeconds > (600 + 6 * 3600) + 6 * 3600
     )
     error_message = "The machine must not end before its parts: ${jsonencode(local.incident_timeouts)}"
@@ -45,7 +45,7 @@ run "everything" {
   # A week for people, snapshots of six hours, copies of a day, and every other part.
   assert {
     condition = (
-      local.incident_timeouts.approval == 7 * 86400 + 15 * 60 && local.incident_timeouts.copies == 86400 && local.incident_timeouts.before_containment == 600
+      local.incident_timeouts.approval == 7 * 86400 + 60 * 60 && local.incident_timeouts.copies == 86400 && local.incident_timeouts.before_containment == 600
       && local.incident_timeouts.collection == 300 + 240 * 60 && local.incident_timeouts.replacement == 7200
       && jsondecode(module.incident[0].machine_definitions["incident"]).TimeoutSeconds
       > 7 * 86400 + 600 + (600 + 6 * 3600) + 240 * 60 + 7200 + 86400 + 6 * 3600 + 7200
