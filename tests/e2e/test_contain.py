@@ -92,6 +92,7 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
         "deregister_targets",
         "tag_instance",
         "snapshot",
+        f"tag_denied_role {victim.role}",
     }, actions(incident)
 
     [group] = world.client("autoscaling").describe_auto_scaling_groups(

@@ -125,8 +125,8 @@ def test_who_tells_people_can_act_on_nothing(
         iam.delete_role_policy(RoleName=role, PolicyName="too-much")
     machine = world.outputs["incident_state_machine_arn"]
     function = world.aws.client("lambda", **keys)
-    refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
-    if role == INCIDENT:
+    if role == INCIDENT:  # the watchdog lets it take out denials that nobody needs any more
+        refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
         refused(
             world.aws.client("stepfunctions", **keys).start_execution,
             stateMachineArn=machine,

@@ -63,7 +63,8 @@ def test_what_was_promised_is_what_is_done(world: World) -> None:
     assert_contained(world, victim, incident)
     # Sessions of other roles are looked for; there are none.
     assert actions(incident)["held_sessions"] == "SKIPPED"
-    assert changed(incident) == set(promised) - {"held_sessions"} | {"strip_group_rules"}
+    follows = {"strip_group_rules", f"tag_denied_role {victim.role}"}
+    assert changed(incident) == set(promised) - {"held_sessions"} | follows
 
 
 def test_approve_waits_for_a_person_and_then_lets_be(world: World) -> None:

@@ -46,7 +46,7 @@ WORK = {
     "terminate": (load_terminator, "terminate"),
 }
 CONTAINING = {"contain", "verify"}  # what they wait for is read from the resource
-NEVER_WAIT = {"warm", "plan"}
+NEVER_WAIT = {"warm", "plan", "expire"}
 WALKED = [step for step in steps_of_functions() if step.name in WORK]
 AFTER_VERDICT = [step for step in WALKED if step.name not in BESIDE_CONTAINMENT]
 VERIFYING = [step for step in steps_of_functions() if step.name in CONTAINING]

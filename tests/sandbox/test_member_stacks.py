@@ -51,9 +51,8 @@ SHARED = {
 }
 
 
-def _unnamed(policy: Json) -> Json:
+def _unnamed(document: Json) -> Json:
     """Return the document without the statements' names, which the template leaves out."""
-    document: Json = policy["PolicyDocument"]
     for statement in document["Statement"]:
         statement.pop("Sid", None)
     return document
@@ -73,9 +72,11 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
             "path": role["Path"],
             "session": role["MaxSessionDuration"],
             "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"],
-            "trust": role["AssumeRolePolicyDocument"],
+            "trust": _unnamed(role["AssumeRolePolicyDocument"]),
             "policies": {
-                policy: _unnamed(iam.get_role_policy(RoleName=name, PolicyName=policy))
+                policy: _unnamed(
+                    iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                )
                 for policy in named
             },
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],

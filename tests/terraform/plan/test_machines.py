@@ -13,6 +13,7 @@ from tests.support.asl_walker import FUNCTION, OWN_ARN, Json, definition
 # the execution, and the watchdog hears of that. Notice is a machine's only state.
 UNCAUGHT = {
     "incident/Open",
+    "incident/OpenAgain",
     "incident/Close",
     "notice/Notice",
     "notice/NoticeAgain",

@@ -33,8 +33,9 @@ from tests.unit.function_calls import EXECUTION, target
 Json = dict[str, Any]
 # Functions that assume no role of a member account.
 WITHOUT_MEMBER_ROLE = {"incident", "reconcile"}
-# Steps that call nothing in an account.
-WITHOUT_CALLS = {("respond", "warm")}
+# Steps that call nothing in an account; and expire, which needs no playbook: that it asks its gate
+# is tested in monitoring/test_expired_denials.py.
+WITHOUT_CALLS = {("respond", "warm"), ("respond", "expire")}
 READING = {"plan", "verify"}  # what a playbook does with sessions that only read
 CREATE: Json = {
     "Version": "2012-10-17",

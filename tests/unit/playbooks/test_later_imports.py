@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.catalogue import manifests
+from tests.support.repository import ROOT
 
 PROGRAM = """
 import importlib, sys
@@ -21,7 +22,11 @@ print(*(name for name in playbook.LATER if name in sys.modules))
 def test_what_comes_later_is_not_imported_with_the_playbook(name: str) -> None:
     """In a process of its own: here, other tests have imported it."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, name],
+        cwd=ROOT / "lambda_src",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 

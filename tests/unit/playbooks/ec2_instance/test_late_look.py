@@ -255,7 +255,8 @@ def test_what_an_instance_got_that_is_gone_is_denied(built: Lab) -> None:
     target, status = responded(built)
     assert status is Status.GONE
     assert denied(built, "admin") == [userid]
-    assert built.actions() == {"revoke_sessions": "DONE", NAME: "DONE"}
+    tags = {f"tag_denied_role {role}": "DONE" for role in ("app", "admin")}
+    assert built.actions() == {"revoke_sessions": "DONE", NAME: "DONE", **tags}
     assert list(built.ids["planned"].actions) == ["revoke_sessions", NAME]
     verdict = str(built.stored_record()["verdict"])
     assert "sessions denied in admin (1)" in verdict
@@ -309,4 +310,5 @@ def test_a_role_that_is_deleted_got_sessions_too(built: Lab) -> None:
     assert step.status is Status.GONE
     assert "role app no longer exists" in step.detail
     assert denied(built, "admin") == [userid]
-    assert built.actions() == {"revoke_sessions": "SKIPPED", NAME: "DONE"}
+    tag = {"tag_denied_role admin": "DONE"}
+    assert built.actions() == {"revoke_sessions": "SKIPPED", NAME: "DONE", **tag}
