@@ -114,10 +114,13 @@ run "restorer_role_off" {
   }
   assert {
     condition = alltrue([
-      for action in ["RegisterTargets", "AssociateAddress", "AttachInstances", "ExitStandby", "DeleteRolePolicy", "DeleteTags"] :
+      for action in ["RegisterTargets", "AssociateAddress", "AttachInstances", "ExitStandby", "DeleteTags"] :
       !strcontains(output.policies["responder"]["ec2_instance"], action)
+      ]) && alltrue([
+      for s in jsondecode(output.policies["responder"]["ec2_instance"]).Statement :
+      s.Condition == { StringEquals = { "aws:ResourceTag/gdr-sessions" = "denied" } } if s.Effect == "Allow" && contains(flatten([s.Action]), "iam:DeleteRolePolicy")
     ])
-    error_message = "The role that contains must not be able to undo what it did."
+    error_message = "The role that contains must not be able to undo what it did. Of roles with denied sessions alone it may delete policies: expired denials."
   }
 }
 
@@ -173,7 +176,7 @@ run "restorer_role" {
       s.Condition == { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } } if s.Effect == "Allow" && contains(flatten([s.Action]), "iam:PassRole")
       ]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : [for action in flatten([s.Action]) : action if s.Effect == "Deny"]
-        ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DetachRolePolicy"]) && toset(flatten([
+        ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:UntagRole"]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : s.Resource if s.Effect == "Deny"
       ])) == toset(concat(
       [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "quarantine"] : "arn:aws:iam::111111111111:role/security/gdr-${name}"],
