@@ -25,6 +25,11 @@ from .ministack import (
 from .patching import Original, patch
 
 SERVICE = "events.amazonaws.com"
+# Rules and targets of schedules whose invocation has not ended.
+_running: set[tuple[str, str]] = set()
+_scheduled: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
+    "scheduled", default=None
+)
 # The target and rule of the delivery under way, and why it failed.
 _delivery: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
     "delivery", default=None
@@ -96,6 +101,12 @@ def scope() -> tuple[dict[str, Any], str, str]:
     )
 
 
+def _shortened() -> bool:
+    """Return whether the delivery under way is of a schedule that the sandbox clock shortens."""
+    rule = (_delivery.get() or {}).get("rule", {})
+    return bool(rule.get("ScheduleExpression")) and settings.CLOCK.rates < 1
+
+
 @patch(
     eventbridge,
     "_dispatch_to_stepfunctions",
@@ -132,7 +143,7 @@ def to_step_functions(_original: Original, arn: str, payload: str) -> None:
 )
 @delivers
 def to_lambda(_original: Original, arn: str, payload: str) -> None:
-    _, rule, account = scope()
+    target, rule, account = scope()
     function, config, _ = lambdas._get_func_record_for_ref(arn)
     if not function or not config:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no function {arn}.")
@@ -145,7 +156,36 @@ def to_lambda(_original: Original, arn: str, payload: str) -> None:
         event = json.loads(payload)
     except (json.JSONDecodeError, TypeError):
         event = {"body": payload}
-    lambdas.invoke_async_with_retry(lambdas._execution_record_for_config(function, config), event)
+    run = (rule, str(target.get("Id"))) if _shortened() else None
+    if run in _running:
+        return
+    if run:
+        _running.add(run)
+    token = _scheduled.set(run)
+    try:
+        lambdas.invoke_async_with_retry(
+            lambdas._execution_record_for_config(function, config), event
+        )
+    finally:
+        _scheduled.reset(token)
+
+
+@patch(
+    lambdas,
+    "_execute_function",
+    restores=(
+        "(no AWS behaviour) a shortened schedule invokes a function when the invocation before has"
+        " ended: every minute that is so, every second a slow machine would never catch up"
+    ),
+)
+def execute_function(original: Original, *args: object, **kwargs: object) -> object:
+    run = _scheduled.get()
+    _scheduled.set(None)
+    try:
+        return original(*args, **kwargs)
+    finally:
+        if run:
+            _running.discard(run)
 
 
 @patch(eventbridge, "_dispatch_to_sqs", restores="the queue's policy must let the rule in")
