@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.support.repository import ROOT, skip_or_fail
 
+# A module that is called for each of several keys is looked at once, not once for each key: checkov
+# takes half the time then, and what it finds is the same.
+_EACH_MODULE_ONCE = {"CHECKOV_ENABLE_MODULES_FOREACH_HANDLING": "False"}
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 
 
@@ -19,6 +23,7 @@ def checkov(directory: Path, out: Path, *options: str | Path) -> dict[str, Any]:
     done = subprocess.run(
         [CHECKOV, *options, "--output", "json", "--output-file-path", out],
         cwd=directory,
+        env={**os.environ, **_EACH_MODULE_ONCE},
         capture_output=True,
         text=True,
         check=False,
