@@ -38,12 +38,14 @@ run "one_place" {
   }
 
   variables {
-    rank = 2
-    tags = { team = "security" }
-    filters = [
-      { name = "first", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } },
-      { name = "second", description = "Told.", criteria = { severity = { less_than = ["4"], greater_than_or_equal = ["1"] }, accountId = { not_equals = ["222222222222", "333333333333"] }, updatedAt = { greater_than = ["2026-01-01T00:00:00Z"], less_than_or_equal = ["2026-12-31T00:00:00Z"] } } },
-    ]
+    filter = {
+      detector_id = "d1"
+      rank        = 2
+      tags        = { team = "security" }
+      name        = "second"
+      description = "Told."
+      criteria    = { severity = { less_than = ["4"], greater_than_or_equal = ["1"] }, accountId = { not_equals = ["222222222222", "333333333333"] }, updatedAt = { greater_than = ["2026-01-01T00:00:00Z"], less_than_or_equal = ["2026-12-31T00:00:00Z"] } }
+    }
   }
 
   assert {
@@ -71,12 +73,6 @@ run "an_empty_place" {
 
   module {
     source = "./modules/suppression-filters/filter"
-  }
-
-  variables {
-    rank    = 2
-    filters = [{ name = "first", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
-    tags    = {}
   }
 
   assert {

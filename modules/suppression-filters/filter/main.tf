@@ -1,22 +1,18 @@
 # One position in the chain: the filter of one rank, or nothing. Only modules/suppression-filters calls it.
 
-locals {
-  filter = try(var.filters[var.rank - 1], null)
-}
-
 resource "aws_guardduty_filter" "this" {
-  count = length(var.filters) >= var.rank ? 1 : 0
+  count = var.filter == null ? 0 : 1
 
-  detector_id = var.detector_id
-  name        = local.filter.name
-  description = local.filter.description
+  detector_id = var.filter.detector_id
+  name        = var.filter.name
+  description = var.filter.description
   action      = "ARCHIVE"
-  rank        = var.rank
-  tags        = var.tags
+  rank        = var.filter.rank
+  tags        = var.filter.tags
 
   finding_criteria {
     dynamic "criterion" {
-      for_each = local.filter.criteria
+      for_each = var.filter.criteria
 
       content {
         field                 = criterion.key

@@ -1,27 +1,12 @@
-variable "detector_id" {
-  description = "Id of the detector."
-  type        = string
-  nullable    = false
-}
-
-variable "rank" {
-  description = "Rank of the filter, and its position in filters (1 is the first)."
-  type        = number
-  nullable    = false
-}
-
-variable "filters" {
-  description = "All filters, as in modules/suppression-filters. Nothing is created if there are fewer than rank."
-  type = list(object({
+variable "filter" {
+  description = "The filter of this position, as in modules/suppression-filters, with its detector, rank and tags. Nothing is created if it is null."
+  type = object({
+    detector_id = string
+    rank        = number
+    tags        = map(string)
     name        = string
     description = optional(string)
     criteria    = map(map(list(string)))
-  }))
-  nullable = false
-}
-
-variable "tags" {
-  description = "Tags of the filter."
-  type        = map(string)
-  nullable    = false
+  })
+  default = null
 }
