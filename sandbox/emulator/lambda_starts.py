@@ -83,13 +83,14 @@ class _Parent:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._channel: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def _connected(self) -> socket.socket:
         if self._channel is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 # -P: what lies beside the script is the emulator's, and no function's
-                subprocess.Popen(
+                self._process = subprocess.Popen(
                     [sys.executable, "-P", str(_PARENT), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
@@ -104,16 +105,33 @@ class _Parent:
         ours_out, theirs_out = os.pipe()
         ours_error, theirs_error = os.pipe()
         try:
-            with self._lock:
-                channel = self._connected()
-                socket.send_fds(channel, [message], [theirs_in, theirs_out, theirs_error])
-                pid = int(channel.recv(64) or 0)
+            pid = self._forked(message, [theirs_in, theirs_out, theirs_error])
+        except BaseException:
+            for descriptor in (ours_in, ours_out, ours_error):
+                os.close(descriptor)
+            raise
         finally:
             for descriptor in (theirs_in, theirs_out, theirs_error):
                 os.close(descriptor)
-        if not pid:
-            raise RuntimeError("The parent of Lambda's environments has ended: see its log.")
         return Environment(pid, ours_in, ours_out, ours_error)
+
+    def _forked(self, message: bytes, descriptors: list[int]) -> int:
+        """Return the process ID of a new fork; RuntimeError when the parent has ended."""
+        with self._lock:
+            channel = self._connected()
+            try:
+                socket.send_fds(channel, [message], descriptors)
+                if answer := channel.recv(64):
+                    return int(answer)
+            except OSError as error:
+                failure: OSError | None = error
+            else:
+                failure = None
+            self._channel = None  # the next environment gets a new parent
+            channel.close()
+        raise RuntimeError(
+            "The process that forks Lambda's environments has ended; the gateway's log says why."
+        ) from failure
 
 
 _parent = _Parent()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -99,3 +102,18 @@ def test_an_environment_that_ended_is_replaced(aws: Aws, function: Callable[...,
     assert _invoke(aws, name) == first
     assert "errorMessage" in _invoke(aws, name, "end")
     assert _invoke(aws, name) not in (first, None)
+
+
+PARENT = """import os
+def handler(event, context):
+    return os.getppid()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="environments are forks on Linux alone")
+def test_a_lost_parent_of_environments_is_replaced(aws: Aws, function: Callable[..., str]) -> None:
+    lost = _invoke(aws, function(PARENT))
+    os.kill(lost, signal.SIGKILL)
+    name = function(PARENT)
+    assert "has ended" in _invoke(aws, name)["errorMessage"]
+    assert _invoke(aws, name) not in (lost, None)
