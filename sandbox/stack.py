@@ -47,6 +47,8 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
         "CLOUDTRAIL_RECORDING": "1",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        # An environment that one burst of findings needed is there for the next one
+        "LAMBDA_WARM_TTL_SECONDS": "3600",
         "LOG_LEVEL": os.environ.get("SANDBOX_LOG_LEVEL", "INFO"),
         # Functions reach every service at the endpoint; no instance metadata here.
         "AWS_ENDPOINT_URL": gateway,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from . import lambda_starts
 from .ministack import lambda_runtime, lambdas
 from .patching import Original, patch
 
@@ -29,6 +30,7 @@ def _set_aside(name: str) -> None:
 )
 def release_worker(original: Original, worker: object) -> None:
     original(worker)
+    lambda_starts.no_longer_starts(worker)
     with _lock:
         ended = worker in _ending
         if ended:

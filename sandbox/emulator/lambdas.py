@@ -21,27 +21,10 @@ _REPORT = (
 _last = threading.local()
 
 
-_PATH = "    sys.path.insert(0, code_dir)\n"
-# An environment compiles its code only when no other of the same code has done so.
-_SHARED_CODE = """    import hashlib, tempfile
-    with open(code_dir + ".zip", "rb") as _zip:
-        _name = "code-" + hashlib.sha256(_zip.read()).hexdigest()
-    _shared = os.path.join(tempfile.gettempdir(), _name)
-    try:
-        os.rename(code_dir, _shared)
-        os.symlink(_shared, code_dir)
-    except OSError:
-        pass
-    code_dir = _shared
-"""
-
-
 def _worker_script() -> str:
-    """Return the worker's script, reporting a handler's exception with its class, staying alive,
-    and running from one directory for all environments of the same code.
-    """
+    """Return the worker's script: it reports an exception with its class, and stays alive."""
     script = str(lambda_runtime._PYTHON_WORKER_SCRIPT)
-    if _REPORT not in script or _PATH not in script:
+    if _REPORT not in script:
         raise RuntimeError("MiniStack's Python worker script is not the one of the pinned release.")
     report = (
         '_real_stdout.write(json.dumps({"status": "ok", "'
@@ -50,7 +33,7 @@ def _worker_script() -> str:
         ' _ms_ctx.get("request_id", ""), "stackTrace": traceback.format_tb(e.__traceback__)[1:]},'
         ' "trace": traceback.format_exc()}) + "\\n")'
     )
-    return script.replace(_REPORT, report).replace(_PATH, _SHARED_CODE + _PATH)
+    return script.replace(_REPORT, report)
 
 
 replace(

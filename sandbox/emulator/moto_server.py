@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import moto_organization, patch_modules
+from . import botocore_files, moto_organization, patch_modules  # noqa: F401  it comes first
 from .moto_client import Fact
 from .moto_modules import autoscaling, ec2, load_balancing
 from .patching import check_pins

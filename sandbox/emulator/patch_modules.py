@@ -23,6 +23,7 @@ GATEWAY = (
     "iam_quotas",
     "iam_rules",
     "lambda_environments",
+    "lambda_starts",
     "lambdas",
     "logs",
     "ministack_speed",
