@@ -106,8 +106,8 @@ proof: $(STAMP) $(CHECKOV_STAMP) $(C7N_STAMP) ## what takes too long for every r
 test-fast: $(STAMP) $(CHECKOV_STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
-test-emulators: $(STAMP) ## the tests of the emulators, of the modules applied to them, and terraform test, whatever passed before
-	$(PY) -m pytest -q tests/sandbox tests/terraform/test_terraform.py --emulators=always -n auto --dist loadfile
+test-emulators: $(STAMP) $(CHECKOV_STAMP) ## the tests of the emulators, of the modules applied to them, terraform test and plans, whatever passed before
+	$(PY) -m pytest -q tests/sandbox tests/terraform tests/examples/test_examples.py --emulators=always -n auto --dist loadfile
 
 test-clock: $(STAMP) $(CHECKOV_STAMP) ## the tests that need neither Terraform nor the sandbox, with the clock 400 days ahead: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup

@@ -21,14 +21,6 @@ FILES = ("main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md")
 AT_ONCE = 3
 
 
-def _applied(example: Example) -> Any:
-    return pytest.param(
-        example,
-        id=example.id,
-        marks=[pytest.mark.sandbox, pytest.mark.proof],
-    )
-
-
 @pytest.fixture(scope="module", autouse=True)
 def lives(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -71,6 +63,8 @@ def _planned(example: Example) -> Any:
     """
     first = next(other for other in ALL if other.directory == example.directory)
     marks = [] if example == first else [pytest.mark.proof]
+    if example == ALL[0]:  # whatever is recorded
+        marks.append(pytest.mark.smoke)
     return pytest.param(
         example,
         id=example.id,
@@ -200,7 +194,9 @@ def test_has_all_its_files(example: Example) -> None:
         assert word in text, f"examples/{example.name}/README.md does not say {word}"
 
 
-@pytest.mark.parametrize("lived_by", [_applied(example) for example in ALL])
+@pytest.mark.proof
+@pytest.mark.sandbox
+@pytest.mark.parametrize("lived_by", [pytest.param(example, id=example.id) for example in ALL])
 def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: Example) -> None:
     """The second plan is empty; after destroying, nothing is left of it but GuardDuty."""
     seen = lives[lived_by.id].result()

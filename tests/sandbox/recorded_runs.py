@@ -24,7 +24,7 @@ class RecordedRuns:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Leave out what passed already, except for the smoke tests."""
+        """Leave out what passed already, except for the smoke tests and those of make proof."""
         if self._always:
             return
         files = {
@@ -34,7 +34,10 @@ class RecordedRuns:
             for file in recorded_passes.test_files(suite)
         }
         left_out = [
-            item for item in items if item.path in files and not item.get_closest_marker("smoke")
+            item
+            for item in items
+            if item.path in files
+            and not any(item.get_closest_marker(name) for name in ("smoke", "proof"))
         ]
         if left_out:
             items[:] = [item for item in items if item not in left_out]

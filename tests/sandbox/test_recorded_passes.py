@@ -11,6 +11,7 @@ from tests.sandbox import recorded_passes
 from tests.sandbox.recorded_passes import (
     EMULATORS,
     MODULES,
+    PLANS,
     SUITES,
     TERRAFORM_TEST,
     Suite,
@@ -28,14 +29,16 @@ def test_a_suite_passed_as_it_is_or_runs(suite: Suite, request: pytest.FixtureRe
 
 
 CHANGES = [
-    ("sandbox/emulator/events.py", {EMULATORS, MODULES}),
+    ("sandbox/emulator/events.py", {EMULATORS, MODULES, PLANS}),
     ("tests/sandbox/test_emulator_iam.py", {EMULATORS}),
-    ("modules/detector/main.tf", {MODULES, TERRAFORM_TEST}),
+    ("modules/detector/main.tf", {MODULES, TERRAFORM_TEST, PLANS}),
     ("tests/terraform/watch.tftest.hcl", {TERRAFORM_TEST}),
-    ("catalogue/finding_types.json", {MODULES, TERRAFORM_TEST}),
+    ("catalogue/finding_types.json", {MODULES, TERRAFORM_TEST, PLANS}),
     ("tests/sandbox/test_enablement.py", {MODULES}),
-    ("playbooks/ec2_instance/responder-policy.json", {MODULES, TERRAFORM_TEST}),
-    ("playbooks/ec2_instance/playbook.yaml", {MODULES, TERRAFORM_TEST}),
+    ("playbooks/ec2_instance/responder-policy.json", {MODULES, TERRAFORM_TEST, PLANS}),
+    ("playbooks/ec2_instance/playbook.yaml", {MODULES, TERRAFORM_TEST, PLANS}),
+    ("tests/terraform/mistakes/mistakes.yaml", {PLANS}),
+    ("tests/support/mistakes.py", {PLANS}),
 ]
 
 
@@ -48,6 +51,7 @@ def test_a_changed_file_changes_the_sums_that_depend_on_it(
         "sandbox",
         "tests/sandbox",
         "tests/terraform",
+        "tests/support",
         "requirements",
         "modules",
         "playbooks",
@@ -86,6 +90,11 @@ def test_what_runs_functions_is_never_left_out() -> None:
     assert names and "test_emulator_evidence.py" not in names
 
 
+def test_plans_and_scans_have_tests_that_always_run() -> None:
+    for name in ("examples/test_examples.py", "terraform/policy/test_checkov.py"):
+        assert "pytest.mark.smoke" in (ROOT / "tests" / name).read_text(), f"{name} has none"
+
+
 def test_another_terraform_runs_what_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
     monkeypatch.setattr(
@@ -94,4 +103,4 @@ def test_another_terraform_runs_what_depends_on_it(monkeypatch: pytest.MonkeyPat
         lambda: "0.0.1",
     )
     changed = {suite for suite in SUITES if recorded_passes.fingerprint(suite) != before[suite]}
-    assert changed == {TERRAFORM_TEST}
+    assert changed == {TERRAFORM_TEST, PLANS}

@@ -60,6 +60,7 @@ def test_every_skip_says_why(report: Report) -> None:
         )
 
 
+@pytest.mark.smoke
 def test_every_directory_with_terraform_is_scanned() -> None:
     """The module with what it is made of, and the callers, are all there is."""
     tracked = subprocess.run(
