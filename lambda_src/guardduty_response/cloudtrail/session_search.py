@@ -9,6 +9,7 @@ some minutes late, so this runs when containing and once more when the rest has 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from guardduty_response.containment.session_holder import (
     Lookup,
     SessionHolder,
 )
+from guardduty_response.containment.target_context import AWS_ERRORS
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import ResponseError
 
@@ -63,6 +65,18 @@ class _Search:
             self.pending.append(("AccessKeyId", session.key))
 
 
+def prepare(holder: SessionHolder) -> None:
+    """Opens the session that looks up, lists the Regions and builds their clients, beside what is
+    done before ``find``. What fails here, ``find`` does.
+    """
+    with suppress(*AWS_ERRORS):
+        session = regions.lookup_session(holder)
+        names, remark = regions.enabled(holder, session)
+        for name in names:
+            session.client("cloudtrail", name)
+        holder.prepared = session, names, remark
+
+
 def find(holder: SessionHolder, seconds: int = SECONDS) -> tuple[list[ChainedSession], list[str]]:
     """Returns every session alive that the target, or a session it got, got by AssumeRole or
     AssumeRoot, and what could not be looked at, with the command.
@@ -72,8 +86,11 @@ def find(holder: SessionHolder, seconds: int = SECONDS) -> tuple[list[ChainedSes
     ResponseError when no Region could be asked, and what is transient of listing the Regions.
     """
     until = time.monotonic() + seconds
-    session = regions.lookup_session(holder)
-    names, remark = regions.enabled(holder, session)
+    if holder.prepared:
+        session, names, remark = holder.prepared
+    else:
+        session = regions.lookup_session(holder)
+        names, remark = regions.enabled(holder, session)
     search = _Search(holder.own_lookups())
     if remark:
         search.remarks[""] = remark

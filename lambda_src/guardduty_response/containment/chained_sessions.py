@@ -79,9 +79,14 @@ def denied_roles(holder: SessionHolder) -> dict[str, DeniedSessions]:
 # -- containment -----------------------------------------------------------------------------------
 
 
-def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
+def deny(
+    holder: SessionHolder,
+    seconds: int = session_search.SECONDS,
+    before_denying: Callable[[], object] | None = None,
+) -> None:
     """Finds and denies the sessions. The action log says what was found, where it is denied, and
-    what is not. ``seconds``: for all CloudTrail lookups.
+    what is not. ``seconds``: for all CloudTrail lookups. ``before_denying``: waits for what may
+    still hold a role.
     """
     if not holder.looks_for_sessions:
         holder.log_action(NAME, SKIPPED, f"switched off ({holder.sessions_option})")
@@ -91,6 +96,8 @@ def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
     by_role, left = _new_sessions(holder, found, roles)
     for role, sessions in _no_longer_denied(holder, found, roles).items():
         by_role.setdefault(role, []).extend(sessions)
+    if by_role and before_denying:
+        before_denying()
     calls = {
         role: partial(
             _deny_on_role,
@@ -117,20 +124,13 @@ def deny(holder: SessionHolder, seconds: int = session_search.SECONDS) -> None:
         else:
             roles[role] = answer
     left += open_sessions.known_before(holder, roles, left)
-    entry = _keep(
-        holder,
-        _entry(
-            found,
-            roles,
-            left,
-            unsearched,
-        ),
-    )
+    entry = _entry(found, roles, left, unsearched)
     remarks = open_sessions.remarks(cast("SessionSearch", entry["state"]))
     status = DONE if calls else SKIPPED
     if remarks:
         status = FAILED
     holder.log_action(NAME, status, "; ".join([entry["detail"], *remarks])[:1500])
+    _keep(holder, entry)
 
 
 def search_again(holder: SessionHolder, keeps: bool, last_look: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.aws.errors import error_code
@@ -33,9 +34,11 @@ from guardduty_response.containment.target_context import (
 )
 
 if TYPE_CHECKING:
+    from guardduty_response.aws import clients
     from guardduty_response.aws.api import AwsAnswer, PolicyDocument, PolicyStatement
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.session_entries import RoleEntry, SessionDenial
+    from guardduty_response.containment.target_context import Sessions
     from guardduty_response.incident.shared_settings import Held
 
 
@@ -47,8 +50,25 @@ class RoleDenial(RolePolicies[ContextType, StateType, SettingType]):
         Grant((denied_role_tag.UNTAGS,), ROLES, OWN_TAGS),
     )
     has_denied = False  # whether this step has written a denial
+    tagging: clients.Session | None = None  # the session that tags the role
+
+    def __init__(self, target_context: ContextType, sessions: Sessions, state: StateType) -> None:
+        super().__init__(target_context, sessions, state)
+        self.attempted = Event()  # set once nothing but the log and the tag may still come
 
     # -- the tag -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self.attempted.set()
+
+    def change(self) -> list[AwsAnswer]:
+        try:
+            return super().change()
+        finally:
+            self.attempted.set()
 
     def _run(self) -> None:
         super()._run()
@@ -57,7 +77,12 @@ class RoleDenial(RolePolicies[ContextType, StateType, SettingType]):
 
     def write(self, name: str, value: PolicyDocument | None) -> AwsAnswer:
         self.has_denied = True
+        if self.held and self.tagging is None:
+            self.tagging = self._tag_session()  # AWS STS is asked beside the denial
         return super().write(name, value)
+
+    def _tag_session(self) -> clients.Session:
+        return self.target_context.open_session(allow((denied_role_tag.TAGS,), self.arn))
 
     def tag_role(self) -> None:
         """Tags the role while its setting is held, once sessions are denied on it, and logs it: the
@@ -70,7 +95,7 @@ class RoleDenial(RolePolicies[ContextType, StateType, SettingType]):
         if not denied_role_tag.is_needed(entries_of(self.read_shared())):
             return
         try:
-            session = self.target_context.open_session(allow((denied_role_tag.TAGS,), self.arn))
+            session = self.tagging or self._tag_session()
             answers = [denied_role_tag.put(session.client("iam"), self.arn, prefix)]
         except AWS_ERRORS as error:
             text = (

@@ -64,6 +64,7 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
     part = "own"
     shared: SharedSetting | None = None  # the role's, as it was read last
     ladder: Ladder | None = None  # how the last change denied the sessions
+    _read_beside: tuple[tuple[str, str], SharedSetting] | None = None
 
     # -- what each control declares ----------------------------------------------------------------
 
@@ -183,6 +184,12 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
             return document([*others, denial], foreign(value))
         return document([denial], statements(value))
 
+    def read_beside(self, setting: tuple[str, str]) -> None:
+        """Reads for ``enter`` who needs what of the role, while its policies are read."""
+        if self.held:
+            shared = self.target_context.context.record.shared.read(*setting)
+            self._read_beside = setting, shared
+
     def enter(self, revoked: str = "") -> None:
         """Records what this containment needs of the role, while its setting is held.
 
@@ -193,8 +200,11 @@ class RolePolicies(Control[ContextType, StateType, SettingType, "PolicyDocument 
         if self.recorded is None:
             # Else no restore takes out what others had denied already. First: the gate may refuse.
             self.record_before()
-        self.shared = self.target_context.context.record.shared.read(*self.setting)
-        entries = entries_of(self.shared)
+        setting, shared = self._read_beside or ((), None)
+        if shared is None or setting != self.setting:
+            shared = self.target_context.context.record.shared.read(*self.setting)
+        self.shared, self._read_beside = shared, None
+        entries = entries_of(shared)
         known: RoleEntry = entries.get(self.place, {"denials": {}})
         entry: RoleEntry = {**known, "denials": dict(known["denials"])}
         denial = self.denial()

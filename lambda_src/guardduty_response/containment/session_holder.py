@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from guardduty_response.containment.target_context import TargetContext
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.clients import Session
     from guardduty_response.incident.model import StoredState
 
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
@@ -41,6 +42,12 @@ class ChainedSession(NamedTuple):
 
 
 class SessionHolder(TargetContext):
+    """``prepared``: what a search begins with, where it is there already: the session that looks
+    up, the Regions, and a remark of those that could not be listed.
+    """
+
+    prepared: tuple[Session, list[str], str] | None = None
+
     @property
     def sessions_option(self) -> str:
         """The option by which sessions of roles are not looked for, or would not be."""

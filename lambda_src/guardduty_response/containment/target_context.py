@@ -21,6 +21,8 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.incident.shared_settings import Held
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from guardduty_response.aws.api import AwsAnswer, AwsClient, PolicyDocument, PolicyStatement
     from guardduty_response.incident.model import ActionLogEntry, TargetRecord
 
@@ -37,8 +39,11 @@ BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
 
 class TargetContext:
     """One target within one incident. ``stored``: its record as earlier attempts left it (empty
-    until read).
+    until read). ``logging``: entries of the action log that are being written, where somebody waits
+    for them in the end; None: who logs an action waits for that.
     """
+
+    logging: list[Future[None]] | None = None
 
     def __init__(self, context: Context, target: Target) -> None:
         self.context, self.target = context, target
@@ -155,13 +160,11 @@ class TargetContext:
         if status in (ALREADY, SKIPPED) and self.logged_action(name).get("status") == DONE:
             return
         request_ids = ",".join(filter(None, map(clients.request_id, answers)))
-        self.context.log_action(
-            self.target,
-            name,
-            status,
-            detail,
-            request_ids,
-        )
+        write = partial(self.context.log_action, self.target, name, status, detail, request_ids)
+        if self.logging is None:
+            write()
+        else:
+            self.logging.append(clients.POOL.submit(write))
 
 
 def allow(

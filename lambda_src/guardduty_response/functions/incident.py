@@ -28,7 +28,7 @@ from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.outbox.message import reason_for
-from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.repository import IncidentRepository, WholeIncident
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
 from guardduty_response.incident.target_repository import place_of
 from guardduty_response.monitoring import fights, recheck, upkeep
@@ -112,10 +112,12 @@ def _verdict(event: Payload) -> Answer:
     why = event.get("error") or outcome.NO_RESULT
     verified: list[TargetPayload] = []
     statuses: list[Status] = []
+    whole: WholeIncident | None = record.read_whole(incident_id)
     for reference in target_references(event):
-        stored = record.target(incident_id, reference["kind"], reference["id"])
+        kind, id = reference["kind"], reference["id"]
+        stored = (whole and whole.target(kind, id)) or record.target(incident_id, kind, id)
         if Status(stored["status"]) in IN_PROGRESS:
-            meta = record.meta(incident_id)
+            whole, meta = None, record.meta(incident_id)
             kept = outcome.end_without_verdict(record, meta, stored, why)
             if kept is not Status.FAILED:
                 notifications.notify_unverified(record, meta, [{**stored, "status": kept}], why)
@@ -124,16 +126,18 @@ def _verdict(event: Payload) -> Answer:
                 continue
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
             # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
+            whole = None  # read anew: something is written
             statuses.append(_tell_restored(record, incident_id))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
+            whole = None
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
             statuses.append(Status(stored["status"]))
             continue
         verified.append(reference)
     if not verified:
         return {"status": combine(statuses)}
-    meta, targets, history, reading = outcome.settle(record, incident_id)
+    meta, targets, history, reading = outcome.settle(record, incident_id, whole)
     for reference in verified:
         rechecked = bool(reference.get("verify_only"))
         if rechecked and meta.get("unverified"):
@@ -142,12 +146,12 @@ def _verdict(event: Payload) -> Answer:
             record.note(incident_id, unverified="")
             meta["unverified"] = ""
         target = _find(targets, reference)
+        linked = outcome.begin_reading(record, target)
         history = _send_verdict(
             record, meta, history, target, event["execution"], rechecked, reading
         )
-        outcome.settle_linked(
-            record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
-        )
+        why = f"incident {incident_id}: {target.get('verdict', '')}"
+        outcome.settle_linked(record, incident_id, target, why, linked)
         statuses.append(Status(target["status"]))
     return {"status": combine(statuses)}
 

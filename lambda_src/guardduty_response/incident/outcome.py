@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from guardduty_response.aws import clients
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.containments import ENDED
 from guardduty_response.incident.incident_links import Reading
@@ -20,7 +21,11 @@ from guardduty_response.incident.statuses import (
 from guardduty_response.incident.target_repository import is_planned, place_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from guardduty_response.incident.containment import Containment
     from guardduty_response.incident.model import IncidentRecord, TargetRecord
+    from guardduty_response.incident.repository import WholeIncident
 
 NO_RESULT = "verification ended without a result"
 
@@ -66,12 +71,15 @@ class Settled(NamedTuple):
     reading: Reading
 
 
-def settle(record: IncidentRepository, incident_id: str) -> Settled:
+def settle(
+    record: IncidentRepository, incident_id: str, known: WholeIncident | None = None
+) -> Settled:
     """Derives the incident's status from its targets once none is in progress, and stores it.
 
-    A target of an earlier plan counts until its containment has ended.
+    A target of an earlier plan counts until its containment has ended. ``known``: the incident as
+    it was read a moment ago, for who has read it.
     """
-    meta, targets, _, history, _ = record.read_whole(incident_id)
+    meta, targets, _, history, _ = known or record.read_whole(incident_id)
     reading = Reading(record, meta)
     counted = [target for target in targets if is_planned(meta, target) or not _has_ended(target)]
     statuses = [Status(target["status"]) for target in counted or targets]
@@ -81,7 +89,7 @@ def settle(record: IncidentRepository, incident_id: str) -> Settled:
             return Settled(meta, targets, history, reading)  # told of a restore again, say
         event = _event_of(combined, present)
         try:
-            meta["status"] = record.transition(incident_id, event)
+            meta["status"] = record.transition(incident_id, event, present)
         except IllegalTransition as error:
             record.event(incident_id, "status kept", str(error))
     return Settled(meta, targets, history, reading)
@@ -100,19 +108,30 @@ def is_monitored(record: IncidentRepository, incident_id: str) -> bool:
         return False
 
 
+def begin_reading(record: IncidentRepository, target: TargetRecord) -> Future[Containment] | None:
+    """Begins to read a target's containment, for ``settle_linked``; None: it has none."""
+    place = place_of(target)
+    return clients.POOL.submit(record.containments.read, *place) if place else None
+
+
 def settle_linked(
-    record: IncidentRepository, incident_id: str, target: TargetRecord, why: str
+    record: IncidentRepository,
+    incident_id: str,
+    target: TargetRecord,
+    why: str,
+    reading: Future[Containment] | None = None,
 ) -> list[str]:
     """Makes every other incident of a containment take the status that it has now.
 
     Returns those that have it. Each timeline says ``why``; an incident in progress comes to its own
-    verdict.
+    verdict. ``reading``: of the containment, for who has begun it.
     """
     place = place_of(target)
     if place is None:
         return []
     settled = []
-    for link in record.containments.read(*place).open_links:
+    containment = reading.result() if reading else record.containments.read(*place)
+    for link in containment.open_links:
         other = link["incident_id"]
         if other == incident_id:
             continue

@@ -83,6 +83,11 @@ class WholeIncident(NamedTuple):
     history: History
     messages: list[MessageRecord]
 
+    def target(self, kind: str, id: str) -> TargetRecord | None:
+        """Returns the target of that name, with its containment; None: there is none."""
+        found = (target for target in self.targets if (target["kind"], target["id"]) == (kind, id))
+        return next(found, None)
+
 
 class IncidentRepository(ResultWriter):
     """One deployment's incidents. Methods raise botocore ClientError for service errors."""

@@ -17,6 +17,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -43,6 +44,8 @@ RETENTION_SECONDS = 86400  # of WRITTEN, after which DynamoDB may delete it
 # ``due`` (monitoring/expiry.py).
 DUE, DUE_SHARD = "DUE", "sessions"
 MOST_FORGOTTEN = 90  # entries of ended containments at a time (DynamoDB: 100 writes)
+
+_READING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="shared")
 
 T = TypeVar("T")
 # What a setting is, in JSON: only who writes the setting knows its shape.
@@ -92,8 +95,7 @@ class SharedSettings:
         befores = [stored["value"] for stored in items if stored["sk"] == "BEFORE"]
         entries: dict[Place, SettingValue] = {}
         gone: dict[Place, str] = {}
-        for place in sorted(known):
-            state = self._state(place)
+        for place, state in self._states(sorted(known)).items():
             if state and state["status"] == Status.GONE:
                 gone[place] = state["updated_at"]
             elif state:
@@ -105,14 +107,21 @@ class SharedSettings:
             gone,
         )
 
-    def _state(self, place: Place) -> ContainmentRecord | None:
-        """Returns a containment's state; None: it has ended, or is not the resource's present
-        one.
+    def _states(self, places: list[Place]) -> dict[Place, ContainmentRecord | None]:
+        """Returns the state of each containment; None: it has ended, or is not the resource's
+        present one. All are read at the same time: hundreds of instances may share a role.
         """
-        present = self.containments.present(place[0])
-        if present.generation != place[1] or not present.state:
-            return None
-        return None if Status(present.state["status"]) in ENDED else present.state
+        present = {
+            arn: _READING.submit(self.containments.generation, arn)
+            for arn in dict.fromkeys(arn for arn, _ in places)
+        }
+        reading = {place: _READING.submit(self.containments.state, *place) for place in places}
+        states: dict[Place, ContainmentRecord | None] = {}
+        for place, future in reading.items():
+            state, is_present = future.result(), present[place[0]].result() == place[1]
+            ended = not (state and is_present) or Status(state["status"]) in ENDED
+            states[place] = None if ended else state
+        return states
 
     @contextmanager
     def hold(self, arn: str, setting: str, owner: str) -> Iterator[Held]:

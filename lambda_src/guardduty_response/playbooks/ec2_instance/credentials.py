@@ -264,7 +264,7 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
         older = [OLDER] * self.target_context.role_wide
         names = list(dict.fromkeys([self.policy, *older, *self.steps]))
-        found = self._read_policies(role, names)
+        found = self._read_policies(role, names, partial(self.read_beside, (role, OLDER)))
         self.state.settings[self.item] = found
         self.enter(found["revoked_before"] if self.target_context.role_wide else "")
         return found
@@ -273,7 +273,9 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
         role = str(self.target_context.before_state(self.item)["role"])
         return self._read_policies(role, list(self.recorded or {}))
 
-    def _read_policies(self, role: str, names: list[str]) -> RoleSessions:
+    def _read_policies(
+        self, role: str, names: list[str], meanwhile: Callable[[], None] | None = None
+    ) -> RoleSessions:
         before = self.target_context.before_state(self.item) or {}
         calls: dict[str, Callable[[], PolicyDocument | None]] = {
             name: partial(
@@ -284,7 +286,8 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
         }
         if self.held and OLDER in calls:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
-        policies = {name: result_or_raise(found) for name, found in run_all(calls).items()}
+        answers = run_all(calls, then=meanwhile)
+        policies = {name: result_or_raise(found) for name, found in answers.items()}
         revoked = before.get("revoked_before") or rounded_up(datetime.now(UTC))
         return {"role": role, "policies": policies, "revoked_before": revoked}
 

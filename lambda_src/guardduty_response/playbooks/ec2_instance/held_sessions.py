@@ -16,6 +16,8 @@ from guardduty_response.containment.target_context import AWS_ERRORS, FAILED, SK
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from guardduty_response.containment.target_context import Sessions
     from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -37,10 +39,24 @@ def _role_error(control: RevokeSessions) -> str:
     return errors.get(control.item) or errors.get("profile") or "its profile was not read"
 
 
-def deny(instance: InstanceContext, sessions: Sessions, control: RevokeSessions) -> None:
+def prepare(instance: InstanceContext, sessions: Sessions) -> None:
+    """Does of the search what need not wait until the instance's own sessions are denied."""
+    role = str(instance.scope("role") or "")
+    if role and instance.looks_for_sessions and instance.context.tries < 2:
+        know(instance, sessions, role)
+        session_search.prepare(instance)
+
+
+def deny(
+    instance: InstanceContext,
+    sessions: Sessions,
+    control: RevokeSessions,
+    before_denying: Callable[[], object] | None = None,
+) -> None:
     """Looks for the sessions and denies them, once the instance's own are denied. Logs the action.
 
     A search of this execution that was complete is not repeated, unless a denial is missing.
+    ``before_denying`` as ``chained_sessions.deny`` has it.
     """
     role = role_of(control)
     if not instance.looks_for_sessions:
@@ -52,8 +68,9 @@ def deny(instance: InstanceContext, sessions: Sessions, control: RevokeSessions)
     elif not role:
         instance.log_action(NAME, SKIPPED, NO_ROLE)
     elif instance.context.tries < 2 or not _is_complete(instance):
-        know(instance, sessions, role)
-        chained_sessions.deny(instance)
+        if not (instance.prepared and instance.role == role):
+            know(instance, sessions, role)
+        chained_sessions.deny(instance, before_denying=before_denying)
 
 
 def _is_complete(instance: InstanceContext) -> bool:

@@ -4,7 +4,8 @@ each action.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future, wait
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from guardduty_response.playbooks.ec2_instance.state import (
 )
 
 if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+    from guardduty_response.containment.target_context import Sessions
     from guardduty_response.incident.model import ChangeEvent
 
 COLLECTS_FIRST = True
@@ -232,37 +235,82 @@ def contain(context: Context, target: Target) -> StepResult:
         if not refused:
             raise
         return StepResult(detail=text)
-    started = Event()
+    _close(
+        instance,
+        allowed,
+        changing,
+        current,
+        closing,
+        making,
+    )
+    return StepResult(
+        detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."
+    )
+
+
+def _close(
+    instance: InstanceContext,
+    allowed: Sessions,
+    changing: Sessions,
+    current: InstanceState,
+    closing: Future[first_change.Closed],
+    making: Future[dict[str, AwsAnswer | Exception]],
+) -> None:
+    """Closes the network, and does beside it and after it what the other controls say."""
+    started, revoking = Event(), RevokeSessions(instance, changing, current)
+    logging = instance.logging = []
 
     def branch(kinds: tuple[type[InstanceControl], ...]) -> None:
         # All other actions wait: the network needs the CPU until its changes are under way.
         started.wait()
-        for kind in kinds:
-            kind(instance, changing, current).run()
+        try:
+            for kind in kinds:
+                control = kind(instance, changing, current)
+                (revoking if kind is RevokeSessions else control).run()
+        finally:
+            if RevokeSessions in kinds:
+                revoking.attempted.set()
 
-    futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)]
+    branches = {kinds: BRANCHES.submit(branch, kinds) for kinds in action_order.branches(instance)}
+    revoked = next(future for kinds, future in branches.items() if RevokeSessions in kinds)
+    preparing = BRANCHES.submit(_prepare_search, instance, changing, started)
     try:
         closed, made = closing.result(), making.result()
-        network.close(
-            instance,
-            allowed,
-            current,
-            started.set,
-            closed,
-            made,
-        )
+        network.close(instance, allowed, current, started.set, closed, made)
+        started.set()
+        wait({preparing, *branches.values()} - {revoked})
+        revoking.attempted.wait()
+        _raise_problem(future for future in branches.values() if future.done())
+        _search(instance, changing, revoking, revoked)
     finally:
         started.set()
-        problems = [problem for future in futures if (problem := future.exception())]
-    if problems:  # An action logs its own failure. This one is a failure to write the record.
-        raise problems[0]
+        wait({preparing, *branches.values()})  # no call goes on when the step has ended
+        wait(logging)
+    _raise_problem([*branches.values(), *logging])
+
+
+def _prepare_search(instance: InstanceContext, changing: Sessions, started: Event) -> None:
+    started.wait()
     from guardduty_response.playbooks.ec2_instance import held_sessions
 
-    # When nothing is left to close: this asks CloudTrail in every Region.
-    held_sessions.deny(instance, changing, RevokeSessions(instance, changing, current))
-    return StepResult(
-        detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."
-    )
+    held_sessions.prepare(instance, changing)
+
+
+def _search(
+    instance: InstanceContext, changing: Sessions, revoking: RevokeSessions, revoked: Future[None]
+) -> None:
+    """Denies sessions of other roles, when nothing is left to close: this asks CloudTrail in every
+    Region. The role on which the instance's sessions are denied is tagged meanwhile.
+    """
+    from guardduty_response.playbooks.ec2_instance import held_sessions
+
+    held_sessions.deny(instance, changing, revoking, revoked.exception)
+
+
+def _raise_problem(ended: Iterable[Future[None]]) -> None:
+    """An action logs its own failure. What it raises is a failure to write the record."""
+    for future in ended:
+        future.result()
 
 
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:

@@ -114,7 +114,7 @@ class DenySession(RoleDenial[PrincipalContext, PrincipalState, "RoleSessions"]):
             calls[name] = partial(self.read_policy, name)
         if self.held and OLDER in calls:
             calls[OLDER] = partial(self.held.latest, calls[OLDER])
-        answers = run_all(calls)
+        answers = run_all(calls, then=partial(self.read_beside, self.setting))
         found = cast("AwsAnswer", result_or_raise(answers.pop(ROLE)))["Role"]
         policies = {name: result_or_raise(document) for name, document in answers.items()}
         setting: RoleSessions = {

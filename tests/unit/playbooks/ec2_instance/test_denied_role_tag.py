@@ -4,8 +4,14 @@ are: the organization's quarantine policy keeps its inline policies by that.
 
 from __future__ import annotations
 
+from threading import Event
+from typing import Any
+from unittest.mock import patch
+
 import pytest
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import playbook
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.session_trail import assume_role, denied, role_id
@@ -86,6 +92,36 @@ def test_it_comes_after_what_denies(built: Lab) -> None:
     made = built.operations()
     for change in ("PutRolePolicy", "ModifyNetworkInterfaceAttribute", "CreateSecurityGroup"):
         assert made.index(change) < made.index("TagRole"), made
+
+
+def test_sessions_of_other_roles_are_looked_for_while_it_is_put(built: Lab) -> None:
+    """It is there, and logged, when the step ends: the verdict knows of it."""
+    searching, waited = Event(), []
+    target = built.plan()
+    built.hooks += [
+        ("LookupEvents", searching.set),
+        ("TagRole", lambda: waited.append(searching.wait(5))),
+    ]
+    playbook.contain(built.context(), target)
+    assert waited == [True]
+    assert tags(built) == DENIED
+    assert built.stored_record()["actions"][LOGGED]["status"] == "DONE"
+
+
+def test_what_cannot_be_logged_of_it_fails_the_step(built: Lab) -> None:
+    target, write = built.plan(), IncidentRepository.action
+
+    def action(record: IncidentRepository, *values: Any, **named: Any) -> None:
+        if LOGGED in values:
+            raise RuntimeError("the table cannot be written")
+        write(record, *values, **named)
+
+    with (
+        patch.object(IncidentRepository, "action", action),
+        pytest.raises(RuntimeError, match="cannot be written"),
+    ):
+        playbook.contain(built.context(), target)
+    assert tags(built) == DENIED
 
 
 def test_a_role_that_cannot_be_tagged_is_contained_all_the_same(built: Lab) -> None:
