@@ -9,8 +9,10 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
   region     = try(module.incident[0].region, null)
+  # Null where none is created.
+  chosen_key = local.kms_settings.create ? one(aws_kms_key.this[*].arn) : local.kms_settings.key_arn
   # Where an empty state is only refreshed there is no key, but values that need the form of its ARN.
-  kms_key_arn = local.kms_settings.create ? coalesce(one(aws_kms_key.this[*].arn), "arn:${local.partition}:kms:${coalesce(local.region, "none")}:${local.account_id}:key/none") : local.kms_settings.key_arn
+  kms_key_arn = coalesce(local.chosen_key, "arn:${local.partition}:kms:${coalesce(local.region, "none")}:${local.account_id}:key/none")
   arn_base    = { partition = local.partition, region = local.region, account_id = local.account_id }
 
   topic_arns = {

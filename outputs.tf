@@ -91,7 +91,7 @@ output "dead_letters_queue_arn" {
 
 output "kms_key_arn" {
   description = "ARN of the key that encrypts everything, created here or your own."
-  value       = var.create ? (local.kms_settings.create ? one(aws_kms_key.this[*].arn) : local.kms_settings.key_arn) : null
+  value       = var.create ? local.chosen_key : null
 }
 
 output "kms_key_policy_statements" {

@@ -130,9 +130,10 @@ locals {
     for feature, status in local.plan_statuses : feature
     if status == "DISABLED" && feature != "EBS_MALWARE_PROTECTION" && !(feature == "RUNTIME_MONITORING" && try(local.plan_statuses["EKS_RUNTIME_MONITORING"], "") == "ENABLED")
   ]
+  type_plans = { for type in local.type_names : type => try(local.catalogue[type].feature, "") } # "": none of its own
   never_raised = {
-    for key in local.acting_keys : key => distinct([for type in local.matches[key] : try(local.catalogue[type].feature, "")])
-    if length(local.matches[key]) > 0 && alltrue([for type in local.matches[key] : contains(local.plans_off, try(local.catalogue[type].feature, ""))])
+    for key in local.acting_keys : key => distinct([for type in local.matches[key] : local.type_plans[type]])
+    if length(local.matches[key]) > 0 && alltrue([for type in local.matches[key] : contains(local.plans_off, local.type_plans[type])])
   }
   acting_types = [
     for type, policy in local.effective_policy : type

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from .gated import decided, gated
-from .measure import ROOT, Figure, prepare_process
+from .measure import ROOT, Figure, prepare_process, round_trips
 from .victims import quarantine_group
 
 if TYPE_CHECKING:
-    from tests.unit.playbooks.ec2_instance.ec2_lab import Call, Lab
+    from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 
 LATENCY = 0.08  # seconds a call
 MOVED, STRIPPED = "ModifyNetworkInterfaceAttribute", "RevokeSecurityGroupEgress"
@@ -63,7 +63,7 @@ def _run(has_group: bool) -> _Run:
         first = min(call.start for call in closing if call.operation == MOVED)
         assumed = min(call.end for call in lab.calls if call.operation == "AssumeRole")
         last = max(call.end for call in closing)
-        return _Run(last - start, _round_trips(lab.calls, assumed, first))
+        return _Run(last - start, 1 + round_trips(lab.calls, first, assumed))
 
 
 def _assert_contained(lab: Lab) -> None:
@@ -75,18 +75,6 @@ def _assert_contained(lab: Lab) -> None:
     group = lab.group()
     if group["IpPermissions"] or group["IpPermissionsEgress"]:
         raise RuntimeError(f"The quarantine group has rules: {group}")
-
-
-def _round_trips(calls: list[Call], after: float, until: float) -> int:
-    """Count the longest chain of calls that waited for one another between two moments, the last
-    change included.
-    """
-    between = [call for call in calls if call.start >= after and call.end <= until]
-    chain, moment = 1, after
-    for call in sorted(between, key=lambda call: call.end):
-        if call.start >= moment:
-            chain, moment = chain + 1, call.end
-    return chain
 
 
 def containment(runs: int) -> list[Figure]:

@@ -8,13 +8,10 @@ import random
 import statistics
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .gated import decided, gated
-from .measure import Figure, prepare_process
-
-if TYPE_CHECKING:
-    from tests.unit.playbooks.iam_principal.iam_moto import Call
+from .measure import Figure, prepare_process, round_trips
 
 LATENCY = 0.08  # seconds a call
 USER: dict[str, Any] = {"keys": 2, "console": True, "mfa": ("new",), "ssh": True, "service": True}
@@ -77,8 +74,8 @@ def _run() -> _Run:
     return _Run(
         denied_seconds=denied.end - start,
         dead_seconds=max(call.end for call in ending) - start,
-        denied_round_trips=_round_trips(calls, assumed, denied),
-        dead_round_trips=max(_round_trips(calls, assumed, call) for call in ending),
+        denied_round_trips=1 + round_trips(calls, denied.start, assumed),
+        dead_round_trips=1 + round_trips(calls, max(call.start for call in ending), assumed),
     )
 
 
@@ -88,19 +85,6 @@ def _assert_dead(credentials: dict[str, Any], deny_all: str) -> None:
     alive = credentials["password"] or credentials["mfa"] or states != {"Inactive"}
     if alive or credentials["attached"] != {deny_all}:
         raise RuntimeError(f"The user is not contained: {credentials}")
-
-
-def _round_trips(calls: list[Call], after: float, last: Call) -> int:
-    """Count the longest chain of calls begun after ``after``, each begun when the one before had
-    ended, that leads to ``last``. Where a thread is scheduled late, calls made at the same time
-    look like a chain: so the median of several runs counts.
-    """
-    ended = [call for call in calls if call.start >= after and call.end]
-    depth: dict[int, int] = {}
-    for call in sorted(ended, key=lambda call: call.start):
-        earlier = [depth[id(other)] for other in ended if other.end <= call.start]
-        depth[id(call)] = 1 + max(earlier, default=0)
-    return depth[id(last)]
 
 
 def credential(runs: int) -> list[Figure]:

@@ -8,6 +8,7 @@ import py_compile
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +53,18 @@ class Timed(Protocol):
 
     @property
     def end(self) -> float: ...
+
+
+def round_trips(calls: Iterable[Timed], until: float, after: float = 0.0) -> int:
+    """Count the longest chain of calls between two moments of which each began when the one before
+    had ended. A call that has not ended counts for nothing. Where a thread is scheduled late, calls
+    made at the same time look like a chain: so the median of several runs counts.
+    """
+    chain, moment = 0, after
+    for call in sorted(calls, key=lambda call: call.end):
+        if moment <= call.start <= call.end <= until:
+            chain, moment = chain + 1, call.end
+    return chain
 
 
 def table(figures: list[Figure]) -> str:

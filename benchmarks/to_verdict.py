@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from . import custodian
 from .cold import ZIP
 from .lambda_process import Function, Invocation, Json
-from .measure import Figure, Timed, environment, prepare_process, unpack
+from .measure import Figure, environment, prepare_process, round_trips, unpack
 from .slow_aws import Call, SlowAws, serving
 from .victims import Victims, prepare
 from .walk_in_time import WalkInTime
@@ -124,15 +124,6 @@ def shifted(calls: list[Call], got: Invocation, now: float) -> list[Call]:
         for call in calls
         if got.start <= call.start <= end
     ]
-
-
-def round_trips(calls: Sequence[Timed], until: float) -> int:
-    """Count the longest chain of calls that ended by ``until`` and waited for one another."""
-    chain, moment = 0, 0.0
-    for call in sorted(calls, key=lambda call: call.end):
-        if call.start >= moment and call.end <= until:
-            chain, moment = chain + 1, call.end
-    return chain
 
 
 @dataclass

@@ -10,5 +10,5 @@ output "stack_names" {
 
 output "bucket_name" {
   description = "Bucket of the lists that are written here (null if there are none)."
-  value       = one(aws_s3_bucket.lists[*].bucket)
+  value       = module.files.bucket_name
 }

@@ -45,30 +45,6 @@ variable "trusted" {
     condition     = length(var.trusted) <= 1
     error_message = "trusted has ${length(var.trusted)} lists; GuardDuty takes 1 per account and Region. Join lists."
   }
-  validation {
-    condition     = alltrue([for name in keys(var.trusted) : can(regex("^[A-Za-z0-9-]{1,60}$", name))])
-    error_message = "The name of a list is 1 to 60 letters, digits and hyphens; wrong: ${join(", ", [for name in keys(var.trusted) : "\"${name}\"" if !can(regex("^[A-Za-z0-9-]{1,60}$", name))])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.trusted) : list.entities == null ? list.location != null && list.format != null : list.location == null && list.format == null && list.bucket_owner == null])
-    error_message = "A list needs either entities, or location and format, and not both; wrong: ${join(", ", [for name, list in var.trusted : name if !(list.entities == null ? list.location != null && list.format != null : list.location == null && list.format == null && list.bucket_owner == null)])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.trusted) : list.format == null ? true : contains(["TXT", "STIX", "OTX_CSV", "ALIEN_VAULT", "PROOF_POINT", "FIRE_EYE"], list.format)])
-    error_message = "The format of a list is TXT, STIX, OTX_CSV, ALIEN_VAULT, PROOF_POINT or FIRE_EYE; wrong: ${join(", ", [for name, list in var.trusted : "${name}: ${list.format}" if list.format == null ? false : !contains(["TXT", "STIX", "OTX_CSV", "ALIEN_VAULT", "PROOF_POINT", "FIRE_EYE"], list.format)])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.trusted) : list.location == null ? true : can(regex("^https://[^/\\s]+/\\S+$", list.location))])
-    error_message = "The location of a list is the https:// address of a file in S3, such as https://bucket.s3.eu-central-1.amazonaws.com/list.txt; wrong: ${join(", ", [for name, list in var.trusted : "${name}: ${list.location}" if list.location == null ? false : !can(regex("^https://[^/\\s]+/\\S+$", list.location))])}."
-  }
-  validation {
-    condition     = alltrue(flatten([for list in values(var.trusted) : [for entity in coalesce(list.entities, []) : can(regex("^(([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)[.])+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$", entity)) || (!strcontains(entity, ":") && can(cidrhost(strcontains(entity, "/") ? entity : "${entity}/32", 0)) && !endswith(entity, "/0"))]]))
-    error_message = "entities are IPv4 addresses, ranges (never /0) and domains, such as 198.51.100.7, 203.0.113.0/24 or example.com; wrong: ${join(", ", flatten([for name, list in var.trusted : [for entity in coalesce(list.entities, []) : "${name}: ${entity}" if !(can(regex("^(([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)[.])+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$", entity)) || (!strcontains(entity, ":") && can(cidrhost(strcontains(entity, "/") ? entity : "${entity}/32", 0)) && !endswith(entity, "/0")))]]))}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.trusted) : list.entities == null ? true : length(list.entities) >= 1 && length(list.entities) <= 1000])
-    error_message = "entities holds 1 to 1000 addresses and domains; wrong: ${join(", ", [for name, list in var.trusted : "${name} has ${length(list.entities)}" if list.entities == null ? false : length(list.entities) < 1 || length(list.entities) > 1000])}. Take out a list that is empty, and split one that is longer."
-  }
 }
 
 variable "threat" {
@@ -88,31 +64,6 @@ variable "threat" {
   }))
   default  = {}
   nullable = false
-
-  validation {
-    condition     = alltrue([for name in keys(var.threat) : can(regex("^[A-Za-z0-9-]{1,60}$", name))])
-    error_message = "The name of a list is 1 to 60 letters, digits and hyphens; wrong: ${join(", ", [for name in keys(var.threat) : "\"${name}\"" if !can(regex("^[A-Za-z0-9-]{1,60}$", name))])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.threat) : list.entities == null ? list.location != null && list.format != null : list.location == null && list.format == null && list.bucket_owner == null])
-    error_message = "A list needs either entities, or location and format, and not both; wrong: ${join(", ", [for name, list in var.threat : name if !(list.entities == null ? list.location != null && list.format != null : list.location == null && list.format == null && list.bucket_owner == null)])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.threat) : list.format == null ? true : contains(["TXT", "STIX", "OTX_CSV", "ALIEN_VAULT", "PROOF_POINT", "FIRE_EYE"], list.format)])
-    error_message = "The format of a list is TXT, STIX, OTX_CSV, ALIEN_VAULT, PROOF_POINT or FIRE_EYE; wrong: ${join(", ", [for name, list in var.threat : "${name}: ${list.format}" if list.format == null ? false : !contains(["TXT", "STIX", "OTX_CSV", "ALIEN_VAULT", "PROOF_POINT", "FIRE_EYE"], list.format)])}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.threat) : list.location == null ? true : can(regex("^https://[^/\\s]+/\\S+$", list.location))])
-    error_message = "The location of a list is the https:// address of a file in S3, such as https://bucket.s3.eu-central-1.amazonaws.com/list.txt; wrong: ${join(", ", [for name, list in var.threat : "${name}: ${list.location}" if list.location == null ? false : !can(regex("^https://[^/\\s]+/\\S+$", list.location))])}."
-  }
-  validation {
-    condition     = alltrue(flatten([for list in values(var.threat) : [for entity in coalesce(list.entities, []) : can(regex("^(([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)[.])+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$", entity)) || (!strcontains(entity, ":") && can(cidrhost(strcontains(entity, "/") ? entity : "${entity}/32", 0)) && !endswith(entity, "/0"))]]))
-    error_message = "entities are IPv4 addresses, ranges (never /0) and domains, such as 198.51.100.7, 203.0.113.0/24 or example.com; wrong: ${join(", ", flatten([for name, list in var.threat : [for entity in coalesce(list.entities, []) : "${name}: ${entity}" if !(can(regex("^(([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)[.])+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$", entity)) || (!strcontains(entity, ":") && can(cidrhost(strcontains(entity, "/") ? entity : "${entity}/32", 0)) && !endswith(entity, "/0")))]]))}."
-  }
-  validation {
-    condition     = alltrue([for list in values(var.threat) : list.entities == null ? true : length(list.entities) >= 1 && length(list.entities) <= 1000])
-    error_message = "entities holds 1 to 1000 addresses and domains; wrong: ${join(", ", [for name, list in var.threat : "${name} has ${length(list.entities)}" if list.entities == null ? false : length(list.entities) < 1 || length(list.entities) > 1000])}. Take out a list that is empty, and split one that is longer."
-  }
 }
 
 variable "tags" {

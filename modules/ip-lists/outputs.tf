@@ -5,5 +5,5 @@ output "locations" {
 
 output "bucket_name" {
   description = "Bucket of the lists that are written here (null if there are none)."
-  value       = one(aws_s3_bucket.lists[*].bucket)
+  value       = module.files.bucket_name
 }

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks import custodian, to_verdict
 from benchmarks.lambda_process import Invocation
-from benchmarks.measure import prepare_process
+from benchmarks.measure import prepare_process, round_trips
 from benchmarks.slow_aws import Call, serving
-from benchmarks.to_verdict import Incident, Pair, compared, figures, round_trips, shifted
+from benchmarks.to_verdict import Incident, Pair, compared, figures, shifted
 from benchmarks.victims import Victims, prepare
 from benchmarks.walk_in_time import WalkInTime
 from tests.support.repository import skip_or_fail
@@ -74,9 +74,11 @@ def test_the_longest_chain_of_calls_is_counted() -> None:
         Call("after a", 1.0, 2.0),
         Call("after that", 2.5, 3.5),
         Call("too late", 3.4, 4.4),
+        Call("not ended", 1.5, 0.0),
     ]
     assert round_trips(calls, until=3.5) == 3
     assert round_trips(calls, until=2.0) == 2
+    assert round_trips(calls, until=3.5, after=1.0) == 2
 
 
 def test_an_invocations_calls_are_put_on_the_machines_clock() -> None:

@@ -86,6 +86,7 @@ MODULES = Suite(
         "schema/variables/*.json",
         f"{TESTS}/configuration_lab.py",
         f"{TESTS}/findings_modules_lab.py",
+        f"{TESTS}/response_lab.py",
         f"{TESTS}/test_emulator_guardduty.py",
         f"{TESTS}/test_emulator_stacksets.py",
         "sandbox/terraform.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.clients import Aws
-from tests.sandbox.test_destroy_keeps_keys import ACCOUNT, INCIDENT, Applied, P
+from tests.sandbox.response_lab import ACCOUNT, INCIDENT, Applied, P
 
 pytestmark = pytest.mark.terraform
 TABLE = f"{INCIDENT}.aws_dynamodb_table.incidents"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox.clients import Aws
-from tests.sandbox.test_destroy_keeps_keys import INCIDENT
+from tests.sandbox.response_lab import INCIDENT
 from tests.support.terraform_tools import copy_module, init, terraform
 
 pytestmark = pytest.mark.terraform
@@ -27,6 +27,7 @@ provider "aws" {{
 }}
 """
 FILTERS = '[{ name = "quiet", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]'
+LISTS = '{ seen = { addresses = ["192.0.2.66"] } }'
 # Detection as release 0.1 had it in the root module
 BEFORE = f"""
 module "detector" {{
@@ -39,6 +40,15 @@ module "suppression_filters" {{
   count       = 1
   detector_id = module.detector[0].id
   filters     = {FILTERS}
+}}
+
+module "ip_lists" {{
+  source       = "../modules/ip-lists"
+  count        = 1
+  name_prefix  = "guardduty-response"
+  arn_base     = {{ partition = "aws", region = "{REGION}", account_id = "{ACCOUNT}" }}
+  detector_id  = module.detector[0].id
+  threat_lists = {LISTS}
 }}
 """
 ALONE = f"""
@@ -74,6 +84,11 @@ removed {
 """
 
 
+def with_lists(configuration: str) -> str:
+    """Adds a threat list that is written here to a configuration of GuardDuty."""
+    return configuration.replace(FILTERS, f"{FILTERS}\n  threat_lists = {LISTS}")
+
+
 class Roots:
     """Terraform directories beside one copy of the module, and GuardDuty as AWS describes it."""
 
@@ -100,6 +115,13 @@ class Roots:
         assert code == 0, output[-4000:]
         return output
 
+    def forget_module(self, root: str, name: str) -> None:
+        """Makes the state one in which what is in modules of this name was outside of them."""
+        state = self.module / root / "terraform.tfstate"
+        text = state.read_text()
+        assert f".module.{name}" in text
+        state.write_text(text.replace(f".module.{name}", ""))
+
     def plan(self, root: str) -> tuple[int, str]:
         return self.run(
             root,
@@ -110,7 +132,9 @@ class Roots:
         )
 
     def planned(self, root: str) -> dict[str, tuple[str, str]]:
-        """Address => its address before and what is done, of everything of GuardDuty's."""
+        """Address => its address before and what is done, of everything of GuardDuty's and of the
+        files of lists.
+        """
         code, output = self.plan(root)
         assert code == 0, output[-4000:]
         _, shown = self.run(
@@ -125,7 +149,11 @@ class Roots:
                 " ".join(change["change"]["actions"]),
             )
             for change in json.loads(shown[shown.index("{") :])["resource_changes"]
-            if change["type"].startswith("aws_guardduty_") and change["mode"] == "managed"
+            if change["mode"] == "managed"
+            and (
+                change["type"].startswith("aws_guardduty_")
+                or "module.ip_lists" in change["address"]
+            )
         }
 
     def guardduty(self) -> Json:
@@ -161,6 +189,7 @@ def test_an_upgrade_keeps_detection_or_fails(roots: Roots) -> None:
     roots.write("root", 'module "guardduty_response" {\n  source = "../before"\n}\n')
     roots.change("root", "apply")
     before = roots.guardduty()
+    roots.forget_module("root", "files")  # which release 0.1 did not have
 
     roots.write("root", RESPONSE)
     code, output = roots.plan("root")
@@ -170,22 +199,24 @@ def test_an_upgrade_keeps_detection_or_fails(roots: Roots) -> None:
     assert 'UPGRADING.md, "Giving GuardDuty up"' in text
 
     old, new = "module.guardduty_response", "module.guardduty_response.module.guardduty[0]"
-    roots.write("root", TOGETHER)
+    roots.write("root", with_lists(TOGETHER))
     planned = roots.planned("root")
-    assert len(planned) == 8, planned  # the detector, six protection plans, a filter
+    # The detector, six protection plans, a filter, a list; its object, bucket and four settings
+    assert len(planned) == 15, planned
     for address, (previous, action) in planned.items():
         assert action == "no-op", f"{address}: {action}"
-        assert previous.replace("detector[0]", "detector").replace(old, new) == address
+        moved = previous.replace("detector[0]", "detector").replace(old, new)
+        assert moved == address.replace(".module.files.", ".")
 
     # Apart, in the same state
     roots.write(
         "root",
-        ALONE,
+        with_lists(ALONE),
         RESPONSE,
         MOVED,
     )
     planned = roots.planned("root")
-    assert len(planned) == 8 and {action for _, action in planned.values()} == {"no-op"}, planned
+    assert len(planned) == 15 and {action for _, action in planned.values()} == {"no-op"}, planned
     assert all(address.startswith("module.guardduty.module.") for address in planned), planned
     assert roots.guardduty() == before
 

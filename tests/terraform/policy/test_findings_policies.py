@@ -139,7 +139,7 @@ def test_the_key_encrypts_for_this_detector_only(planned: dict[str, str]) -> Non
 
 def test_lists_are_reached_over_tls_only(planned: dict[str, str]) -> None:
     policy, bucket = (
-        planned["module.lists.aws_s3_bucket_policy.lists[0]"],
+        planned["module.lists.module.files.aws_s3_bucket_policy.lists[0]"],
         f"arn:aws:s3:::gdr-lists-{ACCOUNT}-{REGION}",
     )
     service = "guardduty.amazonaws.com"
@@ -240,7 +240,7 @@ def test_every_policy_was_asked(planned: dict[str, str]) -> None:
     asked = [
         "module.bucket.aws_s3_bucket_policy.this[0]",
         "module.key.aws_kms_key.this[0]",
-        "module.lists.aws_s3_bucket_policy.lists[0]",
+        "module.lists.module.files.aws_s3_bucket_policy.lists[0]",
         'module.malware.aws_iam_role_policy.this["uploads"]',
         'module.notifications.aws_sns_topic.this["notifications"]',
         "module.spend.aws_iam_role_policy.notice[0]",

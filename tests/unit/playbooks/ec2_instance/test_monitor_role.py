@@ -12,8 +12,8 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import attribution
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
+from benchmarks.measure import round_trips
 from benchmarks.monitoring_cost import CHECKS
-from benchmarks.to_verdict import round_trips
 from tests.support.member_policies import (
     READS,
     action_of,

@@ -13,8 +13,8 @@ from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 
+from benchmarks.measure import round_trips
 from benchmarks.monitoring_cost import CHECKS
-from benchmarks.to_verdict import round_trips
 from tests.support.member_policies import (
     READS,
     Call,
