@@ -199,6 +199,10 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     monitors = [f'module.security.module.function["{name}/monitor"]' for name in PLAYBOOKS]
     assert created == {
         *(f"{monitor}.{resource}" for monitor in monitors for resource in MONITOR),
+        *(
+            f'module.security.module.function["{name}/playbook"].aws_lambda_alias.step["expire"]'
+            for name in PLAYBOOKS
+        ),
         f"{incident}.aws_dynamodb_table_item.control",
         f"{incident}.aws_dynamodb_table_item.document",
         f"{incident}.terraform_data.config",
