@@ -14,15 +14,15 @@ HANDLER = runtime.dispatch(
 )
 
 
-def _run(verb: str, qualifier: str) -> object:
-    return HANDLER({"verb": verb}, SimpleNamespace(invoked_function_arn=f"{ARN}{qualifier}"))
+def _run(step: str, qualifier: str) -> object:
+    return HANDLER({"verb": step}, SimpleNamespace(invoked_function_arn=f"{ARN}{qualifier}"))
 
 
-@pytest.mark.parametrize("verb", ["contain", ""])
-def test_an_alias_runs_its_own_step_alone(verb: str) -> None:
+@pytest.mark.parametrize("step", ["contain", ""])
+def test_an_alias_runs_its_own_step_alone(step: str) -> None:
     assert _run("expire", ":expire") == {"ran": "expire"}
-    with pytest.raises(ResponseError, match=f"the alias expire .* runs no step '{verb}'"):
-        _run(verb, ":expire")
+    with pytest.raises(ResponseError, match=f"the alias expire .* runs no step '{step}'"):
+        _run(step, ":expire")
     with pytest.raises(ResponseError, match="the alias live"):
         _run("contain", ":live")
 
