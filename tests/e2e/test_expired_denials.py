@@ -61,8 +61,8 @@ def test_a_denial_leaves_with_its_session_and_the_tag_with_the_last(
     role = iam.role(sessions=["first", "second"])
     before, logged = iam.role_policies(role.name), f"sessions_expired {role.name}"
     sent = {name: world.send(iam.about_session(role, name)) for name in role.sessions}
-    for each in sent.values():  # what comes after the verdict, nothing here waits for
-        world.status(each, "CONTAINED")
+    for each in sent.values():  # no later step holds the role's setting meanwhile
+        assert world.settled(each)["status"] == "CONTAINED"
     assert sorted(_denied(iam, role)) == ["first", "second"]
     world.until(lambda: _tags(iam, role) == DENIED, "the role is tagged")
 
