@@ -122,9 +122,10 @@ locals {
 }
 
 locals {
-  # playbook => the function that contains, which also takes out of roles what denies sessions that are over. By name, too.
+  # playbook => the alias by which the function that contains only takes out of roles what denies sessions that are over.
+  # By name, too.
   expiry_functions = {
-    for name in var.create ? local.playbooks_in_use : [] : name => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name_prefix}-playbook-${replace(name, "_", "-")}"
+    for name in var.create ? local.playbooks_in_use : [] : name => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name_prefix}-playbook-${replace(name, "_", "-")}:expire"
     if contains(keys(local.functions), "${name}/playbook")
   }
 }
@@ -219,7 +220,9 @@ module "function" {
   log_retention_days = local.evidence_settings.log_retention_days
   tags               = var.tags
 
-  # Monitoring is invoked as an event by the reconciler, all others by who waits for the answer.
+  # Monitoring is invoked as an event by the reconciler, all others by who waits for the answer; but for the one step of
+  # the function that contains which the reconciler has run, as an event, by an alias.
+  step_aliases         = each.value.job == "playbook" ? ["expire"] : []
   asynchronous         = each.value.job == "monitor"
   reserved_concurrency = each.value.job == "monitor" ? local.watch_settings.reserved_concurrency : null
 }

@@ -30,6 +30,7 @@ GROUPS = (
     ("e2e/test_command_line", "e2e-2"),
     ("e2e/test_credential", "e2e-2"),
     ("e2e/test_evidence", "e2e-2"),
+    ("e2e/test_expired_denials", "e2e-2"),
     ("e2e/test_instance_session", "e2e-2"),
     ("e2e/test_lifecycle_end", "e2e-2"),  # destroys its sandbox: the other group has its own
     ("e2e/test_limits", "e2e-2"),

@@ -219,6 +219,16 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
+# Who may invoke the function by an alias alone has it run the step of that name alone (functions/runtime.py).
+resource "aws_lambda_alias" "step" {
+  for_each = var.step_aliases
+
+  name             = each.value
+  description      = "Runs the step ${each.value} and no other."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = "$LATEST"
+}
+
 # A batch that failed, or was throttled for five minutes, is not repeated by Lambda: its claims end, and the reconciler
 # gives it out again.
 resource "aws_lambda_function_event_invoke_config" "this" {

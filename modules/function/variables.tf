@@ -89,6 +89,13 @@ variable "alarm_topic_arn" {
   nullable    = false
 }
 
+variable "step_aliases" {
+  description = "Steps of the function that have an alias of their name, by which no other step can be run."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
 variable "asynchronous" {
   description = "Whether the function is invoked as an event. What fails is then not repeated by Lambda."
   type        = bool

@@ -21,7 +21,7 @@ locals {
   }
 
   # The permissions of both functions. Neither may assume a role, and only the watchdog may invoke functions: those that
-  # verify.
+  # verify, and those that contain by an alias that runs one step, which takes denials that are over out of roles.
   shared_statements = {
     for name in keys(local.function_names) : name => concat(
       [
@@ -210,7 +210,7 @@ locals {
         GDR_EXPECTED_SUBSCRIPTIONS = jsonencode(var.expected_subscriptions)
       },
       length(var.expiry_functions) == 0 ? {} : {
-        # playbook => the function that takes denials out of roles whose sessions are over
+        # playbook => the alias of the function that takes denials out of roles whose sessions are over
         GDR_PLAYBOOK_FUNCTIONS = jsonencode(var.expiry_functions)
       },
       length(var.monitor_functions) == 0 ? {} : {

@@ -55,7 +55,7 @@ variable "monitor_functions" {
 }
 
 variable "expiry_functions" {
-  description = "Maps each playbook in use to the ARN of the function that takes denials out of roles whose sessions are over."
+  description = "Maps each playbook in use to the ARN of the function, or of its alias, that takes denials out of roles whose sessions are over."
   type        = map(string)
   default     = {}
   nullable    = false

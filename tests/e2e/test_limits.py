@@ -16,6 +16,7 @@ from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
+from sandbox import seed_iam
 from sandbox.seed import Victim
 from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Json, World
 from tests.e2e.function_credentials import Keys, refused, session_keys
@@ -72,6 +73,7 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
 PLAYBOOK, INCIDENT, WATCHDOG = (
     f"{PREFIX}-{name}" for name in ("playbook-ec2-instance", "incident", "watchdog")
 )
+EXPIRY = f"arn:aws:lambda:us-east-1:{SECURITY}:function:{PLAYBOOK}:expire"  # an alias
 
 
 def test_the_playbook_function_assumes_its_own_responder_role_and_no_other(
@@ -124,14 +126,39 @@ def test_who_tells_people_can_act_on_nothing(
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="too-much")
     machine = world.outputs["incident_state_machine_arn"]
-    function = world.aws.client("lambda", **keys)
-    if role == INCIDENT:  # the watchdog lets it take out denials that nobody needs any more
-        refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
+    functions = world.aws.client("lambda", **keys)
+    refused(functions.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
+    if role == INCIDENT:
+        refused(functions.invoke, FunctionName=EXPIRY, Payload=b"{}")
         refused(
             world.aws.client("stepfunctions", **keys).start_execution,
             stateMachineArn=machine,
             input="{}",
         )
+
+
+def test_the_watchdog_may_have_denials_taken_out_and_nothing_else_done(
+    world: World, as_function: Callable[[str], Keys]
+) -> None:
+    functions = world.aws.client("lambda", **as_function(WATCHDOG))
+    for verb in ("plan", "contain", "finish"):
+        answer = functions.invoke(FunctionName=EXPIRY, Payload=json.dumps({"verb": verb}).encode())
+        said = json.load(answer["Payload"])
+        assert answer["FunctionError"] and f"runs no step '{verb}'" in said["errorMessage"], said
+
+
+def test_the_responder_deletes_inline_policies_of_tagged_roles_alone(
+    world: World, as_function: Callable[[str], Keys]
+) -> None:
+    """IAM knows neither the name of an inline policy nor what it says: the tag is what there is."""
+    seen, role = world.client("iam"), seed_iam.role(world.aws)
+    own = {"RoleName": role.name, "PolicyName": f"{PREFIX}-sessions"}
+    seen.put_role_policy(**own, PolicyDocument=json.dumps(NOTHING))
+    iam = world.aws.client("iam", **_assume(world, as_function(PLAYBOOK)))
+    refused(iam.delete_role_policy, **own)
+    seen.tag_role(RoleName=role.name, Tags=[{"Key": f"{PREFIX}-sessions", "Value": "denied"}])
+    iam.delete_role_policy(**own)
+    assert own["PolicyName"] not in seen.list_role_policies(RoleName=role.name)["PolicyNames"]
 
 
 def test_who_acts_can_tell_nobody(world: World, as_function: Callable[[str], Keys]) -> None:

@@ -53,6 +53,7 @@ LEFT_OUT = {
     "command_line": "what it contains, test_contain.py contains without the command line",
     "deployed": "nothing is contained: it reads what was applied",
     "evidence": "it compares times with deadlines, which throttling moves",
+    "expired_denials": "what it contains, test_credential.py contains; less is denied afterwards",
     "lifecycle_end": "it destroys the sandbox",
     "limits": _OWN_CALLS,
     "manners_proof": "it runs the others",

@@ -26,7 +26,7 @@ from tests.e2e.e2e_world import PREFIX, SECURITY, Json, World, events
 pytestmark = pytest.mark.proof  # an apply of each release
 APPROVE, DRY_RUN = "UnauthorizedAccess:EC2/TorClient", "Trojan:EC2/DNSDataExfiltration"
 OTHER = "CryptoCurrency:EC2/BitcoinTool.B"  # a second finding about the same instance
-CONTAINED = ("kept", "linked", "undone")
+CONTAINED, WAITING = ("kept", "linked", "undone"), ("approved", "rejected")
 PLAYBOOKS = ("ec2_instance", "iam_principal")
 MONITOR = (
     "aws_cloudwatch_log_group.this",
@@ -37,7 +37,6 @@ MONITOR = (
     "aws_lambda_function.this",
     "aws_lambda_function_event_invoke_config.this[0]",
 )
-WAITING = ("approved", "rejected")
 # Modules of the sandbox that forward events; the earlier release's forwarders go on to work.
 FORWARDERS = {"member_changes", "member_changes_away", "second_member_changes", "second_region"}
 
@@ -195,10 +194,11 @@ def test_the_plan_destroys_and_replaces_nothing(upgraded: Upgraded) -> None:
     every = {str(each["address"]) for each in upgraded.changes if each["actions"] == ["create"]}
     assert all('.member["monitor/' in address for address in every if address.startswith(members))
     created = {address for address in every if address.startswith("module.security.")}
-    incident = "module.security.module.incident[0]"
-    monitors = [f'module.security.module.function["{name}/monitor"]' for name in PLAYBOOKS]
+    incident, function = "module.security.module.incident[0]", "module.security.module.function"
+    monitors = [f'{function}["{name}/monitor"]' for name in PLAYBOOKS]
     assert created == {
         *(f"{monitor}.{resource}" for monitor in monitors for resource in MONITOR),
+        *(f'{function}["{name}/playbook"].aws_lambda_alias.step["expire"]' for name in PLAYBOOKS),
         f"{incident}.aws_dynamodb_table_item.control",
         f"{incident}.aws_dynamodb_table_item.document",
         f"{incident}.terraform_data.config",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from guardduty_response.aws.errors import is_transient
@@ -62,10 +63,16 @@ def target_references(event: Payload) -> list[TargetPayload]:
 def dispatch(function: str, steps: Mapping[str, Step]) -> Callable[..., Payload]:
     """Returns a Lambda handler that runs the step which the event names ("verb").
 
-    ``function``: the function's name, for the error about an unknown step.
+    Who invokes the function by an alias can run the step of that name alone: IAM knows aliases, and
+    not what an event asks for. ``function``: the function's name, for the error about an unknown
+    step.
     """
 
-    def run(event: Payload) -> Answer:
+    def run(alias: str, event: Payload) -> Answer:
+        if alias and event.get("verb") != alias:
+            raise ResponseError(
+                f"the alias {alias} of the {function} function runs no step {event.get('verb')!r}"
+            )
         step = steps.get(event.get("verb", ""))
         if step is None:
             raise ResponseError(
@@ -74,7 +81,17 @@ def dispatch(function: str, steps: Mapping[str, Step]) -> Callable[..., Payload]
             )
         return step(event)
 
-    return entry(run)
+    def handler(event: Payload, context: object = None) -> Payload:
+        return entry(partial(run, _alias(context)))(event, context)
+
+    return handler
+
+
+def _alias(context: object) -> str:
+    """Returns the alias by which Lambda was asked to invoke the function, or an empty string."""
+    arn = str(getattr(context, "invoked_function_arn", ""))
+    qualifier = "".join(arn.split(":")[7:])
+    return "" if qualifier == "$LATEST" or qualifier.isdigit() else qualifier
 
 
 def _milliseconds(started: float) -> int:

@@ -24,7 +24,8 @@ from tests.unit.function_calls import watch
 Json = dict[str, Any]
 ROLE = f"arn:aws:iam::{MEMBER}:role/app"
 SWEEPER = {"source": "guardduty-response.sweeper"}
-FUNCTION = f"arn:aws:lambda:eu-central-1:123456789012:function:{PREFIX}-playbook-ec2-instance"
+PLAYBOOK = f"arn:aws:lambda:eu-central-1:123456789012:function:{PREFIX}-playbook-ec2-instance"
+FUNCTION = f"{PLAYBOOK}:expire"  # an alias
 POLICY = f"{PREFIX}-sessions"
 
 
