@@ -125,7 +125,7 @@ class TwoResources(RuleBasedStateMachine):
         return [
             self.resources[target["id"]]
             for target in self._linked(name)
-            if target.get("generation") == self._generation(target["id"])
+            if target.get("generation") and target["generation"] == self._generation(target["id"])
         ]
 
     def _standing(self, name: str) -> list[Resource]:
