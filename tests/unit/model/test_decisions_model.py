@@ -163,7 +163,7 @@ class DecisionsModel(TwoResources):
         self.machine.run(event or self._event(name, about), run.course)
         self.runs.pop()
         self.incidents.setdefault(name, self._incident_id(name))
-        assert run.course.plans == run.expected, f"{run}"
+        assert run.course.plans == run.expected, self._story(run)
         if at_work:
             assert not run.course.plans, "one execution at a time works for an incident"
             return
@@ -232,14 +232,18 @@ class DecisionsModel(TwoResources):
             assert self._asks(run.resource), "what is permitted now is not left"
             assert status == was
         elif last in ("skip", "approve"):
-            assert status == KEPT.get(was, run.ended if last == "approve" else "SKIPPED"), run
+            assert status == KEPT.get(was, run.ended if last == "approve" else "SKIPPED"), (
+                self._story(run)
+            )
         elif last == "act":
             contained = self._is_contained(run)
             others = self._other_statuses(run)
-            assert status == worst({"CONTAINED" if contained else "FAILED", *others}), run
+            assert status == worst({"CONTAINED" if contained else "FAILED", *others}), self._story(
+                run
+            )
         else:
             closed = all(map(is_closed, self._standing(run.name)))
-            assert status == ("CONTAINED" if closed else "BREACHED"), run
+            assert status == ("CONTAINED" if closed else "BREACHED"), self._story(run)
 
     # -- what must hold ----------------------------------------------------------------------------
 

@@ -137,6 +137,13 @@ class TwoResources(RuleBasedStateMachine):
         linked = [t for t in self._linked(run.name) if t["id"] in {other.id for other in others}]
         return {target["status"] for target in linked} - set(RESTORED)
 
+    def _story(self, run: Run) -> str:
+        """Returns what happened, for whoever reads that it was not as expected."""
+        items = self.deployment.items(f"INCIDENT#{self.incidents[run.name]}")
+        events = [item for item in items if item["sk"].startswith("EVENT#")]
+        told = "\n".join(f"{event['event']}: {event['detail']}" for event in events)
+        return f"{self._status(run.name)}, {run}\n{told}"
+
     def _linked(self, name: str) -> list[Json]:
         return self.deployment.targets(self.incidents[name]) if name in self.incidents else []
 
