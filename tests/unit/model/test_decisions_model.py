@@ -292,7 +292,7 @@ class DecisionsModel(TwoResources):
 
 
 def test_walks() -> None:
-    walk(DecisionsModel, examples=2, steps=6)
+    walk(DecisionsModel, examples=3, steps=6)
 
 
 @pytest.mark.proof
