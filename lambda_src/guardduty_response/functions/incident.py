@@ -298,7 +298,7 @@ def _close(event: Payload) -> Answer:
     meta = _write_report(record, meta)
     _send_end(record, meta, targets, event)
     report.write_parent(record, meta, evidence_store.put)
-    record.leases.release_all(meta.get("targets") or [], event["execution"])
+    recheck.release_leases(record, meta, event["execution"])
     return {"status": Status(meta["status"])}
 
 
@@ -306,7 +306,7 @@ def _leave_to(record: IncidentRepository, meta: IncidentRecord, execution: str) 
     """Ends an execution whose incident another one works on: it contains again after a loss."""
     detail = f"the incident goes on in {meta['execution']}"
     record.event(meta["incident_id"], "execution ended", detail)
-    record.leases.release_all(meta.get("targets") or [], execution)
+    recheck.release_leases(record, meta, execution)
     return {"status": Status(meta["status"])}
 
 

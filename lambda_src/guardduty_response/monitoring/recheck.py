@@ -228,8 +228,18 @@ def close_recheck(
         record.note(meta["incident_id"], checked_at=now())
     else:
         return None
-    record.leases.release_all(meta.get("targets") or [], execution)
+    release_leases(record, meta, execution)
     return {"status": status}
+
+
+def release_leases(record: IncidentRepository, meta: IncidentRecord, execution: str) -> None:
+    """Ends an execution's leases on what the latest plan names, and on what a recheck verifies
+    beside it: what earlier events of the finding named.
+    """
+    record.leases.release_all(meta.get("targets") or [], execution)
+    if meta.get("earlier_findings"):
+        targets = record.meta_and_targets(meta["incident_id"])[1]
+        record.leases.release_all(targets, execution)
 
 
 def _has_told(record: IncidentRepository, meta: IncidentRecord, execution: str) -> bool:

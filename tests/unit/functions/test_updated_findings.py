@@ -18,10 +18,10 @@ from guardduty_response.incident.statuses import Event, Status
 
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
-from tests.unit.fake_playbook import FakePlaybook
+from tests.unit.fake_playbook import ARN, FakePlaybook
 from tests.unit.function_calls import call, notified
 from tests.unit.functions.machine_walk import walk_incident
-from tests.unit.functions.respond_steps import SECOND, open_incident, run_step
+from tests.unit.functions.respond_steps import SECOND, lease_owners, open_incident, run_step
 
 Json = dict[str, Any]
 FIRST = ("AROAEXAMPLE:alice", "ASIAFIRST")
@@ -137,53 +137,46 @@ def test_if_that_is_not_contained_the_incident_is_partial(
     assert deployment.meta(incident_id)["status"] == "PARTIAL"
 
 
-def test_what_the_first_event_named_is_still_verified(
-    deployment: Deployment, fake: FakePlaybook
-) -> None:
+def _contained_both(fake: FakePlaybook, deployment: Deployment) -> str:
+    """Lets the finding name i-1 first, and i-2 in its update; returns the incident."""
     incident_id = _contained(fake, deployment)
     opened = _update(_event(instance="i-2"))
     fake.by_instance = True
-    answer = run_step(
-        "plan",
-        incident_id,
-        execution=SECOND,
-        finding_key=opened["finding_key"],
-    )
+    key = opened["finding_key"]
+    answer = run_step("plan", incident_id, execution=SECOND, finding_key=key)
     assert [target["id"] for target in answer["targets"]] == ["i-2"]
-    run_step(
-        "contain",
-        incident_id,
-        answer["targets"][0],
-        execution=SECOND,
-    )
+    run_step("contain", incident_id, answer["targets"][0], execution=SECOND)
     targets = answer["targets"]
-    call(
-        "verdict",
-        incident_id=incident_id,
-        targets=targets,
-        error="",
-        execution=SECOND,
-    )
-    call(
-        "close",
-        incident_id=incident_id,
-        decision="act",
-        execution=SECOND,
-    )
+    call("verdict", incident_id=incident_id, targets=targets, error="", execution=SECOND)
+    call("close", incident_id=incident_id, decision="act", execution=SECOND)
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
-    recheck = call(
-        "open",
-        event={"watch": {"incident_id": incident_id}},
-        execution="third",
-    )
-    assert recheck["verify_only"]
-    answer = run_step(
-        "plan",
-        incident_id,
-        execution="third",
-        verify_only=True,
-    )
-    assert sorted(target["id"] for target in answer["targets"]) == ["i-1", "i-2"]
+    return incident_id
+
+
+def _verified_by(incident_id: str, execution: str) -> list[str]:
+    """Opens and plans a recheck; returns what it verifies."""
+    event = {"watch": {"incident_id": incident_id}}
+    assert call("open", event=event, execution=execution)["verify_only"]
+    answer = run_step("plan", incident_id, execution=execution, verify_only=True)
+    return sorted(target["id"] for target in answer["targets"])
+
+
+def test_what_the_first_event_named_is_still_verified(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    incident_id = _contained_both(fake, deployment)
+    assert _verified_by(incident_id, "third") == ["i-1", "i-2"]
+
+
+@pytest.mark.parametrize("decision", ["act", "none", "failed"])
+def test_a_recheck_leaves_no_lease_on_what_the_first_event_named(
+    deployment: Deployment, fake: FakePlaybook, decision: str
+) -> None:
+    incident_id = _contained_both(fake, deployment)
+    _verified_by(incident_id, "third")
+    assert lease_owners(deployment, ARN) == ["third"]
+    call("close", incident_id=incident_id, decision=decision, execution="third")
+    assert [lease_owners(deployment, arn) for arn in (ARN, ARN.replace("i-1", "i-2"))] == [[], []]
 
 
 def test_what_was_contained_is_not_gone_with_what_is_named_now(

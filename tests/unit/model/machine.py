@@ -6,6 +6,8 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from guardduty_response.functions import collect, incident, respond, restore
@@ -24,27 +26,51 @@ _HANDLERS: dict[str, Callable[..., Json]] = {
 _NUMBERS = itertools.count(1)
 
 
+@dataclass
+class Course:
+    """Says what happens while an execution is at work, and keeps what its steps answered.
+
+    ``before``: what happens directly before a step, by its verb; it is given the step's payload.
+    ``answer``: what people answer. ``plans``: the decision of each plan but those of rechecks.
+    """
+
+    before: dict[str, Callable[[Json], object]] = field(default_factory=dict)
+    answer: Callable[[], Json] = dict
+    plans: list[str] = field(default_factory=list)
+
+
 class Machine:
     """Starts executions of the incident machine, and ends them in the emulator when they end."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.before_contain: Callable[[], object] = lambda: None
+        self.started: list[Json] = []  # inputs of executions that others have started
 
-    def run(self, event: Json) -> list[str]:
+    def run(self, event: Json, course: Course | None = None) -> list[str]:
         """Runs an execution to its end; returns the states that it entered."""
+        course = course or Course()
         arn = self.deployment.start(f"model-{next(_NUMBERS)}")
-        walk = Walk("incident", self._invoke, execution=arn)
+        walk = Walk("incident", partial(self._invoke, course), arn, token=course.answer)
         try:
             walk.run(event)
         finally:
             self.deployment.kill(arn)
         return walk.entered
 
-    def _invoke(self, function: str, payload: Json) -> Any:
-        if payload.get("verb") == "contain":
+    def _invoke(self, course: Course, function: str, payload: Json) -> Any:
+        verb = payload.get("verb", "")
+        if verb == "contain":
             self.before_contain()
-        return _HANDLERS[function](payload, None)
+        if verb in course.before:
+            course.before[verb](payload)
+        if function == "states":
+            self.started.append(payload["Input"])
+            return {}
+        answer = _HANDLERS[function](payload, None)
+        if verb == "plan" and not payload["verify_only"]:
+            course.plans.append(answer["decision"])
+        return answer
 
     def restore(self, incident_id: str, **more: Any) -> Json:
         """Asks the restore function."""

@@ -1,10 +1,11 @@
-"""A playbook on a simulated resource: a few settings, each contained by the value "closed".
+"""A playbook on simulated resources: a few settings of each, each contained by the value "closed".
 
 It uses the real controls and the real restoration, as playbooks do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -19,12 +20,15 @@ from guardduty_response.containment.contract import (
     Target,
 )
 from guardduty_response.containment.control import AnyControl, Control, Values
+from guardduty_response.containment.planned_state import fresh_state
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.errors import TargetGone
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 
-ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
+ARNS = "arn:aws:ec2:us-east-1:222222222222:instance/"
+ARN = f"{ARNS}i-1"
 CLOSED = "closed"
 ALWAYS, MORE = "network", "sessions"  # MORE is contained for findings of one type alone
 NEEDS_MORE = "CredentialExfiltration"
@@ -32,17 +36,23 @@ NEEDS_MORE = "CredentialExfiltration"
 
 @dataclass
 class Resource:
-    """What stands in an account. ``values``: the settings; ``snapshots``: who made each set."""
+    """What stands in an account. ``values``: the settings; ``snapshots``: who made each set.
 
+    ``before``: how each was when its containment first changed it, as the model keeps it.
+    ``judge``: is told of each change that the response makes, before it is made.
+    """
+
+    id: str = "i-1"
     immutable_id: str = "id-1"
     values: dict[str, str] = field(default_factory=lambda: {ALWAYS: "open-1", MORE: "open-1"})
+    before: dict[str, str] = field(default_factory=dict)
     snapshots: list[str] = field(default_factory=list)
-    changes: int = 0
+    judge: Callable[[Resource, str, str], object] = lambda *change: None
 
     def write(self, item: str, value: str) -> None:
         """Changes a setting, as the response does."""
+        self.judge(self, item, value)
         self.values[item] = value
-        self.changes += 1
 
 
 class _State:
@@ -52,35 +62,46 @@ class _State:
 
 
 class SettingsPlaybook(ModuleType):
-    """Stands in for a playbook's modules."""
+    """Stands in for a playbook's modules.
+
+    What the plan has read is closed first, as it was read, as playbooks do where that is fresh.
+    """
 
     COLLECTS_FIRST = False
+    KNOWS_STATE_BEFORE = True
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, *resources: Resource) -> None:
         super().__init__("guardduty_response.playbooks.settings")
-        self.resource = resource
+        self.resources = {resource.id: resource for resource in resources}
+
+    def _of(self, target: Target) -> Resource:
+        return self.resources[target.id]
 
     # -- the playbook ------------------------------------------------------------------------------
 
     def plan(self, context: Context) -> list[Planned]:
+        resource = self.resources[context.finding.named[1]]
         named = context.finding.title.removeprefix("about ")
-        if named != self.resource.immutable_id:
+        if named != resource.immutable_id:
             raise TargetGone(f"{named} no longer exists; another has its name now")
-        target = Target("ec2_instance", "i-1", ARN, "222222222222", "us-east-1")
-        actions = {item: f"{item} closed" for item in self._items(context)}
-        return [
-            Planned(
-                target,
-                actions=actions,
-                immutable_id=self.resource.immutable_id,
-            )
-        ]
+        items = self._items(context)
+        found = {item: resource.values[item] for item in items}
+        before = {item: value for item, value in found.items() if value != CLOSED}
+        scope = {"before": before, "read_at": now()}
+        arn = f"{ARNS}{resource.id}"
+        target = Target("ec2_instance", resource.id, arn, "222222222222", "us-east-1", scope)
+        actions = {item: f"{item}, now {value}, closed" for item, value in found.items()}
+        return [Planned(target, actions=actions, immutable_id=resource.immutable_id)]
 
     def contain(self, context: Context, target: Target) -> StepResult:
         if target.verify_only:
             return StepResult(detail="nothing was changed")
         target_context = TargetContext(context, target)
         target_context.stored = target_context.read_stored()
+        if planned := fresh_state(target_context):
+            target_context.record_before_states(planned)
+            for item in planned:
+                self._of(target).write(item, CLOSED)
         for item in sorted({*self._items(context), *target_context.stored["before"]}):
             self._action(target_context, item).run()
         return StepResult(detail="contained as far as possible")
@@ -92,8 +113,8 @@ class SettingsPlaybook(ModuleType):
         checks = [
             Check(
                 item,
-                self.resource.values[item] == CLOSED,
-                self.resource.values[item],
+                self._of(target).values[item] == CLOSED,
+                self._of(target).values[item],
                 True,
             )
             for item in sorted(items)
@@ -103,7 +124,7 @@ class SettingsPlaybook(ModuleType):
         return StepResult(
             status=status,
             detail=f"open: {failed}",
-            watched=["i-1"],
+            watched=[target.id],
         ), checks
 
     def finish(self, context: Context, target: Target) -> StepResult:
@@ -113,7 +134,7 @@ class SettingsPlaybook(ModuleType):
         return [ALWAYS, MORE] if NEEDS_MORE in context.finding.type else [ALWAYS]
 
     def _action(self, target_context: TargetContext, item: str) -> AnyControl:
-        resource = self.resource
+        resource = self._of(target_context.target)
 
         class Close(Control[TargetContext, _State, str, str]):
             name = f"close_{item}"
@@ -155,7 +176,7 @@ class SettingsPlaybook(ModuleType):
         target_context = TargetContext(context, target)
         target_context.stored = target_context.read_stored()
         if "snapshots" not in target_context.stored["evidence"]:
-            self.resource.snapshots.append(context.incident_id)
+            self._of(target).snapshots.append(context.incident_id)
             entry = {
                 "outcome": "COMPLETE",
                 "detail": "a set",
@@ -172,7 +193,7 @@ class SettingsPlaybook(ModuleType):
         target_context.stored = target_context.read_stored()
 
         def read_items() -> tuple[bool, list[RestoreItem]]:
-            if target_context.stored["immutable_id"] != self.resource.immutable_id:
+            if target_context.stored["immutable_id"] != self._of(target).immutable_id:
                 sentence = "it no longer exists; another has its name now"
                 return False, [
                     RestoreItem(
@@ -186,6 +207,7 @@ class SettingsPlaybook(ModuleType):
             return True, [
                 self._restored(
                     context,
+                    target,
                     item,
                     value,
                 )
@@ -194,17 +216,17 @@ class SettingsPlaybook(ModuleType):
 
         return restoration.restore(target_context, read_items)
 
-    def _restored(self, context: Context, item: str, before: str) -> RestoreItem:
-        now = self.resource.values[item]
-        if now == before:
+    def _restored(self, context: Context, target: Target, item: str, before: str) -> RestoreItem:
+        present = self._of(target).values[item]
+        if present == before:
             return RestoreItem(RestoreStatus.UNCHANGED, item, item, f"{item} is {before}")
-        if now != CLOSED:
-            return restoration.changed_since(item, item, f"{item} is {now}")
+        if present != CLOSED:
+            return restoration.changed_since(item, item, f"{item} is {present}")
 
         def call() -> list[dict[str, Any]]:
             assert context.gate is not None
             context.gate.permit()
-            self.resource.write(item, before)
+            self._of(target).write(item, before)
             return []
 
         return RestoreItem(

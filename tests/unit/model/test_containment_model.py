@@ -12,18 +12,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import hypothesis
 import pytest
 from guardduty_response.containment import restoration
 from guardduty_response.functions import contain_step
 from guardduty_response.monitoring import executions
-from hypothesis import HealthCheck, Phase, settings, strategies
+from hypothesis import strategies
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from tests.support.repository import load_finding
@@ -38,6 +36,7 @@ from tests.unit.model.settings_playbook import (
     Resource,
     SettingsPlaybook,
 )
+from tests.unit.model.walks import walk
 
 FINDINGS = {
     "a": "CryptoCurrency:EC2/BitcoinTool.B!DNS",
@@ -309,6 +308,7 @@ class ContainmentModel(RuleBasedStateMachine):
             "type": FINDINGS[kind],
             "title": f"about {immutable_id}",
         }
+        event["detail"]["resource"]["instanceDetails"]["instanceId"] = self.resource.id
         event["detail"]["service"]["eventLastSeen"] = f"{year}-01-01T00:{self.clock % 60:02d}:00Z"
         event["detail"]["service"]["count"] = self.clock
         return event
@@ -351,31 +351,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def _walk(examples: int, steps: int, seed: int | None = None) -> None:
-    model = ContainmentModel if seed is None else hypothesis.seed(seed)(ContainmentModel)
-    run_state_machine_as_test(
-        model,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,  # a failure of one seed is not to be every seed's
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
-
-
 def test_walks() -> None:
-    _walk(examples=4, steps=10)
+    walk(ContainmentModel, examples=2, steps=8)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(10))
 def test_thousands_of_walks(seed: int) -> None:
-    _walk(
-        examples=200,
-        steps=12,
-        seed=seed,
-    )
+    walk(ContainmentModel, examples=200, steps=12, seed=seed)
