@@ -127,7 +127,8 @@ def _verdict(event: Payload) -> Answer:
             statuses.append(_tell_restored(record, incident_id))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
-            notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
+            reason = reference.get("unplanned") or why
+            notifications.notify_unverified(record, record.meta(incident_id), [stored], reason)
             statuses.append(Status(stored["status"]))
             continue
         verified.append(reference)
@@ -294,7 +295,7 @@ def _close(event: Payload) -> Answer:
     meta = _write_report(record, meta)
     _send_end(record, meta, targets, event)
     report.write_parent(record, meta, evidence_store.put)
-    record.leases.release_all(meta.get("targets") or [], event["execution"])
+    record.leases.release_all(targets, event["execution"])
     return {"status": Status(meta["status"])}
 
 
@@ -302,7 +303,7 @@ def _leave_to(record: IncidentRepository, meta: IncidentRecord, execution: str) 
     """Ends an execution whose incident another one works on: it contains again after a loss."""
     detail = f"the incident goes on in {meta['execution']}"
     record.event(meta["incident_id"], "execution ended", detail)
-    record.leases.release_all(meta.get("targets") or [], execution)
+    record.leases.release_all(record.links(meta["incident_id"]), execution)
     return {"status": Status(meta["status"])}
 
 

@@ -228,7 +228,8 @@ def close_recheck(
         record.note(meta["incident_id"], checked_at=now())
     else:
         return None
-    record.leases.release_all(meta.get("targets") or [], execution)
+    named = record.links(meta["incident_id"]) if meta.get("renamed") else meta.get("targets") or []
+    record.leases.release_all(named, execution)
     return {"status": status}
 
 
