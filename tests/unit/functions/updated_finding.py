@@ -57,8 +57,7 @@ def contained(fake: FakePlaybook, deployment: Deployment, **named: str) -> str:
 def respond_to(incident_id: str, execution: str, close: bool = True, **event: Any) -> list[Json]:
     """Plans, contains and verifies, and returns the targets."""
     targets: list[Json] = run_step("plan", incident_id, execution=execution, **event)["targets"]
-    for planned in targets:
-        run_step("contain", incident_id, planned, execution=execution)
+    run_step("contain", incident_id, targets=targets, execution=execution)
     about = {"incident_id": incident_id, "execution": execution}
     call("verdict", targets=targets, error="", **about)
     if close:
@@ -90,8 +89,8 @@ def recheck(incident_id: str, execution: str) -> list[Json]:
     assert opened["verify_only"]
     answer = run_step("plan", incident_id, execution=execution, verify_only=True)
     targets: list[Json] = answer["targets"]
-    for planned in targets:
-        run_step("verify", incident_id, planned, execution=execution)
+    if targets:
+        run_step("verify", incident_id, targets=targets, execution=execution)
     about = {"incident_id": incident_id, "execution": execution}
     call("verdict", targets=targets, error=answer["error"], **about)
     call("close", decision=answer["decision"], error=answer["error"], **about)
