@@ -68,12 +68,20 @@ RECURRENCES = (
         "The incident has ended"
         f" ({', '.join(f'`{status}`' for status in Status if status in ENDED)}), and GuardDuty saw"
         " no activity after that.",
+        "It is counted only. This holds for whom its latest run was about, and for others of whom a"
+        " run ended so, or whom the incident contained when it was restored or closed. Whom no run"
+        " was about is evaluated anew, whatever GuardDuty saw when.",
+    ),
+    (
+        "A run of an incident that contains something was rejected, or not answered in time"
+        " (`PARTIAL`), and GuardDuty saw no activity of whom it was about after that.",
         "It is counted only.",
     ),
     (
         "The incident is in progress, and it names another principal or instance; or containing"
         " has begun, and it names a new token of the session.",
-        "People are told. It waits until the run has ended, and is then evaluated anew.",
+        "People are told. It waits until the run has ended, however it ends, and is then evaluated"
+        " anew. Of all updates that name the same, one execution waits, and takes the newest.",
     ),
     (
         "The incident is `CONTAINED`, and it names another principal, instance or token.",

@@ -72,6 +72,8 @@ class Target(NamedTuple):
     incident that opened it.
     ``principals``: ARNs that the resource involves. ``contained_with``: the options that it was
     contained with, of a recheck and of containing again; empty: those of now count.
+    ``finding_key``: where the event that named it is stored; empty (older records): META says.
+    ``gone`` and ``unplanned``, of a recheck: why its event's plan finds it no more, or lacks it.
     """
 
     kind: str
@@ -87,6 +89,9 @@ class Target(NamedTuple):
     plan_digest: str = ""  # of the plan that is carried out
     principals: Sequence[str] = ()
     contained_with: ContainedWith = NO_OPTIONS
+    finding_key: str = ""
+    gone: str = ""
+    unplanned: str = ""
 
     @property
     def place(self) -> Place | None:
@@ -96,8 +101,9 @@ class Target(NamedTuple):
     def payload(self) -> TargetPayload:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
         fields = self._asdict() | {"scope": dict(self.scope), "principals": list(self.principals)}
-        if not self.contained_with:
-            del fields["contained_with"]
+        for name in ("contained_with", "finding_key", "gone", "unplanned"):
+            if not fields[name]:
+                del fields[name]
         return cast("TargetPayload", fields)
 
     def reference(self) -> TargetReference:
@@ -113,6 +119,7 @@ class Target(NamedTuple):
             "opened_by": self.opened_by,
             "plan_digest": self.plan_digest,
             "principals": list(self.principals),
+            "finding_key": self.finding_key,
         }
 
 
@@ -218,6 +225,7 @@ class Context:
     repository of incidents (incident/repository.py). ``gate``: guards the changes of the step;
     without it every session can only read. ``attempt``: the number of this call of the step;
     ``waits`` of the calls before it tried nothing, since somebody else worked on the resource.
+    ``finding_key``: where ``finding`` is stored; empty: META says.
     """
 
     config: Config
@@ -231,6 +239,7 @@ class Context:
     attempt: int = 1
     waits: int = 0
     gate: Gate | None = None
+    finding_key: str = ""
 
     @property
     def tries(self) -> int:

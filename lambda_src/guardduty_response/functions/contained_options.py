@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.decision.planned_options import ContainedWith, of_containment
-from guardduty_response.functions import earlier_findings
+from guardduty_response.functions import standing
 from guardduty_response.incident.target_repository import place_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def planned_again(
     contained = context.as_contained(first)
     if (contained.options, contained.config) == (context.options, context.config):
         return None
-    again = earlier_findings.plan(contained, meta.get("earlier_findings") or [])
+    again = standing.plan(contained).planned
     contained.config = context.config
     return contained, [_with(plan, known.get(plan.target.arn, first)) for plan in again]
 

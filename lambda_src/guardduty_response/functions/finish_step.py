@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guardduty_response.containment.contract import Context, StepResult, load
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import planned_options, policy
-from guardduty_response.functions import planning, runtime, steps
+from guardduty_response.functions import planning, runtime, standing, steps
 from guardduty_response.functions.contain_step import BUSY_ATTEMPTS, BUSY_SECONDS
 from guardduty_response.incident.statuses import Status
 
@@ -52,7 +52,7 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):
         return StepResult(done=False, wait_seconds=BUSY_SECONDS)
     known = planned_options.of_containment(None, meta.get("options"), context.options)
-    planned = load(os.environ["GDR_PLAYBOOK"]).plan(context.as_contained(known))
+    planned = standing.plan(context.as_contained(known)).planned
     decision, reasons = planning.apply_policy(context, planned, seen)
     if decision == "act":
         record.note(context.incident_id, contained_again=context.execution, left_breached="")
@@ -68,11 +68,12 @@ def _is_rechecked_elsewhere(context: Context, meta: IncidentRecord) -> bool:
     If it read before the loss, it ends without containing, and nobody would until the next one. The
     execution that waits for evidence gives way.
     """
-    for target in meta["targets"]:
+    for link, _ in standing.find(context):
         lease = context.record.leases.claim(
-            target["arn"], context.execution, context.incident_id, LEASE_SECONDS
+            link["arn"], context.execution, context.incident_id, LEASE_SECONDS
         )
         ours = lease is not None and lease["incident_id"] == context.incident_id
-        if lease and ours and lease["owner"] != meta["execution"]:
+        gives_way = (meta["execution"], link.get("execution"))
+        if lease and ours and lease["owner"] not in gives_way:
             return True
     return False

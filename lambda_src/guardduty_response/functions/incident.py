@@ -130,8 +130,8 @@ def _verdict(event: Payload) -> Answer:
             statuses.append(_tell_restored(record, incident_id))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
-            whole = None
-            notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
+            whole, reason = None, reference.get("unplanned") or why
+            notifications.notify_unverified(record, record.meta(incident_id), [stored], reason)
             statuses.append(Status(stored["status"]))
             continue
         verified.append(reference)

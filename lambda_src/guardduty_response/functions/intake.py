@@ -76,13 +76,19 @@ def _delivered(event: object) -> object:
 
     A finding can be larger than the state machine's payload may be.
     """
-    key = finding.get(event, "finding_key")
-    if not isinstance(key, str):
+    key = _pointer(event)
+    if not key:
         return event
     try:
         return evidence_store.get_event(key)
     except MalformedFinding as error:
         return {"finding_key": key, "error": str(error)}  # not a finding: reported as such
+
+
+def _pointer(event: object) -> str:
+    """Returns the key that a pointer names; empty: the event is the finding itself."""
+    key = finding.get(event, "finding_key")
+    return key if isinstance(key, str) else ""
 
 
 def done(incident_id: str = "", why: str = "") -> IntakeAnswer:
@@ -177,7 +183,11 @@ def open_incident(event: Payload) -> Answer:
     if (request := finding.get(event["event"], "watch")) is not None:
         opened_recheck = recheck.open_recheck(incidents(), request, execution)
         return opened_recheck or done(why="the incident contains nothing any more")
-    delivered = _delivered(event["event"])
+    delivered, pointer = _delivered(event["event"]), _pointer(event["event"])
+    if pointer:
+        from guardduty_response.functions import updates
+
+        delivered = updates.newest(incidents(), pointer, delivered)
     try:
         decided = _decide(delivered)
     except (NotAFinding, MalformedFinding) as error:
@@ -188,10 +198,10 @@ def open_incident(event: Payload) -> Answer:
     if mode not in policy.ACTING or decided.playbook is None:
         return _leave(event, seen, mode)
     record, opened = _open_record(delivered, decided, execution)
-    if opened.outcome is not OnFinding.START:
+    if pointer or opened.outcome is not OnFinding.START:
         from guardduty_response.functions import updates  # for a recurrence alone
 
-        if left := updates.answer(record, opened, seen, delivered):
+        if left := updates.answer(record, opened, seen, delivered, pointer):
             return left
     return {
         "incident_id": seen.incident_id,

@@ -77,9 +77,10 @@ def _contain(context: Context, target: Target, names: list[str]) -> str:
     if decision != "act":
         return "; ".join(reasons)
     # As after a loss: the first execution, which may still wait for evidence, gives way.
-    first_execution = context.record.meta(context.incident_id)["execution"]
+    meta = context.record.meta(context.incident_id)
+    gives_way = steps.first_execution(context, target, meta)
     lease = context.record.leases.claim(
-        target.arn, context.execution, context.incident_id, LEASE_SECONDS, first_execution
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS, gives_way
     )
     if lease:
         return f"{lease['owner']} works on {target.id}"

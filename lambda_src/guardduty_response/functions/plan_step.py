@@ -15,7 +15,6 @@ from guardduty_response.incident.statuses import Status
 
 if TYPE_CHECKING:
     from guardduty_response.decision.planned_options import ContainedWith
-    from guardduty_response.incident.model import IncidentRecord
 
 
 def plan(event: runtime.Payload) -> planning.PlanAnswer:
@@ -26,11 +25,12 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     known = _contained_with(context) if event.get("verify_only") else {}
     try:
         by_options = context.as_contained(next(iter(known.values()), NO_OPTIONS))
-        if event.get("finding_key"):
+        left: list[Target] = []
+        if event.get("finding_key") or not _is_of_what_stands(event, context):
             planned = load(playbook).plan(by_options)
         else:
-            planned = _plan_all(by_options)
-        if not planned:
+            planned, left = _plan_standing(context)
+        if not planned and not left:
             raise NoTarget(
                 f"playbook {playbook} found no resource in finding {seen.id} to act on: look at the"
                 " finding itself"
@@ -38,7 +38,7 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     except (TargetGone, NoTarget, RoleUnavailable) as error:
         decision = "gone" if isinstance(error, TargetGone) else "failed"
         reason = str(error)
-        if decision == "gone" and _others_stand(event, record.meta(incident_id)):
+        if decision == "gone" and _others_stand(event, context):
             decision = "skip"  # GONE would end what earlier events named, too
         if seen.sample:  # its resource need not exist, nor its account have the role
             decision, reason = "skip", f"a sample finding cannot be rehearsed here: {reason}"
@@ -52,8 +52,8 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
 
     targets = [
         target
-        for plan in planned
-        if drift.may_verify(context, target := _to_verify(context, plan, known), LEASE_SECONDS)
+        for target in [*(_to_verify(context, plan, known) for plan in planned), *left]
+        if drift.may_verify(context, target, LEASE_SECONDS)
     ]
     # A restore may just have ended.
     watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED
@@ -62,17 +62,30 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     return planning.answer("none")
 
 
-def _others_stand(event: runtime.Payload, meta: IncidentRecord) -> bool:
+def _others_stand(event: runtime.Payload, context: Context) -> bool:
     """Tells whether what earlier events of the finding named was contained before this run."""
-    held = not event.get("verify_only") and meta.get("held") in statuses.WATCHED
-    return held and bool(meta.get("earlier_findings"))
+    meta = context.record.meta(context.incident_id)
+    if event.get("verify_only") or meta.get("held") not in statuses.WATCHED:
+        return False
+    from guardduty_response.functions import standing
+
+    return standing.others_stand(context, meta)
 
 
-def _plan_all(context: Context) -> list[Planned]:
-    from guardduty_response.functions import earlier_findings  # for a recheck alone
+def _is_of_what_stands(event: runtime.Payload, context: Context) -> bool:
+    """Tells whether a plan without an event is a recheck's, or that of containing again after it.
 
-    earlier = context.record.meta(context.incident_id).get("earlier_findings") or []
-    return earlier_findings.plan(context, earlier)
+    Machine definitions of earlier releases name no event in other plans, either.
+    """
+    lost = Status.CONTAINMENT_LOST
+    again = event.get("verify_only") or context.record.meta(context.incident_id)["status"] == lost
+    return bool(again)
+
+
+def _plan_standing(context: Context) -> tuple[list[Planned], list[Target]]:
+    from guardduty_response.functions import standing  # for a recheck alone
+
+    return standing.plan(context)
 
 
 def _contained_with(context: Context) -> dict[str, ContainedWith]:
@@ -91,4 +104,4 @@ def _to_verify(context: Context, plan: Planned, known: Mapping[str, ContainedWit
         principals=plan.principals,
         contained_with=known.get(plan.target.arn, NO_OPTIONS),
     )
-    return planning.as_linked(context, target)
+    return target if target.generation else steps.as_linked(context, target)

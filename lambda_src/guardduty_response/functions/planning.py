@@ -14,12 +14,12 @@ from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.containment.pauses import pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
+from guardduty_response.functions import steps
 from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present, is_over
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import (
     DETAIL_LENGTH,
-    generation_of,
     log_entry,
 )
 
@@ -97,12 +97,11 @@ def apply_policy(
 def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str:
     """Returns the incident that already works on the resource, or '' when the lease is ours now.
 
-    ``lost``: this incident, when it contains again. Its first execution, which may still wait for
-    evidence, gives way.
+    ``lost``: this incident, when it contains again. The target's first execution gives way.
     """
-    first_execution = str(lost.get("execution") or "") if lost else ""
+    gives_way = steps.first_execution(context, target, lost) if lost else ""
     lease = context.record.leases.claim(
-        target.arn, context.execution, context.incident_id, LEASE_SECONDS, first_execution
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS, gives_way
     )
     return lease["incident_id"] if lease else ""
 
@@ -213,16 +212,6 @@ def _linked(
     return linked
 
 
-def as_linked(context: Context, target: Target) -> Target:
-    """Returns the target with the containment that an earlier run of the incident linked it to."""
-    try:
-        stored = context.record.link(context.incident_id, target.kind, target.id)
-    except ResponseError:
-        return target
-    generation = generation_of(stored)
-    return target._replace(generation=generation, opened_by=stored.get("opened_by") or "")
-
-
 def decide(
     context: Context,
     planned: list[Planned],
@@ -254,11 +243,15 @@ def decide(
         decision, reason = _after_approval(digest, planned, present, meta)
         digest = meta["approved_digest"] if decision == "act" else digest
         reasons.append(reason)
-    targets = [target._replace(plan_digest=digest) for target in targets]
+    key = context.finding_key or meta.get("finding_key") or ""
+    targets = [
+        target._replace(plan_digest=digest, finding_key=target.finding_key or key)
+        for target in targets
+    ]
     if decision == "act":
         targets = _linked(context, planned, targets, present, meta if again else None)
     elif meta.get("held"):
-        targets = [as_linked(context, target) for target in targets]
+        targets = [steps.as_linked(context, target) for target in targets]
     attached_to_itself = any(target.attach == incident_id for target in targets)
     if meta["execution"] != context.execution and attached_to_itself:
         return answer("none")  # another recheck of this incident contains it
@@ -315,7 +308,7 @@ def _store_targets(
     earlier_containment = bool(meta.get("held"))
     if earlier_containment and decision in _NOT_ACTING:
         return
-    writes = []
+    writes, execution = [], context.execution if decision == "act" else ""
     for plan, target in zip(planned, targets, strict=True):
         own_actions = {
             name: log_entry("NOTED", text)
@@ -329,7 +322,11 @@ def _store_targets(
                 own_actions[action] = log_entry("PLANNED", sentence)
         writes.append(
             clients.POOL.submit(
-                context.record.put_target, context.incident_id, target.reference(), own_actions
+                context.record.put_target,
+                context.incident_id,
+                target.reference(),
+                own_actions,
+                execution,
             )
         )
     for write in writes:

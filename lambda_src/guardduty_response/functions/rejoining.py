@@ -49,7 +49,7 @@ def rejoin(context: Context, target: Target) -> Target:
         opened_by=joined.opened_by,
     )
     own_actions = record.link(incident_id, target.kind, target.id).get("actions") or {}
-    record.put_target(incident_id, target.reference(), own_actions)
+    record.put_target(incident_id, target.reference(), own_actions, context.execution)
     detail = f"{target.id} was restored meanwhile: its containment {joined.generation} is joined"
     record.event(incident_id, "linked anew", detail, target.id)
     return target

@@ -21,6 +21,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding, planned_options
+from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Payload, is_of_old_execution, target_references
 from guardduty_response.incident import statuses
@@ -29,7 +30,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import generation_of
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import Lease
+    from guardduty_response.incident.model import IncidentRecord, Lease
 
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
@@ -69,13 +70,15 @@ def _load_finding(record: IncidentRepository, incident_id: str, key: str) -> fin
 def make_context(event: Payload) -> Context:
     """Returns what a step may use, without a gate: it can only read. Raises ConfigError."""
     config, record = configuration.load(), IncidentRepository(os.environ["GDR_TABLE"])
-    incident_id = event["incident_id"]
+    incident_id, key = event["incident_id"], str(event.get("finding_key") or "")
+    if not key and event.get("targets"):  # all but the targets of rechecks have one event
+        key = str(event["targets"][0].get("finding_key") or "")
     session_name = f"{incident_id}-{event['verb']}"
     return _LazyContext(
         config=config,
         options=config.playbooks[os.environ["GDR_PLAYBOOK"]],
         finding=clients.POOL.submit(  # type: ignore[arg-type]
-            _load_finding, record, incident_id, str(event.get("finding_key") or "")
+            _load_finding, record, incident_id, key
         ),
         incident_id=incident_id,
         execution=event["execution"],
@@ -84,14 +87,20 @@ def make_context(event: Payload) -> Context:
         put_evidence=partial(evidence_store.put, incident_id),
         attempt=int(event.get("attempt") or 1),
         waits=int(event.get("waits") or 0),
+        finding_key=key,
     )
 
 
 def about(context: Context, key: str) -> Context:
-    """Returns the context of the incident's event that is stored under ``key``."""
+    """Returns the context of the incident's event that is stored under ``key``; empty: META's.
+
+    Each target has the event that named it: an update of the finding can name others.
+    """
+    if key == context.finding_key:
+        return context
     other = copy.copy(context)
     loaded = clients.POOL.submit(_load_finding, context.record, context.incident_id, key)
-    other.finding = loaded  # type: ignore[assignment]
+    other.finding, other.finding_key = loaded, key  # type: ignore[assignment]
     return other
 
 
@@ -110,7 +119,7 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
         meta=meta.result,
         purpose=purpose,
     )
-    guarded_context = copy.copy(context)
+    guarded_context = copy.copy(about(context, target.finding_key))
     guarded_context.gate = gate
     guarded_context.assume = partial(context.assume, gate=gate)
     if purpose == "evidence" and target.opened_by:
@@ -132,7 +141,7 @@ def linked(context: Context, target: Target) -> Target:
     """Returns the target with the containment that the incident's TARGET item names, if any.
 
     Raises ResponseError when there is no such item: a step acts on what was planned. A plan may be
-    the first, so ``planning.as_linked`` returns the target as it is.
+    the first, so ``as_linked`` returns the target as it is.
     """
     if target.generation or target.verify_only:
         return target
@@ -147,8 +156,28 @@ def linked(context: Context, target: Target) -> Target:
         generation=generation,
         opened_by=(state or {}).get("opened_by", ""),
         plan_digest=str(link.get("plan_digest") or ""),
+        finding_key=target.finding_key or str(link.get("finding_key") or ""),
         principals=list(link.get("principals") or []) or target.principals,
     )
+
+
+def as_linked(context: Context, target: Target) -> Target:
+    """Returns the target with the containment that an earlier run of the incident linked it to."""
+    try:
+        stored = context.record.link(context.incident_id, target.kind, target.id)
+    except ResponseError:
+        return target
+    generation = generation_of(stored)
+    return target._replace(generation=generation, opened_by=stored.get("opened_by") or "")
+
+
+def first_execution(context: Context, target: Target, meta: IncidentRecord) -> str:
+    """Returns the execution that contained a target, and may still wait for its evidence."""
+    try:
+        link = context.record.link(context.incident_id, target.kind, target.id)
+    except ResponseError:
+        return str(meta.get("execution") or "")
+    return str(link.get("execution") or meta.get("execution") or "")
 
 
 def take_lease(context: Context, target: Target) -> Lease | None:
@@ -195,17 +224,19 @@ def phase(
     next_step: str = "close",
     next_by_finish: Mapping[str, str] | None = None,
 ) -> PhaseAnswer:
-    """Runs a step after the verdict over every target of the incident.
+    """Runs a step after the verdict over every target that this execution contained.
 
-    The shortest wait of all targets counts. A failure is that target's alone. ``next_by_finish``:
-    the step that follows instead, by the playbook's option ``finish``.
+    A newer run about others, whose plan META names then, changes nothing for them. The shortest
+    wait of all targets counts. A failure is that target's alone. ``next_by_finish``: the step that
+    follows instead, by the playbook's option ``finish``.
     """
     context = make_context(event)
     meta = context.record.meta(context.incident_id)
     context.options = planned_options.in_flight(meta.get("options"), context.options)
     targets: list[Target] = []
     if not event.get("verify_only"):
-        targets = [Target(**reference) for reference in meta["targets"]]
+        references = context.record.targets_of(meta, context.execution)
+        targets = [Target(**reference) for reference in references]
     results = [
         _run(
             context,
@@ -220,7 +251,8 @@ def phase(
     if next_by_finish:
         next_step = next_by_finish.get(str(context.options.get("finish", "")), next_step)
     next_step = asked_for[0] if asked_for else next_step
-    settled = bool(targets) and Status(meta["status"]) not in statuses.IN_PROGRESS
+    in_progress = Status(meta["status"]) in statuses.IN_PROGRESS
+    settled = bool(targets) and not (in_progress and meta["execution"] == context.execution)
     return {
         "done": not waits,
         "wait_seconds": min(waits, default=0),

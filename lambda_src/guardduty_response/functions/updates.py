@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guardduty_response.decision import finding
+from guardduty_response.errors import MalformedFinding, NotAFinding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.intake import IntakeAnswer, done
-from guardduty_response.incident import notifications
+from guardduty_response.incident import named, notifications
 from guardduty_response.incident.notifications import Draft
 from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.recurrence import is_later
@@ -25,16 +27,37 @@ WAIT_SECONDS = 60
 APPROVAL_SECONDS = 900  # where people are asked: they may take a day
 
 
+def newest(record: IncidentRepository, pointer: str, event: object) -> object:
+    """Returns the newest update that waits where ``pointer`` is the key by which it is asked for,
+    else ``event``, which is stored there.
+    """
+    try:
+        seen = finding.parse(event)
+    except (NotAFinding, MalformedFinding):
+        return event  # reported as such
+    key = named.newest(record.table, seen.incident_id, seen.named, pointer)
+    return evidence_store.get_event(key) if key and key != pointer else event
+
+
 def answer(
-    record: IncidentRepository, opened: Opened, seen: Finding, event: object
+    record: IncidentRepository, opened: Opened, seen: Finding, event: object, pointer: str
 ) -> IntakeAnswer | None:
     """Returns the answer to a recurrence that starts nothing, or waits; None where it goes on.
 
-    ``event``: the update, which is stored.
+    ``event``: the update, which is stored. ``pointer``: the key by which it was asked for; empty:
+    GuardDuty has sent it.
     """
-    if opened.outcome is OnFinding.WAIT:
-        name, _ = evidence_store.event_file(event)
-        return _wait(record, opened.meta, seen, evidence_store.key_of(seen.incident_id, name))
+    name, _ = evidence_store.event_file(event)
+    key = evidence_store.key_of(seen.incident_id, name)
+    waits = opened.outcome is OnFinding.WAIT
+    if pointer and not waits:
+        ended = named.end_waiting(record.table, seen.incident_id, seen.named, pointer, key)
+        if not ended and opened.outcome is OnFinding.COUNT:
+            return _asked_again(seen, pointer, WAIT_SECONDS)  # a newer one came meanwhile
+    if waits:
+        return _wait(record, opened.meta, seen, key, pointer)
+    if opened.outcome is OnFinding.START:
+        return None
     if opened.outcome is OnFinding.COUNT:
         return done(seen.incident_id, "finding recurred")
     _tell_later_activity(record, opened.meta)
@@ -42,9 +65,12 @@ def answer(
 
 
 def _wait(
-    record: IncidentRepository, meta: IncidentRecord, seen: Finding, key: str
+    record: IncidentRepository, meta: IncidentRecord, seen: Finding, key: str, pointer: str
 ) -> IntakeAnswer:
-    """Tells people, once for each that is named in a run. ``meta``: the incident as it is."""
+    """Tells people, once for each that is named in a run. ``meta``: the incident as it is.
+
+    Of all updates that name the same, one execution waits; it takes the newest in the end.
+    """
     asked = Status(meta["status"]) is Status.AWAITING_APPROVAL
     name = _names(seen.named)
     note = (
@@ -60,13 +86,23 @@ def _wait(
         entry=("finding names others", note),
     )
     notifications.notify(record, meta, [], draft)
+    seconds, update = APPROVAL_SECONDS if asked else WAIT_SECONDS, (key, seen.last_seen)
+    asked_by = named.wait(
+        record.table, seen.incident_id, seen.named, update, pointer or key, seconds
+    )
+    if not asked_by:
+        return done(seen.incident_id, "an earlier update that names the same waits already")
+    return _asked_again(seen, asked_by, seconds)
+
+
+def _asked_again(seen: Finding, key: str, seconds: int) -> IntakeAnswer:
     return {
         "incident_id": seen.incident_id,
         "playbook": "",
         "verify_only": False,
         "finding_key": key,
         "next": "wait",
-        "wait_seconds": APPROVAL_SECONDS if asked else WAIT_SECONDS,
+        "wait_seconds": seconds,
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardduty_response.containment.answer import envelope_of
 from guardduty_response.containment.contract import (
+    Check,
     Context,
     StepPayload,
     StepResult,
@@ -44,10 +45,12 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
 
     ``error``: why containing failed, if it did.
     """
-    context = context.as_contained(target.contained_with)
+    if target.unplanned:
+        return StepResult(detail=target.unplanned)  # the verdict tells people
+    context = steps.about(context.as_contained(target.contained_with), target.finding_key)
     if target.attach and not steps.take_lease(context, target):
         target = target._replace(attach="")
-    result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
+    result, checks = _read(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
         result, checks, fields = drift.recheck(
@@ -109,6 +112,13 @@ def verify_target(context: Context, target: Target, error: str) -> StepResult:
     if loss:
         _record_drift(context, target, loss)
     return result._replace(status=stored)
+
+
+def _read(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+    if target.gone:
+        result = StepResult(status=Status.GONE, detail=target.gone)
+        return result, [Check("gone", True, target.gone)]
+    return load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
 
 
 def minor_losses_of(fields: TargetRecord) -> list[str]:

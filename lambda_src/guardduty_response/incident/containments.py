@@ -122,7 +122,7 @@ class Containments:
             now_present, known = known or self.present(arn), None
             present, state = now_present.generation, now_present.state
             if state and not is_over(state, immutable_id):
-                self._link(arn, present, incident_id)
+                self._link(arn, present, incident_id, target)
                 if immutable_id and not state.get("immutable_id"):
                     self.set(arn, present, immutable_id=immutable_id)
                 opened_by = state.get("opened_by") or incident_id
@@ -176,7 +176,7 @@ class Containments:
         writes = [
             {"Put": {**head, "ConditionExpression": head_condition}},
             self._put(arn, generation, "STATE", "", state),
-            self._put(arn, generation, "LINK", incident_id, _new_link(incident_id)),
+            self._put(arn, generation, "LINK", incident_id, _new_link(incident_id, target)),
         ]
         befores = [
             self._put(arn, generation, "BEFORE", name, wrapped(arn, value))
@@ -347,9 +347,10 @@ class Containments:
         values = wrapped(arn, dict(entry)) | {"name": name}
         return self._put(arn, generation, "EVIDENCE", name, values)
 
-    def _link(self, arn: str, generation: int, incident_id: str) -> None:
+    def _link(self, arn: str, generation: int, incident_id: str, target: TargetReference) -> None:
         """Links an incident; one that was closed and comes again is linked anew."""
-        self.table.put(self._values(arn, generation, "LINK", incident_id, _new_link(incident_id)))
+        link = _new_link(incident_id, target)
+        self.table.put(self._values(arn, generation, "LINK", incident_id, link))
 
     def release_link(self, arn: str, generation: int, incident_id: str, why: str) -> None:
         """Ends an incident's interest in a containment."""
@@ -369,8 +370,9 @@ class Containments:
         return {"Put": {"Item": item(stored)}}
 
 
-def _new_link(incident_id: str) -> Item:
-    return {"incident_id": incident_id, "at": now()}
+def _new_link(incident_id: str, target: TargetReference) -> Item:
+    key = target.get("finding_key") or ""
+    return {"incident_id": incident_id, "at": now()} | ({"finding_key": key} if key else {})
 
 
 def _same_resource(state: ContainmentRecord, immutable_id: str) -> bool:

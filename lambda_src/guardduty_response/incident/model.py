@@ -121,6 +121,7 @@ class ContainmentLink(TypedDict, total=False):
 
     incident_id: str
     at: str
+    finding_key: str  # the incident's event that named the resource; absent: META's
     released_at: str  # when the incident was closed; absent while the containment is for it too
     reason: str
 
@@ -195,18 +196,6 @@ class DueRecord(TypedDict, total=False):
     ended_at: str  # when monitoring ended; the item is in no index since
 
 
-class WatchedName(TypedDict, total=False):
-    """Declares the item by which a call's parameter leads to a containment that it may undo."""
-
-    pk: str  # WATCHED#account#identifier
-    sk: str
-    arn: str
-    generation: int
-    account_id: str
-    region: str
-    playbook: str
-
-
 class TargetReference(TypedDict, total=False):
     """Names a target in the incident's META item."""
 
@@ -220,6 +209,7 @@ class TargetReference(TypedDict, total=False):
     opened_by: str  # the incident that opened the containment
     plan_digest: str  # of the plan that is carried out
     principals: list[str]  # ARNs that the resource involves, for exemptions
+    finding_key: str  # S3 key of the event that named it; absent or empty: META's
 
 
 class TargetPayload(TargetReference, total=False):
@@ -228,6 +218,8 @@ class TargetPayload(TargetReference, total=False):
     scope: Mapping[str, object]  # IDs and ARNs by kind, for session policies
     verify_only: bool
     contained_with: ContainedWith  # of a recheck, and of containing again
+    gone: str  # of a recheck: why its event's plan finds it no more
+    unplanned: str  # of a recheck: why its event's plan does not name it
 
 
 class TargetRecord(TargetReference, total=False):
@@ -242,6 +234,7 @@ class TargetRecord(TargetReference, total=False):
     status: str
     verdict: str
     scope: Mapping[str, object]
+    execution: str  # that carries out its plan; older items lack it
     actions: dict[str, ActionLogEntry]
     before: BeforeStates
     evidence: dict[str, EvidenceEntry]
@@ -301,7 +294,7 @@ class IncidentRecord(IndexedIncident, total=False):
     last_seen: str  # service.eventLastSeen of its latest event
     named: list[str]  # principal, instance and a session's key that finding_key names
     renamed: bool  # an update of the finding has named others than the first event
-    earlier_findings: list[str]  # S3 keys of events that named others, which were contained
+    earlier_findings: list[str]  # keys of earlier events, of targets without a finding_key
     # the decision
     reasons: list[str]
     in_doubt: str  # why a person decides about it whatever the mode; empty: nothing says so
@@ -321,6 +314,7 @@ class IncidentRecord(IndexedIncident, total=False):
     previous: str  # status before the incident was opened again
     held: str  # status whose containment stood when the incident was opened again
     ended_at: str  # when a restore, a closing, a rejection or the lack of an answer ended it
+    refused_at: str  # when its latest run was rejected, or not answered in time
     emissions: int  # how often GuardDuty sent the finding
     task_token: str  # answers the approval; never shown
     report_key: str

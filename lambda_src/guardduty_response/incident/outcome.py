@@ -8,6 +8,7 @@ from guardduty_response.aws import clients
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.containments import ENDED
 from guardduty_response.incident.incident_links import Reading
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.outbox.history import History
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
@@ -171,8 +172,11 @@ def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: st
     reasons = list(meta.get("reasons") or [])
     if why and why not in reasons:
         reasons.append(why)
+    refused: IncidentRecord = {}
+    if decision in ("rejected", "approval_timed_out"):
+        refused = {"refused_at": now()}  # its status may say what stands of earlier runs
     try:
-        record.transition(incident_id, event, reasons=reasons)
+        record.transition(incident_id, event, reasons=reasons, **refused)
     except IllegalTransition as error:
         record.event(incident_id, "status kept", str(error))
 

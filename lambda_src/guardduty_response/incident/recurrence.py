@@ -18,6 +18,7 @@ from guardduty_response.incident.statuses import (
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import IncidentRecord
+    from guardduty_response.incident.named import NamedRecord
     from guardduty_response.incident.outbox.history import OldFlags
 
 # The same decision on a recurrence would only be noise after one of these. Guardrails have decided
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
 # A token that was issued after the plan of one of these is not denied.
 _TOKENS_COUNT = frozenset({Status.CONTAINING, Status.CONTAINED})
-EARLIER = 20  # events that are remembered for the rechecks
+# What ends an incident for good, and everybody with it whom it was about.
+_ENDS_ALL = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL, Status.CLOSED})
 
 
 def was_contained(stored: IncidentRecord) -> bool:
@@ -37,8 +39,13 @@ def was_contained(stored: IncidentRecord) -> bool:
     return status in EARLIER_CONTAINMENT and bool(stored["targets"])
 
 
-def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
-    """Decides what a recurrence of the finding does to an incident that has ended."""
+def outcome_of(
+    stored: IncidentRecord, meta: IncidentRecord, earlier: NamedRecord | None = None
+) -> OnFinding:
+    """Decides what a recurrence of the finding does to an incident.
+
+    ``earlier``: what is known of whom it names, where that are others than the latest run's.
+    """
     status = Status(stored["status"])
     outcome = ON_FINDING[status]
     others = names_another(stored, meta)
@@ -47,9 +54,11 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
     if was_contained(stored) and meta["mode"] == "notify":
         # The notice machine can neither verify nor repeat what was done.
         return OnFinding.COUNT
-    if status in ENDED and not is_later(meta, ended_at(stored)):
+    ended = ended_for(stored, earlier) if earlier or not others else ""
+    if ended and not is_later(meta, ended):
         return OnFinding.COUNT
-    if status is Status.NOTIFIED and _decided_alike(stored, meta):
+    known = not others or _had_run(earlier)
+    if known and status is Status.NOTIFIED and _decided_alike(stored, meta):
         return OnFinding.COUNT
     same_decision = (
         stored.get("config_sha256") == meta.get("config_sha256")
@@ -75,20 +84,24 @@ def names_another(stored: IncidentRecord, meta: IncidentRecord) -> bool:
     return any(now and now != before for before, now in zip(old, new, strict=False))
 
 
-def named_before(stored: IncidentRecord, meta: IncidentRecord, held: bool) -> IncidentRecord:
-    """Returns what META keeps of an event when one is answered that names others.
+def ended_for(stored: IncidentRecord, earlier: NamedRecord | None = None) -> str:
+    """Returns when the incident was ended for good for whom its latest run is about, or for whom
+    ``earlier`` is about; empty: it was not.
 
-    ``held``: what the earlier event named stays contained.
+    A run of an incident that still contains somebody can be rejected: that ends it for whom it was
+    about, and for nobody else.
     """
-    if not names_another(stored, meta):
-        return {}
-    if not held:
-        return {"renamed": True}
-    keys = [*(stored.get("earlier_findings") or []), stored.get("finding_key") or ""]
-    return {
-        "renamed": True,
-        "earlier_findings": list(dict.fromkeys(filter(None, keys)))[-EARLIER:],
-    }
+    status = Status(stored["status"])
+    if earlier is None:
+        whole = ended_at(stored) if status in ENDED else ""
+        return max(whole, stored.get("refused_at") or "")
+    if not _had_run(earlier):
+        return ""
+    return max(earlier["ended_at"], ended_at(stored) if status in _ENDS_ALL else "")
+
+
+def _had_run(earlier: NamedRecord | None) -> bool:
+    return earlier is not None and "ended_at" in earlier
 
 
 def _was_paused(stored: IncidentRecord) -> bool:

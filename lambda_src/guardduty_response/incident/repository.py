@@ -143,9 +143,13 @@ class IncidentRepository(ResultWriter):
             return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
             return Opened(OnFinding.COUNT, status, stored)
-        from guardduty_response.incident import recurrence
+        from guardduty_response.incident import named, recurrence
 
-        outcome = recurrence.outcome_of(stored, meta)
+        others = recurrence.names_another(stored, meta)
+        earlier = None
+        if others and status not in IN_PROGRESS:
+            earlier = named.read(self.table, meta["incident_id"], meta.get("named") or [])
+        outcome = recurrence.outcome_of(stored, meta, earlier)
         if outcome is OnFinding.WAIT:
             return Opened(outcome, status, stored)  # it is counted when it is opened
         changes: IncidentRecord = {}
@@ -157,6 +161,9 @@ class IncidentRepository(ResultWriter):
             changes["ended_at"] = recurrence.ended_at(stored)
         if outcome is OnFinding.START:
             held = recurrence.was_contained(stored)
+            if others:
+                ended = recurrence.ended_for(stored)
+                named.note_run(self.table, meta["incident_id"], stored.get("named") or [], ended)
             changes = {
                 **meta,
                 "status": Status.OPEN,
@@ -168,7 +175,8 @@ class IncidentRepository(ResultWriter):
                 "held": status if held else "",
                 "run": now(),
                 **recurrence.answer_of_old(stored),
-                **recurrence.named_before(stored, meta, held),
+                **({"renamed": True} if others else {}),
+                "refused_at": "",
                 "approved_digest": "",  # an approval is for one run
                 "asked_at": "",
             }
@@ -182,8 +190,8 @@ class IncidentRepository(ResultWriter):
         if counted or self._has_made(meta["incident_id"], changes):
             return Opened(outcome, status, {**stored, **changes})
         # Another execution changed it first.
-        others = recurrence.outcome_of(self.meta(meta["incident_id"]), meta) is OnFinding.WAIT
-        return Opened(OnFinding.WAIT if others else OnFinding.COUNT, status, stored)
+        waits = recurrence.outcome_of(self.meta(meta["incident_id"]), meta) is OnFinding.WAIT
+        return Opened(OnFinding.WAIT if waits else OnFinding.COUNT, status, stored)
 
     def meta(self, incident_id: str) -> IncidentRecord:
         """Returns the incident's META item. Raises ResponseError when there is none."""

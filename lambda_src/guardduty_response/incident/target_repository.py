@@ -32,6 +32,21 @@ if TYPE_CHECKING:
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]
+_REFERENCE = frozenset(
+    {
+        "kind",
+        "id",
+        "arn",
+        "account_id",
+        "region",
+        "attach",
+        "generation",
+        "opened_by",
+        "plan_digest",
+        "principals",
+        "finding_key",
+    }
+)
 DETAIL_LENGTH = 1000  # characters of a line of the action log
 
 
@@ -111,16 +126,47 @@ class TargetRepository:
         found = [self.view(link) for link in links if not _was_only_planned(meta, link)]
         return meta, found, items
 
+    def links(self, incident_id: str) -> list[TargetRecord]:
+        """Returns the TARGET items."""
+        key = incident_key(incident_id)
+        found = self.table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :target)",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item({":pk": key, ":target": "TARGET#"}),
+        )
+        return cast("list[TargetRecord]", found)
+
+    def targets_of(self, meta: IncidentRecord, execution: str) -> list[TargetReference]:
+        """Returns the targets of which an execution carries out the plan.
+
+        Items of earlier releases do not say so: then those of META's plan, or, when an update of
+        the finding has been planned since, those that no other execution works on.
+        """
+        links = self.links(meta["incident_id"])
+        own = [_reference(link) for link in links if link.get("execution") == execution]
+        if own:
+            return own
+        taken = {(link["kind"], link["id"]) for link in links if link.get("execution")}
+        planned = [
+            reference
+            for reference in meta.get("targets") or []
+            if (reference["kind"], reference["id"]) not in taken
+        ]
+        left = [link for link in links if generation_of(link) and not link.get("execution")]
+        return planned or [_reference(link) for link in left]
+
     def put_target(
         self,
         incident_id: str,
         target: TargetReference,
         own_actions: Mapping[str, ActionLogEntry] | None = None,
+        execution: str = "",
     ) -> None:
         """Creates the TARGET item; an existing one (a retry, a recurrence) is kept.
 
         One that was linked to another generation, or to none, is replaced. ``own_actions``: the
         incident's own log entries, as ``log_entry`` makes them; they are added to those there are.
+        ``execution``: that carries out the plan; empty: none does.
         """
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         entries = dict(own_actions or {})
@@ -131,6 +177,8 @@ class TargetRepository:
             "status": Status.OPEN,
             "actions": entries,
         }
+        worked_on = {"execution": execution} if execution else {}
+        created |= worked_on
         generation = generation_of(target)
         if not generation:
             created |= {
@@ -146,6 +194,8 @@ class TargetRepository:
             "status": Status.OPEN,
             "attach": target.get("attach", ""),
             "principals": list(target.get("principals") or []),
+            "finding_key": target.get("finding_key", ""),
+            **worked_on,
         }
         if not self.table.update(
             key,
@@ -299,6 +349,12 @@ def _was_only_planned(meta: IncidentRecord, link: TargetRecord) -> bool:
     """Tells whether an earlier plan named the target, and linked it to no containment."""
     linked = is_old(link) or generation_of(link)
     return not linked and not is_planned(meta, link)
+
+
+def _reference(link: TargetRecord) -> TargetReference:
+    """Returns a TARGET item as META names its target."""
+    fields = {name: value for name, value in link.items() if name in _REFERENCE}
+    return cast("TargetReference", fields)
 
 
 def is_old(target: TargetReference) -> bool:

@@ -11,7 +11,8 @@ from guardduty_response.monitoring import dispatch, due, slots, watched_names
 from guardduty_response.monitoring.schedule import Started, outside_change
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ChangeEvent, DueRecord, WatchedName
+    from guardduty_response.incident.model import ChangeEvent, DueRecord
+    from guardduty_response.monitoring.watched_names import WatchedName
 
 
 def check(record: IncidentRepository, event: Mapping[str, object]) -> Started:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         DueRecord,
         IncidentRecord,
         TargetRecord,
-        WatchedName,
     )
+    from guardduty_response.monitoring.watched_names import WatchedName
 
 # What is claimed: it names a containment.
 F = TypeVar("F", "DueRecord", "WatchedName")

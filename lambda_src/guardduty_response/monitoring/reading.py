@@ -122,7 +122,11 @@ class Reader:
 
     def _context(self, checked: Checked) -> Context:
         incident_id = checked.meta["incident_id"]
-        event = evidence_store.get_event(checked.meta["finding_key"])
+        links = checked.containment.open_links
+        named_by = [link for link in links if link["incident_id"] == incident_id]
+        key = named_by[0].get("finding_key") if named_by else ""
+        key = key or checked.meta["finding_key"]
+        event = evidence_store.get_event(key)
         options = self.config.playbooks[self.playbook]
         context = Context(
             config=self.config,
@@ -133,6 +137,7 @@ class Reader:
             record=_RecordOnce(self.record, checked.containment),
             assume=self.sessions.assume,
             put_evidence=partial(evidence_store.put, incident_id),
+            finding_key=key,
         )
         stored, planned = (
             checked.containment.state.get("contained_with"),

@@ -234,12 +234,10 @@ def close_recheck(
 
 def release_leases(record: IncidentRepository, meta: IncidentRecord, execution: str) -> None:
     """Ends an execution's leases on what the latest plan names, and on what a recheck verifies
-    beside it: what earlier events of the finding named.
+    beside it: what other events of the finding named.
     """
-    record.leases.release_all(meta.get("targets") or [], execution)
-    if meta.get("earlier_findings"):
-        targets = record.meta_and_targets(meta["incident_id"])[1]
-        record.leases.release_all(targets, execution)
+    named = record.links(meta["incident_id"]) if meta.get("renamed") else meta.get("targets") or []
+    record.leases.release_all(named, execution)
 
 
 def _has_told(record: IncidentRepository, meta: IncidentRecord, execution: str) -> bool:

@@ -10,16 +10,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.table import Table
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import ContainmentRecord, WatchedName
+    from guardduty_response.incident.model import ContainmentRecord
 
 _KEY_BYTES = 1500  # DynamoDB: 2,048 bytes a partition key
+
+
+class WatchedName(TypedDict, total=False):
+    """Declares the item by which a call's parameter leads to a containment that it may undo."""
+
+    pk: str  # WATCHED#account#identifier
+    sk: str
+    arn: str
+    generation: int
+    account_id: str
+    region: str
+    playbook: str
 
 
 def _partition(account_id: str, name: str) -> str:

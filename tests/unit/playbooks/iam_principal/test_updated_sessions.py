@@ -77,3 +77,34 @@ def test_a_session_that_only_the_update_names_is_denied(
     denied = dict(_denied("app"))
     assert denied.keys() == {"session", session}
     assert denied[session] > first
+
+
+def test_a_role_that_was_made_anew_under_the_same_name_is_verified_as_the_one_before(
+    deployment: Deployment, open_incident: OpenIncident, record: IncidentRepository
+) -> None:
+    """Its plan has an ARN of its own, so that the new role's containment would be another."""
+    event = finding_about(
+        deployment,
+        "app",
+        "role",
+    )
+    incident_id = open_incident(event)
+    key = deployment.meta(incident_id)["finding_key"]
+    _respond({"incident_id": incident_id, "verify_only": False, "finding_key": key}, EXECUTION)
+    [link] = record.links(incident_id)
+    iam = onlooker("iam")
+    for policy in iam.list_role_policies(RoleName="app")["PolicyNames"]:
+        iam.delete_role_policy(RoleName="app", PolicyName=policy)
+    iam.delete_role(RoleName="app")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    opened = {"verb": "open", "event": {"watch": {"incident_id": incident_id}}}
+    incident.handler({**opened, "execution": SECOND}, None)
+    shared = {"incident_id": incident_id, "execution": SECOND, "verify_only": True}
+    answer = respond.handler({"verb": "plan", **shared}, None)
+    [target] = answer["targets"]
+    assert (target["arn"], target["generation"]) == (link["arn"], 1)
+    steps = {**shared, "targets": [target], "error": "", "attempt": 1}
+    respond.handler({"verb": "verify", **steps}, None)
+    incident.handler({"verb": "verdict", **steps}, None)
+    [found] = deployment.targets(incident_id)
+    assert found["verified"] == SECOND
