@@ -61,13 +61,14 @@ def begin_again(instance: InstanceContext, before: EvidenceEntry) -> ApiCallsSta
         return {}
     start, end = state["window"]
     now, runs = int(time.time()), state.get("runs", 0) + 1
-    questions, trails = state.get("questions", []), state.get("trails", [])
-    if not query.is_complete(questions) or not all(trail.get("done") for trail in trails):
+    queries, trails = state.get("questions", []), state.get("trails", [])
+    read = "trails" in state and all(trail.get("done") for trail in trails)
+    if not (read and query.is_complete(queries)):
         return {"window": [start, now], "files": state.get("files", 0), "runs": runs}
-    asked = {lookup["value"] for lookup in questions}
+    asked = {lookup["value"] for lookup in queries}
     new = [lookup for lookup in _new_queries(instance) if lookup["value"] not in asked]
-    _ask_again(questions, now)
-    questions += [{**lookup, "since": start} for lookup in new]
+    _ask_again(queries, now)
+    queries += [{**lookup, "since": start} for lookup in new]
     for trail in trails:
         if trail.get("cut") or not trail.get("task"):  # one that refused is not asked again
             trail |= {"done": trail["name"] == "(all)", "token": "", "pages": 0}
@@ -197,8 +198,8 @@ def _late(
     )
 
 
-def _ask_again(questions: list[query.LookupQuery], until: int) -> None:
-    for lookup in questions:
+def _ask_again(queries: list[query.LookupQuery], until: int) -> None:
+    for lookup in queries:
         if not lookup.get("note"):
             lookup |= {"done": False, "token": "", "pages": 0, "until": until}
             lookup.pop("oldest", None)
