@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from tests.support.patience import until
 pytestmark = pytest.mark.proof  # two applies each
 WANTED, WANTED_ACTING = 200, 24
 HALF_APPLIED, HALF_APPLIED_ACTING = 40, 6  # findings that arrive after the apply was killed
+QUIET_SECONDS = 5  # in which Terraform writes no state
 NOTIFIED = "UnauthorizedAccess:EC2/TorRelay"
 
 
@@ -156,8 +158,15 @@ def _kill_half_way(world: World, changed: Path) -> None:
         assert process.poll() is None, "terraform ended too early"
         return len(_hashes(world)) == 2
 
+    state = settings.STATE_DIRECTORY / "terraform" / "terraform.tfstate"
     try:
         until(half_applied, "some functions have the new document, and some the old one")
+        # A local state file that is being written would be lost: S3 replaces the object as a whole.
+        until(
+            lambda: time.time() - state.stat().st_mtime > QUIET_SECONDS,
+            "Terraform waits for nothing but the incident function",
+        )
+        assert half_applied()
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -207,6 +216,7 @@ def test_no_finding_fails_while_the_switches_change(
         known = lifecycle.up(Progress(to_stderr=True), [changed])
         after = known.outputs["security"]["config_sha256"]
     finally:
+        world.control("DELETE", "faults")
         findings.applied.set()
         for thread in findings.threads:
             thread.join()
