@@ -23,7 +23,7 @@ from sandbox.report import Progress
 from sandbox.seed import Victim
 from tests.e2e.e2e_checks import assert_network_closed
 from tests.e2e.e2e_world import MINING, PREFIX, SECURITY, Json, World
-from tests.support.patience import until
+from tests.support.patience import PATIENCE, until
 
 pytestmark = pytest.mark.proof  # two applies each
 WANTED, WANTED_ACTING = 200, 24
@@ -160,7 +160,11 @@ def _kill_half_way(world: World, changed: Path) -> None:
 
     state = settings.STATE_DIRECTORY / "terraform" / "terraform.tfstate"
     try:
-        until(half_applied, "some functions have the new document, and some the old one")
+        until(
+            half_applied,
+            "some functions have the new document, and some the old one",
+            seconds=4 * PATIENCE,  # beside the findings, a whole plan comes first
+        )
         # A local state file that is being written would be lost: S3 replaces the object as a whole.
         until(
             lambda: time.time() - state.stat().st_mtime > QUIET_SECONDS,
