@@ -10,8 +10,8 @@ locals {
     # Forensics for which containment waits (evidence/forensics.py).
     before_containment = local.forensics_settings.when == "before" ? max(local.forensics_settings.deadline_seconds, values(local.forensics_settings.deadlines)...) : 0
     # Throttled starts and attempts of every phase: open, triage, contain, verify, collect, eradicate,
-    # finish, report. Each is tried for at least 15 minutes.
-    attempts = 8 * 15 * 60
+    # finish, report, and of what is handed over once more. Each is tried for at least 15 minutes.
+    attempts = 9 * 15 * 60
     # The snapshot set: snapshot limits that must clear, then all snapshots pending
     # (evidence/snapshots.py).
     snapshots = 600 + 6 * 3600

@@ -15,8 +15,9 @@ from . import (
     monitoring_cost,
     planning,
     to_verdict,
+    transitions,
 )
-from .measure import as_json, table
+from .measure import as_json, keep, table, with_earlier
 
 
 def main() -> int:
@@ -31,6 +32,11 @@ def main() -> int:
         action="store_true",
         help="one run of what needs no Terraform: shows that it runs, its figures fail nothing",
     )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="write the figures to earlier.json, with which later ones are compared",
+    )
     arguments = parser.parse_args()
     runs = 1 if arguments.quick else arguments.runs
 
@@ -38,12 +44,15 @@ def main() -> int:
     figures += credential.credential(runs)
     beside_custodian = custodian.is_installed() and not arguments.quick
     figures += to_verdict.to_verdict(runs, beside_custodian)
-    figures += monitoring_cost.figures()
+    figures += [*monitoring_cost.figures(), *transitions.transitions()]
     if not arguments.quick and not arguments.no_sandbox:
         figures += planning.planning()
         figures += incident.incident()
+    figures = with_earlier(figures)
     print(as_json(figures) if arguments.json else table(figures))
     within_limits = all(figure.within_limit for figure in figures)
+    if arguments.keep and not arguments.quick:
+        keep(figures)
     return 0 if within_limits or arguments.quick else 1
 
 

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 RUNTIME = "cpython-313"
 CHECKED = py_compile.PycInvalidationMode.CHECKED_HASH
 ROOT = Path(__file__).resolve().parent.parent
+EARLIER = ROOT / "benchmarks" / "earlier.json"
+# How much more than the earlier figure is no regression, by unit: what is counted does not vary.
+SPREAD = {"": 0.0, "s": 0.25, "×": 0.2}
 FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
 
 
@@ -23,7 +26,8 @@ FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcoin
 class Figure:
     """A name, a value in a unit, and the most that the value may be.
 
-    ``limit``: None where the figure is only reported. ``note``: how it was measured.
+    ``limit``: None where the figure is only reported. ``note``: how it was measured. ``earlier``:
+    what was measured before (earlier.json); None where nothing is kept.
     """
 
     name: str
@@ -31,18 +35,28 @@ class Figure:
     unit: str
     limit: float | None = None
     note: str = ""
+    earlier: float | None = None
+
+    @property
+    def most(self) -> float | None:
+        """The most that the value may be: its limit, and not much more than the earlier figure."""
+        spread = SPREAD.get(self.unit, 0.1)
+        regression = None if self.earlier is None else self.earlier * (1 + spread)
+        return min((most for most in (self.limit, regression) if most is not None), default=None)
 
     @property
     def within_limit(self) -> bool:
-        return self.limit is None or self.value <= self.limit
+        return self.most is None or self.value <= self.most
 
     def row(self) -> str:
-        if self.limit is None:
+        if self.most is None:
             limit, verdict = "", ""
         else:
-            limit = f"≤ {self.limit:g}"
+            limit = f"≤ {self.most:.4g}"
             verdict = "PASS" if self.within_limit else "**FAIL**"
-        return f"| {self.name} | {self.value:.4g} {self.unit} | {limit} | {verdict} | {self.note} |"
+        earlier = "" if self.earlier is None else f"{self.earlier:.4g}"
+        measured = f"{self.value:.4g} {self.unit}"
+        return f"| {self.name} | {measured} | {earlier} | {limit} | {verdict} | {self.note} |"
 
 
 class Timed(Protocol):
@@ -70,13 +84,27 @@ def round_trips(calls: Iterable[Timed], until: float, after: float = 0.0) -> int
 def table(figures: list[Figure]) -> str:
     """A Markdown table of the figures."""
     rows = [figure.row() for figure in figures]
-    return "\n".join(["| figure | measured | limit | | how |", "|---|---|---|---|---|", *rows])
+    head = ["| figure | measured | earlier | limit | | how |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
 
 
 def as_json(figures: list[Figure]) -> str:
     """The figures as a JSON list of objects."""
     items = [{**asdict(figure), "within_limit": figure.within_limit} for figure in figures]
     return json.dumps(items, indent=2)
+
+
+def with_earlier(figures: list[Figure]) -> list[Figure]:
+    """Return the figures, each with what was measured before."""
+    known: dict[str, float] = json.loads(EARLIER.read_text())
+    return [replace(figure, earlier=known.get(figure.name)) for figure in figures]
+
+
+def keep(figures: list[Figure]) -> None:
+    """Write the figures to earlier.json; those that were not measured stay."""
+    known: dict[str, float] = json.loads(EARLIER.read_text())
+    known |= {figure.name: round(figure.value, 3) for figure in figures}
+    EARLIER.write_text(json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def environment() -> dict[str, str]:

@@ -1,24 +1,34 @@
-"""An apply that changes switches while findings arrive: no finding is lost, none fails."""
+"""An apply that changes switches while findings arrive, to its end or killed half-way: no finding
+is lost, none fails.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from sandbox import lifecycle
+from sandbox import lifecycle, settings
 from sandbox.findings import Sent
 from sandbox.report import Progress
 from sandbox.seed import Victim
 from tests.e2e.e2e_checks import assert_network_closed
-from tests.e2e.e2e_world import MINING, Json, World
+from tests.e2e.e2e_world import MINING, PREFIX, SECURITY, Json, World
+from tests.support.patience import PATIENCE, until
 
-pytestmark = pytest.mark.proof  # two applies
+pytestmark = pytest.mark.proof  # two applies each
 WANTED, WANTED_ACTING = 200, 24
+HALF_APPLIED, HALF_APPLIED_ACTING = 40, 6  # findings that arrive after the apply was killed
+QUIET_SECONDS = 5  # in which Terraform writes no state
 NOTIFIED = "UnauthorizedAccess:EC2/TorRelay"
 
 
@@ -122,17 +132,52 @@ def _assert_judged_by_one(world: World, acting: Acting, incident: Json, newer: b
         assert world.quarantine_groups(acting.victim) == []
 
 
-def test_no_finding_fails_while_the_switches_change(world: World, changed: Path) -> None:
-    before, findings = world.outputs["config_sha256"], Findings(world)
-    for thread in findings.threads:
-        thread.start()
+def _hashes(world: World) -> set[str]:
+    """Returns the documents that the functions know."""
+    functions = world.aws.client("lambda", SECURITY).get_paginator("list_functions")
+    found = functions.paginate().search("Functions[].Environment.Variables.GDR_CONFIG_SHA256")
+    return set(found)
+
+
+def _kill_half_way(world: World, changed: Path) -> None:
+    """Applies the changed switches, and kills Terraform while only some functions know them.
+
+    The incident function learns of them last.
+    """
+    function = f"functions/{PREFIX}-incident/configuration"
+    world.fault("lambda", "UpdateFunctionConfiguration", function, latency_ms=600_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "up", "--var-file", str(changed)],
+        cwd=settings.ROOT,
+        env={**os.environ, "SANDBOX_STATE_DIRECTORY": str(settings.STATE_DIRECTORY)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def half_applied() -> bool:
+        assert process.poll() is None, "terraform ended too early"
+        return len(_hashes(world)) == 2
+
+    state = settings.STATE_DIRECTORY / "terraform" / "terraform.tfstate"
     try:
-        known = lifecycle.up(Progress(to_stderr=True), [changed])
-        after = known.outputs["security"]["config_sha256"]
+        until(
+            half_applied,
+            "some functions have the new document, and some the old one",
+            seconds=4 * PATIENCE,  # beside the findings, a whole plan comes first
+        )
+        # A local state file that is being written would be lost: S3 replaces the object as a whole.
+        until(
+            lambda: time.time() - state.stat().st_mtime > QUIET_SECONDS,
+            "Terraform waits for nothing but the incident function",
+        )
+        assert half_applied()
     finally:
-        findings.applied.set()
-        for thread in findings.threads:
-            thread.join()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _assert_answered(world: World, findings: Findings, before: str, after: str) -> None:
+    """Each finding has an incident that one of the two documents judged, and none failed."""
     assert len(findings.notified) >= WANTED and len(findings.acting) >= WANTED_ACTING
     assert after != before
     incidents = [world.settled(event) for event in findings.notified]
@@ -150,3 +195,33 @@ def test_no_finding_fails_while_the_switches_change(world: World, changed: Path)
         assert sha256 in (before, after)
         _assert_judged_by_one(world, acting, incident, newer=sha256 == after)
     assert {_document(world, incident) for _, incident in ended} == {before, after}
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "killed half-way"])
+def test_no_finding_fails_while_the_switches_change(
+    world: World, changed: Path, killed: bool
+) -> None:
+    before, findings = world.outputs["config_sha256"], Findings(world)
+    for thread in findings.threads:
+        thread.start()
+    try:
+        if killed:
+            _kill_half_way(world, changed)
+            notified, acting = len(findings.notified), len(findings.acting)
+            until(
+                lambda: (
+                    len(findings.notified) >= notified + HALF_APPLIED
+                    and len(findings.acting) >= acting + HALF_APPLIED_ACTING
+                ),
+                "findings arrive while the apply is half done",
+            )
+            assert len(_hashes(world)) == 2, "nothing has completed the apply meanwhile"
+            world.control("DELETE", "faults")
+        known = lifecycle.up(Progress(to_stderr=True), [changed])
+        after = known.outputs["security"]["config_sha256"]
+    finally:
+        world.control("DELETE", "faults")
+        findings.applied.set()
+        for thread in findings.threads:
+            thread.join()
+    _assert_answered(world, findings, before, after)

@@ -47,7 +47,8 @@ QUOTA_OPERATIONS = frozenset(
 )
 
 # Error names of Step Functions that the machines' Retry lists name (modules/incident/
-# machine-texts.json). The function was not started, or Lambda itself failed:
+# machine-texts.json). The function was not started, or Lambda itself failed; a function in a VPC
+# also waits for network interfaces and addresses. A test compares them with botocore's model:
 THROTTLED_STARTS = frozenset(
     {
         "Lambda.TooManyRequestsException",
@@ -55,6 +56,10 @@ THROTTLED_STARTS = frozenset(
         "Lambda.SdkClientException",
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.EC2ThrottledException",
+        "Lambda.EC2UnexpectedException",
+        "Lambda.ENILimitReachedException",
+        "Lambda.ENINotReadyException",
+        "Lambda.SubnetIPAddressLimitReachedException",
         "Lambda.ResourceNotReadyException",
         "Lambda.ResourceConflictException",
     }

@@ -26,7 +26,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import GateClosed, TargetGone
-from guardduty_response.evidence import replication
+from guardduty_response.evidence import renewal, replication
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 
 if TYPE_CHECKING:
@@ -103,8 +103,12 @@ class Collection(Generic[W]):
             items |= self._advance_all(target_context, stage)
         if any(item.outcome is Outcome.RUNNING for item in items.values()):
             return _step(context, items, done=False)
+        newest = max(target_context.stored["evidence"][name].get("at", "") for name in items)
         for module in (self.manifest, replication):
-            items[module.NAME] = self.advance(target_context, module)
+            # An item that went on for a later run is listed anew.
+            older = target_context.stored["evidence"].get(module.NAME, {}).get("at", "") < newest
+            items[module.NAME] = self.advance(target_context, module, anew=older)
+            newest = max(newest, target_context.stored["evidence"][module.NAME].get("at", ""))
             if items[module.NAME].outcome is Outcome.RUNNING:
                 return _step(context, items, done=False)
         # The incident function logged it as failed when ``evidence`` could not run.
@@ -123,12 +127,25 @@ class Collection(Generic[W]):
         results = run_all(calls, BRANCHES)
         return {name: result_or_raise(result) for name, result in results.items()}
 
-    def advance(self, target_context: W, module: ModuleType) -> EvidenceItem:
-        """Takes one item one step further. An item that has ended stays as it ended."""
+    def advance(self, target_context: W, module: ModuleType, anew: bool = False) -> EvidenceItem:
+        """Takes one item one step further. An item that has ended stays as it ended, unless it goes
+        on for a later run (``renewal``), or is to be made ``anew``.
+        """
         name = str(module.NAME)
         before = cast("EvidenceEntry", dict(target_context.stored["evidence"].get(name) or {}))
         if before and before["outcome"] != Outcome.RUNNING:
-            return EvidenceItem(Outcome(before["outcome"]), before["detail"])
+            again = renewal.begin_again(target_context, module, before)
+            if again and again["outcome"] != Outcome.RUNNING:
+                target_context.record_evidence(name, again)
+                target_context.stored["evidence"][name] = again
+            if anew:
+                before = {}
+            elif again and again["outcome"] == Outcome.RUNNING:
+                before = again
+            else:
+                ended = again or before
+                return EvidenceItem(Outcome(ended["outcome"]), ended["detail"])
+        renewal.note_run(target_context, module, before)
         tries = _Tries(int(before.get("tries", 0)), int(before.get("tries_paused", 0)))
         state = before.get("state", {})  # what was found so far stands
         try:

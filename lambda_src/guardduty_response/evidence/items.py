@@ -68,6 +68,8 @@ class EvidenceItem:
         }
         if tries_paused is not None:
             entry["tries_paused"] = tries_paused
+        if before.get("runs"):
+            entry["runs"] = before["runs"]
         target_context.record_evidence(name, entry)
         target_context.stored["evidence"][name] = entry
         return entry

@@ -19,8 +19,7 @@ StoredState = Mapping[str, Any]
 # States before containment, by item: the value of each is one that its control has read.
 BeforeStates = dict[str, Any]
 
-# One change that CloudTrail recorded: who did what, when, from which address. All values are text.
-# (``from`` is a keyword of Python, so the class syntax cannot declare it.)
+# A change that CloudTrail recorded. All values are text. (No class can declare the key ``from``.)
 ChangeEvent = TypedDict(
     "ChangeEvent",
     {
@@ -75,6 +74,7 @@ class EvidenceEntry(TypedDict, total=False):
     request_ids: list[str]
     tries: int
     tries_paused: int  # while the response was paused
+    runs: list[str]  # executions whose containment it covers, where it has a time range
     since: str
     at: str
 

@@ -81,7 +81,29 @@ def test_a_start_that_fails_is_told_and_containment_goes_on(telling: Exception |
     assert functions.asked("contain") and functions.asked("close")
 
 
-def test_it_is_tried_for_seconds_only() -> None:
+def _refuse(times: int) -> Any:
+    """Refuses the first starts."""
+    answers: list[Any] = [RuntimeError("ThrottlingException")] * times
+    return [*answers, {}]
+
+
+@pytest.mark.parametrize("decision", ["act", "approve", "skip"])
+def test_a_start_that_failed_is_tried_again_where_no_containment_waits_for_it(
+    decision: str,
+) -> None:
+    walk, functions = _go(decision, start=_refuse(1))
+    first, again = functions.asked("start")
+    assert again["Input"] == first["Input"]
+    assert len(functions.asked("not_handed_over")) == 1
+    assert walk.entered.count("HandOverAgain") == 1
+    if decision == "act":
+        assert walk.entered.index("Verdict") < walk.entered.index("HandOverAgain")
+    else:
+        assert "Contain" not in walk.entered[: walk.entered.index("HandOverAgain")]
+    assert walk.entered[-1] == "Close"
+
+
+def test_before_containment_it_is_tried_for_seconds_only() -> None:
     [state] = [state for name, state in states(definition("incident")) if name == "StartOther"]
     [retry] = state["Retry"]
     assert state["TimeoutSeconds"] <= 15

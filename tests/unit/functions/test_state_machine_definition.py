@@ -20,7 +20,21 @@ from tests.support.repository import ROOT, skip_or_fail
 MACHINES = ("incident", "notice")
 ASL = ROOT / "tests" / "support" / "asl"
 # The machines' own calls: what they do without a function.
-NATIVE = {"Claim", "Count", "Look", "Start", "StartOther", "OpenAgain"}
+NATIVE = {"Claim", "Count", "Look", "Start", "StartOther", "StartOtherAgain", "OpenAgain"}
+# The last hope of a finding: nothing starts it after them.
+LAST_HOPES = {"Start", "StartOtherAgain", "OpenAgain"}
+# Faults of a start (HTTP 502) that a person has to mend: configuration, permissions, keys.
+LASTING_FAULTS = {
+    "EC2AccessDeniedException",
+    "InvalidRuntimeException",
+    "InvalidSecurityGroupIDException",
+    "InvalidSubnetIDException",
+    "InvalidZipFileException",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+}
 PASSED_OVER = {"Warm", "CollectFirst"}  # never repeated: nothing may wait for them
 
 
@@ -90,6 +104,26 @@ def test_throttled_starts_are_repeated_for_a_quarter_of_an_hour_at_least(
     [*unrepeated] = [rule["ErrorEquals"] for rule in state["Retry"] if not rule["MaxAttempts"]]
     assert unrepeated == ([["States.Timeout"]] if name == "Approve" else [])
     assert state["Retry"][0]["MaxAttempts"] == (0 if name == "Approve" else 120)
+
+
+@pytest.mark.parametrize("name", sorted(LAST_HOPES))
+def test_the_last_hope_of_a_finding_is_tried_as_long_as_a_function(name: str) -> None:
+    [state] = [entry.values[1] for entry in _all() if entry.values[0] == name]
+    [rule] = [rule for rule in state["Retry"] if rule["MaxAttempts"]]
+    assert rule["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]
+    assert _mean_seconds(rule) >= 1.5 * 15 * 60
+
+
+def test_every_fault_of_a_start_is_repeated_unless_only_a_person_can_mend_it() -> None:
+    """Compared with botocore's model of Invoke, so that a new fault is decided on."""
+    model = botocore.session.Session().get_service_model("lambda").operation_model("Invoke")
+    faults = {
+        shape.name
+        for shape in model.error_shapes
+        if shape.metadata["error"]["httpStatusCode"] >= 500
+    }
+    repeated = {name.removeprefix("Lambda.") for name in errors.THROTTLED_STARTS}
+    assert faults - repeated == LASTING_FAULTS
 
 
 @pytest.mark.parametrize(("name", "state"), _tasks())

@@ -88,6 +88,7 @@ class EvidenceLab(CloudTrailStandIn):
     first_seen: float = 600.0  # seconds ago
     ahead: float = 0.0  # how far the clock was put forward
     attempt: int = 1
+    execution: str = "exec"
     sample: bool = False  # whether the finding is GuardDuty's sample
     config: ConfigStandIn = field(default_factory=ConfigStandIn)
 
@@ -213,7 +214,7 @@ class EvidenceLab(CloudTrailStandIn):
             self.options,
             found,
             INCIDENT,
-            "exec",
+            self.execution,
             self.record,
             self.assume,
             put,

@@ -37,6 +37,7 @@ class ApiCallsState(TypedDict, total=False):
 
     ``questions``: the queries (query.new_query). ``rows``: the summary (query.summarize).
     ``recent``: ids of events that the second pass may find again. ``round``: when it began.
+    ``runs``: how many later runs it went on for.
     """
 
     window: list[int]
@@ -47,6 +48,33 @@ class ApiCallsState(TypedDict, total=False):
     files: int
     round: int
     late: bool
+    runs: int
+
+
+def begin_again(instance: InstanceContext, before: EvidenceEntry) -> ApiCallsState:
+    """Returns the state with which a later run reads on from where reading ended.
+
+    What was not read to its end is read from the beginning.
+    """
+    state = cast("ApiCallsState", deepcopy(before.get("state", {})))
+    if "window" not in state:
+        return {}
+    start, end = state["window"]
+    now, runs = int(time.time()), state.get("runs", 0) + 1
+    queries, trails = state.get("questions", []), state.get("trails", [])
+    read = "trails" in state and all(trail.get("done") for trail in trails)
+    if not (read and query.is_complete(queries)):
+        return {"window": [start, now], "files": state.get("files", 0), "runs": runs}
+    asked = {lookup["value"] for lookup in queries}
+    new = [lookup for lookup in _new_queries(instance) if lookup["value"] not in asked]
+    _ask_again(queries, now)
+    queries += [{**lookup, "since": start} for lookup in new]
+    for trail in trails:
+        if trail.get("cut") or not trail.get("task"):  # one that refused is not asked again
+            trail |= {"done": trail["name"] == "(all)", "token": "", "pages": 0}
+            trail |= {"period": 0, "after": "", "objects": 0, "bytes": 0}
+    read_until = int(state.get("round") or end)
+    return {**state, "window": [start, read_until], "round": now, "runs": runs}
 
 
 def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
@@ -164,13 +192,18 @@ def _late(
             objects,
             state=state,
         )
-    for lookup in state["questions"]:
-        if not lookup.get("note"):
-            lookup |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
-            lookup.pop("oldest", None)
+    _ask_again(state["questions"], state["round"])
     return EvidenceItem(
         Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
     )
+
+
+def _ask_again(queries: list[query.LookupQuery], until: int) -> None:
+    for lookup in queries:
+        if not lookup.get("note"):
+            lookup |= {"done": False, "token": "", "pages": 0, "until": until}
+            lookup.pop("oldest", None)
+            lookup.pop("since", None)
 
 
 def _text(state: ApiCallsState, window: TimeRange) -> str:
@@ -203,15 +236,16 @@ def _end(
         "trails": state["trails"],
         "calls": query.calls(state["rows"]),
     }
+    number = f"-{state['runs'] + 1}" if state.get("runs") else ""
     stored = instance.context.put_evidence(
-        f"{instance.id}/api-calls/summary.json",
+        f"{instance.id}/api-calls/summary{number}.json",
         json.dumps(document, indent=1, default=str).encode(),
     )
     objects = [
         *objects,
         {**stored, "what": "who called what from where, first and last, with errors"},
     ]
-    state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
+    state["rows"] = {}  # written out: the record keeps the short version
     text, region = _text(state, window), instance.target.region
     left = [lookup for lookup in state["questions"] if lookup.get("note") or lookup.get("cut")]
     tasks = [query.command(lookup, window, region) for lookup in left] + [

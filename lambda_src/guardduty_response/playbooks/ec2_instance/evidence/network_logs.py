@@ -25,6 +25,25 @@ MAX_SECONDS = 24 * 3600  # of a window; of a longer one the newest part is read
 DELIVERY_SECONDS = 300  # beside the aggregation interval: until a record is delivered
 
 
+def begin_again(_instance: InstanceContext, before: EvidenceEntry) -> NetworkLogsState:
+    """Returns the state with which a later run reads on from where reading ended.
+
+    What was not read to its end is read from the beginning.
+    """
+    state = cast("NetworkLogsState", deepcopy(before.get("state", {})))
+    if "window" not in state:
+        return {}
+    start, end = state["window"]
+    now = int(time.time())
+    if not state.get("sources") or not all(source.get("done") for source in state["sources"]):
+        return {"window": [start, now]}
+    read_until = int(state.get("round") or end)
+    if end - start <= MAX_SECONDS:  # nothing older was left
+        start = max(start, read_until - MAX_SECONDS)
+    _read_again(state["sources"])
+    return {**state, "window": [start, read_until], "round": now}
+
+
 def run(instance: InstanceContext, before: EvidenceEntry) -> EvidenceItem:
     """Does one call's share of all flow logs; a second pass asks for late records."""
     if not instance.options.get("copy_logs", True):
@@ -93,11 +112,16 @@ def _ask_for_late_records(
             objects,
             state=state,
         )
-    for source in readable:
-        source.update({"done": False, "stream": 0, "token": "", "pages": 0})
-        source.update({"period": 0, "after": "", "objects": 0, "bytes": 0})
+    _read_again(readable)
     text = f"{text}; asking for late records"
     return EvidenceItem(Outcome.RUNNING, text, 1, objects, state=state)
+
+
+def _read_again(sources: list[FlowLogSource]) -> None:
+    for source in sources:
+        if not source.get("note"):
+            source.update({"done": False, "stream": 0, "token": "", "pages": 0})
+            source.update({"period": 0, "after": "", "objects": 0, "bytes": 0})
 
 
 def _text(state: NetworkLogsState, window: TimeRange) -> str:

@@ -1,9 +1,10 @@
 """What the principal did: every event of it in CloudTrail, listed twice because events come late,
-and the changes among them.
+and the changes among them; twice more for a later run, which contains it again.
 
 The first pass ends when everything up to its first call (the cut-off) was read. The second pass,
-``repeat_minutes`` later, reads what is newer than a quarter of an hour before that. The changes of
-each pass are one object (``changes-N.json``), oldest first, which eradication reads. The state is a
+``repeat_minutes`` later, reads what is newer than a quarter of an hour before that. The passes of a
+later run are the third and fourth, and so on: an odd one begins a run's. The changes of each pass
+are one object (``changes-N.json``), oldest first, which eradication reads. The state is a
 ``ListingState``; the rest lies in the bucket (``Progress``).
 """
 
@@ -13,6 +14,7 @@ import json
 import math
 import time
 from copy import deepcopy
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from guardduty_response.cloudtrail import log_reader
@@ -52,7 +54,7 @@ def run(principal: TargetContext, before: EvidenceEntry) -> EvidenceItem:
     state = cast("ListingState", deepcopy(before.get("state") or {}))
     TimeRange.of(principal, state, 60 * float(principal.options.get("lookup_hours", 24)))
     objects: list[StoredObject] = list(before.get("objects") or [])
-    if state.get("listed") == 1 and state["round"] == 1:
+    if _waits(state) and not state.get("again"):
         wait = state["due"] - time.time()
         if wait > 0:
             task = str(before.get("task") or "")
@@ -65,6 +67,27 @@ def run(principal: TargetContext, before: EvidenceEntry) -> EvidenceItem:
         state,
         objects,
     ).advance()
+
+
+def _waits(state: ListingState) -> bool:
+    """Tells whether the first pass of a run is complete, and the second has not begun."""
+    number = state.get("round", 0)
+    return number % 2 == 1 and state.get("listed") == number
+
+
+def reads_on(before: EvidenceEntry) -> bool:
+    """Tells whether a list that is being made will have what happens until now."""
+    state = cast("ListingState", before.get("state") or {})
+    return _waits(state) and bool(state["due"])
+
+
+def begin_again(principal: TargetContext, before: EvidenceEntry) -> ListingState:
+    """Returns the state with which the list goes on where it ended, for a later run."""
+    state = cast("ListingState", deepcopy(before.get("state") or {}))
+    if "window" not in state:
+        return {}  # nothing was asked for yet
+    state["again"] = True
+    return state
 
 
 def _not_possible(principal: TargetContext, ownership: Ownership) -> EvidenceItem:
@@ -111,8 +134,10 @@ class Listing:
         self.progress: Progress = {}
         if state.get("progress"):
             self.progress = evidence_store.get_event(state["progress"])
-        if state["listed"] == state["round"]:
-            self._begin_second_pass()
+        if self.state.pop("again", False):
+            self._begin_pass(self.state["round"] + 1 + self.state["round"] % 2)
+        elif state["listed"] == state["round"]:
+            self._begin_pass(self.state["round"] + 1)
         start, end = state["window"]
         self.time_range = TimeRange(int(start), int(state.get("until") or end))
         self.since = int(state.get("since") or start)
@@ -133,20 +158,31 @@ class Listing:
         self.state.setdefault("files", 0)
         self.state.setdefault("key", self.ownership.principal.key)
 
-    def _begin_second_pass(self) -> None:
-        """Read what is newer than a quarter of an hour before the cut-off, until now."""
+    def _begin_pass(self, number: int) -> None:
+        """Read what is newer than a quarter of an hour before the cut-off, until now.
+
+        All of it where nothing was listed to its end, or where the finding names another key now.
+        """
         start, end = self.state["window"]
-        since = max(int(end) - cloudtrail_query.LAG_SECONDS, int(start))
-        gaps = self._pass_gaps(TimeRange(int(start), int(end)))
-        self.state["round"] = 2
+        since, cut_off = int(start), self.state["cut_off"]
+        key = self.ownership.principal.key
+        if cut_off and key in ("", self.state["key"]):
+            until = int(datetime.fromisoformat(cut_off).timestamp())
+            since = max(until - cloudtrail_query.LAG_SECONDS, since)
+        self.state["key"] = key or self.state["key"]
+        gaps = self._pass_gaps(TimeRange(int(start), int(self.state.get("until") or end)))
+        self.state["round"] = number
         self.state["since"] = since
         self.state["until"] = int(time.time())
         self.progress["changes"] = []
         self.progress["bytes"] = 0
         self.progress["full"] = False
         self.progress["query"] = None
-        self.progress["earlier"] = [gap for gap in gaps if gap.get("cut")]
-        regional_lookup.repeat(self.progress.get("regions") or {}, since)
+        earlier = [*self.progress.get("earlier", []), *(gap for gap in gaps if gap.get("cut"))]
+        self.progress["earlier"] = earlier
+        regions = self.progress.get("regions") or {}
+        regional_lookup.repeat(regions, since)
+        regional_lookup.add(regions, self.ownership.lookup_attributes(), int(start))
 
     def advance(self) -> EvidenceItem:
         until = time.monotonic() + CALL_SECONDS
@@ -315,7 +351,7 @@ class Listing:
     def _second_pass_at(self) -> int:
         """Return when the second pass begins (seconds since 1970), 0 when there is none."""
         minutes = float(self.target_context.options.get("repeat_minutes", 20))
-        if self.state["round"] != 1 or not minutes:
+        if self.state["round"] % 2 == 0 or not minutes:
             return 0
         return int(self.time_range.end + 60 * minutes)
 

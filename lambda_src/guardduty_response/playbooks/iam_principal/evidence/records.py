@@ -79,13 +79,14 @@ class Progress(TypedDict, total=False):
 class ListingState(TypedDict, total=False):
     """What the record keeps of the listing, for eradication, messages and the report.
 
-    ``round``: the pass (1 or 2); ``listed``: the pass that is complete; ``changes``: keys of the
-    changes of each pass; ``cut_off``: later events are not listed; ``due``: when the second pass
-    begins; ``window``: the time range; ``since``, ``until``: of the second pass; ``events``,
-    ``mutating``: counts; ``issued``: credentials handed out; ``handed_out``: these and others,
-    with who asked for them; ``key``: the finding's; ``said``: the text for people; ``source``:
-    what was queried; ``fell_back``, ``remark``: what failed; ``progress``: key of the
-    ``Progress``; ``files``, ``parity``: for the names of objects.
+    ``round``: the pass (an odd one is a run's first); ``listed``: the pass that is complete;
+    ``changes``: keys of the changes of each pass; ``cut_off``: later events are not listed;
+    ``due``: when a run's second pass begins; ``window``: the time range; ``since``, ``until``: of
+    a later pass; ``again``: a later run begins its own; ``events``, ``mutating``: counts;
+    ``issued``: credentials handed out; ``handed_out``: these and others, with who asked for them;
+    ``key``: the finding's; ``said``: the text for people; ``source``: what was queried;
+    ``fell_back``, ``remark``: what failed; ``progress``: key of the ``Progress``; ``files``,
+    ``parity``: for the names of objects.
     """
 
     round: int
@@ -96,6 +97,7 @@ class ListingState(TypedDict, total=False):
     window: list[int]
     since: int
     until: int
+    again: bool
     events: int
     mutating: int
     issued: list[IssuedSession]

@@ -63,12 +63,18 @@ def repeat(regions: Regions, since: int) -> None:
 
 def add_keys(regions: Regions, keys: list[str], since: int) -> None:
     """Add queries for keys that were met meanwhile, over the whole time range."""
+    add(regions, [("AccessKeyId", key) for key in keys], since)
+
+
+def add(regions: Regions, attributes: list[tuple[str, str]], since: int) -> None:
+    """Add a query for each (attribute, value) whose value is not asked for yet."""
     for region in regions.values():
         if region.get("note"):
             continue
         known = {lookup["value"] for lookup in region["questions"]}
-        new_keys = [key for key in keys if key not in known]
-        region["questions"] += [_query("AccessKeyId", key, since) for key in new_keys]
+        region["questions"] += [
+            _query(attribute, value, since) for attribute, value in attributes if value not in known
+        ]
 
 
 def is_complete(regions: Regions) -> bool:
