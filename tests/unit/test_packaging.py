@@ -98,7 +98,7 @@ FUNCTIONS = {
         "functions/respond.py",
         "functions/contain_step.py",
         "functions/contained_options.py",
-        "functions/earlier_findings.py",
+        "functions/standing.py",
         "functions/expire_step.py",
         "functions/finish_step.py",
         "functions/minor_losses.py",

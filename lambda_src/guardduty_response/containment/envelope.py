@@ -193,6 +193,7 @@ class _Reader:
             "request_ids": lambda path, entry: self._list(path, entry, self._text),
             "tries": self._size,
             "tries_paused": self._size,
+            "runs": lambda path, entry: self._list(path, entry, self._text),
             "since": self._time,
             "at": self._time,
         }

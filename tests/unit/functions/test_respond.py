@@ -340,10 +340,9 @@ def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(
 ) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
-    IncidentRepository("guardduty-response-incidents").note(
-        incident_id, finding_key="incidents/inc-0/missing.json"
-    )
-    assert run_step("contain", incident_id, target)["done"]
+    missing = "incidents/inc-0/missing.json"
+    IncidentRepository("guardduty-response-incidents").note(incident_id, finding_key=missing)
+    assert run_step("contain", incident_id, {**target, "finding_key": missing})["done"]
     with pytest.raises(ClientError, match="NoSuchKey"):
         _ = fake.seen[-1].finding
     with pytest.raises(ClientError, match="NoSuchKey"):

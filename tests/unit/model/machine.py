@@ -30,7 +30,7 @@ _NUMBERS = itertools.count(1)
 class Course:
     """Says what happens while an execution is at work, and keeps what its steps answered.
 
-    ``before``: what happens directly before a step, by its verb; it is given the step's payload.
+    ``before``: what happens directly before a step, by its name; it is given the step's payload.
     ``answer``: what people answer. ``plans``: the decision of each plan but those of rechecks.
     """
 
@@ -59,16 +59,16 @@ class Machine:
         return walk.entered
 
     def _invoke(self, course: Course, function: str, payload: Json) -> Any:
-        verb = payload.get("verb", "")
-        if verb == "contain":
+        step = payload.get("verb", "")
+        if step == "contain":
             self.before_contain()
-        if verb in course.before:
-            course.before[verb](payload)
+        if step in course.before:
+            course.before[step](payload)
         if function == "states":
             self.started.append(payload["Input"])
             return {}
         answer = _HANDLERS[function](payload, None)
-        if verb == "plan" and not payload["verify_only"]:
+        if step == "plan" and not payload["verify_only"]:
             course.plans.append(answer["decision"])
         return answer
 

@@ -141,8 +141,8 @@ class TwoResources(RuleBasedStateMachine):
         """Returns what happened, for whoever reads that it was not as expected."""
         items = self.deployment.items(f"INCIDENT#{self.incidents[run.name]}")
         events = [item for item in items if item["sk"].startswith("EVENT#")]
-        told = "\n".join(f"{event['event']}: {event['detail']}" for event in events)
-        return f"{self._status(run.name)}, {run}\n{told}"
+        story = "\n".join(f"{event['event']}: {event['detail']}" for event in events)
+        return f"{self._status(run.name)}, {run}\n{story}"
 
     def _linked(self, name: str) -> list[Json]:
         return self.deployment.targets(self.incidents[name]) if name in self.incidents else []

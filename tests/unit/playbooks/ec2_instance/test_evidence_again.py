@@ -29,6 +29,12 @@ def names(lab: EvidenceLab, folder: str, kind: str) -> list[str]:
     return [json.loads(line)["eventName"] for name in found for line in lab.lines(name)]
 
 
+def _delivered(stream: str, at: float) -> None:
+    """Lets a stream's only event be ingested at ``at`` (epoch)."""
+    [event] = logs_backends[MEMBER][REGION].groups[GROUP].streams[stream].events
+    event.ingestion_time = int(at) * 1000
+
+
 def test_logs_are_read_on_and_what_there_is_once_stays(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +44,7 @@ def test_logs_are_read_on_and_what_there_is_once_stays(
     evidence.see("logs").create_log_group(logGroupName=GROUP)
     flow(evidence)
     write(evidence, f"{eni}-all", (began - 60, record(eni, began - 60)))
+    _delivered(f"{eni}-all", began - 30)
     evidence.happened("ListBuckets", 60, Username=id)
     collected(evidence, target)
     snapshots = evidence.kept("snapshots")
@@ -48,8 +55,7 @@ def test_logs_are_read_on_and_what_there_is_once_stays(
     evidence.happened("GetObject", 1800, Username=id)
     new = record(eni, began + 1800)
     write(evidence, f"{eni}-accept", (began + 1800, new))
-    [delivered] = logs_backends[MEMBER][REGION].groups[GROUP].streams[f"{eni}-accept"].events
-    delivered.ingestion_time = int(began + 1900) * 1000
+    _delivered(f"{eni}-accept", began + 1900)
     collected(evidence, target)
 
     assert evidence.kept("snapshots") == snapshots
