@@ -38,12 +38,14 @@ _HELPERS = (f"{TESTS}/conftest.py", f"{TESTS}/emulator_helpers.py")
 class Suite:
     """``tests``: glob patterns of test files; ``sources``: glob patterns of what they test. Both
     are relative to the repository. ``with_terraform``: Terraform's version counts too.
+    ``with_imports``: so does what the tests import of the repository, and what that imports.
     """
 
     name: str
     tests: tuple[str, ...]
     sources: tuple[str, ...]
     with_terraform: bool = False
+    with_imports: bool = False
 
 
 EMULATORS = Suite(
@@ -134,20 +136,18 @@ PLANS = Suite(
         "schema/**/*",
         *(f"examples/**/*.{kind}" for kind in ("tf", "tfvars", "json", "md", "py")),
         "docs/mistakes.md",
-        "sandbox/**/*.py",
+        "sandbox/emulator/**/*.py",
         "sandbox/terraform/*",
         ".checkov.yaml",
         "requirements/checkov.txt",
         "requirements/locked/checkov.txt",
         "tests/conftest.py",
-        "tests/examples/*.py",
-        "tests/support/*.py",
         "tests/terraform/**/*.json",
-        "tests/terraform/**/*.py",
         "tests/terraform/**/*.tf",
         "tests/terraform/**/*.yaml",
     ),
     with_terraform=True,
+    with_imports=True,
 )
 SUITES = (EMULATORS, MODULES, TERRAFORM_TEST, PLANS)
 
@@ -162,6 +162,29 @@ def test_files(suite: Suite) -> list[Path]:
     return [
         path for path in _found(suite.tests) if "from guardduty_response." not in path.read_text()
     ]
+
+
+def _imports(file: Path) -> set[Path]:
+    """Return the repository's files that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {file for name in names if (file := ROOT / f"{name.replace('.', '/')}.py").is_file()}
+
+
+def _with_imports(files: Iterable[Path]) -> set[Path]:
+    """Return the files, what they import, and so on."""
+    found: set[Path] = set()
+    left = list(files)
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            left += _imports(file)
+    return found
 
 
 def test_names(files: Iterable[Path]) -> set[str]:
@@ -189,7 +212,9 @@ def fingerprint(suite: Suite) -> str:
     total = hashlib.sha256(_pins().encode())
     if suite.with_terraform:
         total.update(_terraform_version().encode())
-    for file in sorted({*_found(suite.sources), *test_files(suite)}):
+    tests = test_files(suite)
+    imported = _with_imports(tests) if suite.with_imports else set()
+    for file in sorted({*_found(suite.sources), *tests, *imported}):
         total.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode())
         total.update(file.read_bytes())
     return total.hexdigest()
