@@ -72,6 +72,7 @@ def test_a_step_that_waits_gives_its_lease_back(world: World, table: Table, wait
         Context,
         SimpleNamespace(
             record=record,
+            finding_key="",
             **names,
             **more,
         ),
