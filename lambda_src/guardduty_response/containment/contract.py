@@ -225,7 +225,8 @@ class Context:
     repository of incidents (incident/repository.py). ``gate``: guards the changes of the step;
     without it every session can only read. ``attempt``: the number of this call of the step;
     ``waits`` of the calls before it tried nothing, since somebody else worked on the resource.
-    ``finding_key``: where ``finding`` is stored; empty: META says.
+    ``finding_key``: where ``finding`` is stored; empty: META says. ``expect(target, session)``, in
+    a plan: begins what deciding about that target takes, while the playbook reads.
     """
 
     config: Config
@@ -240,6 +241,7 @@ class Context:
     waits: int = 0
     gate: Gate | None = None
     finding_key: str = ""
+    expect: Callable[[Target, clients.Session], None] | None = None
 
     @property
     def tries(self) -> int:

@@ -6,8 +6,9 @@ Exemptions come from Terraform alone. A tag on the resource can at most turn ``a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypedDict
 
 from guardduty_response.decision.configuration import PAUSED, Config, FreezeWindow
@@ -24,6 +25,10 @@ class GuardedTarget(TypedDict, total=False):
     arn: str
     tags: Mapping[str, str]
     principals: Sequence[str]
+
+
+# Counts targets for the circuit breaker, and returns which of its limits they exceed.
+Exceeded = Callable[[list[GuardedTarget]], list[str]]
 
 
 class Ruling(NamedTuple):
@@ -121,11 +126,9 @@ def _own_role_involved(config: Config, account_id: str, targets: list[GuardedTar
 
 def _reasons_to_ask(
     config: Config,
-    record: IncidentRepository,
-    playbook: str,
-    account_id: str,
     targets: list[GuardedTarget],
     at: datetime,
+    exceeded: Exceeded,
 ) -> list[str]:
     """Returns why a person decides: a tag, a freeze window, or too many resources."""
     guardrails = config.guardrails
@@ -139,13 +142,7 @@ def _reasons_to_ask(
             )
     if freeze := frozen(config, at):
         reasons.append(freeze)
-    return reasons + exceeded_limits(
-        config,
-        record,
-        playbook,
-        account_id,
-        targets,
-    )
+    return reasons + exceeded(targets)
 
 
 def exceeded_limits(
@@ -154,8 +151,12 @@ def exceeded_limits(
     playbook: str,
     account_id: str,
     targets: list[GuardedTarget],
+    at: float | None = None,
 ) -> list[str]:
-    """Counts the targets for the circuit breaker; returns which of its limits are exceeded."""
+    """Counts the targets for the circuit breaker; returns which of its limits are exceeded.
+
+    ``at``: seconds since 1970, by which the count can be withdrawn; now unless given.
+    """
     breaker = config.guardrails["circuit_breaker"]
     if not breaker or not targets:
         return []
@@ -170,6 +171,7 @@ def exceeded_limits(
         arns,
         minutes,
         limits,
+        at,
     )
     whose = ("", f" of account {account_id}", " of all playbooks")
     at_least = "" if counts.complete else "at least "
@@ -189,11 +191,12 @@ def apply(
     account_id: str,
     targets: list[GuardedTarget],
     at: datetime | None = None,
+    exceeded: Exceeded | None = None,
 ) -> Ruling:
     """Returns the mode after the guardrails; ``mode`` is the policy's acting mode.
 
-    Counts the targets for the circuit breaker. ``at``: the time to compare freeze windows with,
-    now unless given.
+    Counts the targets for the circuit breaker, by ``exceeded`` where it is given. ``at``: the time
+    to compare freeze windows with, now unless given.
     """
     if skip := _exemption(config, account_id, targets):
         return Ruling(mode, skip=skip)
@@ -203,9 +206,8 @@ def apply(
         return Ruling(mode, skip=skip)
     if mode != "auto":
         return Ruling(mode)
-    reasons = _reasons_to_ask(
-        config, record, playbook, account_id, targets, at or datetime.now(UTC)
-    )
+    count = exceeded or partial(exceeded_limits, config, record, playbook, account_id)
+    reasons = _reasons_to_ask(config, targets, at or datetime.now(UTC), count)
     if not reasons:
         return Ruling(mode)
     return Ruling("approve", [f"auto became approve: {reason}" for reason in reasons])

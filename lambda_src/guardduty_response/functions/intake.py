@@ -42,6 +42,8 @@ class IntakeAnswer(TypedDict, total=False):
     incident_id: str
     playbook: str
     finding_key: str
+    account_id: str
+    region: str
     next: str
     wait_seconds: int
     verify_only: bool
@@ -207,6 +209,8 @@ def open_incident(event: Payload) -> Answer:
         "incident_id": seen.incident_id,
         "playbook": decided.playbook,
         "finding_key": opened.meta["finding_key"],
+        "account_id": seen.account_id,
+        "region": seen.region,
         "next": "triage",
         "verify_only": opened.outcome is OnFinding.VERIFY,
     }

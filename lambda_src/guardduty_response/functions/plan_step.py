@@ -10,6 +10,7 @@ from guardduty_response.containment.contract import NO_OPTIONS, Context, Planned
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import planning, runtime, steps
+from guardduty_response.functions.ahead import Ahead, remembering
 from guardduty_response.incident import statuses
 from guardduty_response.incident.statuses import Status
 
@@ -19,8 +20,29 @@ if TYPE_CHECKING:
 
 def plan(event: runtime.Payload) -> planning.PlanAnswer:
     """Plans, or for a recheck finds the targets to verify. What stands against it is answered."""
-    context, playbook = steps.make_context(event), os.environ["GDR_PLAYBOOK"]
-    record, incident_id = context.record, context.incident_id
+    context = steps.make_context(event)
+    context.assume = remembering(context.assume)
+    _prepare(event, context)
+    if event.get("verify_only"):
+        return _plan(event, context, None)
+    ahead = Ahead(context)
+    context.expect = ahead.expect
+    try:
+        return _plan(event, context, ahead)
+    finally:
+        ahead.end()
+
+
+def _prepare(event: runtime.Payload, context: Context) -> None:
+    """Lets the playbook ask for its role while the finding is read, where Open said whose it is."""
+    prepare = getattr(load(os.environ["GDR_PLAYBOOK"]), "prepare", None)
+    place = event.get("place") or {}
+    if prepare and place.get("account_id") and place.get("region") and not event["verify_only"]:
+        prepare(context, place["account_id"], place["region"])
+
+
+def _plan(event: runtime.Payload, context: Context, ahead: Ahead | None) -> planning.PlanAnswer:
+    playbook, record, incident_id = os.environ["GDR_PLAYBOOK"], context.record, context.incident_id
     seen = context.finding
     known = _contained_with(context) if event.get("verify_only") else {}
     try:
@@ -47,7 +69,7 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
         return planning.answer(decision, error="" if decision == "skip" else reason)
     if not event.get("verify_only"):
         approved = event.get("approved") is True
-        return planning.decide(context, planned, seen, approved)
+        return planning.decide(context, planned, seen, approved, ahead)
     from guardduty_response.monitoring import drift  # for a recheck alone
 
     targets = [

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from guardduty_response.aws import clients
@@ -13,10 +14,11 @@ from guardduty_response.containment.contract import Context, Planned, Target, lo
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.containment.pauses import pause_reason
 from guardduty_response.decision import finding, guardrails, policy
-from guardduty_response.errors import ResponseError
-from guardduty_response.functions import steps
+from guardduty_response.functions import hand_over, steps
+from guardduty_response.functions.ahead import Ahead
 from guardduty_response.incident import approval
 from guardduty_response.incident.containments import Present, is_over
+from guardduty_response.incident.new_targets import act_on_new
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import (
     DETAIL_LENGTH,
@@ -24,16 +26,10 @@ from guardduty_response.incident.target_repository import (
 )
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord, TargetPayload
+    from guardduty_response.incident.model import ActionLogEntry, IncidentRecord, TargetPayload
 
 _DECISIONS = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}
 _NOT_ACTING = ("skip", "dry_run", "failed")
-
-
-class HandOver(TypedDict):
-    """Declares the input of an execution that answers what belongs to another playbook."""
-
-    finding_key: str
 
 
 class PlanAnswer(TypedDict, total=False):
@@ -43,7 +39,7 @@ class PlanAnswer(TypedDict, total=False):
     error: str
     targets: list[TargetPayload]
     collect_first_seconds: int
-    hand_over: list[HandOver]
+    hand_over: list[hand_over.HandOver]
     approval_timeout_seconds: int
 
 
@@ -59,11 +55,17 @@ def answer(decision: str, targets: list[Target] | None = None, error: str = "") 
 
 
 def apply_policy(
-    context: Context, planned: list[Planned], seen: finding.Finding
+    context: Context,
+    planned: list[Planned],
+    seen: finding.Finding,
+    ahead: Ahead | None = None,
 ) -> tuple[str, list[str]]:
-    """Returns the decision and its reasons: the policy once more, then the guardrails."""
+    """Returns the decision and its reasons: the policy once more, then the guardrails.
+
+    ``ahead``: what was begun while the playbook read.
+    """
     config = context.config
-    pause = clients.POOL.submit(pause_reason, context.record)
+    pause = ahead.pause() if ahead else clients.POOL.submit(pause_reason, context.record)
     decided, _ = policy.decide_about(config, seen)
     mode, reasons = decided.mode, list(decided.reasons)
     if seen.sample and mode in policy.ACTING:
@@ -79,7 +81,13 @@ def apply_policy(
         for plan in planned
     ]
     ruling = guardrails.apply(
-        config, context.record, mode, os.environ["GDR_PLAYBOOK"], seen.account_id, targets
+        config,
+        context.record,
+        mode,
+        os.environ["GDR_PLAYBOOK"],
+        seen.account_id,
+        targets,
+        exceeded=ahead.exceeded if ahead else None,
     )
     reasons += ruling.reasons
     if ruling.alarm:
@@ -173,13 +181,6 @@ def immutable_id(plan: Planned) -> str:
     return plan.immutable_id or str(plan.target.scope.get("unique_id") or "")
 
 
-def _present(context: Context, target: Target) -> Present:
-    """Returns what the resource's containment is now, with what old records have of it."""
-    playbook = os.environ["GDR_PLAYBOOK"]
-    context.record.take_over_for(context.incident_id, playbook, target.reference())
-    return context.record.containments.present(target.arn)
-
-
 def _linked(
     context: Context,
     planned: list[Planned],
@@ -217,18 +218,25 @@ def decide(
     planned: list[Planned],
     seen: finding.Finding,
     approved: bool = False,
+    ahead: Ahead | None = None,
 ) -> PlanAnswer:
     """Decides by policy and guardrails (docs/decisions/0012). For "act" it takes each lease and
     links each resource; where another incident has the lease, ``attach`` names it.
 
-    ``approved``: a person has just approved a plan: "act" if this is that plan.
+    ``approved``: a person has just approved a plan: "act" if this is that plan. ``ahead``: what was
+    begun while the playbook read; who gives it ends it.
     """
+    if ahead is None:
+        ahead = Ahead(context)
+        try:
+            return decide(context, planned, seen, approved, ahead)
+        finally:
+            ahead.end()
     record, incident_id = context.record, context.incident_id
     targets = [plan.target._replace(principals=plan.principals) for plan in planned]
-    present = [clients.POOL.submit(_present, context, target) for target in targets]
-    read_meta = clients.POOL.submit(record.meta, incident_id)
-    decision, reasons = apply_policy(context, planned, seen)
-    meta = read_meta.result()
+    present = [ahead.present(target) for target in targets]
+    decision, reasons = apply_policy(context, planned, seen, ahead)
+    meta = ahead.meta.result()
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
@@ -237,7 +245,7 @@ def decide(
         record.note(incident_id, contained_again="", left_breached=reason)
         return answer("none")
     if again and (found := _planned_again(context, planned, present, meta)):
-        return decide(*found, seen, approved)
+        return decide(*found, seen, approved, ahead)
     digest = plan_digest(planned)
     if decision == "approve" and meta.get("approved_digest"):
         decision, reason = _after_approval(digest, planned, present, meta)
@@ -268,19 +276,14 @@ def decide(
     decided = clients.POOL.submit(
         record.event, incident_id, f"decided: {decision}", "; ".join(reasons)
     )
-    _store_targets(context, planned, targets, meta, decision)
+    _store(context, planned, targets, meta, fields)
     decided.result()
-    # Last: an incident that is being contained has its targets.
-    if decision == "act":
-        record.transition(incident_id, Event.ACT, Status(meta["status"]), **fields)
-    else:
-        record.note(incident_id, **fields)
     if decision in _NOT_ACTING:
         return answer(decision, error=reasons[-1] if decision == "failed" else "")
     result = answer(decision, targets)
     result["approval_timeout_seconds"] = approval.timeout_seconds(meta, context.config)
     if not again and not approved:  # handed over before a person was asked
-        result["hand_over"] = _hand_over(context, planned, meta)
+        result["hand_over"] = hand_over.hand_over(context, planned, meta)
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)
     return result
@@ -297,40 +300,49 @@ def _planned_again(
     return contained_options.planned_again(context, planned, [f.result() for f in present], meta)
 
 
-def _store_targets(
+def _store(
     context: Context,
     planned: list[Planned],
     targets: list[Target],
     meta: IncidentRecord,
-    decision: str,
+    fields: IncidentRecord,
 ) -> None:
-    """Creates the targets' records, unless that would replace what an earlier run has done."""
-    earlier_containment = bool(meta.get("held"))
-    if earlier_containment and decision in _NOT_ACTING:
+    """Stores the decision and the targets; to contain, the incident's new status too.
+
+    Together where all of it is new. Else the status comes last: an incident that is being contained
+    has its targets. Nothing replaces what an earlier run has done.
+    """
+    record, incident_id, decision = context.record, context.incident_id, fields["decision"]
+    known, acts = bool(meta.get("held")), decision == "act"
+    if known and decision in _NOT_ACTING:
+        record.note(incident_id, **fields)
         return
-    writes, execution = [], context.execution if decision == "act" else ""
-    for plan, target in zip(planned, targets, strict=True):
-        own_actions = {
-            name: log_entry("NOTED", text)
-            for name, text in _consequences(plan.consequences).items()
-        }
-        if decision in ("dry_run", "approve") and plan.foresee:
-            for name, text in plan.foresee().items():
-                own_actions[name] = log_entry("NOTED", text)
-        if decision in ("dry_run", "approve") and not earlier_containment:
-            for action, sentence in plan.actions.items():
-                own_actions[action] = log_entry("PLANNED", sentence)
-        writes.append(
-            clients.POOL.submit(
-                context.record.put_target,
-                context.incident_id,
-                target.reference(),
-                own_actions,
-                execution,
-            )
-        )
+    stored = [
+        (target.reference(), _own_actions(plan, str(decision), known))
+        for plan, target in zip(planned, targets, strict=True)
+    ]
+    if acts and act_on_new(record, meta, stored, context.execution, fields):
+        return
+    put = partial(record.put_target, incident_id, execution=context.execution if acts else "")
+    writes = [clients.POOL.submit(put, target, actions) for target, actions in stored]
     for write in writes:
         write.result()
+    if acts:
+        record.transition(incident_id, Event.ACT, Status(meta["status"]), **fields)
+    else:
+        record.note(incident_id, **fields)
+
+
+def _own_actions(plan: Planned, decision: str, known: bool) -> dict[str, ActionLogEntry]:
+    """Returns what a plan adds to the incident's own action log. ``known``: contained before."""
+    lines = _consequences(plan.consequences)
+    if decision in ("dry_run", "approve") and plan.foresee:
+        lines |= plan.foresee()
+    entries = {name: log_entry("NOTED", text) for name, text in lines.items()}
+    if decision in ("dry_run", "approve") and not known:
+        promised = {name: log_entry("PLANNED", text) for name, text in plan.actions.items()}
+        entries |= promised
+    return entries
 
 
 def _consequences(text: str) -> dict[str, str]:
@@ -349,49 +361,3 @@ def _consequences(text: str) -> dict[str, str]:
 def _collects_first() -> bool:
     """Tells whether anything of this playbook's resource is lost by containing it first."""
     return bool(getattr(load(os.environ["GDR_PLAYBOOK"]), "COLLECTS_FIRST", False))
-
-
-def _hand_over(context: Context, planned: list[Planned], meta: IncidentRecord) -> list[HandOver]:
-    """Returns the inputs of executions that answer what belongs to other playbooks.
-
-    The incidents that these become are the children of this one, with those of earlier runs.
-    """
-    inputs: list[HandOver] = []
-    earlier = meta.get("children") or []
-    children = list(earlier)
-    for plan in planned:
-        for playbook in plan.hand_over:
-            status, detail, key, child = _hand_over_to(context, plan, playbook)
-            context.log_action(plan.target, f"hand_over_to_{playbook}", status, detail)
-            if key:
-                inputs.append({"finding_key": key})
-                children += [child] if child not in children else []
-    if children != earlier:
-        context.record.note(context.incident_id, children=children)
-    return inputs
-
-
-def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, str, str, str]:
-    """Stores the event for another playbook.
-
-    Returns status, sentence, the event's key and the ID of the incident that it becomes.
-    """
-    if playbook not in context.config.active_playbooks:
-        detail = (
-            f"no switch lets playbook {playbook} act, so nothing answers it"
-            f" ({context.finding.title})"
-        )
-        return "FAILED", detail, "", ""
-    try:
-        event = plan.hand_over[playbook]()
-    except ResponseError as error:
-        detail = (
-            f"{error}: no incident of playbook {playbook} was opened; a person must find it and"
-            " contain it"
-        )
-        return "FAILED", detail, "", ""
-    name = f"handed-over-{finding.incident_id(event['detail']['id'])}.json"
-    stored = context.put_evidence(name, finding.canonical(event).encode())
-    child = finding.parse(event).incident_id
-    detail = f"{event['detail']['title']}: an incident of its own, {child} ({stored['key']})"
-    return "DONE", detail, stored["key"], child

@@ -64,26 +64,22 @@ class CircuitBreaker:
         arns: Iterable[str],
         minutes: int,
         limits: Limits = _NO_LIMITS,
+        at: float | None = None,
     ) -> Counts:
         """Marks ``arns`` as contained now; returns what the last ``minutes`` contain with them.
+
+        ``at``: seconds since 1970 that ``withdraw`` can name the marks by; now unless given.
 
         Each caller writes before it reads, and reads consistently. So of concurrent executions that
         exceed a limit together, no more than the limit see a count within it; all may see more.
         Reads the newest first, and no more once one of ``limits`` is exceeded: else each of
         thousands of findings would read the markers of all before it, from one partition.
         """
-        at = time.time()
+        at = time.time() if at is None else at
+        expires_at = int(at) + minutes * 60 + RETENTION_SECONDS
         for arn in sorted(set(arns)):
-            self.table.put(
-                {
-                    "pk": "BREAKER",
-                    "sk": f"{_sort_key(at)}#{playbook}#{arn}",
-                    "playbook": playbook,
-                    "account_id": account_id,
-                    "arn": arn,
-                    "expires_at": int(at) + minutes * 60 + RETENTION_SECONDS,
-                }
-            )
+            marked = {"account_id": account_id, "expires_at": expires_at}
+            self.table.put({**_key(playbook, arn, at), **marked})
         pages = self.table.pages(
             PAGE,
             KeyConditionExpression="pk = :pk AND sk >= :since",
@@ -97,7 +93,8 @@ class CircuitBreaker:
         of_account: set[str] = set()
         in_all: set[str] = set()
         counts = Counts(0, 0, 0)
-        for page, is_last in pages:
+        for marks, is_last in pages:
+            page = [mark for mark in marks if not mark.get("withdrawn")]
             of_playbook |= {mark["arn"] for mark in page if mark["playbook"] == playbook}
             of_account |= {mark["arn"] for mark in page if mark["account_id"] == account_id}
             in_all |= {mark["arn"] for mark in page}
@@ -105,6 +102,22 @@ class CircuitBreaker:
             if _exceeded(counts, limits):
                 break
         return counts
+
+    def withdraw(self, playbook: str, arns: Iterable[str], at: float) -> None:
+        """Takes back marks that were made at ``at``: nothing was decided about these resources.
+
+        They stay, and are not counted: the functions may delete nothing here.
+        """
+        for arn in sorted(set(arns)):
+            expires_at = int(at) + RETENTION_SECONDS
+            withdrawn = {"account_id": "", "withdrawn": True, "expires_at": expires_at}
+            self.table.put({**_key(playbook, arn, at), **withdrawn})
+
+
+def _key(playbook: str, arn: str, at: float) -> dict[str, str]:
+    """Returns the keys of a mark, and the fields that they are made of."""
+    sort = f"{_sort_key(at)}#{playbook}#{arn}"
+    return {"pk": "BREAKER", "sk": sort, "playbook": playbook, "arn": arn}
 
 
 def _exceeded(counts: Counts, limits: Limits) -> bool:

@@ -170,26 +170,11 @@ class TargetRepository:
         """
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         entries = dict(own_actions or {})
-        created = {
-            "pk": key,
-            "sk": sort,
-            **target,
-            "status": Status.OPEN,
-            "actions": entries,
-        }
-        worked_on = {"execution": execution} if execution else {}
-        created |= worked_on
-        generation = generation_of(target)
-        if not generation:
-            created |= {
-                "before": {},
-                "evidence": {},
-                "checks": [],
-                "generation": 0,
-            }
+        created = new_target(incident_id, target, entries, execution)
         if self.table.put_if(created, "attribute_not_exists(pk)"):
             return
-        same = {"generation": generation}
+        worked_on = {"execution": execution} if execution else {}
+        same = {"generation": generation_of(target)}
         changes = {
             "status": Status.OPEN,
             "attach": target.get("attach", ""),
@@ -327,6 +312,27 @@ class TargetRepository:
         if stored is None or not is_old(stored) or Status(stored["status"]) is Status.RESTORED:
             return {}
         return dict(stored.get("before", {}))
+
+
+def new_target(
+    incident_id: str,
+    target: TargetReference,
+    own_actions: Mapping[str, ActionLogEntry],
+    execution: str,
+) -> Item:
+    """Returns the TARGET item of a target that the incident did not have until now."""
+    created: Item = {
+        "pk": incident_key(incident_id),
+        "sk": target_key(target["kind"], target["id"]),
+        **target,
+        "status": Status.OPEN,
+        "actions": dict(own_actions),
+    }
+    if execution:
+        created["execution"] = execution
+    if not generation_of(target):
+        created |= {"before": {}, "evidence": {}, "checks": [], "generation": 0}
+    return created
 
 
 def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:

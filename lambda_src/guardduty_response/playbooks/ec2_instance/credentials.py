@@ -38,6 +38,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance import read_ahead
 from guardduty_response.playbooks.ec2_instance.endpoint_rules import reaches_endpoints
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, Ec2Control
@@ -325,10 +326,14 @@ def profile(
         sessions.client("ec2").describe_iam_instance_profile_associations,
         Filters=filters(**{"instance-id": instance.id}),
     )
-    calls: dict[str, Callable[[], AwsAnswer | str]] = {"": associations}
+    calls: dict[str, Callable[[], AwsAnswer | str]] = {
+        "": read_ahead.taken(instance, read_ahead.ASSOCIATIONS, associations)
+    }
     # Contained, it has another profile than it had, and that may be shown late.
     if expected and not (instance.scope("role") or instance.before_state("profile")):
-        calls[expected] = partial(roles_of, sessions, expected)
+        read = partial(_get_profile, sessions, expected)
+        got = read_ahead.taken(instance, read_ahead.profile_key(expected), read)
+        calls[expected] = lambda: _roles_in(got())
     results = run_all(calls)
     described = cast("AwsAnswer", result_or_raise(results[""]))
     live = [
@@ -351,7 +356,14 @@ def profile(
 
 def roles_of(sessions: Sessions, profile_name: str) -> str:
     """Returns the ARN of the profile's role: a profile holds one at most."""
-    got = sessions.client("iam").get_instance_profile(InstanceProfileName=profile_name)
+    return _roles_in(_get_profile(sessions, profile_name))
+
+
+def _get_profile(sessions: Sessions, name: str) -> AwsAnswer:
+    return dict(sessions.client("iam").get_instance_profile(InstanceProfileName=name))
+
+
+def _roles_in(got: AwsAnswer) -> str:
     return "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])
 
 

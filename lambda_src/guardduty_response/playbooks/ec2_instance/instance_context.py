@@ -13,6 +13,8 @@ from guardduty_response.containment.session_holder import SessionHolder
 from guardduty_response.decision.finding import get, text
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from guardduty_response.aws.api import AwsAnswer
     from guardduty_response.containment.session_holder import ChainedSession, Lookup
 
@@ -43,6 +45,8 @@ class InstanceContext(SessionHolder):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
         self.role = self.role_id = ""
+        # Reads that the plan has begun, by name (read_ahead.py); each serves once.
+        self.ahead: dict[str, Future[AwsAnswer]] = {}
 
     @property
     def uses_endpoints(self) -> bool:

@@ -19,7 +19,12 @@ from guardduty_response.containment.target_context import BRANCHES, SKIPPED
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget
-from guardduty_response.playbooks.ec2_instance import action_order, first_change, network
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    first_change,
+    network,
+    read_ahead,
+)
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FOR, InstanceContext
@@ -49,6 +54,16 @@ KNOWS_STATE_BEFORE = True  # first_change.close_planned
 FINISHES_GONE = True  # CloudTrail shows late what its credentials got of other roles
 
 
+def prepare(context: Context, account_id: str, region: str) -> None:
+    """Opens the session that ``plan`` reads by, which is the same for every instance there."""
+    from guardduty_response.playbooks.ec2_instance.consequences import READ
+
+    place = Target("ec2_instance", "", "", account_id, region)
+    sessions = action_order.reading(InstanceContext(context, place), *READ)
+    for service in ("ec2", "autoscaling", "elbv2", "iam"):  # are built while STS is asked
+        sessions.client(service)
+
+
 def plan(context: Context) -> list[Planned]:
     """Plans the containment of the finding's instance; what else cannot be read is left out.
 
@@ -59,6 +74,9 @@ def plan(context: Context) -> list[Planned]:
     target = _target(context)
     instance = InstanceContext(context, target)
     sessions = action_order.reading(instance, *READ)
+    if context.expect:
+        context.expect(target, sessions.session_of(""))
+    read_ahead.begin(instance, sessions)
     try:
         current = look(instance, sessions.client("ec2"))
     except InstanceGone as ended:

@@ -13,8 +13,10 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance import read_ahead
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import Ec2Control
+from guardduty_response.playbooks.ec2_instance.read_ahead import all_target_groups
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
@@ -50,7 +52,9 @@ class Scaling(Ec2Control["ScalingState", str]):
         return scaling_arn(self.target_context, name)
 
     def read(self) -> ScalingState:
-        return scaling(self.client, self.target_context.id)
+        ids = [self.target_context.id]
+        read = partial(self.client.describe_auto_scaling_instances, InstanceIds=ids)
+        return _place_in(read_ahead.taken(self.target_context, read_ahead.SCALING, read)())
 
     def values(self, stored: ScalingState | None) -> Values[str]:
         return {stored["group"]: stored["state"]} if stored else {}
@@ -164,8 +168,8 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
         return {self.target_context.id, *addresses}
 
     def _all_groups(self) -> set[str]:
-        pages = self.client.get_paginator("describe_target_groups").paginate()
-        groups = (group for page in pages for group in page["TargetGroups"])
+        read = partial(all_target_groups, self.client)
+        groups = read_ahead.taken(self.target_context, read_ahead.GROUPS, read)()["TargetGroups"]
         return {each["TargetGroupArn"] for each in groups if each.get("VpcId") in self.state.vpcs}
 
     def _registered(self, arns: set[str], ids: set[str]) -> list[RegisteredTarget]:
@@ -259,7 +263,10 @@ def _target(registered: Mapping[str, object]) -> dict[str, object]:
 
 def scaling(autoscaling: AwsClient, id: str) -> ScalingState:
     """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
-    answer = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])
+    return _place_in(autoscaling.describe_auto_scaling_instances(InstanceIds=[id]))
+
+
+def _place_in(answer: AwsAnswer) -> ScalingState:
     for member in answer["AutoScalingInstances"]:
         return {"group": member["AutoScalingGroupName"], "state": member["LifecycleState"]}
     return {}

@@ -1,0 +1,67 @@
+"""Begins reads of a plan that need no answer of another one: they run beside DescribeInstances.
+
+What the finding names may have changed since, so each control takes an answer only where it is
+about what DescribeInstances names now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from guardduty_response.aws import clients
+from guardduty_response.containment.target_context import name_of
+from guardduty_response.decision.finding import get
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import filters
+
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer, AwsClient
+    from guardduty_response.containment.target_context import Sessions
+
+ASSOCIATIONS, SCALING, GROUPS = "associations", "scaling", "target groups"
+
+
+def begin(instance: InstanceContext, sessions: Sessions) -> None:
+    """Begins what the controls that are switched on will read, for ``taken``."""
+    ec2, options = sessions.client("ec2"), instance.options
+    calls: dict[str, Callable[[], AwsAnswer]] = {
+        ASSOCIATIONS: partial(
+            ec2.describe_iam_instance_profile_associations,
+            Filters=filters(**{"instance-id": instance.id}),
+        )
+    }
+    found = get(
+        instance.context.finding.detail, "resource", "instanceDetails", "iamInstanceProfile", "arn"
+    )
+    if isinstance(found, str) and name_of(found):
+        read = sessions.client("iam").get_instance_profile
+        calls[profile_key(name_of(found))] = partial(read, InstanceProfileName=name_of(found))
+    if options["auto_scaling"] != "none":
+        read = sessions.client("autoscaling").describe_auto_scaling_instances
+        calls[SCALING] = partial(read, InstanceIds=[instance.id])
+    if options["deregister_targets"]:
+        calls[GROUPS] = partial(all_target_groups, sessions.client("elbv2"))
+    instance.ahead = {name: clients.POOL.submit(call) for name, call in calls.items()}
+
+
+def taken(
+    instance: InstanceContext, name: str, call: Callable[[], AwsAnswer]
+) -> Callable[[], AwsAnswer]:
+    """Returns what waits for the read of that name, or else ``call``. A read serves once: who reads
+    again wants what is true then.
+    """
+    reading = instance.ahead.pop(name, None)
+    return reading.result if reading else call
+
+
+def profile_key(name: str) -> str:
+    """Returns the name of the read of an instance profile."""
+    return f"instance profile {name}"
+
+
+def all_target_groups(elb: AwsClient) -> AwsAnswer:
+    """Returns every target group, as DescribeTargetGroups has them."""
+    pages = elb.get_paginator("describe_target_groups").paginate()
+    return {"TargetGroups": [group for page in pages for group in page["TargetGroups"]]}
