@@ -70,7 +70,10 @@ class Victims:
         detail["arn"] = (
             f"arn:aws:guardduty:{region}:{detail['accountId']}:detector/0123/finding/{id}"
         )
-        detail["resource"]["instanceDetails"]["instanceId"] = instance
+        described = detail["resource"]["instanceDetails"]
+        described["instanceId"] = instance
+        profile = f"arn:aws:iam::{detail['accountId']}:instance-profile/app"
+        described["iamInstanceProfile"] = {"arn": profile, "id": "AIPAEXAMPLE"}
         return event
 
     def assert_closed(self) -> None:

@@ -31,6 +31,9 @@ class Playbook(Protocol):
     ``LATER``: names of modules that its steps import where they need them, for ``respond._warm``,
     which imports them while the incident is opened.
 
+    The module may also have ``prepare(context, account, region)``, which opens the session that
+    ``plan`` reads by; it is called while the finding is read, and must not ask for that.
+
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
     ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.

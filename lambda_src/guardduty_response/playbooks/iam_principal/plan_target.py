@@ -54,8 +54,12 @@ def session_arn(context: Context, identity: Principal) -> str:
 
 def identifying_session(context: Context) -> clients.Session:
     """Opens a session that may find out who the principal is, and nothing else."""
-    document = policy(allow(IDENTIFY))
-    return context.assume(context.finding.account_id, context.finding.region, document)
+    return open_identifying(context, context.finding.account_id, context.finding.region)
+
+
+def open_identifying(context: Context, account_id: str, region: str) -> clients.Session:
+    """Opens the session of ``identifying_session`` for a place that is known before the finding."""
+    return context.assume(account_id, region, policy(allow(IDENTIFY)))
 
 
 def planned_actions(actions: list[PrincipalControl]) -> dict[str, str]:

@@ -82,6 +82,8 @@ def _plan_existing_user(context: Context, identity: Principal, found: AwsAnswer)
         arn,
         user_arn=arn,
     )
+    if context.expect:
+        context.expect(target, identifying_session(context))
     principal = PrincipalContext(context, target)
     state = PrincipalState()
     controls = user.controls(principal, user.reading_sessions(principal, arn), state)

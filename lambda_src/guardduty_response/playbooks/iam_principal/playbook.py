@@ -19,7 +19,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.playbooks.iam_principal import identify, role, user
+from guardduty_response.playbooks.iam_principal import identify, plan_target, role, user
 from guardduty_response.playbooks.iam_principal import plan as planning
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -42,6 +42,12 @@ LATER = (
 )
 KNOWS_STATE_BEFORE = True  # DenyAll.deny_first
 FINISHES_GONE = True  # CloudTrail shows late what a principal that is gone got of roles
+
+
+def prepare(context: Context, account_id: str, region: str) -> None:
+    """Opens the session that ``plan`` finds the principal by, which is the same for all of them."""
+    session = plan_target.open_identifying(context, account_id, region)
+    session.client("iam")  # is built while STS is asked
 
 
 def plan(context: Context) -> list[Planned]:
