@@ -119,7 +119,9 @@ def test_the_record_and_the_evidence(deployment: Deployment, finding_event: Make
         "incident_id": incident_id,
         "playbook": "ec2_instance",
         "finding_key": f"incidents/{incident_id}/{name}",
-        "next": "triage",
+        "account_id": "222222222222",
+            "region": "us-east-1",
+            "next": "triage",
         "verify_only": False,
     }
     meta = deployment.meta(incident_id)
