@@ -329,6 +329,10 @@ class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
     title = "public access block of bucket {bucket}"
     done_text = "public access to bucket {bucket} is blocked"
     contained_as = "public access to bucket {bucket} blocked; its policy and ACL stay as they are"
+    unknown = (
+        "not undone: whether bucket {bucket} was open before is not known (AWS Config may show it)."
+        " Block public access unless it is meant to be public"
+    )
     reads = on(
         BUCKETS, "s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicyStatus", "s3:GetBucketAcl"
     )
@@ -344,8 +348,12 @@ class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
             or not resource_state.all_blocked(asked)
         )
 
+    @classmethod
+    def replaced(cls, change: Change) -> str:
+        return f"bucket/{change.request_text('bucketName')}"
+
     def read(self) -> dict[str, PublicAccessBlock]:
-        bucket = self.record["bucket"]
+        self.unique_id = bucket = self.record["bucket"]
         self.touched = [self.arn, bucket]
         call = partial(resource_state.public_access_block, self.client, bucket)
         return {"block": self.there(call)}
@@ -384,6 +392,9 @@ class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
             return AwsCall("s3", "delete_public_access_block", request)
         block = {"PublicAccessBlockConfiguration": value}
         return AwsCall("s3", "put_public_access_block", {**request, **block})
+
+    def instead_of_unknown(self) -> str:
+        return self.full_command("block", self.wants)
 
     def instead(self) -> str:
         if self.event.name in ("PutBucketPolicy", "PutBucketAcl"):
