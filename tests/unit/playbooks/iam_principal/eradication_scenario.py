@@ -31,7 +31,7 @@ def create_role(lab: EradicationLab, **also: Any) -> None:
     lab.does("iam", "create_role", also=also, RoleName="app", AssumeRolePolicyDocument=TRUST)
 
 
-def told(lab: EradicationLab) -> list[str]:
+def for_people(lab: EradicationLab) -> list[str]:
     """What people are told, but for the calls that made the user, the group and the role."""
     return [text for text in lab.left if " Create" not in text.partition(" by ")[0]]
 

@@ -17,7 +17,7 @@ from tests.unit.playbooks.iam_principal.eradication_lab import (
     USER,
     EradicationLab,
 )
-from tests.unit.playbooks.iam_principal.eradication_scenario import TRUST, create_role, told
+from tests.unit.playbooks.iam_principal.eradication_scenario import TRUST, create_role, for_people
 
 Json = dict[str, Any]
 ADMIN: Json = {
@@ -105,7 +105,7 @@ def test_inline(new: EradicationLab, of: str) -> None:
     put(lab, of)
     lab.eradicate()
     assert (inline(lab, of), lab.lines()) == ({}, {f"Put{of.title()}Policy": "DONE"})
-    assert told(lab) == []
+    assert for_people(lab) == []
     result = lab.restore()
     assert (inline(lab, of), result.status) == ({"p": ADMIN}, Status.RESTORED)
 
@@ -179,7 +179,7 @@ def test_an_inline_policy_put_twice_is_deleted_once(new: EradicationLab) -> None
             PolicyDocument=json.dumps(document),
         )
     lab.eradicate()
-    assert (inline(lab, "user"), told(lab)) == ({}, [])
+    assert (inline(lab, "user"), for_people(lab)) == ({}, [])
     actions = lab.stored_record()["actions"]
     reverted = [entry["status"] for name, entry in actions.items() if name.startswith("revert/")]
     assert sorted(reverted) == ["ALREADY", "DONE"]

@@ -16,7 +16,7 @@ from tests.unit.playbooks.iam_principal.eradication_lab import EradicationLab
 from tests.unit.playbooks.iam_principal.eradication_scenario import (
     TRUST,
     create_role,
-    told,
+    for_people,
     trust,
 )
 
@@ -117,7 +117,7 @@ def test_two_changes_of_one_trust_get_one_denial(new: EradicationLab) -> None:
         set_trust(lab, trust({"AWS": outside}))
     lab.eradicate()
     sids = [statement.get("Sid") for statement in role_trust(lab)["Statement"]]
-    assert (sids.count(SID), told(lab)) == (1, [])
+    assert (sids.count(SID), for_people(lab)) == (1, [])
 
 
 def test_trust_changed_since_is_not_overwritten_by_restore(new: EradicationLab) -> None:

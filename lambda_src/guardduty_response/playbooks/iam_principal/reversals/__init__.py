@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping
 from guardduty_response.containment.contract import NOTHING
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import TargetContext, allow
+from guardduty_response.playbooks.iam_principal.reversals.buckets import Bucket
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.compute import Function, Instances
-from guardduty_response.playbooks.iam_principal.reversals.exposure import Bucket, Rules, Sharing
+from guardduty_response.playbooks.iam_principal.reversals.exposure import Rules, Sharing
 from guardduty_response.playbooks.iam_principal.reversals.grants import (
     Attached,
     Inline,
