@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from guardduty_response.playbooks.iam_principal import condense
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands, reversal_table
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse
+from guardduty_response.playbooks.iam_principal.reversals.reversal import AnyReversal
 
 from tests.support.repository import ROOT
 
@@ -80,10 +81,19 @@ class Call(NamedTuple):
         if change is None:
             return Answer.REFUSED, []
         if kind := reversal_table.reversal_for(change):
+            if kind.replaced(change):
+                return Answer.LISTED, _commands(kind, change)
             return Answer.UNDONE, [kind.category]
         if reversal_table.noteworthy(change):
             return Answer.NOTED, []
         return Answer.LISTED, manual_commands.commands_for(change)
+
+
+def _commands(kind: type[AnyReversal], change: Change) -> list[str]:
+    """Returns what people run instead of the reversal, for which nothing of an account is read."""
+    nobody: Any = None
+    reversal = kind(nobody, nobody, "", change)
+    return [given] if (given := reversal.instead_of_unknown()) else reversal.manual_commands()
 
 
 class Technique(NamedTuple):
@@ -152,7 +162,9 @@ def render() -> str:
         " switched on, and the call is",
         "  the finding's credential's or follows from it. Otherwise it is listed for people.",
         "- A **command** is listed for people. A word in capitals, or a `file://`, stands for what"
-        " only they know.",
+        " only they know. A call that may",
+        "  have replaced what the owner had set, such as a trust policy, is undone by the response"
+        " only where calls of the finding made the resource.",
         "- **noted**: people are told. The call handed out a credential or a sign-in, which"
         " containment ends, and changed no resource.",
         "",

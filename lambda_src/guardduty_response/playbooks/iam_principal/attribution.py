@@ -2,14 +2,17 @@
 from its address or after it began.
 
 A user's owner works with the same user, and often with the same key. What is not shown to be the
-finding's is listed for people.
+finding's is listed for people. So is a call that may have replaced what was there before, unless
+calls of the finding made the resource: the record has the principal's calls alone, and does not
+show what others had set.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.containment.target_context import TargetContext
@@ -19,6 +22,28 @@ from guardduty_response.playbooks.iam_principal import identify
 if TYPE_CHECKING:
     from guardduty_response.playbooks.iam_principal.records import HandedOut
     from guardduty_response.playbooks.iam_principal.reversals.changes import Change
+
+
+class _Making(NamedTuple):
+    """Where the event of a call that makes a resource has its name and its unique ID."""
+
+    what: str
+    name: str
+    id: str
+
+
+# A bucket is known by its name, which no other bucket has.
+_MAKING: Mapping[str, _Making] = MappingProxyType(
+    {
+        "iam:CreateUser": _Making("user", "r.user.userName", "r.user.userId"),
+        "iam:CreateRole": _Making("role", "r.role.roleName", "r.role.roleId"),
+        "iam:CreateGroup": _Making("group", "r.group.groupName", "r.group.groupId"),
+        "s3:CreateBucket": _Making("bucket", "p.bucketName", "p.bucketName"),
+    }
+)
+# There, CreateBucket succeeds for a bucket that the account has already (Amazon S3 API Reference,
+# BucketAlreadyOwnedByYou): the event does not show that the bucket is new.
+_MADE_AGAIN_IN = "us-east-1"
 
 
 class _Link(NamedTuple):
@@ -40,13 +65,35 @@ class Attribution:
         changes: Iterable[Change],
     ) -> None:
         """``changes``: all that are known of the principal, of every list."""
+        known = list(changes)
         finding = principal.context.finding
         detail: FindingDetail = finding.detail if finding else {}
         self.key = identify.principal_of(principal).key
         self.addresses = _addresses(detail)
         self.first_event = _time(get(detail, "service", "eventFirstSeen"))
         links = [_Link(**handed) for handed in handed_out]
-        self.keys = self._led_to([*links, *_created_keys(changes)])
+        self.keys = self._led_to([*links, *_created_keys(known)])
+        self.made = self._made(known)
+
+    def _made(self, changes: Iterable[Change]) -> dict[str, set[str]]:
+        """Returns what calls of the finding made: ``role/app`` -> its unique IDs."""
+        made: dict[str, set[str]] = {}
+        for change in changes:
+            making = _MAKING.get(change.key)
+            if not making or self.reason_to_leave(change):
+                continue
+            if making.what == "bucket" and change.region == _MADE_AGAIN_IN:
+                continue
+            if id := change.value(making.id):
+                made.setdefault(f"{making.what}/{change.value(making.name)}", set()).add(id)
+        return made
+
+    def knows_before(self, replaced: str) -> bool:
+        """Tells whether it is known that a call replaced nothing but the finding's own.
+
+        ``replaced``: whose setting it may have replaced (``role/app``); empty: it replaced none.
+        """
+        return not replaced or replaced in self.made
 
     def _led_to(self, links: list[_Link]) -> set[str]:
         """Returns the finding's key and every key that a call of the finding's led to."""

@@ -52,7 +52,11 @@ def foresee(
         if kind is None:
             if not NOTEWORTHY.fullmatch(change.key):
                 for_people.append(change)
-        elif kind.category in categories and not attribution.reason_to_leave(change):
+        elif (
+            kind.category in categories
+            and not attribution.reason_to_leave(change)
+            and attribution.knows_before(kind.replaced(change))
+        ):
             automatic.append(change)
         else:
             for_people.append(change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.unit.deployment import REGION
@@ -10,6 +11,29 @@ from tests.unit.playbooks.iam_principal.eradication_lab import (
 )
 
 Json = dict[str, Any]
+
+
+def trust(*principals: Any, effect: str = "Allow") -> Json:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole"}
+            for principal in principals
+        ],
+    }
+
+
+TRUST = json.dumps(trust({"Service": "ec2.amazonaws.com"}))
+
+
+def create_role(lab: EradicationLab, **also: Any) -> None:
+    """The principal makes the role app. ``also``: fields of the event that differ."""
+    lab.does("iam", "create_role", also=also, RoleName="app", AssumeRolePolicyDocument=TRUST)
+
+
+def for_people(lab: EradicationLab) -> list[str]:
+    """What people are told, but for the calls that made the user, the group and the role."""
+    return [text for text in lab.left if " Create" not in text.partition(" by ")[0]]
 
 
 def spree(lab: EradicationLab) -> Json:

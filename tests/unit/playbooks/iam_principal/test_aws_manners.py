@@ -39,7 +39,9 @@ def test_an_inline_policy_that_no_longer_fits_is_not_restored_and_says_so(
 ) -> None:
     """A permission was undone, its owner has used the room since."""
     iam = lab.see("iam")
-    getattr(iam, f"create_{of}")(**{f"{of.title()}Name": "bob"})
+    lab.options["remediate"] = ["policies"]
+    who: Json = {f"{of.title()}Name": "bob"}
+    lab.does("iam", f"create_{of}", **who)
     named: Json = {f"{of.title()}Name": "bob", "PolicyDocument": filling(600)}
     lab.does("iam", f"put_{of}_policy", **named, PolicyName="door")
     lab.eradicate()

@@ -1,5 +1,5 @@
-"""Policies, groups and trust: reverted, left alone where somebody changed them since, and
-brought back.
+"""Policies and groups: reverted, left alone where somebody changed them since or may have set them
+before, and brought back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import resource_state
 
 from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
@@ -18,14 +17,13 @@ from tests.unit.playbooks.iam_principal.eradication_lab import (
     USER,
     EradicationLab,
 )
+from tests.unit.playbooks.iam_principal.eradication_scenario import TRUST, create_role, for_people
 
 Json = dict[str, Any]
 ADMIN: Json = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 }
-OTHER = "999999999999"
-SID = "GuarddutyResponseDenyOutside"
 
 
 @pytest.fixture
@@ -34,21 +32,20 @@ def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationL
     iam = made.see("iam")
     iam.create_user(UserName="bob")
     iam.create_group(GroupName="admins")
-    iam.create_role(
-        RoleName="app", AssumeRolePolicyDocument=json.dumps(trust({"Service": "ec2.amazonaws.com"}))
-    )
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)
     iam.create_policy(PolicyName="all", PolicyDocument=json.dumps(ADMIN))
     return made
 
 
-def trust(*principals: Any, effect: str = "Allow") -> Json:
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole"}
-            for principal in principals
-        ],
-    }
+@pytest.fixture
+def new(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    """Calls of the finding made the user, the group and the role, which nothing undoes here."""
+    made = EradicationLab(deployment, monkeypatch)
+    made.options["remediate"] = ["policies"]
+    made.does("iam", "create_user", UserName="bob")
+    made.does("iam", "create_group", GroupName="admins")
+    create_role(made)
+    return made
 
 
 OF = {"user": "bob", "role": "app", "group": "admins"}
@@ -96,23 +93,83 @@ def test_detached_since(lab: EradicationLab) -> None:
     assert (lab.lines(), lab.changed(), lab.left) == ({"AttachUserPolicy": "ALREADY"}, [], [])
 
 
+def put(lab: EradicationLab, of: str, document: Json = ADMIN) -> None:
+    """The principal writes the inline policy p."""
+    text = json.dumps(document)
+    lab.does("iam", f"put_{of}_policy", **named(of), PolicyName="p", PolicyDocument=text)
+
+
 @pytest.mark.parametrize("of", OF)
-def test_inline(lab: EradicationLab, of: str) -> None:
-    lab.does(
-        "iam",
-        f"put_{of}_policy",
-        **named(of),
-        PolicyName="p",
-        PolicyDocument=json.dumps(ADMIN),
-    )
+def test_inline(new: EradicationLab, of: str) -> None:
+    lab = new
+    put(lab, of)
     lab.eradicate()
-    assert (inline(lab, of), set(lab.lines().values())) == ({}, {"DONE"})
-    assert "whether it replaced an older policy is not known" in str(lab.stored_record()["actions"])
+    assert (inline(lab, of), lab.lines()) == ({}, {f"Put{of.title()}Policy": "DONE"})
+    assert for_people(lab) == []
     result = lab.restore()
     assert (inline(lab, of), result.status) == ({"p": ADMIN}, Status.RESTORED)
 
 
-def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None:
+@pytest.mark.parametrize("of", OF)
+def test_an_inline_policy_that_may_have_been_there_is_for_people(
+    lab: EradicationLab, of: str
+) -> None:
+    """IAM says of neither call whether it replaced one (PutRolePolicy: "adds or updates")."""
+    before = json.dumps(NOTHING)
+    getattr(lab.see("iam"), f"put_{of}_policy")(**named(of), PolicyName="p", PolicyDocument=before)
+    put(lab, of)
+    lab.eradicate()
+    assert (inline(lab, of), lab.lines()) == ({"p": ADMIN}, {f"Put{of.title()}Policy": "SKIPPED"})
+    [left] = lab.left
+    id = getattr(lab.see("iam"), f"get_{of}")(**named(of))[of.title()][f"{of.title()}Id"]
+    assert "whether it is new or replaced an older policy is not known" in left and id in left
+    assert f"aws iam delete-{of}-policy --{of}-name {OF[of]} --policy-name p" in left
+    assert lab.restore().status is Status.RESTORED
+    assert inline(lab, of) == {"p": ADMIN}
+
+
+def test_a_role_that_was_made_in_an_earlier_round_is_known(new: EradicationLab) -> None:
+    new.eradicate(more=True)
+    put(new, "role")
+    new.eradicate()
+    assert (inline(new, "role"), new.lines()) == ({}, {"PutRolePolicy": "DONE"})
+
+
+def test_a_role_that_was_made_again_since_is_not_the_findings(new: EradicationLab) -> None:
+    """Its name is that of the finding's role, its ID is not."""
+    iam = new.see("iam")
+    iam.delete_role(RoleName="app")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)
+    put(new, "role")
+    new.eradicate()
+    assert (inline(new, "role"), new.lines()) == ({"p": ADMIN}, {"PutRolePolicy": "SKIPPED"})
+
+
+def test_a_role_that_its_owner_made_is_not_the_findings(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has that call too: the owner works with the same user."""
+    lab = EradicationLab(deployment, monkeypatch)
+    create_role(lab, key="AKIAOWNER")
+    put(lab, "role")
+    lab.eradicate()
+    assert (inline(lab, "role"), lab.lines()) == ({"p": ADMIN}, {"PutRolePolicy": "SKIPPED"})
+
+
+def test_what_may_have_been_there_is_foretold_for_people(new: EradicationLab) -> None:
+    new.see("iam").create_user(UserName="carol")
+    document = json.dumps(ADMIN)
+    for user in ("bob", "carol"):
+        new.does("iam", "put_user_policy", UserName=user, PolicyName="p", PolicyDocument=document)
+    new.eradicate()
+    said = new.stored_record()["actions"]
+    undoes, lists = (said[f"remediation_{name}"]["detail"] for name in ("undoes", "lists"))
+    assert undoes.startswith("1 calls undone by itself: ") and "userName=bob" in undoes
+    assert "userName=carol" in lists
+
+
+def test_an_inline_policy_put_twice_is_deleted_once(new: EradicationLab) -> None:
+    lab = new
     for document in (NOTHING, ADMIN):
         lab.does(
             "iam",
@@ -122,7 +179,7 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None
             PolicyDocument=json.dumps(document),
         )
     lab.eradicate()
-    assert (inline(lab, "user"), lab.left) == ({}, [])
+    assert (inline(lab, "user"), for_people(lab)) == ({}, [])
     actions = lab.stored_record()["actions"]
     reverted = [entry["status"] for name, entry in actions.items() if name.startswith("revert/")]
     assert sorted(reverted) == ["ALREADY", "DONE"]
@@ -145,8 +202,9 @@ def test_an_inline_policy_changed_since(lab: EradicationLab) -> None:
     )
 
 
-def test_an_inline_policy_whose_text_was_cut(lab: EradicationLab) -> None:
+def test_an_inline_policy_whose_text_was_cut(new: EradicationLab) -> None:
     """What was put is not known then: what is there is recorded, so it can come back."""
+    lab = new
     lab.does(
         "iam",
         "put_user_policy",
@@ -177,7 +235,8 @@ def test_what_denies_sessions_is_never_deleted(lab: EradicationLab, name: str) -
     assert (set(inline(lab, "role")), lab.lines()) == ({name}, {"PutRolePolicy": "SKIPPED"})
 
 
-def test_put_back_by_somebody_else_is_not_overwritten(lab: EradicationLab) -> None:
+def test_put_back_by_somebody_else_is_not_overwritten(new: EradicationLab) -> None:
+    lab = new
     lab.does(
         "iam", "put_user_policy", UserName="bob", PolicyName="p", PolicyDocument=json.dumps(ADMIN)
     )
@@ -263,118 +322,3 @@ def test_for_people(lab: EradicationLab, name: str, parameters: Json, manual_com
     lab.happened("iam", name, parameters)
     lab.eradicate()
     assert manual_command in lab.left[0] and lab.changed() == []
-
-
-# -- trust -----------------------------------------------------------------------------------------
-
-
-def role_trust(lab: EradicationLab) -> Json:
-    return dict(lab.see("iam").get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"])
-
-
-def set_trust(lab: EradicationLab, document: Json) -> None:
-    """The principal replaces the trust policy of the role app."""
-    text = json.dumps(document)
-    lab.does("iam", "update_assume_role_policy", RoleName="app", PolicyDocument=text)
-
-
-@pytest.mark.parametrize(
-    "outside",
-    [
-        {"AWS": f"arn:aws:iam::{OTHER}:root"},
-        {"AWS": [f"arn:aws:iam::{MEMBER}:root", f"arn:aws:iam::{OTHER}:role/x"]},
-        {"AWS": OTHER},
-        {"AWS": "*"},
-        "*",
-    ],
-)
-def test_a_door_for_another_account(lab: EradicationLab, outside: Any) -> None:
-    document = trust({"Service": "ec2.amazonaws.com"}, outside)
-    set_trust(lab, document)
-    lab.eradicate()
-    *kept, denial = role_trust(lab)["Statement"]
-    assert kept == document["Statement"], "what was there stays"
-    assert (denial["Sid"], denial["Effect"], denial["Action"]) == (SID, "Deny", "sts:AssumeRole")
-    assert denial["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": MEMBER}
-    assert lab.lines() == {"UpdateAssumeRolePolicy": "DONE"}
-    assert lab.restore().status is Status.RESTORED
-    assert role_trust(lab) == document
-
-
-@pytest.mark.parametrize(
-    "inside",
-    [
-        {"Service": "ec2.amazonaws.com"},
-        {"AWS": f"arn:aws:iam::{MEMBER}:root"},
-        {"AWS": MEMBER},
-        {"Federated": f"arn:aws:iam::{MEMBER}:saml-provider/idp"},
-        {"AWS": "AROAEXAMPLEEXAMPLE12"},
-    ],
-)
-def test_trust_that_names_this_account_alone_is_for_people(
-    lab: EradicationLab, inside: Any
-) -> None:
-    document = trust(inside)
-    set_trust(lab, document)
-    lab.eradicate()
-    assert (role_trust(lab), lab.lines()) == (document, {"UpdateAssumeRolePolicy": "SKIPPED"})
-    assert "aws iam get-role --role-name app" in lab.left[0]
-
-
-def test_two_changes_of_one_trust_get_one_denial(lab: EradicationLab) -> None:
-    for outside in (OTHER, "888888888888"):
-        set_trust(lab, trust({"AWS": outside}))
-    lab.eradicate()
-    sids = [statement.get("Sid") for statement in role_trust(lab)["Statement"]]
-    assert (sids.count(SID), lab.left) == (1, [])
-
-
-def test_trust_changed_since_is_not_overwritten_by_restore(lab: EradicationLab) -> None:
-    set_trust(lab, trust({"AWS": OTHER}))
-    lab.eradicate()
-    now = trust({"AWS": MEMBER})
-    lab.see("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(now))
-    result = lab.restore()
-    assert (role_trust(lab), result.status) == (now, Status.RESTORE_PARTIAL)
-
-
-def test_what_the_denial_denies() -> None:
-    """By an IAM evaluator: strangers, and neither the own account nor a service nor a web
-    identity.
-    """
-    from ministack.core.iam_evaluator import EvalContext, parse_policy_document
-    from ministack.core.iam_evaluator import evaluate as answer
-
-    document = resource_state.with_denial(trust({"AWS": "*"}), SID, MEMBER)
-    identity: Json = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {**{k: v for k, v in statement.items() if k != "Principal"}, "Resource": "*"}
-            for statement in document["Statement"]
-        ],
-    }
-    identity["Statement"].append(
-        {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"}
-    )
-
-    def asked(action: str, account: str, **keys: str) -> str:
-        context = EvalContext(
-            principal_arn=f"arn:aws:iam::{account}:root",
-            principal_type="AssumedRole",
-            principal_account=account,
-            action=action,
-            resource_arn="*",
-            region="us-east-1",
-            secure_transport=True,
-            request_tags={},
-            tag_keys=[],
-            service_context={
-                k: v for name, v in keys.items() for k in (f"aws:{name}", f"aws:{name}".lower())
-            },
-        )
-        return str(answer(context, [parse_policy_document(json.dumps(identity))]).decision)
-
-    assert asked("sts:AssumeRole", OTHER) == "Deny"
-    assert asked("sts:AssumeRole", MEMBER) == "Allow"
-    assert asked("sts:AssumeRole", OTHER, PrincipalIsAWSService="true") == "Allow"
-    assert asked("sts:AssumeRoleWithWebIdentity", "anonymous") == "Allow"

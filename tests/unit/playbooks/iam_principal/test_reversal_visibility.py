@@ -46,11 +46,19 @@ SOME = {
 }
 
 
+IN_REGION: Json = {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
+
+
 @pytest.fixture
 def bucket(lab: EradicationLab) -> str:
-    lab.see("s3").create_bucket(
-        Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    lab.see("s3").create_bucket(Bucket="data", **IN_REGION)
+    return "data"
+
+
+@pytest.fixture
+def new_bucket(lab: EradicationLab) -> str:
+    """A bucket that a call of the finding made."""
+    lab.does("s3", "create_bucket", Bucket="data", **IN_REGION)
     return "data"
 
 
@@ -58,10 +66,11 @@ def block(lab: EradicationLab) -> Json:
     return resource_state.public_access_block(lab.see("s3"), "data") or {}
 
 
-@pytest.mark.parametrize("name", ["policy", "acl", "delete", "looser"])
-def test_a_bucket_made_public(lab: EradicationLab, bucket: str, name: str) -> None:
-    s3 = lab.see("s3")
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=SOME)
+WAYS = ["policy", "acl", "delete", "looser"]
+
+
+def open_up(lab: EradicationLab, bucket: str, name: str) -> None:
+    """The principal makes the bucket public."""
     if name == "policy":
         lab.does("s3", "put_bucket_policy", Bucket=bucket, Policy=json.dumps(OPEN))
     elif name == "acl":
@@ -72,15 +81,45 @@ def test_a_bucket_made_public(lab: EradicationLab, bucket: str, name: str) -> No
         lab.does(
             "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=SOME
         )
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_bucket_made_public(lab: EradicationLab, new_bucket: str, name: str) -> None:
+    s3 = lab.see("s3")
+    s3.put_public_access_block(Bucket=new_bucket, PublicAccessBlockConfiguration=SOME)
+    open_up(lab, new_bucket, name)
     before = block(lab)
     lab.eradicate()
-    assert (block(lab), set(lab.lines().values()), lab.left) == (
-        resource_state.BLOCKED,
-        {"DONE"},
-        [],
-    )
+    assert (block(lab), set(lab.lines().values())) == (resource_state.BLOCKED, {"DONE"})
+    [left] = lab.left
+    assert "CreateBucket by " in left, "a bucket itself is not deleted"
     assert lab.restore().status is Status.RESTORED
     assert block(lab) == before
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_bucket_that_may_have_been_public_is_for_people(
+    lab: EradicationLab, bucket: str, name: str
+) -> None:
+    """It is public on purpose, and the event does not say so."""
+    s3 = lab.see("s3")
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=SOME)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(OPEN))
+    open_up(lab, bucket, name)
+    before = block(lab)
+    lab.eradicate()
+    assert (block(lab), set(lab.lines().values()), lab.changed()) == (before, {"SKIPPED"}, [])
+    [left] = lab.left
+    assert "whether bucket data was open before is not known" in left
+    assert "aws s3api put-public-access-block --bucket data" in left
+
+
+def test_a_bucket_that_was_created_again_is_not_new(lab: EradicationLab) -> None:
+    """S3 answers 200 to that in us-east-1 (Amazon S3 API Reference, BucketAlreadyOwnedByYou)."""
+    lab.does("s3", "create_bucket", region="us-east-1", Bucket="data")
+    lab.does("s3", "put_bucket_policy", Bucket="data", Policy=json.dumps(OPEN))
+    lab.eradicate()
+    assert (block(lab), lab.lines()) == ({}, {"PutBucketPolicy": "SKIPPED"})
 
 
 @pytest.mark.parametrize(
@@ -134,10 +173,10 @@ def test_blocked_already(lab: EradicationLab, bucket: str) -> None:
     assert (lab.lines(), lab.changed()) == ({"PutBucketPolicy": "ALREADY"}, [])
 
 
-def test_a_block_changed_since_is_not_restored(lab: EradicationLab, bucket: str) -> None:
-    lab.does("s3", "delete_public_access_block", Bucket=bucket)
+def test_a_block_changed_since_is_not_restored(lab: EradicationLab, new_bucket: str) -> None:
+    lab.does("s3", "delete_public_access_block", Bucket=new_bucket)
     lab.eradicate()
-    lab.see("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=SOME)
+    lab.see("s3").put_public_access_block(Bucket=new_bucket, PublicAccessBlockConfiguration=SOME)
     assert lab.restore().status is Status.RESTORE_PARTIAL and block(lab) == SOME
 
 

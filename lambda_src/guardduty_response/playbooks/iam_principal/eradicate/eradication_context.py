@@ -4,7 +4,7 @@ still takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from guardduty_response.containment.target_context import TargetContext, name_of
@@ -25,10 +25,11 @@ class EradicationContext:
     ``unavailable``: why the role cannot be assumed, once that is known.
     """
 
-    def __init__(self, principal: TargetContext) -> None:
+    def __init__(self, principal: TargetContext, made: Mapping[str, Collection[str]]) -> None:
+        """``made``: ``role/app`` -> the unique IDs of what calls of the finding made."""
         self.target_context = principal
         self.config = principal.context.config
-        self.reversals = Reversals(principal)
+        self.reversals = Reversals(principal, made)
         self.own_names = self._own_names()
         before = self._stored_reversals("before")
         self.recorded = {name: len(str(state)) for name, state in before.items()}

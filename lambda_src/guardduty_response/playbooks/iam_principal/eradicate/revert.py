@@ -124,6 +124,7 @@ class Revert:
         text = reversal.pending_change()
         if not text:
             return self._already(), []
+        reversal.refuse_unknown()
         self._record()
         answers = reversal.change()
         self._verify()

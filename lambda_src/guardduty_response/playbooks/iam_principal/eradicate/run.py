@@ -96,7 +96,6 @@ class EradicationPass:
 
     def __init__(self, principal: TargetContext, listed: EvidenceEntry) -> None:
         self.target_context = principal
-        self.eradication = EradicationContext(principal)
         self.entry = cast("EvidenceEntry", dict(principal.stored["evidence"].get(NAME) or {}))
         self.state = _state_of(self.entry)
         self.listed = listed
@@ -109,6 +108,7 @@ class EradicationPass:
             cast("list[HandedOut]", self.list_state.get("handed_out") or []),
             [*self._read(self.all_keys[:handled]), *self.changes],
         )
+        self.eradication = EradicationContext(principal, self.attribution.made)
         self.deferred = False
         if self.changes and not self.state["at"]:
             self._foresee()

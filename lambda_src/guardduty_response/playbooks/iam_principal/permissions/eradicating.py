@@ -18,9 +18,9 @@ from guardduty_response.playbooks.iam_principal.permissions.patterns import (
     USERS,
     of_reversals,
 )
+from guardduty_response.playbooks.iam_principal.reversals.buckets import BUCKETS
 from guardduty_response.playbooks.iam_principal.reversals.compute import FUNCTIONS, INSTANCES
 from guardduty_response.playbooks.iam_principal.reversals.exposure import (
-    BUCKETS,
     IMAGES,
     SECURITY_GROUPS,
     SNAPSHOTS,

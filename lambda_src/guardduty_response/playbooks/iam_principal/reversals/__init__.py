@@ -4,11 +4,15 @@ takes back: each kind of change is declared once. ``reversal.py`` has what they 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
+from guardduty_response.containment.contract import NOTHING
 from guardduty_response.containment.control import actions_of
 from guardduty_response.containment.target_context import TargetContext, allow
+from guardduty_response.playbooks.iam_principal.reversals.buckets import Bucket
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change
 from guardduty_response.playbooks.iam_principal.reversals.compute import Function, Instances
-from guardduty_response.playbooks.iam_principal.reversals.exposure import Bucket, Rules, Sharing
+from guardduty_response.playbooks.iam_principal.reversals.exposure import Rules, Sharing
 from guardduty_response.playbooks.iam_principal.reversals.grants import (
     Attached,
     Inline,
@@ -51,8 +55,12 @@ READS = actions_of(grant for kind in KINDS for grant in kind.reads)
 class Reversals:
     """Makes reversals of one principal, which share a session that reads in each Region."""
 
-    def __init__(self, principal: TargetContext) -> None:
+    def __init__(
+        self, principal: TargetContext, made: Mapping[str, Collection[str]] = NOTHING
+    ) -> None:
+        """``made``: ``role/app`` -> the unique IDs of what calls of the finding made."""
         self.principal = principal
+        self.made = made
         self.readers: dict[str, RegionSessions] = {}
 
     def of(
@@ -63,4 +71,7 @@ class Reversals:
         name = str(region or self.principal.target.region)
         if name not in self.readers:
             self.readers[name] = RegionSessions(self.principal, name, allow(READS))
-        return kind(self.principal, self.readers[name], item, source)
+        reversal = kind(self.principal, self.readers[name], item, source)
+        if not isinstance(source, dict):
+            reversal.made = self.made.get(kind.replaced(source), ())
+        return reversal

@@ -1,13 +1,10 @@
-"""Reversals of what opens to others: rules of security groups, shared snapshots and images, and
-public buckets.
-"""
+"""Reversals of what opens to others: rules of security groups, shared snapshots and images."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.containment.aws_call import AwsCall
 from guardduty_response.decision.finding import get, text
@@ -18,29 +15,22 @@ from guardduty_response.playbooks.iam_principal.reversals.reversal import (
     NotReversed,
     Reversal,
     ReversalRecord,
-    fixed,
     on,
 )
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, IpPermission
     from guardduty_response.containment.control import Values
-    from guardduty_response.playbooks.iam_principal.reversals.records import (
-        Entries,
-        PublicAccessBlock,
-    )
+    from guardduty_response.playbooks.iam_principal.reversals.records import Entries
 
 SECURITY_GROUPS = "arn:${partition}:ec2:*:${account_id}:security-group/*"
 IMAGES, SNAPSHOTS = "arn:${partition}:ec2:*::image/*", "arn:${partition}:ec2:*::snapshot/*"
-BUCKETS = "arn:${partition}:s3:::*"
 _RECIPIENTS = {
     "userId": "UserId",
     "group": "Group",
     "organizationArn": "OrganizationArn",
     "organizationalUnitArn": "OrganizationalUnitArn",
 }
-# Amazon S3 User Guide, "Predefined groups": everybody, and everybody with an AWS account.
-EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 
 
 class Rules(Reversal["dict[str, IpPermission]", "IpPermission | None"]):
@@ -305,91 +295,3 @@ def _added(change: Change) -> Entries:
         for field, name in _RECIPIENTS.items()
         if (value := text(entry.get(field), 200))
     ]
-
-
-class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
-    """All four settings of the bucket's public access block are switched on. The record has
-    ``bucket`` and ``block`` ({} when there was none).
-
-    The policy and the ACL stay, and no longer let the public in.
-    """
-
-    category, what, service = "buckets", "bucket", "s3"
-    undoes = (
-        "s3:PutBucketPolicy",
-        "s3:PutBucketAcl",
-        "s3:DeleteBucketPublicAccessBlock",
-        "s3:PutBucketPublicAccessBlock",
-    )
-    named_by = fixed(bucket="p.bucketName")
-    fields = ("block",)
-    wants = resource_state.BLOCKED
-    thing = "bucket {bucket}"
-    resource = "s3:::{bucket}"
-    title = "public access block of bucket {bucket}"
-    done_text = "public access to bucket {bucket} is blocked"
-    contained_as = "public access to bucket {bucket} blocked; its policy and ACL stay as they are"
-    reads = on(
-        BUCKETS, "s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicyStatus", "s3:GetBucketAcl"
-    )
-    # IAM has a single action for putting and deleting.
-    contains = restores = on(BUCKETS, "s3:PutBucketPublicAccessBlock")
-
-    @classmethod
-    def applies(cls, change: Change) -> bool:
-        asked = get(change.parameters, "PublicAccessBlockConfiguration")
-        return (
-            change.name != "PutBucketPublicAccessBlock"
-            or not isinstance(asked, dict)
-            or not resource_state.all_blocked(asked)
-        )
-
-    def read(self) -> dict[str, PublicAccessBlock]:
-        bucket = self.record["bucket"]
-        self.touched = [self.arn, bucket]
-        call = partial(resource_state.public_access_block, self.client, bucket)
-        return {"block": self.there(call)}
-
-    def refuse(self) -> None:
-        if resource_state.all_blocked(self.present["block"]) or self._public():
-            return
-        what = "ACL" if self.event.name == "PutBucketAcl" else "policy"
-        text = (
-            f"the {what} of bucket {self.record['bucket']} was changed; it does not make it public,"
-            " it may let other accounts in"
-        )
-        raise NotReversed(MANUAL, text)
-
-    def _public(self) -> bool:
-        """Tells whether what was set makes the bucket public; assumed where it cannot be read."""
-        bucket = self.record["bucket"]
-        try:
-            if self.event.name == "PutBucketPolicy":
-                return resource_state.public_policy(self.client, bucket)
-            if self.event.name == "PutBucketAcl":
-                grants = self.client.get_bucket_acl(Bucket=bucket)["Grants"]
-                uris = [str(grant["Grantee"].get("URI", "")) for grant in grants]
-                return any(uri.endswith(EVERYBODY) for uri in uris)
-        except Exception as error:
-            if is_transient(error):
-                raise
-        return True
-
-    def wanted(self, name: str, value: PublicAccessBlock | None) -> PublicAccessBlock:
-        return value if value and resource_state.all_blocked(value) else self.wants
-
-    def call(self, name: str, value: PublicAccessBlock) -> AwsCall:
-        request = {"Bucket": self.record["bucket"]}
-        if not value:
-            return AwsCall("s3", "delete_public_access_block", request)
-        block = {"PublicAccessBlockConfiguration": value}
-        return AwsCall("s3", "put_public_access_block", {**request, **block})
-
-    def instead(self) -> str:
-        if self.event.name in ("PutBucketPolicy", "PutBucketAcl"):
-            operation = f"get_bucket_{self.event.name[9:].lower()}"
-            return self.shown(operation, Bucket=self.record["bucket"])
-        return super().instead()
-
-    def left(self, name: str, before: PublicAccessBlock, now: PublicAccessBlock | None) -> bool:
-        return resource_state.all_blocked(now)

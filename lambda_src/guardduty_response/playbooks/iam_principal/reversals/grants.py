@@ -53,10 +53,8 @@ class Granted(Reversal[FieldsType, ValueType]):
     parameter = ""  # the name of the policy in the request
 
     def names(self, change: Change) -> ReversalRecord:
-        match = _POLICY_CALL.fullmatch(change.name)
-        of = match[1].lower() if match else ""
-        name, policy = change.request_text(f"{of}Name"), change.request_text(self.parameter)
-        return {"of": of, "name": name, "policy": policy}
+        of, name = _entity(change)
+        return {"of": of, "name": name, "policy": change.request_text(self.parameter)}
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -106,13 +104,19 @@ class Inline(Granted["dict[str, PolicyDocument | None]", "PolicyDocument | None"
     wants = None
     title = "inline policy {policy} of {of} {name}"
     done_text = "{of} {name} has no inline policy {policy}"
-    contained_as = (
-        "inline policy {policy} of {of} {name} recorded, then deleted; whether it replaced an older"
-        " policy is not known"
+    contained_as = "inline policy {policy} of {of} {name} recorded, then deleted"
+    unknown = (
+        "not undone: whether it is new or replaced an older policy is not known. Delete it if it is"
+        " new; else put the older one back (AWS Config may have it, of {item})"
     )
     reads = (*each("iam:Get{}"), *each("iam:Get{}Policy"))
     contains = each("iam:Delete{}Policy")
     restores = each("iam:Put{}Policy")
+
+    @classmethod
+    def replaced(cls, change: Change) -> str:
+        of, name = _entity(change)
+        return f"{of}/{name}"
 
     def read(self) -> dict[str, PolicyDocument | None]:
         of, name, policy = self.subject
@@ -133,6 +137,13 @@ class Inline(Granted["dict[str, PolicyDocument | None]", "PolicyDocument | None"
 
     def call(self, name: str, value: PolicyDocument | None) -> AwsCall:
         return inline_call(*self.subject, value)
+
+
+def _entity(change: Change) -> tuple[str, str]:
+    """Returns ``user``, ``role`` or ``group`` and the name of it, whose policy the call set."""
+    match = _POLICY_CALL.fullmatch(change.name)
+    of = match[1].lower() if match else ""
+    return of, change.request_text(f"{of}Name")
 
 
 def _document(text: object) -> PolicyDocument | None:
@@ -201,6 +212,10 @@ class Trust(Reversal["dict[str, PolicyDocument]", "PolicyDocument"]):
     reads = on(ROLES, "iam:GetRole")
     contains = restores = on(ROLES, "iam:UpdateAssumeRolePolicy")
 
+    @classmethod
+    def replaced(cls, change: Change) -> str:
+        return f"role/{change.request_text('roleName')}"
+
     @property
     def sid(self) -> str:
         return resource_state.outside_sid(self.target_context.prefix)
@@ -226,17 +241,26 @@ class Trust(Reversal["dict[str, PolicyDocument]", "PolicyDocument"]):
             )
             raise NotReversed(MANUAL, text, self.shown("get_role", RoleName=self.record["role"]))
 
+    def unknown_text(self) -> str:
+        return (
+            f"not undone: role {self.record['role']} lets in {self._outsiders(100)}; whom it let in"
+            f" before is not known (AWS Config may have it, of {self.unique_id})"
+        )
+
+    def _outsiders(self, most: int) -> str:
+        found = resource_state.outsiders(self.present["document"], self.account_id)
+        return ", ".join(sorted(found))[:most]
+
     def wanted(self, name: str, value: PolicyDocument | None) -> PolicyDocument:
         if value is not None and resource_state.has_denial(value, self.sid):
             return value
         return resource_state.with_denial(value or {}, self.sid, self.account_id)
 
     def contained_text(self, pending: Values[PolicyDocument]) -> str:
-        outsiders = sorted(resource_state.outsiders(self.present["document"], self.account_id))
         return (
             f"role {self.record['role']} can no longer be assumed from other accounts"
-            f" ({', '.join(outsiders)[:120]}): {self.sid} added to its trust policy; sessions it"
-            " has issued stay valid"
+            f" ({self._outsiders(120)}): {self.sid} added to its trust policy; sessions it has"
+            " issued stay valid"
         )
 
     def call(self, name: str, value: PolicyDocument) -> AwsCall:

@@ -8,7 +8,7 @@ somebody since stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -89,10 +89,11 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
     has, because nothing else is reverted. ``wants``: the value that eradication gives;
     ``contained_as`` says so, as a participle. ``words``: of a value that is False or True.
     ``then``: what else people must know of restoring. ``thing``: what the resource is;
-    ``resource``: its ARN after the partition.
+    ``resource``: its ARN after the partition. ``unknown``: what people read where it is not known
+    what the call replaced; ``{item}`` in it is the unique ID, by which AWS Config knows it.
     """
 
-    category = what = then = thing = resource = ""
+    category = what = then = thing = resource = unknown = ""
     unnamed = "what was changed"
     undoes: ClassVar[tuple[str, ...]] = ()
     named_by: ClassVar[Mapping[str, str]] = NOTHING
@@ -102,6 +103,8 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
     words: ClassVar[tuple[str, str]] = ("off", "on")
     wants: ValueType
     was_recorded = False  # by this call or an earlier one
+    made: Collection[str] = ()  # IDs of what calls of the finding made by the resource's name
+    unique_id = ""  # of the resource, as it was read
 
     def __init__(
         self,
@@ -135,8 +138,30 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
             for name, paths in self.named_by.items()
         }
 
+    @classmethod
+    def replaced(cls, change: Change) -> str:
+        """Returns whose setting the call may have replaced (``role/app``), empty where what it did
+        shows by itself what was there before.
+        """
+        return ""
+
     def refuse(self) -> None:
         """Raises NotReversed when the change is not to be reverted, as what was read shows."""
+
+    def refuse_unknown(self) -> None:
+        """Raises NotReversed when the call may have replaced what the owner had set. What calls of
+        the finding made has no setting of anybody else's.
+        """
+        if self.replaced(self.event) and self.unique_id not in self.made:
+            raise NotReversed(MANUAL, self.unknown_text(), self.instead_of_unknown())
+
+    def unknown_text(self) -> str:
+        """Says that it is not known what the call replaced, and what people should look at."""
+        return self.text(self.unknown, self.unique_id)
+
+    def instead_of_unknown(self) -> str:
+        """Returns the command for a call that may have replaced something; empty: the usual one."""
+        return ""
 
     def instead(self) -> str:
         """Returns the command that a person runs instead of the reversal."""
@@ -184,7 +209,7 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
         found = resource_state.identity(self.client, of, name)
         if not found:
             raise NotReversed(ALREADY, f"{of} {name} no longer exists")
-        self.record["arn"] = found["arn"]
+        self.record["arn"], self.unique_id = found["arn"], found["id"]
         self.touched += [found["arn"], name]
         return found
 
