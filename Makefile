@@ -99,7 +99,8 @@ test: ## everything: lint, terraform test, plans, Lambda tests, policies, end to
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
 proof: $(STAMP) $(CHECKOV_STAMP) $(C7N_STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
-	$(PY) -m pytest -v -m proof -n auto --dist loadgroup --ignore=tests/e2e/test_many_checks.py
+	$(PY) -m pytest -v -m proof -n auto tests/unit
+	$(PY) -m pytest -v -m proof -n auto --dist loadgroup --ignore=tests/unit --ignore=tests/e2e/test_many_checks.py
 	$(PY) -m pytest -q -m proof -n 0 tests/e2e/test_many_checks.py
 	$(PY) -m benchmarks.planning
 
