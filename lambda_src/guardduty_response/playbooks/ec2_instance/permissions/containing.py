@@ -41,7 +41,8 @@ WHY = {
     ("replace_instance_profile", "iam:GetInstanceProfile"): _FINDS_ROLE,
     ("revoke_sessions", "iam:GetInstanceProfile"): _FINDS_ROLE,
     ("revoke_sessions", "iam:GetRole"): (
-        "finds out whether the role of an instance that no longer exists was deleted too"
+        "finds out whether a role that the instance had before, or that of an instance which no"
+        " longer exists, was deleted"
     ),
     ("strip_group_rules", "ec2:DescribeManagedPrefixLists"): (
         "tells prefix lists of AWS from those that a customer manages, in a configured group"
