@@ -20,13 +20,11 @@ class PlannedState(TypedDict):
 
 class RoleSessions(TypedDict, total=False):
     """The denials on a role: its ARN, its unique ID, the policies that deny (absent: None),
-    and the moment until which issued tokens are denied, or are to be (ISO 8601). ``profile``: the
-    instance profile by which an instance had the role before. Empty: no role.
+    and the moment until which issued tokens are denied, or are to be (ISO 8601). Empty: no role.
     """
 
     role: str
     id: str
-    profile: str
     policies: dict[str, PolicyDocument | None]
     revoked_before: str
 

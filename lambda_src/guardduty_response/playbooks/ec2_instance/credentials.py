@@ -268,19 +268,18 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
         older = [OLDER] * self.role_wide
         names = list(dict.fromkeys([self.policy, *older, *self.steps]))
-        found = self.read_policies(role, names, partial(self.read_beside, (role, OLDER)))
+        found = self._read_policies(role, names, partial(self.read_beside, (role, OLDER)))
         self.state.settings[self.item] = found
         self.enter(found["revoked_before"] if self.role_wide else "")
         return found
 
     def read_recorded(self) -> RoleSessions:
         role = str(self.target_context.before_state(self.item)["role"])
-        return self.read_policies(role, list(self.recorded or {}))
+        return self._read_policies(role, list(self.recorded or {}))
 
-    def read_policies(
+    def _read_policies(
         self, role: str, names: list[str], meanwhile: Callable[[], None] | None = None
     ) -> RoleSessions:
-        """Returns the policies of these names on a role, as they are recorded."""
         before = self.target_context.before_state(self.item) or {}
         calls: dict[str, Callable[[], PolicyDocument | None]] = {
             name: partial(

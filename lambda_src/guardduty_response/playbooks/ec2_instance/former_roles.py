@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import OLDER, is_of_aws
+from guardduty_response.containment.session_denials import now_rounded_up
 from guardduty_response.containment.session_entries import has_expired, parse_time
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -34,10 +35,9 @@ from guardduty_response.playbooks.ec2_instance.instance_profile import (
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from guardduty_response.containment.control_restore import ReadItem
     from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.incident.model import EvidenceEntry
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
 NAME = "former_sessions"
@@ -45,22 +45,15 @@ UNKNOWN = "former_role"  # what says that the role of the finding's profile is n
 
 
 class FormerSessions(RevokeSessions):
-    """Denies the instance's sessions of one role that it had before. ``profile``: by which instance
-    profile, or empty.
-    """
+    """Denies the instance's sessions of one role that it had before."""
 
     name = NAME
 
     def __init__(
-        self,
-        instance: InstanceContext,
-        sessions: Sessions,
-        state: InstanceState,
-        role: str,
-        profile: str = "",
+        self, instance: InstanceContext, sessions: Sessions, state: InstanceState, role: str
     ) -> None:
         super().__init__(instance, sessions, state)
-        self.role, self.profile = role, profile
+        self.role = role
         self.name, self.item = f"{NAME} {name_of(role)}", f"{NAME}/{name_of(role)}"
         self.done_text = f"its sessions of role {name_of(role)}, which it had before, are denied"
 
@@ -85,11 +78,6 @@ class FormerSessions(RevokeSessions):
             )
             return {}
         return self.read_role(self.role)
-
-    def read_policies(
-        self, role: str, names: list[str], meanwhile: Callable[[], None] | None = None
-    ) -> RoleSessions:
-        return {**super().read_policies(role, names, meanwhile), "profile": self.profile}
 
     def _exemption(self) -> str:
         """Returns why the role is not to be changed, or ''."""
@@ -154,8 +142,9 @@ def _known(instance: InstanceContext) -> dict[str, str]:
     planned: dict[str, str] = dict(instance.scope("former_roles") or {})
     if role := instance.planned_role:
         planned[role] = str(instance.scope("profile") or "")
-    recorded = [instance.before_states[item] for item in _items(instance)]
-    return planned | {state["role"]: state.get("profile", "") for state in recorded}
+    recorded = {str(instance.before_states[item]["role"]): "" for item in _items(instance)}
+    known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
+    return recorded | planned | known
 
 
 def _items(instance: InstanceContext) -> list[str]:
@@ -183,10 +172,7 @@ def _holds_none(name: str) -> str:
 def _controls(
     instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
 ) -> list[FormerSessions]:
-    return [
-        FormerSessions(instance, sessions, state, role, profile)
-        for role, profile in sorted(former.roles.items())
-    ]
+    return [FormerSessions(instance, sessions, state, role) for role in sorted(former.roles)]
 
 
 def _unknown_text(
@@ -230,7 +216,19 @@ def planned(instance: InstanceContext, former: Former) -> list[tuple[str, str]]:
 def deny(
     instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
 ) -> None:
-    """Denies the sessions on each role, and logs it; and says which role is not known."""
+    """Denies the sessions on each role, and logs it; and says which role is not known. The record
+    keeps which roles they are: somebody may delete the profile that tells it.
+    """
+    if former.roles and former.roles != instance.evidence_state(NAME).get("roles"):
+        names = ", ".join(map(name_of, sorted(former.roles)))
+        entry: EvidenceEntry = {
+            "outcome": "COMPLETE",
+            "detail": f"it had credentials of {names} before its present profile",
+            "objects": [],
+            "state": {"roles": former.roles},
+            "at": now_rounded_up(),
+        }
+        instance.record_evidence(NAME, entry)
     for control in _controls(instance, sessions, state, former):
         control.run()
     if former.unknown:
@@ -254,6 +252,8 @@ def verify(
         if over:
             text = "no credentials live any more of the instance profile that the finding names"
         checks.append(Check(UNKNOWN, over, text, read=former.read or over))
+    elif instance.logged_action(UNKNOWN):
+        checks.append(Check(UNKNOWN, True, "every role that it is known to have had is known"))
     return controls, checks
 
 

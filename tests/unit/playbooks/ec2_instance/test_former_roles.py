@@ -72,6 +72,10 @@ def terminate(lab: Lab) -> None:
     lab.fail("DescribeInstances", "InvalidInstanceID.NotFound")
 
 
+def failed(lab: Lab) -> list[str]:
+    return [name for name, check in lab.ids["checks"].items() if not check.ok]
+
+
 def is_denied(lab: Lab, role: str = "app") -> bool:
     return policies(lab, role) == {f"{PREFIX}-sessions": deny_document(lab.ids["instance"])}
 
@@ -190,8 +194,8 @@ def test_an_undone_denial_is_found_and_done_again(built: Lab) -> None:
     again = target._replace(verify_only=True, scope={})
     step, checks = ec2_instance.verify(built.context(), again)
     assert step.status is Status.PARTIAL
-    [failed] = [check for check in checks if not check.ok]
-    assert failed.name == NAME and failed.read
+    [missed] = [check for check in checks if not check.ok]
+    assert missed.name == NAME and missed.read
     assert "app" in step.watched
     assert built.respond(target).status is Status.CONTAINED
     assert is_denied(built)
@@ -269,6 +273,21 @@ def test_an_exempt_role_is_left(built: Lab) -> None:
     assert step.status is Status.PARTIAL
     assert "exempt (exempt_principals" in step.detail
     assert policies(built, "app") == {}
+    take_role_out(built)
+    later = built.plan()._replace(verify_only=True, scope={})
+    assert built.verify(later).status is Status.PARTIAL
+    assert failed(built) == [NAME], "the check of the verdict, by which no loss is told"
+
+
+def test_a_role_that_is_known_later_is_denied(built: Lab) -> None:
+    disassociate(built)
+    built.fail("GetInstanceProfile", "NoSuchEntity")
+    target = built.plan()
+    assert built.respond(target).status is Status.PARTIAL
+    assert failed(built) == [UNKNOWN]
+    built.faults.clear()
+    assert built.respond(target).status is Status.CONTAINED
+    assert built.ids["checks"][UNKNOWN].ok, "else monitoring counts it as failing still"
 
 
 def test_a_deleted_role_can_do_nothing(built: Lab) -> None:
@@ -278,6 +297,8 @@ def test_a_deleted_role_can_do_nothing(built: Lab) -> None:
     built.see("iam").delete_role(RoleName="app")
     assert built.respond(target).status is Status.CONTAINED
     assert "no longer exists" in built.ids["checks"][NAME].detail
+    later = target._replace(verify_only=True, scope={})
+    assert built.verify(later).status is Status.CONTAINED, "no profile tells the role any more"
 
 
 # -- gone ------------------------------------------------------------------------------------------
