@@ -160,8 +160,8 @@ def _role_of(instance: InstanceContext, sessions: Sessions, name: str) -> tuple[
     try:
         role = role_of_profile(sessions, instance, name)
     except AWS_ERRORS as error:
-        told = error_code(error) == "NoSuchEntity"
-        return "", f"the role of instance profile {name}: {describe_error(error)}", told
+        has_ended = error_code(error) == "NoSuchEntity"
+        return "", f"the role of instance profile {name}: {describe_error(error)}", has_ended
     return role, _holds_none(name), True
 
 
