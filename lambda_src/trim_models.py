@@ -47,6 +47,7 @@ OPERATIONS: dict[str, list[str]] = {
         "DescribeNetworkInterfaces",
         "DescribeRouteTables",
         "DescribeSecurityGroups",
+        "DescribeSubnets",
         "DescribeTrunkInterfaceAssociations",
         "DisassociateAddress",
         "DisassociateIamInstanceProfile",
@@ -111,11 +112,13 @@ MEMBERS = {  # large answers: what is read of them
         "InstanceType",
         "MetadataOptions",
         "NetworkInterfaces",
+        "OutpostArn",
         "RootDeviceType",
         "State",
         "Tags",
     ),
     "InstanceTypeInfo": ("InstanceType", "InstanceStorageSupported"),
+    "Subnet": ("EnableLniAtDeviceIndex", "SubnetId"),
 }
 
 # Services whose endpoints stay, also where a function uses the full model.

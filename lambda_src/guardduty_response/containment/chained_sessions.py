@@ -294,6 +294,11 @@ def _configs(holder: SessionHolder) -> list[Config]:
     return [config, newest] if newest else [config]
 
 
+def exemption_of(holder: SessionHolder, role: str) -> str:
+    """Returns why a role (its ARN) is not to be changed, or ''."""
+    return _exemption(_configs(holder), role)
+
+
 def _exemption(configs: list[Config], role: str) -> str:
     """Why a role is not changed, or empty."""
     if any(is_own(role, own_roles(config)) for config in configs):

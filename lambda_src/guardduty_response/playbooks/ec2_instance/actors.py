@@ -12,6 +12,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.target_context import name_of
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
+from guardduty_response.playbooks.ec2_instance.former_roles import FormerSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # What can undo each check, by the check's name up to its first space.
 # playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls
 # (a test compares).
-_KINDS: tuple[type[AnyControl], ...] = (*CONTROLS, ChainedDenial)
+_KINDS: tuple[type[AnyControl], ...] = (*CONTROLS, FormerSessions, ChainedDenial)
 CALLS: actors.Calls = {
     control.check_name or control.name: control.undone_by for control in _KINDS if not control.label
 }
@@ -50,7 +51,7 @@ def _queries(instance: InstanceContext, failed: list[Check]) -> list[tuple[str, 
         kind, _, id = check.name.partition(" ")
         if kind in ("interface", "group"):
             queries.append((region, "ResourceName", id))
-        elif kind == ChainedDenial.name:
+        elif kind in (ChainedDenial.name, FormerSessions.name):
             queries += [(iam_region, "ResourceName", id)] * bool(id)
         elif kind == "revoke_sessions":
             profile = instance.read_stored()["before"].get("profile") or {}
@@ -60,6 +61,7 @@ def _queries(instance: InstanceContext, failed: list[Check]) -> list[tuple[str, 
             queries.append((region, "ResourceName", instance.id))
     for check in failed:
         kind = check.name.split(" ")[0]
-        where = iam_region if kind in ("revoke_sessions", ChainedDenial.name) else region
+        of_iam = kind in ("revoke_sessions", FormerSessions.name, ChainedDenial.name)
+        where = iam_region if of_iam else region
         queries += [(where, "EventName", call) for call in CALLS.get(kind, ())]
     return queries

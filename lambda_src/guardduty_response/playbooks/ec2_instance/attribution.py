@@ -8,7 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from guardduty_response.containment.target_context import Sessions, describe_error, run_all
-from guardduty_response.playbooks.ec2_instance import branch_interfaces, container_tasks
+from guardduty_response.playbooks.ec2_instance import (
+    branch_interfaces,
+    container_tasks,
+    local_interfaces,
+)
 from guardduty_response.playbooks.ec2_instance.container_tasks import (
     OF_TASK,
     list_commands,
@@ -20,7 +24,7 @@ from guardduty_response.playbooks.ec2_instance.state import TASKS, InstanceState
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsClient
 
-READ = ("ec2:DescribeTrunkInterfaceAssociations", *container_tasks.READ)
+READ = ("ec2:DescribeTrunkInterfaceAssociations", *container_tasks.READ, *local_interfaces.READ)
 
 
 def attribute(instance: InstanceContext, sessions: Sessions, current: InstanceState) -> None:
@@ -37,6 +41,7 @@ def attribute(instance: InstanceContext, sessions: Sessions, current: InstanceSt
             sessions,
             current,
         )
+    local_interfaces.find(sessions.client("ec2"), current)
 
 
 def _associate(instance: InstanceContext, ec2: AwsClient, current: InstanceState) -> None:

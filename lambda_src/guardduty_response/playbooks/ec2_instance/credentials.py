@@ -4,16 +4,14 @@ sessions that exist.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.control import Grant
 from guardduty_response.containment.denied_role_tag import CHANGES
@@ -33,19 +31,20 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     allow,
-    describe_error,
-    name_of,
     result_or_raise,
     run_all,
 )
-from guardduty_response.playbooks.ec2_instance import read_ahead
 from guardduty_response.playbooks.ec2_instance.endpoint_rules import reaches_endpoints
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES, Ec2Control
-from guardduty_response.playbooks.ec2_instance.state import (
-    InstanceState,
-    filters,
+from guardduty_response.playbooks.ec2_instance.instance_profile import (
+    PASSING_ERRORS,
+    give_profile,
+    is_running,
+    profile,
+    roles_of,
 )
+from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import (
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from guardduty_response.containment.control import Values
     from guardduty_response.containment.records import RoleSessions
     from guardduty_response.containment.session_entries import SessionDenial
-    from guardduty_response.containment.target_context import Sessions
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
 PROFILE_CALLS = (
@@ -65,10 +63,6 @@ PROFILE_CALLS = (
     "ec2:AssociateIamInstanceProfile",
     "ec2:DisassociateIamInstanceProfile",
 )
-# What passes when an association has been taken away whole, or the instance has stopped
-PASSING_ERRORS = ("IncorrectState", "IncorrectInstanceState")
-STATE_ERRORS = (*PASSING_ERRORS, "UnsupportedOperation")
-PAUSES = (0.5, 1.0, 2.0, 3.0, 3.5)  # seconds until a call is repeated after one of those
 TO_EC2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 PROFILES = "arn:${partition}:iam::${account_id}:instance-profile/*"
 DENIES = ("iam:PutRolePolicy",)
@@ -155,7 +149,7 @@ class ReplaceProfile(Ec2Control["InstanceProfile", str]):
         if found == {}:
             return f"{associate} {profile}"
         association = f"--association-id {(found or {}).get('association', 'ID')}"
-        if self.after_failure is None or _is_running(self.state):
+        if self.after_failure is None or is_running(self.state):
             return f"ec2 replace-iam-instance-profile-association {association} {profile}"
         region = self.target_context.target.region
         taken = f"ec2 disassociate-iam-instance-profile {association} --region {region}"
@@ -261,13 +255,22 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
             raise RuntimeError(error)
         if not role:
             return {}
+        return self.read_role(role)
+
+    @property
+    def role_wide(self) -> bool:
+        """Whether all older sessions of the role are denied, too."""
+        return self.target_context.role_wide
+
+    def read_role(self, role: str) -> RoleSessions:
+        """Returns what denies sessions on a role (its ARN), and enters what is needed of it."""
         if is_of_aws(role):
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
-        older = [OLDER] * self.target_context.role_wide
+        older = [OLDER] * self.role_wide
         names = list(dict.fromkeys([self.policy, *older, *self.steps]))
         found = self._read_policies(role, names, partial(self.read_beside, (role, OLDER)))
         self.state.settings[self.item] = found
-        self.enter(found["revoked_before"] if self.target_context.role_wide else "")
+        self.enter(found["revoked_before"] if self.role_wide else "")
         return found
 
     def read_recorded(self) -> RoleSessions:
@@ -313,98 +316,3 @@ class RevokeSessions(RoleDenial[InstanceContext, InstanceState, "RoleSessions"])
             f"{text}, all its older sessions by {OLDER}: every workload that shares the role needs"
             " new credentials"
         )
-
-
-def profile(
-    sessions: Sessions, instance: InstanceContext, current: InstanceState
-) -> InstanceProfile:
-    """Returns the live profile. The one that DescribeInstances names is asked for its role in the
-    same round trip.
-    """
-    expected = name_of(str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or ""))
-    associations = partial(
-        sessions.client("ec2").describe_iam_instance_profile_associations,
-        Filters=filters(**{"instance-id": instance.id}),
-    )
-    calls: dict[str, Callable[[], AwsAnswer | str]] = {
-        "": read_ahead.taken(instance, read_ahead.ASSOCIATIONS, associations)
-    }
-    # Contained, it has another profile than it had, and that may be shown late.
-    if expected and not (instance.scope("role") or instance.before_state("profile")):
-        read = partial(_get_profile, sessions, expected)
-        got = read_ahead.taken(instance, read_ahead.profile_key(expected), read)
-        calls[expected] = lambda: _roles_in(got())
-    results = run_all(calls)
-    described = cast("AwsAnswer", result_or_raise(results[""]))
-    live = [
-        association
-        for association in described["IamInstanceProfileAssociations"]
-        if association["State"] in ("associating", "associated")
-    ]
-    if not live:
-        return {}
-    name = name_of(live[0]["IamInstanceProfile"]["Arn"])
-    found: InstanceProfile = {"association": live[0]["AssociationId"], "name": name}
-    if instance.scope("role") and instance.scope("profile_association") == found["association"]:
-        return {**found, "role": instance.scope("role")}
-    try:
-        role = str(result_or_raise(results[name])) if name in results else roles_of(sessions, name)
-    except ClientError as error:
-        return {**found, "role": "", "error": describe_error(error)}
-    return {**found, "role": role}
-
-
-def roles_of(sessions: Sessions, profile_name: str) -> str:
-    """Returns the ARN of the profile's role: a profile holds one at most."""
-    return _roles_in(_get_profile(sessions, profile_name))
-
-
-def _get_profile(sessions: Sessions, name: str) -> AwsAnswer:
-    return dict(sessions.client("iam").get_instance_profile(InstanceProfileName=name))
-
-
-def _roles_in(got: AwsAnswer) -> str:
-    return "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])
-
-
-def give_profile(
-    ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
-) -> AwsAnswer:
-    """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
-    has none). Returns the answer, which may have the IDs of two requests.
-
-    A stopped instance's profile is taken and given in two calls. The first takes effect after its
-    answer: until then EC2 answers the second with IncorrectState, and it is repeated.
-    """
-    new, requests = {"Name": name}, []
-    if association and _is_running(current):
-        replace = ec2.replace_iam_instance_profile_association
-        try:
-            return dict(replace(AssociationId=association, IamInstanceProfile=new))
-        except ClientError as error:
-            if error_code(error) not in STATE_ERRORS:
-                raise
-    if association:
-        take = partial(ec2.disassociate_iam_instance_profile, AssociationId=association)
-        requests.append(clients.request_id(_repeat(take)))
-    give = partial(ec2.associate_iam_instance_profile, InstanceId=id, IamInstanceProfile=new)
-    requests.append(clients.request_id(_repeat(give)))
-    return {"ResponseMetadata": {"RequestId": ",".join(requests)}}
-
-
-def _is_running(current: InstanceState) -> bool:
-    return (current.instance.get("State") or {}).get("Name") in ("pending", "running")
-
-
-def _repeat(call: Callable[[], AwsAnswer]) -> AwsAnswer:
-    """Makes a call, and again after each of PAUSES while EC2 answers that a state is not right yet.
-    Raises the last error.
-    """
-    for seconds in PAUSES:
-        try:
-            return dict(call())
-        except ClientError as error:
-            if error_code(error) not in PASSING_ERRORS:
-                raise
-        time.sleep(seconds)
-    return dict(call())

@@ -20,7 +20,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import attribution
+from guardduty_response.playbooks.ec2_instance import attribution, local_interfaces
 from guardduty_response.playbooks.ec2_instance.group_rules import GroupRules
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network_controls import Network
@@ -152,7 +152,14 @@ def _not_closed(instance: InstanceContext, session: Sessions) -> str:
     controls = (Network(instance, session, current), GroupRules(instance, session, current))
     for control in controls:
         control.read_current()
-    failed = [check for control in controls for check in control.checks() if not check.ok]
+    # What goes on by a local network interface, the stop ends.
+    local = {each.id for each in current.interfaces if local_interfaces.is_local(each)}
+    failed = [
+        check
+        for control in controls
+        for check in control.checks()
+        if not check.ok and check.name.partition(" ")[2] not in local
+    ]
     return "; ".join(check.detail for check in failed)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import open_sessions
 from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check, Planned
@@ -23,29 +22,34 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance import held_sessions
-from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions, roles_of
+from guardduty_response.playbooks.ec2_instance import former_roles, held_sessions
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FOR, InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_profile import (
+    HOURS,
+    is_deleted,
+    named_by_finding,
+    roles_of,
+)
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, tags
 
 if TYPE_CHECKING:
     from guardduty_response.containment.records import RoleSessions
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
-# So long the credentials that EC2 gives an instance are valid at most, as far as is known.
-HOURS = 6
-
 
 class Ended(NamedTuple):
     """Holds what is known of the role of an instance that is gone.
 
     ``nothing``: why nothing is to be denied on it; empty: the control denies its sessions.
-    ``searches``: whether sessions that these got of other roles are looked for.
+    ``searches``: whether sessions that these got of other roles are looked for. ``former``: the
+    roles that it had before that one.
     """
 
     control: RevokeSessions
     nothing: str
     searches: bool
+    former: former_roles.Former
 
 
 def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> Ended:
@@ -66,20 +70,21 @@ def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> E
             f"its sessions of {whose} are not denied (revoke_sessions = none): credentials that"
             f" were taken from it may be used for {HOURS} hours"
         )
-    elif role and _is_deleted(sessions, role):
+    elif role and is_deleted(sessions, role):
         nothing = f"role {name_of(role)} no longer exists: its sessions may do nothing"
-    return Ended(control, nothing, searches)
+    former = former_roles.find(instance, sessions, state, _described(gone))
+    return Ended(control, nothing, searches, former)
 
 
 def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> InstanceProfile:
     before: InstanceProfile | None = instance.before_state("profile")
     recorded: RoleSessions | None = instance.before_state("sessions")
-    name = before.get("name", "") if before else ""
-    roles = (before or {}).get("role"), (recorded or {}).get("role"), instance.scope("role")
+    name = before.get("name", "") if before else str(instance.scope("profile") or "")
+    name = name or _named(instance, gone)
+    roles = (before or {}).get("role"), (recorded or {}).get("role"), instance.planned_role
     if role := next(filter(None, roles), ""):
         return {"name": name, "role": str(role)}
-    name = name or _named(instance, gone)
-    if not name:
+    if not name or name in instance.quarantine_profiles:
         return {}
     try:
         role, error = roles_of(sessions, name), f"instance profile {name} holds no role by now"
@@ -92,22 +97,14 @@ def _named(instance: InstanceContext, gone: InstanceGone) -> str:
     """Returns the name of the profile that the instance had, or ''. That of the finding comes
     first: its credentials are the ones that may have been taken.
     """
-    details = get(instance.context.finding.detail, "resource", "instanceDetails")
-    arns = (
-        text(get(details, "iamInstanceProfile", "arn"), 300),
-        text(get(gone.described, "IamInstanceProfile", "Arn"), 300),
-    )
-    named = [name_of(arn) for arn in arns if ":instance-profile/" in arn]
-    others = [name for name in named if name not in instance.quarantine_profiles]
-    return others[0] if others else ""
+    shown = _described(gone)
+    return named_by_finding(instance) or ("" if shown in instance.quarantine_profiles else shown)
 
 
-def _is_deleted(sessions: Sessions, role: str) -> bool:
-    try:
-        sessions.client("iam").get_role(RoleName=name_of(role))
-    except AWS_ERRORS as error:  # what else is wrong, denying it will tell
-        return error_code(error) == "NoSuchEntity"
-    return False
+def _described(gone: InstanceGone) -> str:
+    """Returns the name of the profile that AWS still shows of the instance, or ''."""
+    arn = text(get(gone.described, "IamInstanceProfile", "Arn"), 300)
+    return name_of(arn) if ":instance-profile/" in arn else ""
 
 
 # -- plan ------------------------------------------------------------------------------------------
@@ -117,8 +114,9 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
     """Plans that the instance's sessions are denied, and those that they got of other roles. Raises
     TargetGone where nothing is to be denied.
     """
-    control, nothing, searches = find(instance, sessions, gone)
-    if nothing and not searches:
+    control, nothing, searches, former = find(instance, sessions, gone)
+    of_former = former_roles.planned(instance, former)
+    if nothing and not searches and not of_former:
         raise TargetGone(f"{gone}; {nothing}")
     role = str(control.state.settings["profile"].get("role") or "")
     status, sentence = SKIPPED, ""
@@ -126,10 +124,13 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         control.read_current()
         status, sentence = control.intent()
     actions = {control.name: sentence} if status != SKIPPED else {}
-    if searches and role:
+    actions |= dict(of_former)
+    if searches and (role or instance.former):
         actions[NAME] = LOOKED_FOR
     # A role that takes no policy is in no session.
-    scope = {"role": role} if control.item not in control.state.read_errors else {}
+    scope = former.scope
+    if control.item not in control.state.read_errors:
+        scope["role"] = role
     return Planned(
         instance.target._replace(scope=scope),
         _tags(instance, gone),
@@ -137,7 +138,11 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         actions,
         # Not how AWS shows it: that changes while people are asked about the plan.
         f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
-        + ("; credentials that were taken from it work on" if status == PLANNED else "")
+        + (
+            "; credentials that were taken from it work on"
+            if status == PLANNED or of_former
+            else ""
+        )
         + (f"; {nothing}; what these got of other roles works on" if nothing else ""),
         immutable_id=instance.id,
     )
@@ -166,11 +171,12 @@ def deny(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> s
     """Denies the instance's sessions, and those that they got of other roles, and logs it. Returns
     what is to be said of it.
     """
-    control, nothing, searches = find(instance, sessions, gone)
+    control, nothing, searches, former = find(instance, sessions, gone)
     if not nothing:
         control.run()
     elif control.state.settings["profile"]:
         instance.log_action(control.name, SKIPPED, nothing)
+    former_roles.deny(instance, sessions, control.state, former)
     if searches:
         held_sessions.deny(instance, sessions, control)
     return nothing or f"denial of its sessions of role {control.role_name} attempted; see actions"
@@ -196,20 +202,21 @@ def verify(
     """Reads whether the sessions of the instance are denied, and those that they got. ``keeps`` as
     ``held_sessions.checks`` has it.
     """
-    control, nothing, searches = find(instance, sessions, gone)
+    control, nothing, searches, former = find(instance, sessions, gone)
     checks = [Check("instance", True, str(gone))]
+    also, of_former = former_roles.verify(instance, sessions, control.state, former)
     held = held_sessions.checks(instance, sessions, control, keeps) if searches else []
     if nothing:
-        checks += [Check(control.name, True, nothing), *held]
+        checks += [Check(control.name, True, nothing), *of_former, *held]
         held_text = f"; {open_sessions.until_text(instance)}" if searches else ""
-        return Verified(checks, [], f"{gone}; {nothing}{held_text}", str(gone))
+        return Verified(checks, [*also], f"{gone}; {nothing}{held_text}", str(gone))
     control.read_current()
     checks += check_controls([control], instance.acts)
     role = control.role_name
     if not control.values(control.current) and checks[-1].ok:
         problem = f"{control.name}: its role is not known. {control.manual_text()}"
         checks[-1] = Check(control.name, False, problem)
-    checks += held
+    checks += [*of_former, *held]
     policies = " and ".join(sorted(control.values(control.current)))
     denied = (
         f"{gone}; its sessions of role {role} are denied by policy {policies};"
@@ -221,7 +228,7 @@ def verify(
     )
     return Verified(
         checks,
-        [control],
+        [control, *also],
         denied,
         alive,
     )

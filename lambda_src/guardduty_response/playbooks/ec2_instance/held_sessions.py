@@ -41,7 +41,7 @@ def _role_error(control: RevokeSessions) -> str:
 
 def prepare(instance: InstanceContext, sessions: Sessions) -> None:
     """Does of the search what need not wait until the instance's own sessions are denied."""
-    role = str(instance.scope("role") or "")
+    role = instance.planned_role
     if role and instance.looks_for_sessions and instance.context.tries < 2:
         know(instance, sessions, role)
         session_search.prepare(instance)
@@ -65,11 +65,12 @@ def deny(
         command = session_search.manual_command(instance)
         text = f"its role is not known ({error}): not looked for. By hand: {command}"
         instance.log_action(NAME, FAILED, text)
-    elif not role:
+    elif not role and not instance.former:
         instance.log_action(NAME, SKIPPED, NO_ROLE)
     elif instance.context.tries < 2 or not _is_complete(instance):
         if not (instance.prepared and instance.role == role):
             know(instance, sessions, role)
+        know_former(instance, sessions)
         chained_sessions.deny(instance, before_denying=before_denying)
 
 
@@ -84,10 +85,19 @@ def know(instance: InstanceContext, sessions: Sessions, role: str) -> None:
     """Tells the search whose calls to look for. Where the role's unique ID cannot be read, because
     the role is deleted or AWS refuses, its ARN has to do.
     """
-    instance.role = role
+    instance.role, instance.role_id = role, _unique_id(sessions, role) if role else ""
+
+
+def know_former(instance: InstanceContext, sessions: Sessions) -> None:
+    """Tells the search, too, of the roles that the instance had before."""
+    for role, known in instance.former.items():
+        instance.former[role] = known or _unique_id(sessions, role)
+
+
+def _unique_id(sessions: Sessions, role: str) -> str:
     with suppress(*AWS_ERRORS):
-        found = sessions.client("iam").get_role(RoleName=name_of(role))["Role"]
-        instance.role_id = found["RoleId"]
+        return str(sessions.client("iam").get_role(RoleName=name_of(role))["Role"]["RoleId"])
+    return ""
 
 
 # -- verification ----------------------------------------------------------------------------------
@@ -102,9 +112,10 @@ def checks(
     once, when CloudTrail has its late events. ``keeps``: whether the record gets what it found.
     """
     role = role_of(control)
-    not_read = _search_again(instance, sessions, role, keeps) if role else []
+    searches = bool(role or instance.former)
+    not_read = _search_again(instance, sessions, role, keeps) if searches else []
     found = chained_sessions.checks(instance) + not_read
-    if role and all(check.ok for check in found):
+    if searches and all(check.ok for check in found):
         found += open_sessions.unsearched(instance)
     return found
 
@@ -119,6 +130,7 @@ def _search_again(
     if not last_look and not open_sessions.remarks(open_sessions.recorded(instance)):
         return []
     know(instance, sessions, role)
+    know_former(instance, sessions)
     unsearched = chained_sessions.search_again(instance, keeps, last_look)
     if last_look and keeps:
         late_sessions.note(instance, open_sessions.checks(instance), f"{instance.id} is gone")

@@ -10,6 +10,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.session_entries import parse_time
 from guardduty_response.containment.session_holder import SessionHolder
+from guardduty_response.containment.target_context import name_of
 from guardduty_response.decision.finding import get, text
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ LOOKED_FOR = (
 
 class InstanceContext(SessionHolder):
     """``role``, ``role_id``: the ARN and the unique ID of the role whose credentials it had, once
-    they are known.
+    they are known. ``former``: the ARNs of roles that it had before that one, with their unique IDs
+    or '' (former_roles.py).
     """
 
     def __init__(self, context: Context, target: Target) -> None:
@@ -45,6 +47,7 @@ class InstanceContext(SessionHolder):
         self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
         self.role = self.role_id = ""
+        self.former: dict[str, str] = {}
         # Reads that the plan has begun, by name (read_ahead.py); each serves once.
         self.ahead: dict[str, Future[AwsAnswer]] = {}
 
@@ -89,6 +92,14 @@ class InstanceContext(SessionHolder):
             or f"sessions/{OLDER}" in self.before_states
         )
 
+    @property
+    def planned_role(self) -> str:
+        """The role that it had when planned (ARN), or '': it had none, or one of containment's own,
+        whose profiles have its name.
+        """
+        role = str(self.scope("role") or "")
+        return "" if name_of(role) in self.quarantine_profiles else role
+
     # -- its credentials ---------------------------------------------------------------------------
 
     @property
@@ -110,13 +121,18 @@ class InstanceContext(SessionHolder):
     def is_caller(self, identity: object) -> bool:
         """Another role's session may have the same name, which its caller chooses."""
         caller = text(get(identity, "principalId"), 300)
-        if self.role_id:
-            return caller == f"{self.role_id}:{self.id}"
         issuer = get(identity, "sessionContext", "sessionIssuer", "arn")
-        return bool(self.role) and issuer == self.role and caller.partition(":")[2] == self.id
+        id, _, name = caller.partition(":")
+        return name == self.id and any(
+            id == role_id if role_id else issuer == role
+            for role, role_id in {**self.former, self.role: self.role_id}.items()
+            if role
+        )
 
     def is_denied_already(self, session: ChainedSession) -> bool:
         """A session of its own role may have its name, or be older than what is revoked."""
+        if session.role in self.former:
+            return session.userid.partition(":")[2] == self.id
         if session.role != self.role:
             return False
         revoked = (self.before_states.get("sessions") or {}).get("revoked_before")

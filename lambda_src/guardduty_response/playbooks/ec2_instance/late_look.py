@@ -37,8 +37,10 @@ def finish(context: Context, target: Target) -> StepResult:
         return waits
     sessions = action_order.reading(instance)
     control = gone.find(instance, sessions, InstanceGone("", {})).control
-    if role := held_sessions.role_of(control):
+    role = held_sessions.role_of(control)
+    if role or instance.former:
         held_sessions.know(instance, sessions, role)
+        held_sessions.know_former(instance, sessions)
         chained_sessions.deny(instance, SECONDS)
     if waits := late_sessions.wait_for_cloudtrail(instance, denied_at):
         _note_stopped(instance)

@@ -14,6 +14,7 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     allow,
 )
+from guardduty_response.playbooks.ec2_instance import local_interfaces
 from guardduty_response.playbooks.ec2_instance.container_tasks import stop_command
 from guardduty_response.playbooks.ec2_instance.endpoint_rules import open_rules
 from guardduty_response.playbooks.ec2_instance.instance_control import (
@@ -158,6 +159,9 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
 
     def _way_out(self, interface: Interface) -> str:
         """Says what ends the traffic of an interface that its service alone may change."""
+        if local_interfaces.is_local(interface):
+            region = self.target_context.target.region
+            return local_interfaces.way_out(self.target_context.id, interface.id, region)
         alone = "only that service can close it, and it stays open"
         if stop := stop_command(interface.managed, self.target_context.target.region):
             return f"{alone}. Way out: stop the task, `{stop}`"
@@ -270,8 +274,13 @@ class Network(Ec2Control["NetworkBefore", "InterfaceBefore"]):
     def _check(self, interface: Interface, none_closed: bool) -> Check:
         # What rules that group has, is told by a check of its own.
         in_quarantine = set(interface.groups) <= self.state.quarantine_groups.keys()
-        ok = self.closed(interface.id) or (len(interface.groups) == 1 and in_quarantine)
+        alone = len(interface.groups) == 1 and in_quarantine
+        is_local = local_interfaces.is_local(interface)
+        ok = self.closed(interface.id) or (alone and not is_local)
+        ok = ok or (is_local and not local_interfaces.is_open(self.state, interface))
         state = "is in the quarantine group alone" if ok else "is OPEN"
+        if ok and is_local:
+            state = "carries nothing while the instance is stopped"
         text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
         if self.state.flush_groups.keys() & set(interface.groups):
             text = f"{text}, in the all-open {self.target_context.flush_group_name}"

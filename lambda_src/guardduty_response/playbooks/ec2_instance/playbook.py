@@ -22,6 +22,7 @@ from guardduty_response.errors import NoTarget
 from guardduty_response.playbooks.ec2_instance import (
     action_order,
     first_change,
+    former_roles,
     network,
     read_ahead,
 )
@@ -96,10 +97,12 @@ def plan(context: Context) -> list[Planned]:
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
     for_others = Consequences(instance, current, sessions)  # reads beside the controls
     controls = action_order.look(instance, sessions, current)
+    former = former_roles.find(instance, sessions, current)
     intents = _planned_actions(instance, current, controls)
+    intents += former_roles.planned(instance, former)
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
-    target = target._replace(scope={**_scope(instance, current), **kept})
+    target = target._replace(scope={**_scope(instance, current), **kept, **former.scope})
     role = current.settings.get("profile", {}).get("role")
     principals = [role] if role else []
     return [
@@ -145,7 +148,8 @@ def _planned_actions(
     intents = {control.name: control.intent() for control in controls}
     planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
     options, context = instance.options, instance.context
-    if instance.looks_for_sessions and (current.settings.get("profile") or {}).get("role"):
+    had_role = (current.settings.get("profile") or {}).get("role") or instance.former
+    if instance.looks_for_sessions and had_role:
         planned.append((NAME, LOOKED_FOR))
     if seconds := policy.collect_first_seconds(context.config, context.finding.type):
         text = f"collected over Systems Manager first; containment waits {seconds} s for it at most"
@@ -180,6 +184,7 @@ def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, objec
         },
         "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
+        "profile": profile.get("name", ""),
         "profile_association": profile.get("association", ""),
         "auto_scaling_group": scaling.get("group", ""),
         "addresses": [address["allocation"] for address in addresses],
@@ -299,6 +304,8 @@ def _close(
         wait({preparing, *branches.values()} - {revoked})
         revoking.attempted.wait()
         _raise_problem(future for future in branches.values() if future.done())
+        former = former_roles.find(instance, changing, current)
+        former_roles.deny(instance, changing, current, former)
         _search(instance, changing, revoking, revoked)
     finally:
         started.set()

@@ -26,6 +26,7 @@ from guardduty_response.playbooks.ec2_instance.endpoint_rules import (
     open_rules,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.local_interfaces import LOCAL, is_open
 from guardduty_response.playbooks.ec2_instance.rules import prefix_lists
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ WHOSE, TASKS = "trunk interfaces of branches", "tasks of Amazon ECS"
 
 
 class Interface(NamedTuple):
-    """``managed``: which AWS service or account owns it and alone may change it, else empty.
-    ``branch``: whether it is a pod's or a task's, and not the instance's own.
+    """``managed``: which AWS service or account owns it and alone may change it, or that it is one
+    which no security group closes, else empty. ``branch``: whether it is a pod's or a task's, and
+    not the instance's own. ``subnet``, ``device``: where it is attached (device index 0: as
+    the primary one).
     """
 
     id: str
@@ -55,6 +58,8 @@ class Interface(NamedTuple):
     managed: str = ""
     addresses: tuple[str, ...] = ()
     branch: bool = False
+    subnet: str = ""
+    device: int = 0
 
     @staticmethod
     def read(node: AwsAnswer, account: str) -> Interface:
@@ -77,6 +82,8 @@ class Interface(NamedTuple):
                 for address in private
             ),
             node.get("InterfaceType") == "branch",
+            node.get("SubnetId") or "",
+            (node.get("Attachment") or {}).get("DeviceIndex") or 0,
         )
 
 
@@ -277,9 +284,11 @@ def _known(instance: InstanceContext) -> dict[str, InterfaceBefore]:
 
 
 def _as_known(interface: Interface, known: Mapping[str, InterfaceBefore]) -> Interface:
-    """Returns an interface with the task that Amazon ECS said it is of, in planning."""
+    """Returns an interface with the task that Amazon ECS said it is of, or as a local one, as
+    planning has found out.
+    """
     managed = known.get(interface.id, {}).get("managed", "")
-    if interface.managed or not managed.startswith(OF_TASK):
+    if interface.managed or not managed.startswith((OF_TASK, LOCAL)):
         return interface
     return interface._replace(managed=managed)
 
@@ -350,8 +359,10 @@ def filters(**equals: str) -> list[Filter]:
 
 
 def closed(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
-    """Says whether the interface has no group but one quarantine group, which has no rules."""
-    if len(interface.groups) != 1:
+    """Says whether the interface has no group but one quarantine group, which has no rules, and is
+    none that no group filters.
+    """
+    if len(interface.groups) != 1 or is_open(current, interface):
         return False
     [id] = interface.groups
     if id in current.quarantine_groups:

@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import attribution
+from guardduty_response.playbooks.ec2_instance import attribution, former_roles
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -256,5 +256,6 @@ def _sessions_not_denied(instance: InstanceContext) -> list[Check]:
             read=found.get("read", True),
         )
         for found in instance.stored.get("checks") or []
-        if found["name"] == RevokeSessions.name and not found["ok"]
+        if not found["ok"]
+        and (found["name"] == RevokeSessions.name or former_roles.is_check(found["name"]))
     ]

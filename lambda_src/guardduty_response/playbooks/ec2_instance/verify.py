@@ -19,7 +19,12 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.containment.verdict import reasons, verdict, wait_for_other_incident
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    former_roles,
+    gone,
+    held_sessions,
+)
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, look
@@ -65,8 +70,11 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
     ]
     checks += check_controls(controls, instance.acts)
     control = RevokeSessions(instance, sessions, current)
+    found = former_roles.find(instance, sessions, current)
+    former, of_former = former_roles.verify(instance, sessions, current, found)
+    checks += of_former
     checks += held_sessions.checks(instance, sessions, control, keeps)
-    late = LateChecks(instance, controls)
+    late = LateChecks(instance, [*controls, *former])
     step = _conclude(instance, checks, late)._replace(watched=_watched(instance, current))
     return step, checks
 
@@ -86,6 +94,7 @@ def _verify_gone(
         return step._replace(status=Status.GONE, detail=denied), checks
     roles = {control.role_name for control in controls}
     names = {instance.id, *roles, *held_sessions.watched(instance)}
+    names |= former_roles.watched(instance)
     return step._replace(detail=f"{alive}. {step.detail}", watched=sorted(names)), checks
 
 
@@ -99,7 +108,7 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
     sessions = instance.before_state("sessions") or {}
     ids |= denial_names(instance, str(sessions.get("role") or ""), "sessions/")
-    ids |= held_sessions.watched(instance)
+    ids |= held_sessions.watched(instance) | former_roles.watched(instance)
     for interface in current.interfaces:
         ids |= {interface.id, *interface.addresses}
     used = {id for interface in current.interfaces for id in interface.groups}
@@ -133,6 +142,7 @@ def _not_yet(attempt: int, checks: list[Check], late: LateChecks) -> StepResult 
     attempts = THROTTLED_ATTEMPTS if waits_longer else LATE_ATTEMPTS
     slower = throttled_seconds(attempt, THROTTLED_SECONDS)
     missed = any(map(late.was_not_needed, failed))
+    missed = missed or any(former_roles.is_new(late.target_context, check) for check in failed)
     if ((is_open or missed) and attempt < ATTEMPTS) or (throttled and attempt < attempts):
         wait = slower if throttled else 0
         return StepResult(

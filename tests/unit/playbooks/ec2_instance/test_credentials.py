@@ -9,7 +9,7 @@ import json
 import pytest
 from guardduty_response.containment.role_policies import revoke_document, revoked_before
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import credentials
+from guardduty_response.playbooks.ec2_instance import instance_profile
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, REGION, Lab, deny_document
@@ -68,7 +68,7 @@ def test_an_association_that_is_on_its_way_is_waited_for(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     """EC2 takes an association away after its answer, and refuses the next one until then."""
-    monkeypatch.setattr(credentials, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(instance_profile, "PAUSES", (0.0, 0.0))
     lab.build(stopped=True)
     lab.fail(operation, "IncorrectState", times=2)
     target = lab.plan()
@@ -81,7 +81,7 @@ def test_an_association_that_is_on_its_way_is_waited_for(
 def test_an_association_that_takes_longer_is_contained_once_more(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    monkeypatch.setattr(instance_profile, "PAUSES", (0.0,))
     lab.build(stopped=True)
     lab.fail("AssociateIamInstanceProfile", "IncorrectState", times=4)
     assert lab.respond().status is Status.CONTAINED
@@ -93,7 +93,7 @@ def test_the_command_is_for_what_a_failure_has_left(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old profile is gone, and the new one was refused: there is nothing to replace."""
-    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    monkeypatch.setattr(instance_profile, "PAUSES", (0.0,))
     lab.build(stopped=True)
     lab.fail("AssociateIamInstanceProfile", "IncorrectState")
     assert lab.respond().status is Status.PARTIAL
@@ -110,7 +110,7 @@ def test_the_command_takes_the_profile_of_a_stopped_instance_first(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EC2 replaces the profile of running instances only."""
-    monkeypatch.setattr(credentials, "PAUSES", (0.0,))
+    monkeypatch.setattr(instance_profile, "PAUSES", (0.0,))
     lab.build(stopped=True)
     lab.fail("DisassociateIamInstanceProfile", "IncorrectState")
     assert lab.respond().status is Status.PARTIAL

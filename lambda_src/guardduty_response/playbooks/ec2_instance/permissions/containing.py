@@ -20,7 +20,11 @@ from guardduty_response.containment.declared import (
     changing_roles,
     never_its_own,
 )
-from guardduty_response.playbooks.ec2_instance import action_order, consequences
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    consequences,
+    local_interfaces,
+)
 from guardduty_response.playbooks.ec2_instance.instance_control import INSTANCES
 from guardduty_response.playbooks.ec2_instance.permissions.tasks import TASKS
 
@@ -41,7 +45,8 @@ WHY = {
     ("replace_instance_profile", "iam:GetInstanceProfile"): _FINDS_ROLE,
     ("revoke_sessions", "iam:GetInstanceProfile"): _FINDS_ROLE,
     ("revoke_sessions", "iam:GetRole"): (
-        "finds out whether the role of an instance that no longer exists was deleted too"
+        "finds out whether a role that the instance had before, or that of an instance which no"
+        " longer exists, was deleted"
     ),
     ("strip_group_rules", "ec2:DescribeManagedPrefixLists"): (
         "tells prefix lists of AWS from those that a customer manages, in a configured group"
@@ -59,6 +64,11 @@ _ATTRIBUTION = (
     Permission(
         "finds branch interfaces of the instance that no tag attributes to it",
         ("ec2:DescribeTrunkInterfaceAssociations",),
+    ),
+    Permission(
+        "finds local network interfaces of an instance on an Outposts server, which no security"
+        " group closes",
+        local_interfaces.READ,
     ),
     *TASKS,
 )

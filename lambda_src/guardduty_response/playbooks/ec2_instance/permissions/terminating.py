@@ -27,6 +27,7 @@ TERMINATOR = MemberRole(
                 "ec2:DescribeManagedPrefixLists",
                 "ec2:DescribeNetworkInterfaces",
                 "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
                 "ec2:DescribeTrunkInterfaceAssociations",
             ),
         ),

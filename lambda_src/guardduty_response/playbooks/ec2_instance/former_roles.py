@@ -1,0 +1,293 @@
+"""Denies the instance's sessions of roles that it had before its present profile: credentials that
+EC2 gave it of them work until they expire, and the present profile says nothing of them.
+
+Which roles these are, the record, the plan and the instance profile that the finding names tell.
+Where that is the present profile, nothing is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.contract import Check
+from guardduty_response.containment.role_policies import OLDER, is_of_aws
+from guardduty_response.containment.session_denials import now_rounded_up
+from guardduty_response.containment.session_entries import has_expired, parse_time
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    FAILED,
+    Sessions,
+    TargetContext,
+    describe_error,
+    name_of,
+)
+from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.instance_profile import (
+    HOURS,
+    is_deleted,
+    named_by_finding,
+    role_of_profile,
+)
+from guardduty_response.playbooks.ec2_instance.state import InstanceState
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.control_restore import ReadItem
+    from guardduty_response.containment.records import RoleSessions
+    from guardduty_response.incident.model import EvidenceEntry
+    from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
+
+NAME = "former_sessions"
+UNKNOWN = "former_role"  # what says that the role of the finding's profile is not known
+
+
+class FormerSessions(RevokeSessions):
+    """Denies the instance's sessions of one role that it had before."""
+
+    name = NAME
+
+    def __init__(
+        self, instance: InstanceContext, sessions: Sessions, state: InstanceState, role: str
+    ) -> None:
+        super().__init__(instance, sessions, state)
+        self.role = role
+        self.name, self.item = f"{NAME} {name_of(role)}", f"{NAME}/{name_of(role)}"
+        self.done_text = f"its sessions of role {name_of(role)}, which it had before, are denied"
+
+    @property
+    def arn(self) -> str:
+        return self.role
+
+    @property
+    def role_wide(self) -> bool:
+        return self.target_context.options[self.option] == "role" or OLDER in (self.recorded or {})
+
+    def shared_setting(self) -> tuple[str, str] | None:
+        return (self.role, OLDER) if self.enabled and not is_of_aws(self.role) else None
+
+    def read(self) -> RoleSessions:
+        if self.recorded is None and (reason := self._exemption()):
+            raise RuntimeError(f"role {self.role_name} is left: {reason}")
+        if is_deleted(self.sessions, self.role):
+            self.done_text = self.absent_text = (
+                f"role {self.role_name}, which it had before, no longer exists: its sessions may do"
+                " nothing"
+            )
+            return {}
+        return self.read_role(self.role)
+
+    def _exemption(self) -> str:
+        """Returns why the role is not to be changed, or ''."""
+        from guardduty_response.containment import chained_sessions
+
+        return chained_sessions.exemption_of(self.target_context, self.role)
+
+
+class Former(NamedTuple):
+    """Holds the roles that the instance had before: ARN -> the instance profile that held it, or
+    empty. ``unknown``: why the role of the profile that the finding names is not known, or empty;
+    ``read``: whether AWS told that.
+    """
+
+    roles: dict[str, str]
+    unknown: str = ""
+    read: bool = True
+
+    @property
+    def scope(self) -> dict[str, object]:
+        """What the plan tells later steps."""
+        return {"former_roles": self.roles} if self.roles else {}
+
+
+def find(
+    instance: InstanceContext, sessions: Sessions, state: InstanceState, *others: str
+) -> Former:
+    """Finds the roles, and keeps them for the search of what their sessions got. ``others``: names
+    of profiles that it had besides that of the finding.
+
+    It is empty where the present profile could not be read: nothing tells what differs from it.
+    Raises nothing of AWS's.
+    """
+    before: InstanceProfile | None = instance.before_state("profile")
+    present = before or state.settings.get("profile")
+    if present is None or instance.options[RevokeSessions.option] == "none":
+        return Former({})
+    quarantined = present.get("name") in instance.quarantine_profiles
+    present_role = "" if quarantined else str(present.get("role") or "")
+    roles = _known(instance)
+    unknown, read = "", True
+    for name in dict.fromkeys((named_by_finding(instance), *others)):
+        if not name or name in roles.values() or name in instance.quarantine_profiles:
+            continue
+        if name != present.get("name"):
+            role, why, read_now = _role_of(instance, sessions, name)
+        elif present_role or present.get("error"):
+            continue  # the role is the present one, or what denies that says why it is not known
+        else:
+            role, why, read_now = "", _holds_none(name), True
+        if role:
+            roles[role] = name
+        else:
+            unknown, read = why, read_now
+    roles.pop(present_role, None)
+    instance.former = dict.fromkeys(roles, "")
+    return Former(roles, unknown, read)
+
+
+def _known(instance: InstanceContext) -> dict[str, str]:
+    """Returns the roles of the record and of the plan."""
+    planned: dict[str, str] = dict(instance.scope("former_roles") or {})
+    if role := instance.planned_role:
+        planned[role] = str(instance.scope("profile") or "")
+    recorded = {str(instance.before_states[item]["role"]): "" for item in _items(instance)}
+    known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
+    return recorded | planned | known
+
+
+def _items(instance: InstanceContext) -> list[str]:
+    """Returns the keys of the prior states of the roles: what a later way has written of a role has
+    one slash more.
+    """
+    prefix = f"{NAME}/"
+    return [key for key in instance.before_states if key.startswith(prefix) and key.count("/") == 1]
+
+
+def _role_of(instance: InstanceContext, sessions: Sessions, name: str) -> tuple[str, str, bool]:
+    """Returns the role that a profile holds, else why it is not known, and whether AWS says so."""
+    try:
+        role = role_of_profile(sessions, instance, name)
+    except AWS_ERRORS as error:
+        has_ended = error_code(error) == "NoSuchEntity"
+        return "", f"the role of instance profile {name}: {describe_error(error)}", has_ended
+    return role, _holds_none(name), True
+
+
+def _holds_none(name: str) -> str:
+    return f"instance profile {name} holds no role by now"
+
+
+def _controls(
+    instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
+) -> list[FormerSessions]:
+    return [FormerSessions(instance, sessions, state, role) for role in sorted(former.roles)]
+
+
+def _unknown_text(
+    instance: InstanceContext, sessions: Sessions, state: InstanceState, why: str
+) -> str:
+    from guardduty_response.cloudtrail import session_search
+
+    since = datetime.now(UTC)
+    if logged := instance.logged_action(UNKNOWN):
+        since = parse_time(logged["at"])
+    until = (since + timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = FormerSessions(instance, sessions, state, "ROLE").manual_text()
+    return (
+        f"the finding names an instance profile whose credentials may be used until {until}, and"
+        f" which role they are of is not known ({why}). To find it:"
+        f" {session_search.manual_command(instance)}. {command}"
+    )
+
+
+# -- the steps -------------------------------------------------------------------------------------
+
+
+def planned(instance: InstanceContext, former: Former) -> list[tuple[str, str]]:
+    """Returns (action, sentence) of what will be done. Nothing is read for it: that would delay
+    what closes the network.
+    """
+    found = [
+        (
+            f"{NAME} {name_of(role)}",
+            f"sessions of {instance.id} denied on role {name_of(role)}, which it had before its"
+            " present profile",
+        )
+        for role in sorted(former.roles)
+    ]
+    if former.unknown:
+        text = f"the role that it had before is not known: {former.unknown}"
+        found.append((UNKNOWN, text))
+    return found
+
+
+def deny(
+    instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
+) -> None:
+    """Denies the sessions on each role, and logs it; and says which role is not known. The record
+    keeps which roles they are: somebody may delete the profile that tells it.
+    """
+    if former.roles and former.roles != instance.evidence_state(NAME).get("roles"):
+        names = ", ".join(map(name_of, sorted(former.roles)))
+        entry: EvidenceEntry = {
+            "outcome": "COMPLETE",
+            "detail": f"it had credentials of {names} before its present profile",
+            "objects": [],
+            "state": {"roles": former.roles},
+            "at": now_rounded_up(),
+        }
+        instance.record_evidence(NAME, entry)
+    for control in _controls(instance, sessions, state, former):
+        control.run()
+    if former.unknown:
+        text = _unknown_text(instance, sessions, state, former.unknown)
+        instance.log_action(UNKNOWN, FAILED, text)
+
+
+def verify(
+    instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
+) -> tuple[list[FormerSessions], list[Check]]:
+    """Reads whether the sessions are denied. Returns the controls that have read, and checks."""
+    from guardduty_response.containment.late_checks import check_controls
+
+    controls = _controls(instance, sessions, state, former)
+    for control in controls:
+        control.read_current()
+    checks = check_controls(controls, instance.acts)
+    if former.unknown:
+        over = has_expired(instance.logged_action(UNKNOWN).get("at", ""))
+        text = _unknown_text(instance, sessions, state, former.unknown)
+        if over:
+            text = "no credentials live any more of the instance profile that the finding names"
+        checks.append(Check(UNKNOWN, over, text, read=former.read or over))
+    elif instance.logged_action(UNKNOWN):
+        checks.append(Check(UNKNOWN, True, "every role that it is known to have had is known"))
+    return controls, checks
+
+
+def is_check(name: str) -> bool:
+    """Tells whether a check is one of these."""
+    return name.partition(" ")[0] in (NAME, UNKNOWN)
+
+
+def is_new(instance: TargetContext, check: Check) -> bool:
+    """Tells whether a check is about a role that containing did not know of."""
+    return check.name.partition(" ")[0] == NAME and not instance.logged_action(check.name)
+
+
+def watched(instance: InstanceContext) -> set[str]:
+    """Returns what a call that undoes a denial on such a role would name."""
+    from guardduty_response.containment.managed_denial import denial_names
+
+    names: set[str] = set()
+    for item in _items(instance):
+        role = str(instance.before_states[item]["role"])
+        names |= {name_of(role), *denial_names(instance, role, f"{item}/")}
+    return names
+
+
+def restore_calls(
+    instance: InstanceContext, reading: Sessions, state: InstanceState
+) -> dict[str, ReadItem]:
+    """Returns for each role the call that compares it with the record, for a restore."""
+    from guardduty_response.containment.control_restore import restore_items
+
+    return {
+        item: partial(
+            restore_items,
+            FormerSessions(instance, reading, state, str(instance.before_states[item]["role"])),
+        )
+        for item in _items(instance)
+    }
