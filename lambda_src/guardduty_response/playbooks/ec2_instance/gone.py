@@ -18,6 +18,7 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     SKIPPED,
     Sessions,
+    allow,
     describe_error,
     name_of,
 )
@@ -26,7 +27,12 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import held_sessions
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions, roles_of
 from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FOR, InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, tags
+from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceGone,
+    InstanceState,
+    describe,
+    tags,
+)
 
 if TYPE_CHECKING:
     from guardduty_response.containment.records import RoleSessions
@@ -69,6 +75,16 @@ def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> E
     elif role and _is_deleted(sessions, role):
         nothing = f"role {name_of(role)} no longer exists: its sessions may do nothing"
     return Ended(control, nothing, searches)
+
+
+def why_gone(instance: InstanceContext) -> str:
+    """Returns that the instance no longer exists; empty: it does. Raises what else AWS answers."""
+    session = instance.open_session(allow(("ec2:DescribeInstances",)))
+    try:
+        describe(instance, session.client("ec2"))
+    except InstanceGone as gone:
+        return str(gone)
+    return ""
 
 
 def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> InstanceProfile:
