@@ -80,12 +80,12 @@ def _note_gone(record: IncidentRepository, request: due_roles.Request) -> str:
         return ""
     calls: dict[int, Callable[[], str]] = {}
     for number, state in enumerate(states):
-        of_it = request | {
+        its: due_roles.Request = {
+            **request,
             "incident_id": state["opened_by"],
             "arn": state["arn"],
             "generation": int(state["generation"]),
         }
-        its = cast("due_roles.Request", of_it)
         calls[number] = partial(why_gone, _context(record, its), _target(record, its))
     unknown = []
     for number, answer in run_all(calls, BRANCHES).items():

@@ -63,8 +63,8 @@ class Role:
     def close(self) -> None:
         answer = closing.close(self.record, self.incident, "ada", "it is kept for the police")
         assert answer["status"] == Status.CLOSED
-        told = str(self.deployment.messages())
-        assert "12 hours after the instance was seen to be gone" in told
+        messages = str(self.deployment.messages())
+        assert "12 hours after the instance was seen to be gone" in messages
 
     def goes(self) -> None:
         self.record.containments.set(*self.place, status=Status.GONE)
