@@ -92,6 +92,7 @@ FUNCTIONS = {
         "monitoring/expiry.py",
         "monitoring/schedule.py",
         "monitoring/slots.py",
+        "monitoring/unwatched.py",
         *MONITORED,
     },
     "playbook": {
@@ -110,6 +111,7 @@ FUNCTIONS = {
         "functions/steps.py",
         "monitoring/drift.py",
         "monitoring/due_roles.py",
+        "monitoring/unwatched.py",
         *MONITORED,
     },
     "collect": {"functions/collect.py", "functions/steps.py"},

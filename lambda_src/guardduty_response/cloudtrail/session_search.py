@@ -1,9 +1,11 @@
 """Finds in CloudTrail the sessions that a target's credentials got of roles, and sessions these got
 in turn.
 
-The target's own calls are asked for by its name, those of a few sessions by their keys. What many
-sessions did is read from all AssumeRole and AssumeRoot events of a Region. CloudTrail shows a call
-some minutes late, so this runs when containing and once more when the rest has ended.
+The target's own calls are asked for by its name, and those of a few sessions by theirs: the console
+and CloudShell sign a session's calls with keys that no event issued, but CloudTrail names the same
+``principalId``. What many sessions did is read from all AssumeRole and AssumeRoot events of a
+Region. CloudTrail shows a call some minutes late, so this runs when containing and once more when
+the rest has ended.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = {"AssumeRole": 3600, "AssumeRoot": 900}
 CLOCK_SECONDS = 300  # what clocks may differ
 SECONDS = 30  # for all lookups while the verdict waits
-# Lookups for one target or key, in all: containment's verdict waits for them, and LookupEvents
-# takes two calls a second. What more sessions did is read from the events of ISSUING.
+# Lookups by a name or a key, in all: containment's verdict waits for them, and LookupEvents takes
+# two calls a second. What more sessions did is read from the events of ISSUING.
 QUERIES = 12
 ASSUME_ROLE, ASSUME_ROOT = ("EventName", "AssumeRole"), ("EventName", "AssumeRoot")
 ISSUING = (ASSUME_ROOT, ASSUME_ROLE)  # AssumeRoot first: there are few, and the time is short
@@ -47,11 +49,17 @@ EXPIRATION = "%b %d %Y %I:%M:%S %p"
 class _Search:
     """What was asked and found so far. ``remarks``: what could not be looked at, by Region;
     ``began``: when the first session was got.
+
+    ``callers``: the access keys and the ``principalId`` of the sessions that were taken, with the
+    time since when they may call. ``given``: what others got, by the same two of who got it.
     """
 
     pending: list[Lookup]
     asked: set[Lookup] = field(default_factory=set)
     found: dict[str, ChainedSession] = field(default_factory=dict)
+    taken: dict[ChainedSession, Lookup] = field(default_factory=dict)
+    callers: dict[str, float] = field(default_factory=dict)
+    given: dict[str, list[ChainedSession]] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
 
@@ -61,8 +69,55 @@ class _Search:
         known = self.found.get(session.userid)
         if known is None or session.ends > known.ends:
             self.found[session.userid] = session
-        if session.key:
-            self.pending.append(("AccessKeyId", session.key))
+        # A name may be others', too, and what was got before by that name is theirs.
+        since = session.began - CLOCK_SECONDS
+        for caller in filter(None, (session.key, session.userid)):
+            self.callers[caller] = min(since, self.callers.get(caller, since))
+        self.taken[session] = lookup = _lookup_of(session)
+        self._ask(lookup)
+
+    def keep(self, identity: object, session: ChainedSession) -> None:
+        """Keeps what somebody got who is not known yet: a session that is taken later, maybe."""
+        key, principal = get(identity, "accessKeyId"), get(identity, "principalId")
+        for caller in {text(key, 40), text(principal, 200)} - {""}:
+            self.given.setdefault(caller, []).append(session)
+
+    def follow(self) -> None:
+        """Takes what the sessions got that were taken, and what these got in turn."""
+        callers = list(self.callers)
+        while callers:
+            caller = callers.pop()
+            since, got = self.callers[caller], self.given.pop(caller, [])
+            if earlier := [session for session in got if session.began < since]:
+                self.given[caller] = earlier
+            for session in got:
+                if session.began >= since:
+                    self.take(session)
+                    callers += filter(None, (session.key, session.userid))
+
+    def ask_keys(self, names: set[Lookup]) -> None:
+        """Has sessions asked for by their keys, of which the lookups by name were cut off: others
+        may call under such a name, and whoever gets a session chooses it.
+        """
+        for session, lookup in self.taken.items():
+            if lookup in names and session.key:
+                self._ask(("AccessKeyId", session.key))
+
+    def _ask(self, lookup: Lookup) -> None:
+        if lookup[1] and lookup not in self.asked and lookup not in self.pending:
+            self.pending.append(lookup)
+
+    @property
+    def waiting(self) -> int:
+        """How many sessions, or lookups of the target itself, are still to be asked for."""
+        ways = ({lookup, ("AccessKeyId", each.key)} for each, lookup in self.taken.items())
+        return sum(not way.isdisjoint(self.pending) for way in ways) or len(self.pending)
+
+
+def _lookup_of(session: ChainedSession) -> Lookup:
+    """Returns what CloudTrail knows a session's calls by: a session of root has its key alone."""
+    name = session.userid.partition(":")[2]
+    return ("Username", name) if name else ("AccessKeyId", session.key)
 
 
 def prepare(holder: SessionHolder) -> None:
@@ -91,14 +146,15 @@ def find(holder: SessionHolder, seconds: int = SECONDS) -> tuple[list[ChainedSes
     else:
         session = regions.lookup_session(holder)
         names, remark = regions.enabled(holder, session)
-    search = _Search(holder.own_lookups())
+    own = holder.own_lookups()
+    search = _Search(own, callers={value: 0.0 for name, value in own if name == "AccessKeyId"})
     if remark:
         search.remarks[""] = remark
     while search.pending:
         left = min(seconds // 2, int(until - time.monotonic()))
         if left < 1:
             command = query.lookup_command(ASSUME_ROLE, holder.target.region)
-            count = len(search.pending)
+            count = search.waiting
             search.remarks["more"] = f"no time was left for what {count} sessions did: {command}"
             break
         if len(search.asked) + len(search.pending) > QUERIES:
@@ -127,8 +183,10 @@ def _search_once(
     search: _Search,
     seconds: int,
 ) -> None:
-    """Asks every Region the pending lookups."""
+    """Asks every Region the pending lookups: those of sessions since the first was got."""
     start = datetime.now(UTC) - timedelta(hours=HOURS)
+    if search.taken:
+        start = datetime.fromtimestamp(search.began - CLOCK_SECONDS, UTC)
     pairs = search.pending
     search.asked |= set(pairs)
     search.pending = []
@@ -141,25 +199,27 @@ def _search_once(
     )
     if len(troubles) == len(names) and not records and not search.found:
         raise ResponseError(next(iter(troubles.values())))
+    cut_off = troubles.keys() - search.remarks.keys()
     for name, trouble in troubles.items():
         command = _command(pairs[0], name)
         search.remarks[name] = f"{name} not looked at ({trouble}): {command}"
-    asked_values = {wanted for _, wanted in search.asked}
     for record in records:
-        found = _session_given(record)
-        identity = record.get("userIdentity")
-        its_own = get(identity, "accessKeyId") in asked_values or holder.is_caller(identity)
-        if found and its_own:
-            search.take(found)
-    pending = dict.fromkeys(search.pending)
-    search.pending = [lookup for lookup in pending if lookup not in search.asked]
+        if found := _session_given(record):
+            identity = record.get("userIdentity")
+            if holder.is_caller(identity):
+                search.take(found)
+            else:
+                search.keep(identity, found)
+    search.follow()
+    if cut_off:
+        search.ask_keys(set(pairs))
 
 
 def _search_all(session: clients.Session, names: list[str], search: _Search, seconds: int) -> None:
     """Reads every event of ISSUING since the first session was got, in every Region, and follows
-    the pending keys, and those of what they got, through them.
+    the sessions that are to be asked for, and what they got, through them.
     """
-    count = len(search.pending)
+    count = search.waiting
     start = datetime.fromtimestamp(search.began - CLOCK_SECONDS, UTC)
     records, troubles = regions.look_up(
         session,
@@ -173,16 +233,12 @@ def _search_all(session: clients.Session, names: list[str], search: _Search, sec
             f"not known what {count} of its sessions did in {name} ({trouble}):"
             f" {query.lookup_command(ASSUME_ROLE, name)}"
         )
-    given: dict[str, list[ChainedSession]] = {}
     for record in records:
         if found := _session_given(record):
-            key = text(get(record.get("userIdentity"), "accessKeyId"), 40)
-            given.setdefault(key, []).append(found)
-    while search.pending:
-        lookup = search.pending.pop()
-        search.asked.add(lookup)
-        for found in given.pop(lookup[1], []):
-            search.take(found)
+            search.keep(record.get("userIdentity"), found)
+    search.follow()
+    search.asked |= set(search.pending)
+    search.pending = []
 
 
 def manual_command(holder: SessionHolder) -> str:

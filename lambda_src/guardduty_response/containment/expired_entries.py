@@ -2,7 +2,8 @@
 
 An entry is over where its containment has ended, or its resource is gone and so are the last
 credentials that it had. Of an entry that stays, a denial is over with the sessions that it names.
-That of an instance's sessions stays while the instance exists.
+That of an instance's sessions stays while the instance exists: monitoring sees that it is gone, or
+functions/expire_step.py does, where nobody watches it any more.
 """
 
 from __future__ import annotations

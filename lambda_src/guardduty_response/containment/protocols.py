@@ -37,6 +37,9 @@ class Playbook(Protocol):
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
     ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.
+    One that denies sessions while a resource exists has ``why_gone(context, target)``, which reads
+    whether it does: it returns that it does not, or an empty string, and raises what else AWS
+    answers.
     One with minor checks has ``contain_lost(context, target, names)``, which does again what the
     checks of these names found undone, and nothing else.
     """

@@ -32,6 +32,12 @@ _STILL_CONTAINED = frozenset(
         Status.RESTORE_PARTIAL,
     }
 )
+# Prior states of the controls that deny sessions on roles, and what becomes of these denials.
+_SESSIONS = frozenset({"sessions", "held_sessions"})
+_DENIALS = (
+    "what denies sessions on roles leaves them once these are over: 12 hours after the denial, and"
+    " for the sessions of an instance itself 12 hours after the instance was seen to be gone"
+)
 
 
 def close(
@@ -126,13 +132,18 @@ def _what_stays(
 ) -> str:
     """Says what closing leaves behind."""
     if status is Status.GONE and any(target.get("before") for target in targets):
-        return "; what is denied on roles stays so, and this incident cannot be restored any more"
+        return f"; {_DENIALS}, and this incident cannot be restored any more"
     if not _leaves_changes(status, targets):
         return ""
     watched = sorted({other for named in others.values() for other in named})
     if watched and all(others.values()):
         return f"; what is contained is watched for {', '.join(watched)}"
+    denied = any(map(_denies_sessions, targets))
     return (
         "; what containment changed stays as it is and is no longer monitored, and this incident"
-        f" cannot be restored any more (reason: {reason})"
+        f" cannot be restored any more (reason: {reason}){f'; {_DENIALS}' if denied else ''}"
     )
+
+
+def _denies_sessions(target: TargetRecord) -> bool:
+    return any(item.split("/")[0] in _SESSIONS for item in target.get("before") or {})

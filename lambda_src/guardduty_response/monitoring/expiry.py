@@ -2,8 +2,9 @@
 
 The watchdog looks at the roles that are due (due_roles.py), which takes reads of the table alone.
 Where something is over it invokes the playbook's function, which may write the role
-(functions/expire_step.py). What fails is tried again, less and less often; people are told, and
-told when it ends.
+(functions/expire_step.py). It does so too where only AWS can say whether something is over
+(unwatched.py). What fails is tried again, less and less often; people are told, and told when it
+ends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from guardduty_response.incident.outbox.message import reason_for
 from guardduty_response.incident.shared_settings import DUE, DUE_SHARD
 from guardduty_response.monitoring.due import INDEX
 from guardduty_response.monitoring.due_roles import settle, update
+from guardduty_response.monitoring.unwatched import unwatched
 
 if TYPE_CHECKING:
     from guardduty_response.incident.model import ContainmentRecord
@@ -75,22 +77,24 @@ def _look(record: IncidentRepository, found: DueRole) -> bool:
     """Looks whether an entry of a role's setting is over. Returns whether it is handed out."""
     shared = record.shared.read(found["arn"], found["setting"])
     _, kept, over = expired_entries.split(shared)
+    functions: dict[str, str] = json.loads(os.environ.get(FUNCTIONS) or "{}")
+    states = [state for place in over if (state := record.containments.state(*place))]
     if not over:
+        states = [each for each in unwatched(record, shared) if each["playbook"] in functions]
+    if not over and not states:
         next_at = expired_entries.next_look(shared, kept)
         settle(record.table, found["arn"], found["setting"], next_at, found["due_at"])
         return False
-    states = [state for place in over if (state := record.containments.state(*place))]
     attempts = found.get("attempts") or 0
     if attempts >= ATTEMPTS or not states:
         if states:
-            _tell(record, states[0], found, over=True)
+            _tell(record, states[0], found, bool(over), ended=True)
         _end(record.table, found)
         return False
     if attempts == TOLD_AFTER:
-        _tell(record, states[0], found)
+        _tell(record, states[0], found, bool(over))
     due_at = from_now(min(FIRST_RETRY_SECONDS * 2**attempts, LONGEST_RETRY_SECONDS))
     why = "the function did not answer"
-    functions: dict[str, str] = json.loads(os.environ.get(FUNCTIONS) or "{}")
     function = functions.get(states[0]["playbook"])
     if not function:
         why = f"playbook {states[0]['playbook']} is switched off"
@@ -124,20 +128,32 @@ def _end(table: Table, found: DueRole) -> None:
 
 
 def _tell(
-    record: IncidentRepository, state: ContainmentRecord, found: DueRole, over: bool = False
+    record: IncidentRepository,
+    state: ContainmentRecord,
+    found: DueRole,
+    over: bool,
+    ended: bool = False,
 ) -> None:
-    """Tells people, once each, that denials stay on a role although no session needs them."""
+    """Tells people, once each, that denials stay on a role although no session needs them, or
+    although nobody knows whether one does (not ``over``). ``ended``: it is not tried again.
+    """
     meta, targets = record.meta_and_targets(state["opened_by"])
-    again = "It is not tried again: take them out by hand" if over else "It is tried again"
+    again = "It is not tried again: take them out by hand" if ended else "It is tried again"
     role, why = found["arn"].rpartition("/")[2], found.get("why") or "not known"
+    problem = "that are over by now, and what denies them could not be taken out"
+    if not over:
+        problem = (
+            f"while {state['id']} exists. Nobody watches it any more, and whether it does could not"
+            " be found out"
+        )
     note = (
-        f"Sessions are denied on role {role} that are over by now, and what denies them could not"
-        f" be taken out ({why}). It fills the role's quota of policies, and harms nothing else."
-        f" {again} (inline policy and tag of the role: runbook, 'Sessions')."
+        f"Sessions are denied on role {role} {problem} ({why}). It fills the role's quota of"
+        f" policies, and harms nothing else. {again} (inline policy and tag of the role: runbook,"
+        " 'Sessions')."
     )
     draft = notifications.Draft(
         "problem",
-        reason_for("denial stays", found["arn"], "ended" if over else ""),
+        reason_for("denial stays", found["arn"], "ended" if ended else ""),
         note=note,
         entry=("denial not taken out", why),
         target=state["id"],

@@ -17,6 +17,7 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     SKIPPED,
     Sessions,
+    allow,
     describe_error,
     name_of,
 )
@@ -31,7 +32,12 @@ from guardduty_response.playbooks.ec2_instance.instance_profile import (
     named_by_finding,
     roles_of,
 )
-from guardduty_response.playbooks.ec2_instance.state import InstanceGone, InstanceState, tags
+from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceGone,
+    InstanceState,
+    describe,
+    tags,
+)
 
 if TYPE_CHECKING:
     from guardduty_response.containment.records import RoleSessions
@@ -74,6 +80,16 @@ def find(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> E
         nothing = f"role {name_of(role)} no longer exists: its sessions may do nothing"
     former = former_roles.find(instance, sessions, state, _described(gone))
     return Ended(control, nothing, searches, former)
+
+
+def why_gone(instance: InstanceContext) -> str:
+    """Returns that the instance no longer exists; empty: it does. Raises what else AWS answers."""
+    session = instance.open_session(allow(("ec2:DescribeInstances",)))
+    try:
+        describe(instance, session.client("ec2"))
+    except InstanceGone as gone:
+        return str(gone)
+    return ""
 
 
 def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> InstanceProfile:

@@ -375,6 +375,13 @@ def find_actors(
     )
 
 
+def why_gone(context: Context, target: Target) -> str:
+    """Returns that the instance no longer exists; empty: it does. Raises what else AWS answers."""
+    from guardduty_response.playbooks.ec2_instance import gone
+
+    return gone.why_gone(InstanceContext(context, target))
+
+
 def finish(context: Context, target: Target) -> StepResult:
     """Stops the instance where that is switched on and loses nothing, and looks once more for what
     its credentials got of other roles.

@@ -18,6 +18,7 @@ from guardduty_response.containment.expired_denials import ExpiredDenials
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from sandbox.emulator.policy_sizes import INLINE
 from tests.unit.playbooks.ec2_instance.ec2_lab import (
@@ -110,6 +111,16 @@ def test_that_of_a_contained_instance_stays(built: Lab) -> None:
         assert built.role_policies() == {built.deny_name(): deny_document(built.ids["instance"])}
         assert tags(built) == DENIED
         assert built.verify(target).status is Status.CONTAINED
+
+
+def test_whether_an_instance_is_gone_that_nobody_watches_is_asked(built: Lab) -> None:
+    target = built.plan()
+    assert ec2_instance.why_gone(built.context(), target) == ""
+    built.see("ec2").terminate_instances(InstanceIds=[target.id])
+    assert f"instance {target.id} is terminated" in ec2_instance.why_gone(built.context(), target)
+    built.fail("DescribeInstances", "UnauthorizedOperation")
+    with pytest.raises(ClientError):
+        ec2_instance.why_gone(built.context(), target)
 
 
 def test_what_another_containment_needs_stays(built: Lab) -> None:

@@ -93,6 +93,15 @@ def test_a_session_that_a_session_got_is_followed_through_the_regions(built: Lab
     assert denied(built, "deploy") == [third]
 
 
+def test_what_a_session_got_in_the_console_is_denied(built: Lab) -> None:
+    """The console signs with a key that no AssumeRole event issued."""
+    first = assume_role(built, "admin", "s1", "ASIAISSUED", ago=2000)
+    in_console = of_session(built, "admin", "s1", "ASIACONSOLE")
+    second = assume_role(built, "batch", "s2", "ASIA2", in_console, region=ELSEWHERE, ago=1000)
+    assert built.respond().status is Status.CONTAINED
+    assert (denied(built, "admin"), denied(built, "batch")) == ([first], [second])
+
+
 def test_what_a_session_got_that_is_over_is_denied(built: Lab) -> None:
     assume_role(built, "admin", "s1", "ASIA1", ago=5000)
     last = assume_role(
