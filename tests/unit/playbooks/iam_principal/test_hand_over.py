@@ -161,6 +161,7 @@ def test_it_is_answered_where_it_runs_not_where_its_credentials_were_used(
     ],
 )
 def test_the_finding_may_say_it(iam: IamLab, zone: str, region: str) -> None:
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     detail = copy.deepcopy(iam.finding().detail)
     details = {"instanceId": INSTANCE, "availabilityZone": zone}
@@ -180,6 +181,7 @@ def test_the_finding_may_say_it(iam: IamLab, zone: str, region: str) -> None:
 
 
 def test_nowhere_is_said_and_opens_no_incident(iam: IamLab) -> None:
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     with pytest.raises(
         ResponseError,
@@ -202,6 +204,7 @@ def test_a_region_that_cannot_be_read_is_named_unless_another_has_it(
         "RequestLimitExceeded",
         lambda params: params["region"] == REGION,
     )
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     if found:
         run_instance(HOME)
@@ -218,32 +221,37 @@ def test_a_region_that_cannot_be_read_is_named_unless_another_has_it(
 def test_a_region_that_does_not_answer_is_not_waited_for(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    knows, ended = instance_region._has_instance, threading.Event()
+    knows, ended = instance_region._describe, threading.Event()
 
-    def slow(session: clients.Session, region: str, instance: str) -> bool:
-        return bool(ended.wait(20)) if region == THIRD else knows(session, region, instance)
+    def slow(session: clients.Session, region: str, instance: str) -> Json | None:
+        if region == THIRD:
+            ended.wait(20)
+            return None
+        return knows(session, region, instance)
 
-    monkeypatch.setattr(instance_region, "_has_instance", slow)
+    monkeypatch.setattr(instance_region, "_describe", slow)
     monkeypatch.setattr(instance_region, "SECONDS", 0.5)
+    iam.finding_type = EXFILTRATION
     with pytest.raises(ResponseError, match=rf"not queried: {THIRD} \(no answer in 0.5 s\)"):
         handed_over_finding(iam.role(session=INSTANCE))
     ended.set()
 
 
 def test_where_regions_cannot_be_listed_it_is_said(iam: IamLab) -> None:
+    iam.finding_type = EXFILTRATION
     iam.fail("ListRegions", "AccessDeniedException")
     with pytest.raises(ResponseError, match="the enabled Regions could not be listed"):
         handed_over_finding(iam.role(session=INSTANCE))
 
 
-@pytest.mark.parametrize(
-    ("active", "status"),
-    [(["iam_principal", "ec2_instance"], Status.PARTIAL), ([], Status.CONTAINED)],
-)
-def test_an_instance_that_nobody_found_is_escalated(
-    iam: IamLab, monkeypatch: pytest.MonkeyPatch, active: list[str], status: Status
+@pytest.mark.parametrize("active", [["iam_principal", "ec2_instance"], ["iam_principal"], []])
+def test_an_instance_that_was_not_handed_over_is_escalated(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch, active: list[str]
 ) -> None:
-    """PARTIAL wakes people. Where no switch lets the other playbook act, they chose so."""
+    """PARTIAL wakes people: the instance hands out the next credentials, whether it was not found
+    or no switch lets the other playbook act.
+    """
+    iam.finding_type = EXFILTRATION
     context = iam.context
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
@@ -255,8 +263,9 @@ def test_an_instance_that_nobody_found_is_escalated(
         text,
     )
     result = iam.respond(target)
-    assert result.status is status
-    assert (text in result.detail) is (status is Status.PARTIAL)
+    assert result.status is Status.PARTIAL
+    assert text in result.detail
+    assert f"Name=instance-id,Values={INSTANCE}" in result.detail, "the command"
     assert not is_allowed(iam, INSTANCE, -60)
 
 
@@ -264,6 +273,7 @@ def test_an_instance_that_nobody_found_is_missing_in_a_recheck_too(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recheck finds nobody: it says what the plan's hand-over came to."""
+    iam.finding_type = EXFILTRATION
     context, active = iam.context, ["iam_principal", "ec2_instance"]
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
