@@ -41,16 +41,16 @@ REGION_OF_ZONE = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}")
 
 class Origin(NamedTuple):
     """Whether a session named after an instance is that instance's. ``is_sure``: whether nobody
-    else can have got it. ``why_not``: why it is not shown to be; ``unread``: why nobody could find
-    out. ``region``: the instance's, where it was looked for. ``logged``: what the action log says
-    of an earlier plan's handing over, if anything.
+    else can have got it. ``why_not``: why it is not shown to be; ``read_error``: why nobody could
+    find out. ``region``: the instance's, where it was looked for. ``logged``: what the action log
+    says of an earlier plan's handing over, if anything.
     """
 
     is_shown: bool = False
     is_sure: bool = False
     region: str = ""
     why_not: str = ""
-    unread: str = ""
+    read_error: str = ""
     logged: Mapping[str, str] = NOTHING
 
 
@@ -69,7 +69,7 @@ def origin(principal: PrincipalContext, sessions: Sessions, role_arn: str) -> Or
     try:
         found = _by_profile(principal, sessions, role_arn)
     except AWS_ERRORS as error:
-        found = Origin(unread=describe_error(error))
+        found = Origin(read_error=describe_error(error))
     return found._replace(logged=logged)
 
 

@@ -120,8 +120,8 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
         target = target._replace(scope={**target.scope, "instance": identity.instance})
     if origin.is_shown:
         handed_over["ec2_instance"] = partial(hand_over.instance_finding, principal, origin.region)
-    elif origin.unread:
-        handed_over["ec2_instance"] = partial(hand_over.unknown, principal, origin.unread)
+    elif origin.read_error:
+        handed_over["ec2_instance"] = partial(hand_over.unknown, principal, origin.read_error)
     return Planned(
         target,
         tags=tags_of(found),
@@ -185,7 +185,7 @@ def _describe_credentials(
             " ec2_instance too"
         ]
     owner = _describe_owner(identity, found)
-    if origin.unread:
+    if origin.read_error:
         return [f"whether these are credentials of instance {instance} could not be read", owner]
     if instance:
         return [

@@ -15,9 +15,10 @@ from guardduty_response.containment.contract import Context
 from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import instance_region, playbook
+from guardduty_response.playbooks.iam_principal import hand_over, instance_region, playbook
 from moto.ec2.models import ec2_backends
 
+from tests.support import catalogue
 from tests.support.repository import load_finding
 from tests.unit.deployment import EXECUTIONS, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.function_steps import (
@@ -79,6 +80,12 @@ def test_the_instance_is_handed_over_as_a_finding_about_it(stolen: IamLab) -> No
         == INSTANCE
     )
     assert INSTANCE in other.title
+
+
+def test_the_manifest_names_the_types_that_show_an_instance() -> None:
+    """Terraform switches the other playbook on for them."""
+    [other] = catalogue.manifests()["iam_principal"]["hands_over"]
+    assert other == {"playbook": "ec2_instance", "finding_types": [f"{hand_over.EXFILTRATION}*"]}
 
 
 def test_it_is_the_same_incident_however_often(stolen: IamLab) -> None:
