@@ -23,6 +23,8 @@ from tests.support.repository import load_finding
 from tests.unit.deployment import EXECUTIONS, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.function_steps import (
     OpenIncident,
+    approve_incident,
+    contain_target,
     open_event,
     plan_incident,
 )
@@ -342,5 +344,25 @@ def test_where_no_instance_may_be_answered_it_is_said(
     assert plan_incident(incident_id)["hand_over"] == []
     [target] = deployment.targets(incident_id)
     line = target["actions"]["hand_over_to_ec2_instance"]
+    assert line["status"] == "FAILED"
+    assert "no switch lets playbook ec2_instance act" in line["detail"]
+
+
+def test_what_a_hand_over_came_to_outlives_an_approval(
+    deployment: Deployment, open_incident: OpenIncident
+) -> None:
+    """The containment begins after it, and nothing is handed over twice."""
+    active = ("iam_principal",)
+    asked = {"remediations": {"*": "approve"}}
+    incident_id = open_incident(stolen_event(deployment), asked, active=active)
+    answer = plan_incident(incident_id)
+    assert answer["decision"] == "approve"
+    approve_incident(incident_id)
+    again = plan_incident(incident_id, approved=True)
+    assert (again["decision"], again["hand_over"]) == ("act", [])
+    [target] = again["targets"]
+    contain_target(incident_id, target)
+    [stored] = deployment.targets(incident_id)
+    line = stored["actions"]["hand_over_to_ec2_instance"]
     assert line["status"] == "FAILED"
     assert "no switch lets playbook ec2_instance act" in line["detail"]
