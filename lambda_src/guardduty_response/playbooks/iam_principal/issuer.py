@@ -135,7 +135,7 @@ def checks(principal: PrincipalContext, gone: bool = False) -> list[Check]:
     service, whose workload has the session. ``gone``: whether the role is, with all its sessions.
     """
     state = _state(principal)
-    known = {issuer["arn"] or issuer["name"]: issuer for issuer in state.get("issuers") or []}
+    known = {issuer["arn"]: issuer for issuer in state.get("issuers") or []}
     owners = {arn: each for arn, each in known.items() if each["kind"] != SERVICE}
     free = {
         arn: _sentence(principal, each)
