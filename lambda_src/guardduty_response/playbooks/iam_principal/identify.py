@@ -53,8 +53,9 @@ class Principal:
 
     @property
     def instance(self) -> str:
-        """The EC2 instance whose credentials these are, or empty: EC2 names the sessions of a
-        role by instance ID.
+        """The EC2 instance that the session is named after, or empty. EC2 names the sessions of a
+        role by instance ID; so may whoever calls AssumeRole (AWS STS API Reference,
+        RoleSessionName), so the name alone shows nothing: ``hand_over.origin`` looks further.
         """
         return self.session if INSTANCE.fullmatch(self.session) else ""
 

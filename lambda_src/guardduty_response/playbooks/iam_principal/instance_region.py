@@ -1,8 +1,9 @@
-"""Finds the Region of an instance whose credentials were stolen."""
+"""Finds an instance whose credentials were stolen, and the Region where it is."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future, as_completed
+from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail.regions import ACTION, enabled
@@ -15,20 +16,35 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import ResponseError
 
+if TYPE_CHECKING:
+    from guardduty_response.aws.api import AwsAnswer
+
 SECONDS = 10  # for all Regions: containment waits for it
 
 
-def find_instance_region(principal: TargetContext, instance_id: str) -> str:
-    """Returns the Region of the instance: the finding's, or the enabled Region that knows it.
+class Nowhere(ResponseError):
+    """Every enabled Region answered, and none has the instance."""
 
-    Raises ResponseError, which names every Region that did not answer: the instance may be there.
+
+class FoundInstance(NamedTuple):
+    """An instance, as DescribeInstances has it, and its Region."""
+
+    region: str
+    described: AwsAnswer
+
+
+def find_instance(principal: TargetContext, instance_id: str) -> FoundInstance:
+    """Finds the instance in the finding's Region, or in the enabled Region that knows it.
+
+    Raises Nowhere, or ResponseError, which names every Region that did not answer: the instance
+    may be there.
     """
     first = principal.target.region
     session = principal.open_session(allow(("ec2:DescribeInstances", ACTION)))
     unanswered: dict[str, str] = {}
     try:
-        if _has_instance(session, first, instance_id):
-            return first
+        if described := _describe(session, first, instance_id):
+            return FoundInstance(first, described)
     except AWS_ERRORS as error:
         unanswered[first] = describe_error(error)
     try:
@@ -44,7 +60,7 @@ def find_instance_region(principal: TargetContext, instance_id: str) -> str:
     if remark:
         reasons.append(remark)
     explanation = "; ".join(reasons) or "terminated over an hour ago, or not of this account"
-    raise ResponseError(
+    raise (ResponseError if reasons else Nowhere)(
         f"instance {instance_id} is in none of the {len(names) - len(unanswered)} Regions that"
         f" answered ({explanation})"
     )
@@ -52,21 +68,21 @@ def find_instance_region(principal: TargetContext, instance_id: str) -> str:
 
 def _search(
     session: clients.Session, names: list[str], instance_id: str, unanswered: dict[str, str]
-) -> str:
-    """Asks all Regions at once. Returns the Region that has the instance, or an empty string;
-    ``unanswered`` gets the reasons of those that did not answer.
+) -> FoundInstance | None:
+    """Asks all Regions at once. Returns the instance, or None; ``unanswered`` gets the reasons of
+    those that did not answer.
     """
-    pending: dict[Future[bool], str] = {}
+    pending: dict[Future[AwsAnswer | None], str] = {}
     for name in names:
-        pending[BRANCHES.submit(_has_instance, session, name, instance_id)] = name
+        pending[BRANCHES.submit(_describe, session, name, instance_id)] = name
         unanswered[name] = f"no answer in {SECONDS} s"
     try:
         for future in as_completed(pending, SECONDS):
             name = pending[future]
             del unanswered[name]
             try:
-                if future.result():
-                    return name
+                if described := future.result():
+                    return FoundInstance(name, described)
             except AWS_ERRORS as error:
                 unanswered[name] = describe_error(error)
     except TimeoutError:
@@ -74,11 +90,12 @@ def _search(
     finally:
         for future in pending:
             future.cancel()
-    return ""
+    return None
 
 
-def _has_instance(session: clients.Session, region: str, instance_id: str) -> bool:
+def _describe(session: clients.Session, region: str, instance_id: str) -> AwsAnswer | None:
     # A filter, because asking for an unknown ID is an error.
     filters = [{"Name": "instance-id", "Values": [instance_id]}]
     answer = session.client("ec2", region).describe_instances(Filters=filters)
-    return bool(answer["Reservations"])
+    found = [each for reserved in answer["Reservations"] for each in reserved["Instances"]]
+    return found[0] if found else None

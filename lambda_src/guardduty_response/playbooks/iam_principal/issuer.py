@@ -1,14 +1,16 @@
 """Finds who got the session that a finding names, by the AssumeRole event that issued its key.
 
 The denial of a session ends with what was issued until then. Whoever got it can get another one,
-under another name too: while that is not contained itself, the session's containment is PARTIAL.
+under another name too: while that is not contained itself, or not known because CloudTrail could
+not be read to its end, the session's containment is PARTIAL.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from guardduty_response.cloudtrail import query, regions
 from guardduty_response.cloudtrail.session_search import ASSUME_ROLE
@@ -21,6 +23,7 @@ from guardduty_response.containment.session_denials import (
 from guardduty_response.containment.session_holder import HOURS
 from guardduty_response.containment.session_policy import compact
 from guardduty_response.containment.target_context import (
+    DONE,
     FAILED,
     SKIPPED,
     describe_error,
@@ -28,16 +31,28 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import identify
+from guardduty_response.playbooks.iam_principal import hand_over, identify
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 if TYPE_CHECKING:
     from guardduty_response.cloudtrail.event import CloudTrailRecord
     from guardduty_response.incident.model import EvidenceEntry, StoredState
-    from guardduty_response.playbooks.iam_principal.records import SessionIssuer
+    from guardduty_response.playbooks.iam_principal.records import (
+        IssuerSearch,
+        SessionIssuer,
+    )
 
 NAME = "issued_by"
+SERVICE, EC2 = "AWSService", "ec2.amazonaws.com"
 ISSUING = ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
+
+
+class _Found(NamedTuple):
+    """Who got the session, if CloudTrail shows it; the rest as in ``IssuerSearch``."""
+
+    issuer: SessionIssuer | None
+    unsearched: list[str]
+    whole: bool = False
 
 
 def find(principal: PrincipalContext, whole: bool = False) -> None:
@@ -47,38 +62,121 @@ def find(principal: PrincipalContext, whole: bool = False) -> None:
     known = [recorded["issued"] for recorded in _recorded(principal)]
     if principal.identity.key in known or not _is_asked(principal):
         return
-    try:
-        issuer, troubles = _look_up(principal, whole)
-    except Exception as error:  # the denial stands without it
-        issuer, troubles = None, {principal.target.region: describe_error(error)}
-    if issuer:
-        if issuer not in _recorded(principal):
-            _record(principal, issuer)
-        return
-    status, sentence = SKIPPED, "CloudTrail does not show by now who got the session"
-    if troubles:
-        status = FAILED
-        commands = [_lookup_command(principal, name) for name in list(troubles)[:3]]
-        reasons = "; ".join(f"{name}: {why}" for name, why in troubles.items())
-        sentence = f"who got the session is not known ({reasons}). By hand: {'; '.join(commands)}"
-    principal.log_action(NAME, status, sentence[:1000])
+    found = _search(principal, whole, regions.LOOKUP_SECONDS)
+    _keep(principal, found)
+    _log(principal, found)
 
 
-def checks(principal: PrincipalContext) -> list[Check]:
-    """Returns the check that whoever got the session is contained too; none where nobody is known,
-    or it is an AWS service, whose workload has the session.
+def search_again(principal: PrincipalContext, keeps: bool, seconds: float) -> None:
+    """Repeats a search that was not complete, for a verification. ``keeps``: whether the record
+    gets what was found. ``seconds``: for all lookups; without one, nothing is repeated.
     """
-    by_arn = {
-        issuer["arn"]: issuer for issuer in _recorded(principal) if issuer["kind"] != "AWSService"
+    state, whole = _state(principal), bool(_state(principal).get("whole"))
+    is_open = bool(state.get("unsearched")) and bool(principal.options["user_role_sessions"])
+    each = int(seconds / 2 if whole else seconds)
+    if not is_open or each < 1:
+        return
+    found = _search(principal, whole, each)
+    _keep(principal, found, keeps)
+    if keeps:
+        _log(principal, found)
+
+
+def _keep(principal: PrincipalContext, found: _Found, keeps: bool = True) -> None:
+    """Keeps what was found for this step's checks, and in the record, where it is news."""
+    known, issuer = _recorded(principal), found.issuer
+    is_new = issuer is not None and issuer not in known
+    if not is_new and not found.unsearched and not _state(principal).get("unsearched"):
+        return
+    issuers = [*known, issuer] if issuer and is_new else known
+    state: IssuerSearch = {
+        "issuers": issuers,
+        "unsearched": found.unsearched,
+        "whole": found.whole,
     }
-    if not by_arn:
+    entry: EvidenceEntry = {
+        "outcome": "PARTIAL" if found.unsearched else "COMPLETE",
+        "detail": _sentence(principal, issuer) if issuer else _not_known(found.unsearched),
+        "objects": [],
+        "task": _not_known(found.unsearched)[:1000] if found.unsearched else "",
+        "state": cast("StoredState", state),
+        "at": now_rounded_up(),
+    }
+    if keeps:
+        principal.record_evidence(NAME, entry)
+    elif issuer and is_new:
+        entry["state"] = cast("StoredState", {**state, "late": issuer["arn"]})
+    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
+    if keeps and issuer and is_new and issuer["kind"] != SERVICE:
+        context = principal.context
+        sentence = _sentence(principal, issuer)
+        context.record.event(context.incident_id, "session issued to", sentence, principal.id)
+
+
+def _log(principal: PrincipalContext, found: _Found) -> None:
+    issuer, sentences = found.issuer, []
+    if issuer:
+        sentences.append(_sentence(principal, issuer))
+    if found.unsearched or not issuer:
+        sentences.append(_not_known(found.unsearched))
+    is_open = found.unsearched or (issuer and issuer["kind"] != SERVICE)
+    principal.log_action(NAME, FAILED if is_open else SKIPPED, "; ".join(sentences)[:1000])
+
+
+def _not_known(unsearched: list[str]) -> str:
+    if not unsearched:
+        return "CloudTrail does not show by now who got the session"
+    return f"who got the session is not known for sure: {'; '.join(unsearched)}"
+
+
+def checks(principal: PrincipalContext, gone: bool = False) -> list[Check]:
+    """Returns the check that whoever got the session is contained too, and that all of the search
+    was made; none where nothing was open at the verdict and nobody is known, or it is an AWS
+    service, whose workload has the session. ``gone``: whether the role is, with all its sessions.
+    """
+    state = _state(principal)
+    known = {issuer["arn"]: issuer for issuer in state.get("issuers") or []}
+    owners = {arn: each for arn, each in known.items() if each["kind"] != SERVICE}
+    free = {
+        arn: _sentence(principal, each)
+        for arn, each in owners.items()
+        if not _is_contained(principal, arn)
+    }
+    found = []
+    if late := free.pop(state.get("late") or "", ""):
+        # a name of its own, so that it is news to the verification, and recorded
+        found.append(Check(f"{NAME} {state['late']}", False, late))
+    texts = [*free.values(), *([] if gone else _open_instance(principal, known))]
+    if unsearched := state.get("unsearched"):
+        texts.append(_not_known(unsearched))
+    if texts:
+        return [*found, Check(NAME, False, "; ".join(texts))]
+    if owners:
+        text = f"{', '.join(owners)}, who got the session, is contained"
+    elif NAME in (principal.stored.get("weak") or []):
+        text = "CloudTrail was read to its end, and shows nobody else who got the session"
+    else:
+        return found
+    return [*found, Check(NAME, True, text)]
+
+
+def _open_instance(principal: PrincipalContext, known: Mapping[str, SessionIssuer]) -> list[str]:
+    """Returns a sentence where EC2 got the session for an instance that was not handed over, and
+    no incident contains: it may hand out the next credentials.
+    """
+    instance = principal.identity.instance
+    by_ec2 = [each for each in known.values() if (each["kind"], each["name"]) == (SERVICE, EC2)]
+    if not instance or not by_ec2 or principal.logged_action(hand_over.NAME).get("status") == DONE:
         return []
-    free = [
-        _sentence(principal, by_arn[arn]) for arn in by_arn if not _is_contained(principal, arn)
+    region, account = by_ec2[-1]["region"], principal.target.account_id
+    partition = principal.context.config.partition
+    if _is_contained(principal, f"arn:{partition}:ec2:{region}:{account}:instance/{instance}"):
+        return []
+    return [
+        f"{_sentence(principal, by_ec2[-1])}: instance {instance} was not handed over to playbook"
+        f" ec2_instance, and may get the next credentials. By hand:"
+        f" {hand_over.manual_command(instance, region)}"
     ]
-    if free:
-        return [Check(NAME, False, "; ".join(free))]
-    return [Check(NAME, True, f"{', '.join(by_arn)}, who got the session, is contained")]
 
 
 def _is_contained(principal: PrincipalContext, arn: str) -> bool:
@@ -87,34 +185,69 @@ def _is_contained(principal: PrincipalContext, arn: str) -> bool:
     return state is not None and state["status"] in (Status.CONTAINED, Status.PARTIAL)
 
 
+def _state(principal: PrincipalContext) -> IssuerSearch:
+    return cast("IssuerSearch", principal.evidence_state(NAME))
+
+
 def _recorded(principal: PrincipalContext) -> list[SessionIssuer]:
-    return list(principal.evidence_state(NAME).get("issuers") or [])
+    return list(_state(principal).get("issuers") or [])
 
 
 def _is_asked(principal: PrincipalContext) -> bool:
-    """An instance's session is got by EC2 for it, and the instance is handed over."""
+    """A session that is for sure an instance's is got by EC2 for it, and the instance is handed
+    over; a name in the form of an instance's ID shows nothing.
+    """
     identity = principal.identity
-    is_session = principal.target.kind == identify.SESSION and not identity.instance
+    is_session = principal.target.kind == identify.SESSION and not principal.scope("instance")
     named = bool(identity.session or identity.key)
     return is_session and named and bool(principal.options["user_role_sessions"])
 
 
-def _look_up(
-    principal: PrincipalContext, whole: bool
-) -> tuple[SessionIssuer | None, dict[str, str]]:
-    """Returns who got the session, and by Region why it may be another one."""
+def _search(principal: PrincipalContext, whole: bool, seconds: int) -> _Found:
+    """Returns who got the session, and what could not be looked at, with the commands.
+    ``seconds``: for the lookups by the session, and for reading all events.
+    """
+    try:
+        return _look_up(principal, whole, seconds)
+    except Exception as error:  # the denial stands without it, and the verdict says it
+        command = _lookup_command(principal, principal.target.region)
+        reason = f"CloudTrail could not be queried ({describe_error(error)}). By hand: {command}"
+        return _Found(None, [reason], whole)
+
+
+def _look_up(principal: PrincipalContext, whole: bool, seconds: int) -> _Found:
     session = regions.lookup_session(principal)
-    names, _ = regions.enabled(principal, session)
+    names, remark = regions.enabled(principal, session)
     start = principal.since - timedelta(hours=HOURS)
     attributes = [
         ("ResourceName", value) for value in (_key(principal), _userid(principal)) if value
     ]
-    records, troubles = regions.look_up(session, names, attributes, start)
+    records, troubles = regions.look_up(session, names, attributes, start, seconds)
     issuer = _issuer(principal, records)
-    if whole and (issuer is None or issuer["issued"] != principal.identity.key):
-        records, _ = regions.look_up(session, names, [ASSUME_ROLE], start)
+    unsearched = [remark] if remark else []
+    unsearched += [
+        f"{name} not looked at ({why}): {_lookup_command(principal, name)}"
+        for name, why in troubles.items()
+    ]
+    cut: list[str] = []
+    if whole and not _got_the_key(principal, issuer):
+        records, troubles = regions.look_up(session, names, [ASSUME_ROLE], start, seconds)
+        cut = [
+            f"not all AssumeRole events of {name} were read ({why}):"
+            f" {query.lookup_command(ASSUME_ROLE, name)}"
+            for name, why in troubles.items()
+        ]
         issuer = _issuer(principal, records) or issuer
-    return issuer, troubles
+    if _got_the_key(principal, issuer):
+        return _Found(issuer, [])
+    # Where the lookups by the session name somebody, the rest of all events adds nothing.
+    if not issuer or unsearched:
+        unsearched += cut
+    return _Found(issuer, unsearched, bool(cut))
+
+
+def _got_the_key(principal: PrincipalContext, issuer: SessionIssuer | None) -> bool:
+    return issuer is not None and issuer["issued"] == principal.identity.key
 
 
 def _key(principal: PrincipalContext) -> str:
@@ -170,25 +303,6 @@ def _described(record: CloudTrailRecord) -> SessionIssuer:
     }
 
 
-def _record(principal: PrincipalContext, issuer: SessionIssuer) -> None:
-    sentence = _sentence(principal, issuer)
-    is_service = issuer["kind"] == "AWSService"
-    entry: EvidenceEntry = {
-        "outcome": "COMPLETE",
-        "detail": sentence,
-        "objects": [],
-        "task": "",
-        "state": cast("StoredState", {"issuers": [*_recorded(principal), issuer]}),
-        "at": now_rounded_up(),
-    }
-    principal.record_evidence(NAME, entry)
-    principal.stored["evidence"] = {**(principal.stored.get("evidence") or {}), NAME: entry}
-    principal.log_action(NAME, SKIPPED if is_service else FAILED, sentence)
-    if not is_service:
-        context = principal.context
-        context.record.event(context.incident_id, "session issued to", sentence, principal.id)
-
-
 def _sentence(principal: PrincipalContext, issuer: SessionIssuer) -> str:
     identity = principal.identity
     got = (
@@ -196,7 +310,7 @@ def _sentence(principal: PrincipalContext, issuer: SessionIssuer) -> str:
         f" {issuer['kind']} {issuer['arn']} at {issuer['at']} from {issuer['source']} (CloudTrail"
         f" event {issuer['event']}, {issuer['region']})"
     )
-    if issuer["kind"] == "AWSService":
+    if issuer["kind"] == SERVICE:
         return f"{got}, for a workload of the role"
     key = f" with access key {issuer['key']}" if issuer["key"] else ""
     return (

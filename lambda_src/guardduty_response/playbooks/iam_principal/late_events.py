@@ -67,7 +67,8 @@ def _look_up_issuer(principal: PrincipalContext) -> None:
     sessions that it holds.
     """
     issuer.find(principal, whole=True)
-    checks = open_sessions.checks(principal) + issuer.checks(principal)
+    checks = open_sessions.checks(principal)
+    checks += issuer.checks(principal, gone=bool(principal.scope("gone")))
     late_sessions.note(principal, checks, f"{principal.id} no longer exists")
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Planned
-from guardduty_response.containment.target_context import BRANCHES, run_all
+from guardduty_response.containment.target_context import BRANCHES, result_or_raise, run_all
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import hand_over, identify, role
@@ -92,7 +92,7 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
     sessions = role.reading_sessions(principal, found["Arn"])
     state = PrincipalState()
     controls = role.controls(principal, sessions, state)
-    calls: dict[str, Callable[[], str | None]] = {
+    calls: dict[str, Callable[[], object]] = {
         control.name: control.read_current for control in controls
     }
     calls["users"] = partial(
@@ -101,16 +101,27 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
         sessions,
         found,
     )
-    role_users = run_all(calls, BRANCHES)["users"]
-    consequences = [_describe_credentials(identity, found)]
+    if identity.instance:
+        calls["origin"] = partial(hand_over.origin, principal, sessions, found["Arn"])
+    answers = run_all(calls, BRANCHES)
+    role_users = answers["users"]
+    origin = result_or_raise(answers.get("origin", hand_over.Origin()))
+    assert isinstance(origin, hand_over.Origin)
+    consequences = _describe_credentials(identity, found, origin)
     if isinstance(role_users, str) and role_users:
         effect = "other sessions go on"
         if principal.role_wide:
             effect = "all of them need new credentials"
         consequences.append(f"{role_users}; {effect}")
-    handed_over = {}
-    if identity.instance:
-        handed_over["ec2_instance"] = partial(hand_over.instance_finding, principal)
+    handed_over: dict[str, Callable[[], AwsAnswer]] = {}
+    if origin.logged:
+        target = target._replace(scope={**target.scope, "handed_over": dict(origin.logged)})
+    if origin.is_sure:  # the following steps need not ask who got the session
+        target = target._replace(scope={**target.scope, "instance": identity.instance})
+    if origin.is_shown:
+        handed_over["ec2_instance"] = partial(hand_over.instance_finding, principal, origin.region)
+    elif origin.read_error:
+        handed_over["ec2_instance"] = partial(hand_over.unknown, principal, origin.read_error)
     return Planned(
         target,
         tags=tags_of(found),
@@ -163,15 +174,32 @@ def _contained_person(context: Context, identity: Principal) -> Planned | None:
     return plan_person(context, person, "")
 
 
-def _describe_credentials(identity: Principal, found: AwsAnswer) -> str:
+def _describe_credentials(
+    identity: Principal, found: AwsAnswer, origin: hand_over.Origin
+) -> list[str]:
+    """Says whose session it is, and why an instance that it is named after is left alone."""
+    instance = identity.instance
+    if origin.is_shown:
+        return [
+            f"credentials of instance {instance}: the instance is handed over to playbook"
+            " ec2_instance too"
+        ]
+    owner = _describe_owner(identity, found)
+    if origin.read_error:
+        return [f"whether these are credentials of instance {instance} could not be read", owner]
+    if instance:
+        return [
+            f"instance {instance}, after which the session is named, is not handed over to playbook"
+            f" ec2_instance: whoever assumes a role chooses that name, and {origin.why_not}",
+            owner,
+        ]
+    return [owner]
+
+
+def _describe_owner(identity: Principal, found: AwsAnswer) -> str:
     """Says whose session it is, by its name and by whom the role trusts."""
     trusted = trusted_principals(found)
     session = identity.session
-    if identity.instance:
-        return (
-            f"credentials of instance {identity.instance}: the instance is handed over to playbook"
-            " ec2_instance too"
-        )
     if "lambda.amazonaws.com" in trusted:
         return (
             f"credentials of a Lambda function (session {session}): a running environment keeps"

@@ -129,6 +129,10 @@ def _contain_role_session(principal: PrincipalContext) -> StepResult:
     # AssumeRole is under way, the client is built: the record is read meanwhile
     sessions.client("iam")
     _read_record(principal)
+    if principal.scope("handed_over"):
+        from guardduty_response.playbooks.iam_principal import hand_over
+
+        hand_over.log_earlier(principal)
     for control in role.controls(principal, sessions, state):
         control.run()
     _run_branches(

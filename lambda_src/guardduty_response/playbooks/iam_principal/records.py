@@ -59,6 +59,18 @@ class SessionIssuer(TypedDict):
     region: str
 
 
+class IssuerSearch(TypedDict, total=False):
+    """What the search for who got a session came to. ``unsearched``: what could not be looked at;
+    ``whole``: whether reading all AssumeRole events is a part of that. Both are absent from records
+    of earlier releases. ``late``: the ARN of one that a check found and may not record.
+    """
+
+    issuers: list[SessionIssuer]
+    unsearched: list[str]
+    whole: bool
+    late: str
+
+
 class PermissionSet(TypedDict):
     """A permission set of IAM Identity Center."""
 

@@ -8,6 +8,7 @@ So it counts only when seen again SETTLE_SECONDS later.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from guardduty_response.aws.errors import is_transient
@@ -34,6 +35,7 @@ from guardduty_response.containment.verdict import reasons, verdict, wait_for_ot
 from guardduty_response.incident.moments import seconds_left, seconds_since
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import (
+    hand_over,
     identify,
     issuer,
     late_events,
@@ -53,7 +55,6 @@ FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 LATE_SECONDS = 3  # at most, between two attempts for what was done and is not seen
 THROTTLED_SECONDS = 10  # at most, for what was throttled: many at once meet IAM's limits together
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
-HAND_OVER = "hand_over_to_ec2_instance"  # as functions/planning.py logs it
 
 
 class Gone(Exception):
@@ -63,7 +64,8 @@ class Gone(Exception):
 def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepResult, list[Check]]:
     """Returns the verdict, or that it is too early for one, with the checks.
 
-    A search for sessions that was not complete is repeated when a containment is verified again.
+    A search for sessions, or for who got one, that was not complete is repeated when a containment
+    is verified again.
     ``keeps``: whether the record gets what it found.
     """
     principal = PrincipalContext(context, target)
@@ -80,7 +82,9 @@ def verify(context: Context, target: Target, keeps: bool = True) -> tuple[StepRe
             )
         ]
     if target.verify_only:
+        until = time.monotonic() + chained_sessions.AGAIN_SECONDS
         chained_sessions.search_again(principal, keeps)
+        issuer.search_again(principal, keeps, until - time.monotonic())
     try:
         checks = _checks(principal)
     except Gone as gone:
@@ -93,7 +97,7 @@ def _verify_gone(principal: PrincipalContext, gone: str) -> tuple[StepResult, li
     """GONE only where every session that it is known to have got of a role is denied."""
     checks = [Check(principal.target.kind, True, gone)]
     found = chained_sessions.checks(principal)
-    checks += found + issuer.checks(principal)
+    checks += found + issuer.checks(principal, gone=True)
     if all(check.ok for check in found):
         checks += open_sessions.unsearched(principal)
     result = _conclude(principal, checks)
@@ -135,15 +139,16 @@ def _controls(principal: PrincipalContext, current: PrincipalState) -> list[Prin
 
 def _hand_over_check(principal: PrincipalContext) -> list[Check]:
     """Fails when stolen credentials are an instance's, and the instance was not handed over to
-    playbook ec2_instance, which was to answer: it goes on. By the action log, so a recheck says
-    what the verdict said; another incident's hand-over is not judged.
+    playbook ec2_instance, whatever the reason: it hands out the next credentials. By the action
+    log, so a recheck says what the verdict said; another incident's hand-over is not judged.
     """
-    line = principal.logged_action(HAND_OVER)
+    line = principal.logged_action(hand_over.NAME)
     if principal.target.attach or line.get("status") not in (DONE, FAILED):
         return []
-    if "ec2_instance" not in principal.context.config.active_playbooks:
-        return []
-    return [Check(HAND_OVER, line["status"] == DONE, str(line["detail"]))]
+    if line["status"] == DONE:
+        return [Check(hand_over.NAME, True, line["detail"])]
+    command = hand_over.manual_command(principal.identity.instance, principal.target.region)
+    return [Check(hand_over.NAME, False, f"{line['detail']}. By hand, where it runs: {command}")]
 
 
 def _raise_if_replaced(principal: PrincipalContext, current: PrincipalState) -> None:

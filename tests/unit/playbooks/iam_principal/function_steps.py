@@ -33,14 +33,34 @@ def open_event(event: Json, execution: str) -> str:
     return str(opened["incident_id"])
 
 
-def plan_incident(incident_id: str) -> Json:
+def plan_incident(incident_id: str, approved: bool = False) -> Json:
     event = {
         "verb": "plan",
         "incident_id": incident_id,
         "execution": EXECUTION,
         "verify_only": False,
+        "approved": approved,
     }
     return dict(respond.handler(event, None))
+
+
+def approve_incident(incident_id: str) -> None:
+    """Asks people, and one of them approves."""
+    asked = {"incident_id": incident_id, "execution": EXECUTION}
+    incident.handler({"verb": "ask", **asked, "task_token": "t"}, None)
+    answer = {"approved": True, "by": "ada"}
+    incident.handler({"verb": "decide", **asked, "answer": answer}, None)
+
+
+def contain_target(incident_id: str, target: Json) -> None:
+    event = {
+        "verb": "contain",
+        "incident_id": incident_id,
+        "execution": EXECUTION,
+        "target": target,
+        "tries": 1,
+    }
+    respond.handler(event, None)
 
 
 def close_incident(incident_id: str, reason: str) -> None:

@@ -15,13 +15,16 @@ from guardduty_response.containment.contract import Context
 from guardduty_response.decision import finding, manifests
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import instance_region, playbook
+from guardduty_response.playbooks.iam_principal import hand_over, instance_region, playbook
 from moto.ec2.models import ec2_backends
 
+from tests.support import catalogue
 from tests.support.repository import load_finding
 from tests.unit.deployment import EXECUTIONS, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.function_steps import (
     OpenIncident,
+    approve_incident,
+    contain_target,
     open_event,
     plan_incident,
 )
@@ -79,6 +82,12 @@ def test_the_instance_is_handed_over_as_a_finding_about_it(stolen: IamLab) -> No
         == INSTANCE
     )
     assert INSTANCE in other.title
+
+
+def test_the_manifest_names_the_types_that_show_an_instance() -> None:
+    """Terraform switches the other playbook on for them."""
+    [other] = catalogue.manifests()["iam_principal"]["hands_over"]
+    assert other == {"playbook": "ec2_instance", "finding_types": [f"{hand_over.EXFILTRATION}*"]}
 
 
 def test_it_is_the_same_incident_however_often(stolen: IamLab) -> None:
@@ -161,6 +170,7 @@ def test_it_is_answered_where_it_runs_not_where_its_credentials_were_used(
     ],
 )
 def test_the_finding_may_say_it(iam: IamLab, zone: str, region: str) -> None:
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     detail = copy.deepcopy(iam.finding().detail)
     details = {"instanceId": INSTANCE, "availabilityZone": zone}
@@ -180,6 +190,7 @@ def test_the_finding_may_say_it(iam: IamLab, zone: str, region: str) -> None:
 
 
 def test_nowhere_is_said_and_opens_no_incident(iam: IamLab) -> None:
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     with pytest.raises(
         ResponseError,
@@ -202,6 +213,7 @@ def test_a_region_that_cannot_be_read_is_named_unless_another_has_it(
         "RequestLimitExceeded",
         lambda params: params["region"] == REGION,
     )
+    iam.finding_type = EXFILTRATION
     iam.role(session=INSTANCE)
     if found:
         run_instance(HOME)
@@ -218,32 +230,37 @@ def test_a_region_that_cannot_be_read_is_named_unless_another_has_it(
 def test_a_region_that_does_not_answer_is_not_waited_for(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    knows, ended = instance_region._has_instance, threading.Event()
+    knows, ended = instance_region._describe, threading.Event()
 
-    def slow(session: clients.Session, region: str, instance: str) -> bool:
-        return bool(ended.wait(20)) if region == THIRD else knows(session, region, instance)
+    def slow(session: clients.Session, region: str, instance: str) -> Json | None:
+        if region == THIRD:
+            ended.wait(20)
+            return None
+        return knows(session, region, instance)
 
-    monkeypatch.setattr(instance_region, "_has_instance", slow)
+    monkeypatch.setattr(instance_region, "_describe", slow)
     monkeypatch.setattr(instance_region, "SECONDS", 0.5)
+    iam.finding_type = EXFILTRATION
     with pytest.raises(ResponseError, match=rf"not queried: {THIRD} \(no answer in 0.5 s\)"):
         handed_over_finding(iam.role(session=INSTANCE))
     ended.set()
 
 
 def test_where_regions_cannot_be_listed_it_is_said(iam: IamLab) -> None:
+    iam.finding_type = EXFILTRATION
     iam.fail("ListRegions", "AccessDeniedException")
     with pytest.raises(ResponseError, match="the enabled Regions could not be listed"):
         handed_over_finding(iam.role(session=INSTANCE))
 
 
-@pytest.mark.parametrize(
-    ("active", "status"),
-    [(["iam_principal", "ec2_instance"], Status.PARTIAL), ([], Status.CONTAINED)],
-)
-def test_an_instance_that_nobody_found_is_escalated(
-    iam: IamLab, monkeypatch: pytest.MonkeyPatch, active: list[str], status: Status
+@pytest.mark.parametrize("active", [["iam_principal", "ec2_instance"], ["iam_principal"], []])
+def test_an_instance_that_was_not_handed_over_is_escalated(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch, active: list[str]
 ) -> None:
-    """PARTIAL wakes people. Where no switch lets the other playbook act, they chose so."""
+    """PARTIAL wakes people: the instance hands out the next credentials, whether it was not found
+    or no switch lets the other playbook act.
+    """
+    iam.finding_type = EXFILTRATION
     context = iam.context
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
@@ -255,8 +272,9 @@ def test_an_instance_that_nobody_found_is_escalated(
         text,
     )
     result = iam.respond(target)
-    assert result.status is status
-    assert (text in result.detail) is (status is Status.PARTIAL)
+    assert result.status is Status.PARTIAL
+    assert text in result.detail
+    assert f"Name=instance-id,Values={INSTANCE}" in result.detail, "the command"
     assert not is_allowed(iam, INSTANCE, -60)
 
 
@@ -264,6 +282,7 @@ def test_an_instance_that_nobody_found_is_missing_in_a_recheck_too(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recheck finds nobody: it says what the plan's hand-over came to."""
+    iam.finding_type = EXFILTRATION
     context, active = iam.context, ["iam_principal", "ec2_instance"]
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
@@ -325,5 +344,25 @@ def test_where_no_instance_may_be_answered_it_is_said(
     assert plan_incident(incident_id)["hand_over"] == []
     [target] = deployment.targets(incident_id)
     line = target["actions"]["hand_over_to_ec2_instance"]
+    assert line["status"] == "FAILED"
+    assert "no switch lets playbook ec2_instance act" in line["detail"]
+
+
+def test_what_a_hand_over_came_to_outlives_an_approval(
+    deployment: Deployment, open_incident: OpenIncident
+) -> None:
+    """The containment begins after it, and nothing is handed over twice."""
+    active = ("iam_principal",)
+    asked = {"remediations": {"*": "approve"}}
+    incident_id = open_incident(stolen_event(deployment), asked, active=active)
+    answer = plan_incident(incident_id)
+    assert answer["decision"] == "approve"
+    approve_incident(incident_id)
+    again = plan_incident(incident_id, approved=True)
+    assert (again["decision"], again["hand_over"]) == ("act", [])
+    [target] = again["targets"]
+    contain_target(incident_id, target)
+    [stored] = deployment.targets(incident_id)
+    line = stored["actions"]["hand_over_to_ec2_instance"]
     assert line["status"] == "FAILED"
     assert "no switch lets playbook ec2_instance act" in line["detail"]

@@ -257,7 +257,11 @@ def test_a_check_of_what_stands_finds_nothing_undone(
             "carol",
             "session carol: whoever may assume the role can sign in again",
         ),
-        ({"Service": "ec2.amazonaws.com"}, INSTANCE, f"credentials of instance {INSTANCE}"),
+        (
+            {"Service": "ec2.amazonaws.com"},
+            INSTANCE,
+            f"instance {INSTANCE}, after which the session is named, is not handed over",
+        ),
     ],
 )
 def test_whose_credentials_they_are_is_said(

@@ -61,7 +61,7 @@ RESPONDER = MemberRole(
             role.WORKLOADS,
         ),
         Permission(
-            "tells people who else uses the role",
+            "tells people who else uses the role, and shows whether an instance has it",
             ("iam:ListInstanceProfilesForRole",),
             ROLES,
         ),
