@@ -75,7 +75,8 @@ def _plan(event: runtime.Payload, context: Context, ahead: Ahead | None) -> plan
     targets = [
         target
         for target in [*(_to_verify(context, plan, known) for plan in planned), *left]
-        if drift.may_verify(context, target, LEASE_SECONDS)
+        if (target.generation or steps.is_of_incident(context, target))
+        and drift.may_verify(context, target, LEASE_SECONDS)
     ]
     # A restore may just have ended.
     watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED

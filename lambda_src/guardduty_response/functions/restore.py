@@ -40,7 +40,7 @@ from guardduty_response.incident import outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, TRANSITIONS, Event, Status
-from guardduty_response.incident.target_repository import generation_of
+from guardduty_response.incident.target_repository import generation_of, is_old
 from guardduty_response.monitoring import upkeep
 
 if TYPE_CHECKING:
@@ -261,6 +261,8 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
             )
         return answer(meta, targets, left=children_left(record, meta))
     _check_restorable(meta, targets)
+    # What was only asked about or rehearsed has no containment: nothing of it was changed.
+    targets = [each for each in targets if generation_of(each) or is_old(each)] or targets
     try:
         acquire_leases(
             record,

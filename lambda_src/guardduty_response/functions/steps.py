@@ -30,7 +30,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import generation_of
 
 if TYPE_CHECKING:
-    from guardduty_response.incident.model import IncidentRecord, Lease
+    from guardduty_response.incident.model import IncidentRecord, Lease, TargetRecord
 
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
@@ -163,21 +163,28 @@ def linked(context: Context, target: Target) -> Target:
 
 def as_linked(context: Context, target: Target) -> Target:
     """Returns the target with the containment that an earlier run of the incident linked it to."""
-    try:
-        stored = context.record.link(context.incident_id, target.kind, target.id)
-    except ResponseError:
-        return target
+    stored = _link(context, target) or {}
     generation = generation_of(stored)
     return target._replace(generation=generation, opened_by=stored.get("opened_by") or "")
 
 
 def first_execution(context: Context, target: Target, meta: IncidentRecord) -> str:
     """Returns the execution that contained a target, and may still wait for its evidence."""
-    try:
-        link = context.record.link(context.incident_id, target.kind, target.id)
-    except ResponseError:
-        return str(meta.get("execution") or "")
+    link = _link(context, target) or {}
     return str(link.get("execution") or meta.get("execution") or "")
+
+
+def is_of_incident(context: Context, target: Target) -> bool:
+    """Tells whether the incident has the target: what was never planned for it has no record."""
+    return _link(context, target) is not None
+
+
+def _link(context: Context, target: Target) -> TargetRecord | None:
+    """Returns the TARGET item of a target; None: the incident has none."""
+    try:
+        return context.record.link(context.incident_id, target.kind, target.id)
+    except ResponseError:
+        return None
 
 
 def take_lease(context: Context, target: Target) -> Lease | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
 # A token that was issued after the plan of one of these is not denied.
 _TOKENS_COUNT = frozenset({Status.CONTAINING, Status.CONTAINED})
+# Decisions after which the same one would only be noise, while an earlier containment stands.
+_NOTHING_DONE = frozenset({"dry_run", "skip"})
 # What ends an incident for good, and everybody with it whom it was about.
 _ENDS_ALL = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL, Status.CLOSED})
 
@@ -65,10 +67,13 @@ def outcome_of(
         and stored.get("mode") == meta.get("mode")
         and stored.get("severity") == meta.get("severity")
     )
-    quiet = status in _QUIET and not _was_paused(stored) and not others
-    if outcome is OnFinding.START and same_decision and quiet:
+    left = outcome is OnFinding.VERIFY and _left_alone(stored)
+    quiet = (status in _QUIET or (left and stored.get("decision") in _NOTHING_DONE)) and not others
+    starts = outcome is OnFinding.START or left
+    if starts and same_decision and quiet and not _was_paused(stored):
         return OnFinding.COUNT
-    return OnFinding.START if others and outcome is OnFinding.VERIFY else outcome
+    # What another event of the incident contained needs no answer, and this one does.
+    return OnFinding.START if outcome is OnFinding.VERIFY and (others or left) else outcome
 
 
 def names_another(stored: IncidentRecord, meta: IncidentRecord) -> bool:
@@ -98,6 +103,15 @@ def ended_for(stored: IncidentRecord, earlier: NamedRecord | None = None) -> str
     if not _had_run(earlier):
         return ""
     return max(earlier["ended_at"], ended_at(stored) if status in _ENDS_ALL else "")
+
+
+def _left_alone(stored: IncidentRecord) -> bool:
+    """Tells whether the latest run of an incident contained nothing: what is contained is what
+    earlier events named. Records of releases before 0.2 keep "approve" when people have approved;
+    they have no digest of a plan.
+    """
+    decided = stored.get("decision") not in (None, "", "act", "none")
+    return decided and bool(stored.get("plan_digest"))
 
 
 def _had_run(earlier: NamedRecord | None) -> bool:

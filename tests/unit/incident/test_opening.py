@@ -120,8 +120,8 @@ def test_the_record_and_the_evidence(deployment: Deployment, finding_event: Make
         "playbook": "ec2_instance",
         "finding_key": f"incidents/{incident_id}/{name}",
         "account_id": "222222222222",
-            "region": "us-east-1",
-            "next": "triage",
+        "region": "us-east-1",
+        "next": "triage",
         "verify_only": False,
     }
     meta = deployment.meta(incident_id)

@@ -167,10 +167,12 @@ class DecisionsModel(TwoResources):
         if at_work:
             assert not run.course.plans, "one execution at a time works for an incident"
             return
-        counted = not run.course.plans and was != "CONTAINED"
+        counted = not run.course.plans and not self._verifies(run)
         if not counted:
             self.named[name] = about
         self._judge_end(run, counted)
+        if run.expected:
+            self.decided[name] = run.expected[-1]
         while self.machine.started and not self.runs:
             self._respond(name, self.waiting, event=self.machine.started.pop())
 
@@ -179,13 +181,17 @@ class DecisionsModel(TwoResources):
             return
         decision = self.conditions.decision(run.resource.id)
         seen = {item: run.resource.values[item] for item in self._wanted(run.name)}
-        again = run.was == "CONTAINED" and not run.named_another
-        if again:
+        if self._verifies(run):
             asks = any(map(self._asks, self._targets(run.name)))
             decision = "none" if asks else "act"
         generation = self._generation(run.resource.id)
         meanwhile = bool(run.asked) and generation > run.asked_in
         run.plan(decision, seen, meanwhile)
+
+    def _verifies(self, run: Run) -> bool:
+        """Tells whether an event is about what the latest run of its finding has contained."""
+        acted = self.decided.get(run.name, "act") in ("act", "none")
+        return run.was == "CONTAINED" and not run.named_another and acted
 
     def _before_contain(self, run: Run, planned: str, payload: Json) -> None:
         run.attempt = payload["attempt"]
@@ -228,7 +234,8 @@ class DecisionsModel(TwoResources):
         status, was = self._status(run.name), run.was
         last = run.expected[-1] if run.expected else ""
         if counted:
-            assert was == "SKIPPED", "a finding that is answered as before"
+            left = self.decided.get(run.name) == "skip"
+            assert was == "SKIPPED" or left, "a finding that is answered as before"
             assert self._asks(run.resource), "what is permitted now is not left"
             assert status == was
         elif last in ("skip", "approve"):

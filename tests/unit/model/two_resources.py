@@ -65,6 +65,7 @@ class TwoResources(RuleBasedStateMachine):
         self.conditions.store()
         self.incidents: dict[str, str] = {}  # finding -> incident
         self.named: dict[str, str] = {}  # finding -> the resource that it named last
+        self.decided: dict[str, str] = {}  # finding -> what its latest run decided
         self.kept: set[str] = set()  # findings whose incident was closed with its containment
         self.runs: list[Run] = []  # at work, the innermost last
         self.restoring = False
