@@ -4,7 +4,8 @@ one of these, which work until they expire.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from guardduty_response.containment.role_policies import OLDER
@@ -16,6 +17,7 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab, deny_
 from tests.unit.playbooks.ec2_instance.session_trail import (
     assume_role,
     denied,
+    of_instance,
     of_session,
     policies,
 )
@@ -23,6 +25,7 @@ from tests.unit.playbooks.ec2_instance.session_trail import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Json = dict[str, Any]
 APP = f"arn:aws:iam::{MEMBER}:instance-profile/app"
 NAME, UNKNOWN = "former_sessions app", "former_role"
 
@@ -208,6 +211,67 @@ def test_a_restore_takes_the_denials_back(built: Lab) -> None:
     assert built.restore().status is Status.RESTORED
     assert policies(built, "app") == policies(built, "other") == {}
     assert built.profiles() == ["other"]
+
+
+# -- shown by CloudTrail ---------------------------------------------------------------------------
+
+
+def swap_role(lab: Lab) -> None:
+    make_profile(lab, "other")
+    take_role_out(lab)
+    lab.see("iam").add_role_to_instance_profile(InstanceProfileName="app", RoleName="other")
+
+
+def by_ec2(lab: Lab, **more: str) -> Json:
+    """The credentials of app, as CloudTrail shows them where EC2 gave them to the instance."""
+    caller = of_instance(lab)
+    caller["sessionContext"]["ec2RoleDelivery"] = "2.0"
+    return {**caller, **more}
+
+
+@pytest.mark.parametrize("change", [swap_role, take_role_out])
+def test_a_role_that_cloudtrail_shows_is_denied(built: Lab, change: Callable[[Lab], None]) -> None:
+    got = assume_role(built, "admin", "s1", "ASIA1", by_ec2(built))
+    change(built)
+    step = built.respond()
+    assert is_denied(built)
+    assert denied(built, "admin") == [got]
+    assert built.ids["checks"][NAME].ok
+    if change is swap_role:
+        assert step.status is Status.CONTAINED
+        assert is_denied(built, "other")
+    else:  # what CloudTrail shows need not be all
+        assert failed(built) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("why", ["name", "account"])
+def test_who_names_a_session_like_the_instance_is_left(built: Lab, why: str) -> None:
+    swap_role(built)
+    caller = of_instance(built)
+    if why == "account":
+        caller = by_ec2(built)
+        caller["sessionContext"]["sessionIssuer"]["arn"] = "arn:aws:iam::999999999999:role/app"
+    assume_role(built, "admin", "s1", "ASIA1", caller)
+    assert built.respond().status is Status.CONTAINED
+    assert policies(built, "app") == policies(built, "admin") == {}
+
+
+def test_what_cloudtrail_shows_late_is_found_by_the_second_look(
+    built: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built.options["repeat_minutes"] = 20
+    swap_role(built)
+    target = built.plan()
+    assert built.respond(target).status is Status.CONTAINED
+    assert policies(built, "app") == {}
+    assume_role(built, "admin", "s1", "ASIA1", by_ec2(built))
+    later = time.time() + 21 * 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    again = target._replace(verify_only=True, scope={})
+    _, checks = ec2_instance.verify(built.context(), again)
+    assert NAME in [check.name for check in checks if not check.ok]
+    assert built.respond(target).status is Status.CONTAINED
+    assert is_denied(built)
 
 
 # -- not denied ------------------------------------------------------------------------------------
