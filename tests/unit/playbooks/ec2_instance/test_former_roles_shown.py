@@ -29,6 +29,7 @@ from tests.unit.playbooks.ec2_instance.session_trail import (
     of_instance,
     policies,
 )
+from tests.unit.playbooks.ec2_instance.test_expired_denials import hours_on, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,17 @@ def test_gone_after_the_plan_both_are_denied(built: Lab) -> None:
     assert is_denied(built)
     assert is_denied(built, "other")
     assert built.restore().status is Status.GONE
+    assert policies(built, "app") == policies(built, "other") == {}
+
+
+@pytest.mark.usefixtures("full_models")
+def test_both_denials_leave_with_the_last_credentials(built: Lab) -> None:
+    replace(built)
+    target = built.plan()
+    terminate(built)
+    assert built.respond(target).status is Status.GONE
+    with hours_on(13):
+        assert [take_out(built, role) for role in ("app", "other")] == ["", ""]
     assert policies(built, "app") == policies(built, "other") == {}
 
 
