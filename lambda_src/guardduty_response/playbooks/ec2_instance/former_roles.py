@@ -133,7 +133,7 @@ def find(
         else:
             unknown, read = why, read_now
     roles.pop(present_role, None)
-    instance.former = dict.fromkeys(roles, "")
+    instance.former, instance.has_unknown = dict.fromkeys(roles, ""), bool(unknown)
     return Former(roles, unknown, read)
 
 
@@ -219,21 +219,49 @@ def deny(
     """Denies the sessions on each role, and logs it; and says which role is not known. The record
     keeps which roles they are: somebody may delete the profile that tells it.
     """
-    if former.roles and former.roles != instance.evidence_state(NAME).get("roles"):
-        names = ", ".join(map(name_of, sorted(former.roles)))
-        entry: EvidenceEntry = {
-            "outcome": "COMPLETE",
-            "detail": f"it had credentials of {names} before its present profile",
-            "objects": [],
-            "state": {"roles": former.roles},
-            "at": now_rounded_up(),
-        }
-        instance.record_evidence(NAME, entry)
+    _record(instance, former.roles)
     for control in _controls(instance, sessions, state, former):
         control.run()
     if former.unknown:
         text = _unknown_text(instance, sessions, state, former.unknown)
         instance.log_action(UNKNOWN, FAILED, text)
+
+
+def _record(instance: InstanceContext, roles: dict[str, str]) -> None:
+    recorded: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
+    if roles.items() <= recorded.items():
+        return
+    known = {**recorded, **roles}
+    entry: EvidenceEntry = {
+        "outcome": "COMPLETE",
+        "detail": f"it had credentials of {', '.join(map(name_of, sorted(known)))} before",
+        "objects": [],
+        "state": {"roles": known},
+        "at": now_rounded_up(),
+    }
+    instance.record_evidence(NAME, entry)
+    instance.stored["evidence"] = {**(instance.stored.get("evidence") or {}), NAME: entry}
+
+
+def deny_shown(instance: InstanceContext, sessions: Sessions, state: InstanceState) -> None:
+    """Denies the sessions on roles of which CloudTrail alone has shown that the instance had them:
+    the profile that the finding names may hold another one by now.
+    """
+    if instance.shown:
+        deny(instance, sessions, state, Former(dict.fromkeys(instance.shown, "")))
+
+
+def shown_checks(instance: InstanceContext) -> list[Check]:
+    """Returns a check for each role that CloudTrail shows and that is not denied by now."""
+    return [
+        Check(
+            f"{NAME} {name_of(role)}",
+            False,
+            f"sessions of {instance.id} NOT denied on role {name_of(role)}, of which EC2 gave it"
+            " credentials",
+        )
+        for role in sorted(instance.shown)
+    ]
 
 
 def verify(

@@ -13,6 +13,7 @@ from guardduty_response.containment.chained_denial import NAME
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.managed_denial import denial_names
 from guardduty_response.containment.target_context import AWS_ERRORS, FAILED, SKIPPED, name_of
+from guardduty_response.playbooks.ec2_instance import former_roles
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 
 if TYPE_CHECKING:
@@ -65,13 +66,14 @@ def deny(
         command = session_search.manual_command(instance)
         text = f"its role is not known ({error}): not looked for. By hand: {command}"
         instance.log_action(NAME, FAILED, text)
-    elif not role and not instance.former:
+    elif not (role or instance.had_role):
         instance.log_action(NAME, SKIPPED, NO_ROLE)
     elif instance.context.tries < 2 or not _is_complete(instance):
         if not (instance.prepared and instance.role == role):
             know(instance, sessions, role)
         know_former(instance, sessions)
         chained_sessions.deny(instance, before_denying=before_denying)
+        former_roles.deny_shown(instance, sessions, control.state)
 
 
 def _is_complete(instance: InstanceContext) -> bool:
@@ -112,9 +114,9 @@ def checks(
     once, when CloudTrail has its late events. ``keeps``: whether the record gets what it found.
     """
     role = role_of(control)
-    searches = bool(role or instance.former)
+    searches = bool(role) or instance.had_role
     not_read = _search_again(instance, sessions, role, keeps) if searches else []
-    found = chained_sessions.checks(instance) + not_read
+    found = chained_sessions.checks(instance) + not_read + former_roles.shown_checks(instance)
     if searches and all(check.ok for check in found):
         found += open_sessions.unsearched(instance)
     return found

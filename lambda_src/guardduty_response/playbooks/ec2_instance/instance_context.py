@@ -30,7 +30,8 @@ LOOKED_FOR = (
 class InstanceContext(SessionHolder):
     """``role``, ``role_id``: the ARN and the unique ID of the role whose credentials it had, once
     they are known. ``former``: the ARNs of roles that it had before that one, with their unique IDs
-    or '' (former_roles.py).
+    or '' (former_roles.py); ``has_unknown``: whether it had one that is not known. ``shown``: roles
+    of whose credentials CloudTrail shows that EC2 gave them to the instance, likewise.
     """
 
     def __init__(self, context: Context, target: Target) -> None:
@@ -48,6 +49,8 @@ class InstanceContext(SessionHolder):
         self.standby = context.options["auto_scaling"] == "standby"
         self.role = self.role_id = ""
         self.former: dict[str, str] = {}
+        self.has_unknown = False
+        self.shown: dict[str, str] = {}
         # Reads that the plan has begun, by name (read_ahead.py); each serves once.
         self.ahead: dict[str, Future[AwsAnswer]] = {}
 
@@ -119,19 +122,38 @@ class InstanceContext(SessionHolder):
         return [("Username", self.id)]
 
     def is_caller(self, identity: object) -> bool:
-        """Another role's session may have the same name, which its caller chooses."""
+        """Another role's session may have the same name, which its caller chooses. Where EC2 gave
+        the credentials (``ec2RoleDelivery``: AWS CloudTrail User Guide, "userIdentity element"), it
+        chose the name, and the role is one that the instance had.
+        """
         caller = text(get(identity, "principalId"), 300)
         issuer = get(identity, "sessionContext", "sessionIssuer", "arn")
         id, _, name = caller.partition(":")
-        return name == self.id and any(
+        if name != self.id:
+            return False
+        if any(
             id == role_id if role_id else issuer == role
             for role, role_id in {**self.former, self.role: self.role_id}.items()
             if role
-        )
+        ):
+            return True
+        by_ec2 = text(get(identity, "sessionContext", "ec2RoleDelivery"), 10)
+        role = text(issuer, 300)
+        if not by_ec2 or not id.startswith("AROA") or not role.startswith(self.arn("role/", "iam")):
+            return False
+        known = role == self.role or role in self.former
+        if not known and name_of(role) not in self.quarantine_profiles:
+            self.shown[role] = id
+        return True
+
+    @property
+    def had_role(self) -> bool:
+        """Whether it had a role, by what is known, whose sessions may have got others."""
+        return bool(self.role or self.former or self.has_unknown)
 
     def is_denied_already(self, session: ChainedSession) -> bool:
         """A session of its own role may have its name, or be older than what is revoked."""
-        if session.role in self.former:
+        if session.role in self.former or session.role in self.shown:
             return session.userid.partition(":")[2] == self.id
         if session.role != self.role:
             return False

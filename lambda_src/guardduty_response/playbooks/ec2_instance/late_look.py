@@ -7,7 +7,12 @@ from __future__ import annotations
 from guardduty_response.containment import chained_sessions, late_sessions, open_sessions
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import action_order, gone, held_sessions
+from guardduty_response.playbooks.ec2_instance import (
+    action_order,
+    former_roles,
+    gone,
+    held_sessions,
+)
 from guardduty_response.playbooks.ec2_instance import finish as stopping
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceGone
@@ -38,10 +43,11 @@ def finish(context: Context, target: Target) -> StepResult:
     sessions = action_order.reading(instance)
     control = gone.find(instance, sessions, InstanceGone("", {})).control
     role = held_sessions.role_of(control)
-    if role or instance.former:
+    if role or instance.had_role:
         held_sessions.know(instance, sessions, role)
         held_sessions.know_former(instance, sessions)
         chained_sessions.deny(instance, SECONDS)
+        former_roles.deny_shown(instance, sessions, control.state)
     if waits := late_sessions.wait_for_cloudtrail(instance, denied_at):
         _note_stopped(instance)
         return waits

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab, deny_document
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.profiles_lab import (
+    disassociate,
+    failed,
+    give,
+    is_denied,
+    make_profile,
+    name_profile,
+    quarantine,
+    replace,
+    take_role_out,
+)
 from tests.unit.playbooks.ec2_instance.session_trail import (
     assume_role,
     denied,
@@ -23,61 +33,7 @@ from tests.unit.playbooks.ec2_instance.session_trail import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-APP = f"arn:aws:iam::{MEMBER}:instance-profile/app"
 NAME, UNKNOWN = "former_sessions app", "former_role"
-
-
-def name_profile(lab: Lab) -> Lab:
-    """The finding names the profile app."""
-    named = {"instanceId": lab.ids["instance"], "iamInstanceProfile": {"arn": APP, "id": "AIPA"}}
-    lab.ids["detail"] = {"resource": {"instanceDetails": named}}
-    return lab
-
-
-def disassociate(lab: Lab) -> None:
-    ec2 = lab.see("ec2")
-    [found] = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-    ec2.disassociate_iam_instance_profile(AssociationId=found["AssociationId"])
-
-
-def make_profile(lab: Lab, name: str) -> None:
-    iam = lab.see("iam")
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-    iam.create_instance_profile(InstanceProfileName=name)
-    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
-
-
-def give(lab: Lab, name: str) -> None:
-    """Somebody gives the instance another profile."""
-    disassociate(lab)
-    lab.see("ec2").associate_iam_instance_profile(
-        InstanceId=lab.ids["instance"], IamInstanceProfile={"Name": name}
-    )
-
-
-def replace(lab: Lab) -> None:
-    make_profile(lab, "other")
-    give(lab, "other")
-
-
-def quarantine(lab: Lab) -> None:
-    give(lab, f"{PREFIX}-quarantine")
-
-
-def take_role_out(lab: Lab) -> None:
-    lab.see("iam").remove_role_from_instance_profile(InstanceProfileName="app", RoleName="app")
-
-
-def terminate(lab: Lab) -> None:
-    lab.fail("DescribeInstances", "InvalidInstanceID.NotFound")
-
-
-def failed(lab: Lab) -> list[str]:
-    return [name for name, check in lab.ids["checks"].items() if not check.ok]
-
-
-def is_denied(lab: Lab, role: str = "app") -> bool:
-    return policies(lab, role) == {f"{PREFIX}-sessions": deny_document(lab.ids["instance"])}
 
 
 @pytest.fixture
@@ -299,44 +255,3 @@ def test_a_deleted_role_can_do_nothing(built: Lab) -> None:
     assert "no longer exists" in built.ids["checks"][NAME].detail
     later = target._replace(verify_only=True, scope={})
     assert built.verify(later).status is Status.CONTAINED, "no profile tells the role any more"
-
-
-# -- gone ------------------------------------------------------------------------------------------
-
-
-def test_gone_since_it_was_contained_both_denials_are_read(built: Lab) -> None:
-    replace(built)
-    target = built.plan()
-    assert built.respond(target).status is Status.CONTAINED
-    terminate(built)
-    again = target._replace(verify_only=True, scope={})
-    assert built.verify(again).status is Status.GONE
-    built.see("iam").delete_role_policy(RoleName="app", PolicyName=f"{PREFIX}-sessions")
-    assert built.verify(again).status is Status.PARTIAL
-
-
-def test_gone_after_the_plan_both_are_denied(built: Lab) -> None:
-    replace(built)
-    target = built.plan()
-    terminate(built)
-    assert built.respond(target).status is Status.GONE
-    assert is_denied(built)
-    assert is_denied(built, "other")
-    assert built.restore().status is Status.GONE
-    assert policies(built, "app") == policies(built, "other") == {}
-
-
-def test_gone_without_any_profile_nothing_is_to_be_done(lab: Lab) -> None:
-    lab.build(profile=False)
-    terminate(lab)
-    with pytest.raises(TargetGone):
-        lab.plan()
-
-
-def test_no_role_of_containment_is_denied(lab: Lab) -> None:
-    lab.build()
-    quarantine(lab)
-    target = lab.plan()
-    terminate(lab)
-    assert lab.respond(target).status is Status.GONE
-    assert policies(lab, f"{PREFIX}-quarantine") == {}

@@ -13,6 +13,7 @@ from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+from guardduty_response.playbooks.ec2_instance.credentials import DENIES
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, REGION, Call, Lab
@@ -80,8 +81,9 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
         scope["vpcs"],
         {},
     )
-    action_order.changing(instance)
-    action_order.reading(instance)
+    former = f"{scope['role'][:-1]}f"  # a role that it had before: a session of its own
+    action_order.changing(instance).client("iam", former, DENIES)
+    action_order.reading(instance).client("iam", former, DENIES)
     assert len(lab.policies) > 4
     for policy in lab.policies:
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
@@ -97,6 +99,7 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
                 ):
                     assert "Condition" in statement, action
     text = json.dumps(lab.policies)
+    assert former in text
     for kind in ("interfaces", "addresses"):
         assert all(id in text for id in scope[kind])
     assert all(target["arn"] in text for target in scope["target_groups"])
