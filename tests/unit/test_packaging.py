@@ -97,11 +97,13 @@ FUNCTIONS = {
     },
     "playbook": {
         "functions/respond.py",
+        "functions/ahead.py",
         "functions/contain_step.py",
         "functions/contained_options.py",
         "functions/standing.py",
         "functions/expire_step.py",
         "functions/finish_step.py",
+        "functions/hand_over.py",
         "functions/minor_losses.py",
         "functions/plan_step.py",
         "functions/verify_step.py",

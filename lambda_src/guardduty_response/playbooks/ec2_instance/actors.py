@@ -12,7 +12,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.containment.control import AnyControl
 from guardduty_response.containment.target_context import name_of
 from guardduty_response.playbooks.ec2_instance.action_order import CONTROLS
-from guardduty_response.playbooks.ec2_instance.former_roles import FormerSessions
+from guardduty_response.playbooks.ec2_instance.former_sessions import FormerSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 if TYPE_CHECKING:

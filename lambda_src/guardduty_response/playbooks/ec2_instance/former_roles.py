@@ -8,12 +8,10 @@ Where that is the present profile, nothing is asked.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.role_policies import OLDER, is_of_aws
 from guardduty_response.containment.session_denials import now_rounded_up
 from guardduty_response.containment.session_entries import has_expired, parse_time
 from guardduty_response.containment.target_context import (
@@ -25,62 +23,30 @@ from guardduty_response.containment.target_context import (
     name_of,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
+from guardduty_response.playbooks.ec2_instance.former_sessions import (
+    NAME,
+    FormerSessions,
+    items,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
-    is_deleted,
     named_by_finding,
     role_of_profile,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
-    from guardduty_response.containment.control_restore import ReadItem
-    from guardduty_response.containment.records import RoleSessions
     from guardduty_response.incident.model import EvidenceEntry
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
-NAME = "former_sessions"
 UNKNOWN = "former_role"  # what says that the role of the finding's profile is not known
 
 
-class FormerSessions(RevokeSessions):
-    """Denies the instance's sessions of one role that it had before."""
+class DenyFormer(FormerSessions):
+    """Denies such sessions unless the role is one that the response leaves alone."""
 
-    name = NAME
-
-    def __init__(
-        self, instance: InstanceContext, sessions: Sessions, state: InstanceState, role: str
-    ) -> None:
-        super().__init__(instance, sessions, state)
-        self.role = role
-        self.name, self.item = f"{NAME} {name_of(role)}", f"{NAME}/{name_of(role)}"
-        self.done_text = f"its sessions of role {name_of(role)}, which it had before, are denied"
-
-    @property
-    def arn(self) -> str:
-        return self.role
-
-    @property
-    def role_wide(self) -> bool:
-        return self.target_context.options[self.option] == "role" or OLDER in (self.recorded or {})
-
-    def shared_setting(self) -> tuple[str, str] | None:
-        return (self.role, OLDER) if self.enabled and not is_of_aws(self.role) else None
-
-    def read(self) -> RoleSessions:
-        if self.recorded is None and (reason := self._exemption()):
-            raise RuntimeError(f"role {self.role_name} is left: {reason}")
-        if is_deleted(self.sessions, self.role):
-            self.done_text = self.absent_text = (
-                f"role {self.role_name}, which it had before, no longer exists: its sessions may do"
-                " nothing"
-            )
-            return {}
-        return self.read_role(self.role)
-
-    def _exemption(self) -> str:
-        """Returns why the role is not to be changed, or ''."""
+    def exemption(self) -> str:
         from guardduty_response.containment import chained_sessions
 
         return chained_sessions.exemption_of(self.target_context, self.role)
@@ -142,17 +108,9 @@ def _known(instance: InstanceContext) -> dict[str, str]:
     planned: dict[str, str] = dict(instance.scope("former_roles") or {})
     if role := instance.planned_role:
         planned[role] = str(instance.scope("profile") or "")
-    recorded = {str(instance.before_states[item]["role"]): "" for item in _items(instance)}
+    recorded = {str(instance.before_states[item]["role"]): "" for item in items(instance)}
     known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
     return recorded | planned | known
-
-
-def _items(instance: InstanceContext) -> list[str]:
-    """Returns the keys of the prior states of the roles: what a later way has written of a role has
-    one slash more.
-    """
-    prefix = f"{NAME}/"
-    return [key for key in instance.before_states if key.startswith(prefix) and key.count("/") == 1]
 
 
 def _role_of(instance: InstanceContext, sessions: Sessions, name: str) -> tuple[str, str, bool]:
@@ -171,8 +129,8 @@ def _holds_none(name: str) -> str:
 
 def _controls(
     instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
-) -> list[FormerSessions]:
-    return [FormerSessions(instance, sessions, state, role) for role in sorted(former.roles)]
+) -> list[DenyFormer]:
+    return [DenyFormer(instance, sessions, state, role) for role in sorted(former.roles)]
 
 
 def _unknown_text(
@@ -184,7 +142,7 @@ def _unknown_text(
     if logged := instance.logged_action(UNKNOWN):
         since = parse_time(logged["at"])
     until = (since + timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = FormerSessions(instance, sessions, state, "ROLE").manual_text()
+    command = DenyFormer(instance, sessions, state, "ROLE").manual_text()
     return (
         f"the finding names an instance profile whose credentials may be used until {until}, and"
         f" which role they are of is not known ({why}). To find it:"
@@ -266,7 +224,7 @@ def shown_checks(instance: InstanceContext) -> list[Check]:
 
 def verify(
     instance: InstanceContext, sessions: Sessions, state: InstanceState, former: Former
-) -> tuple[list[FormerSessions], list[Check]]:
+) -> tuple[list[DenyFormer], list[Check]]:
     """Reads whether the sessions are denied. Returns the controls that have read, and checks."""
     from guardduty_response.containment.late_checks import check_controls
 
@@ -300,22 +258,7 @@ def watched(instance: InstanceContext) -> set[str]:
     from guardduty_response.containment.managed_denial import denial_names
 
     names: set[str] = set()
-    for item in _items(instance):
+    for item in items(instance):
         role = str(instance.before_states[item]["role"])
         names |= {name_of(role), *denial_names(instance, role, f"{item}/")}
     return names
-
-
-def restore_calls(
-    instance: InstanceContext, reading: Sessions, state: InstanceState
-) -> dict[str, ReadItem]:
-    """Returns for each role the call that compares it with the record, for a restore."""
-    from guardduty_response.containment.control_restore import restore_items
-
-    return {
-        item: partial(
-            restore_items,
-            FormerSessions(instance, reading, state, str(instance.before_states[item]["role"])),
-        )
-        for item in _items(instance)
-    }

@@ -14,7 +14,7 @@ from guardduty_response.containment.control_restore import read_all, restore_ite
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, aws_command
 from guardduty_response.containment.target_context import DONE, Sessions, allow
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance import action_order, former_roles
+from guardduty_response.playbooks.ec2_instance import action_order, former_sessions
 from guardduty_response.playbooks.ec2_instance.credentials import RevokeSessions
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import InstanceControl
@@ -52,7 +52,7 @@ def _items(
     """
     names = {name.split("/")[0] for name in instance.stored.get("before", {})} - {
         NAME,
-        former_roles.NAME,
+        former_sessions.NAME,
     }
     kinds: list[type[InstanceControl]] = [RevokeSessions]
     if current:
@@ -73,7 +73,7 @@ def _items(
         for item, kind in controls.items()
         if item in names
     }
-    former = former_roles.restore_calls(instance, reading, state)
+    former = former_sessions.restore_calls(instance, reading, state)
     return gone + read_all({**calls, **former, **chained_denial.restore_calls(instance)})
 
 
