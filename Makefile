@@ -12,7 +12,7 @@ LATER := --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help locked demo test ready compiled test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
+.PHONY: help locked demo test ready compiled test-fast test-clock coverage bench reading finding-types validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -118,6 +118,9 @@ coverage: $(STAMP) $(CHECKOV_STAMP) ## branch coverage of the functions by the t
 
 reading: $(STAMP) ## how dense the code is to read: tokens per line, long lines, untyped names, number of tests
 	$(PY) -m benchmarks.reading
+
+finding-types: $(STAMP) ## what AWS's pages of finding types and botocore's model of GuardDuty have that the catalogue lacks (MODEL=FILE: another model)
+	$(PY) -m tests.support.finding_types_upstream $(if $(MODEL),--model $(MODEL),--may-be-older)
 
 bench: $(STAMP) $(C7N_STAMP) ## the measured table of benchmarks/README.md, Cloud Custodian beside it
 	$(PY) -m pytest -q tests/benchmarks -m "proof or not proof"

@@ -8,6 +8,9 @@ locals {
     security_account = local.account_id
     paused           = var.paused
 
+    # For cli/effective_policy.py, which lists the types that are known. Functions decide about any type.
+    extra_finding_types = sort(var.extra_finding_types)
+
     remediations         = local.remediations
     account_remediations = local.account_remediations
     minimum_severity     = var.minimum_severity

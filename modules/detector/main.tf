@@ -1,3 +1,5 @@
+# Internal: modules/guardduty calls this module. Its variables may change in any release.
+#
 # One Region of one account: the detector, its protection plans and, in the delegated administrator, those of the
 # organization. Removing a feature's resource never switches the feature off in GuardDuty, so every status is explicit
 # (docs/decisions/0016).

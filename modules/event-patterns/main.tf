@@ -1,3 +1,5 @@
+# Internal: the root module and modules/incident call this module. Its variables may change in any release.
+#
 # This module has no resources. It is the only source of the event patterns, for the rules of the aggregation Region
 # and for the forwarders.
 

@@ -1,3 +1,5 @@
+# Internal: modules/guardduty calls this module. Its variables may change in any release.
+#
 # Findings of the detector (an administrator's: of all its members in this Region) as files in S3, with a key of their
 # own. Policies are as in the GuardDuty User Guide, "Exporting generated GuardDuty findings to Amazon S3 buckets", and
 # allow only this detector.

@@ -1,3 +1,5 @@
+# Internal: the root module and modules/region call this module. Its variables may change in any release.
+#
 # The document that Systems Manager runs on an instance. A document belongs to one Region, so every Region with
 # instances needs its own.
 

@@ -1,3 +1,5 @@
+# Internal: modules/region-forwarder and modules/responder-stackset call this module. Its variables may change in any release.
+#
 # Computes what a forwarder of one account and Region is, without creating any. region-forwarder creates it with Terraform,
 # and responder-stackset writes it into a CloudFormation template.
 

@@ -1,3 +1,5 @@
+# Internal: the root module calls this module. Its variables may change in any release.
+#
 # A function that changes or collects: one playbook, one job, and a role of its own that may assume one kind of member
 # role and nothing else (docs/decisions/0001).
 

@@ -1,3 +1,5 @@
+# Internal: the root module calls this module. Its variables may change in any release.
+#
 # The incident record (table), and names that the files of this module share: bucket.tf (evidence), queues.tf (events
 # that could not be delivered), functions.tf, machines.tf, rules.tf, alarms.tf.
 

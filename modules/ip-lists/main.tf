@@ -1,3 +1,5 @@
+# Internal: modules/guardduty calls this module. Its variables may change in any release.
+#
 # Lists of addresses about which GuardDuty raises no findings (trusted) or raises findings (threat). A list is a file
 # in S3: an existing one, or one that is written here from addresses.
 

@@ -1,3 +1,5 @@
+# Internal: modules/ip-lists and modules/entity-lists call this module. Its variables may change in any release.
+#
 # The files of modules/ip-lists and modules/entity-lists: what a list may be, and a private bucket with the lists that
 # are written here.
 

@@ -1,3 +1,5 @@
+# Internal: the root module calls this module. Its variables may change in any release.
+#
 # Computes the value that the modules of member accounts take, without creating anything. The root module gives it out as
 # for_member_accounts. What the security account knows of a member account is derived here once: which roles there are, their
 # names, and the function that each trusts.

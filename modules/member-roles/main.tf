@@ -1,3 +1,5 @@
+# Internal: modules/responder-role and modules/responder-stackset call this module. Its variables may change in any release.
+#
 # Computes what the roles of a member account are, without creating any. responder-role creates them with Terraform,
 # and responder-stackset writes them into a CloudFormation template (docs/decisions/0017). Which there are is said by
 # for_member_accounts: one role for each playbook and job (contain, collect and monitor; restore, eradicate and terminate

@@ -1,3 +1,5 @@
+# Internal: the root module calls this module. Its variables may change in any release.
+
 locals {
   created = { for suffix, topic in var.topics : suffix => topic if topic.create }
   # Written by name, so that a first plan shows the policies that name them; the topics come first all the same.

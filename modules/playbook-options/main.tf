@@ -1,3 +1,5 @@
+# Internal: the root module calls this module. Its variables may change in any release.
+#
 # This module has no resources. It compares the options of one playbook with its manifest
 # (playbooks/<name>/playbook.yaml), and gives every option a value.
 

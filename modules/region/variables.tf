@@ -147,7 +147,7 @@ variable "alarm_topic_arns" {
 }
 
 variable "email_addresses" {
-  description = "Addresses that are notified of that by e-mail. If there are any, a topic is created here."
+  description = "Addresses that are notified by e-mail when a finding could not be forwarded. If there are any, a topic is created here."
   type        = set(string)
   default     = []
   nullable    = false

@@ -1,3 +1,5 @@
+# Internal: modules/guardduty calls this module. Its variables may change in any release.
+#
 # GuardDuty accepts filters only one after another. Rank n is refused unless the ranks 1 to n-1 exist ("the parameter
 # rank is out-of-bounds"), and two parallel creations take each other's rank. Terraform creates the instances of one
 # resource in parallel, so each rank is a module call of its own that waits for the rank before it. A destroy goes

@@ -1,3 +1,5 @@
+# Internal: other modules of this repository call this module. Its variables may change in any release.
+#
 # This module has no resources. It compares the value of an untyped variable with a schema, and gives every key a value.
 # Terraform drops unknown attributes of a typed object without a word; here they are named.
 #

@@ -94,6 +94,8 @@ def _short_module(module: str, *arguments: str) -> list[str]:
         "benchmarks.planning": ["-c", f"import {module}"],
         "benchmarks.reading": ["-m", module, "--no-tests", *arguments, "docs"],
         "sandbox": ["-m", module, *arguments, "--help"],
+        # AWS's pages are fetched every week. What they say is no fault of a change.
+        "tests.support.finding_types_upstream": ["-m", module, "--no-pages", *arguments],
     }
     assert module in options, f"give python -m {module} a short form here"
     return [sys.executable, *options[module]]

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.support.repository import ROOT
@@ -25,43 +24,63 @@ JOBS: dict[str, Json] = WORKFLOW["jobs"]
 
 
 def _commented(tmp_path: Path, plan: Json) -> str:
-    [script] = re.findall(
-        r"<<'SUMMARY' \| tee comment\.md\n(.*?)^SUMMARY$", _steps("plan"), re.S | re.M
+    """The comment that the workflow's own commands write, with terraform show answered here."""
+    [script] = [
+        step["run"] for step in JOBS["plan"]["steps"] if "tee comment.md" in step.get("run", "")
+    ]
+    modules = tmp_path / ".terraform" / "modules"
+    modules.mkdir(parents=True, exist_ok=True)
+    (modules / "guardduty_response").symlink_to(ROOT)  # where terraform init puts the module
+    (tmp_path / "made.json").write_text(json.dumps(plan))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "terraform").write_text(
+        '#!/bin/sh\n[ "$*" = "show -json response.tfplan" ] && cat made.json\n'
     )
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True
+    (programs / "terraform").chmod(0o755)
+    (programs / "python3").symlink_to(sys.executable)
+    subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": f"{programs}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
-    return done.stdout
+    return (tmp_path / "comment.md").read_text(encoding="utf-8")
 
 
 def _steps(job: str) -> str:
     return "\n".join(step["run"] for step in JOBS[job]["steps"] if "run" in step)
 
 
-def _change(actions: list[str]) -> Json:
-    return {"address": "x", "change": {"actions": actions}}
+def _document(remediations: Json) -> Json:
+    document = {"remediations": remediations, "active_playbooks": ["ec2_instance"]}
+    return {"triggers_replace": json.dumps(document)}
 
 
 def test_the_comment_says_what_changes(tmp_path: Path) -> None:
-    summary = {
-        "before": {"A:EC2/x": "auto by A:*", "B:EC2/y": "dry_run by B:*", "C:EC2/z": "off by C:*"},
-        "after": {"A:EC2/x": "auto by A:*", "B:EC2/y": "auto by B:*", "D:EC2/w": "approve by D:*"},
+    change = {
+        "address": "module.guardduty_response.module.incident[0].terraform_data.config",
+        "name": "config",
+        "change": {
+            "actions": ["create", "delete"],
+            "before": _document({"CryptoCurrency:EC2/BitcoinTool.B": "dry_run"}),
+            "after": _document({"CryptoCurrency:EC2/BitcoinTool.B": "auto"}),
+        },
     }
-    changes = [_change(["update"]), _change(["delete", "create"]), _change(["no-op"])]
-    plan = {"output_changes": {"policy_summary": summary}, "resource_changes": changes}
-    text = _commented(tmp_path, plan)
-    assert [line for line in text.splitlines() if line.startswith("- ")] == [
-        "- `B:EC2/y`: dry_run by B:* → **auto by B:***",
-        "- `C:EC2/z`: off by C:* → **notify**",
-        "- `D:EC2/w`: notify → **approve by D:***",
-    ]
-    assert "1 resources are destroyed or replaced" in text
+    other = {"address": "x", "name": "x", "change": {"actions": ["no-op"]}}
+    text = _commented(tmp_path, {"format_version": "1.2", "resource_changes": [change, other]})
+    kind = "CryptoCurrency:EC2/BitcoinTool.B"
+    assert text == (
+        "### What GuardDuty findings are answered with\n\n"
+        f"- `{kind}`: dry_run by `{kind}` → **auto by `{kind}`**\n\n"
+        "1 resource is destroyed or replaced.\n"
+    )
 
 
-@pytest.mark.parametrize("plan", [{}, {"output_changes": {"policy_summary": {"before": None}}}])
-def test_a_plan_without_changes_says_so(tmp_path: Path, plan: Json) -> None:
-    assert "Nothing changes for any finding type." in _commented(tmp_path, plan)
+def test_a_plan_without_changes_says_so(tmp_path: Path) -> None:
+    text = _commented(tmp_path, {"format_version": "1.2", "resource_changes": []})
+    assert "This plan has no deployment of the response." in text
 
 
 def test_only_the_environment_with_reviewers_applies() -> None:

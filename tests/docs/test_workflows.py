@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 import yaml
 
 from tests.docs.makefile import targets
+from tests.support import finding_types_upstream
 from tests.support.repository import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -114,6 +116,14 @@ def test_the_readmes_versions_are_tested() -> None:
     assert jobs["providers"]["strategy"]["matrix"]["provider"] == ["5", "6"]
     readme = (ROOT / "README.md").read_text()
     assert re.search(r"Python 3\.11", readme) and re.search(r"Terraform 1\.9", readme)
+
+
+def test_the_catalogue_is_compared_every_week_with_the_newest_botocore() -> None:
+    commands = _commands(ROOT / ".github" / "workflows" / "weekly.yml")
+    [target] = re.findall(r"make finding-types MODEL=\"\$RUNNER_TEMP/newest/(\S+)\"", commands)
+    assert '--target "$RUNNER_TEMP/newest" botocore' in commands
+    installed = Path(botocore.__file__).parent.parent / target
+    assert finding_types_upstream.read_model(installed)["shapes"]["DetectorFeature"]
 
 
 def test_local_hooks_call_what_exists() -> None:

@@ -26,8 +26,8 @@ What a finding names at run time decides which playbook answers it
 ([0015](decisions/0015-playbook-chosen-by-resource.md)). A finding of Runtime Monitoring about a pod
 or a task is answered by nobody, although the table names `ec2_instance` for its type.
 
-`.venv/bin/python -m tests.support.finding_types_upstream` compares the catalogue with botocore's
-model of GuardDuty and with AWS's documentation, and says what is new, retired or renamed.
+`make finding-types` compares the catalogue with botocore's model of GuardDuty and with AWS's
+documentation, and says what is new, retired or renamed. CI runs it every week.
 """
 
 

@@ -164,6 +164,20 @@ def test_features_and_resources_of_a_newer_model_are_named(
     assert "the feature QUANTUM_LOGS" in said and "may hold QubitDetails" in said
 
 
+def test_what_an_older_model_lacks_is_said_only_of_the_newest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(model(tmp_path).read_text())
+    document["shapes"]["DetectorFeature"]["enum"].remove("AI_PROTECTION")
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(document))
+    arguments = ["--no-pages", f"--model={older}"]
+    assert finding_types_upstream.main(arguments) == 1
+    assert "not in the model: AI_PROTECTION" in capsys.readouterr().out
+    assert finding_types_upstream.main([*arguments, "--may-be-older"]) == 0
+    assert capsys.readouterr().out == "The catalogue has what AWS has.\n"
+
+
 def test_a_page_of_another_form_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,11 +10,27 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from guardduty_response.decision import manifests
-from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.globs import matches
 
+# For types alone: cli/effective_policy.py decides with this module, and has no botocore.
 if TYPE_CHECKING:
+    from typing import Protocol
+
+    from guardduty_response.decision.configuration import Config
     from guardduty_response.decision.finding import Finding
+
+    class Switches(Protocol):
+        """Declares what of the configuration document decides about a finding type."""
+
+        @property
+        def remediations(self) -> dict[str, str]: ...
+        @property
+        def account_remediations(self) -> dict[str, dict[str, str]]: ...
+        @property
+        def minimum_severity(self) -> dict[str, float]: ...
+        @property
+        def active_playbooks(self) -> list[str]: ...
+
 
 Value = TypeVar("Value")
 MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to strictest
@@ -70,7 +86,7 @@ def decide_about(config: Config, finding: Finding) -> tuple[Decision, str | None
 
 
 def decide(
-    config: Config,
+    config: Switches,
     finding_type: str,
     account_id: str,
     severity: float,

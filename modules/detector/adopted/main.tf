@@ -1,5 +1,7 @@
+# Internal: modules/detector calls this module. Its variables may change in any release.
+#
 # What an apply will change in a detector that somebody else created. The plan shows a protection plan that is named for
-# the first time as created, and not the status that it has today. Only modules/detector calls this module.
+# the first time as created, and not the status that it has today.
 
 # Not in the check, where it would be read again by each apply: then no plan would be empty.
 data "aws_guardduty_detector" "today" {

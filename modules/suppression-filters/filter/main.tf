@@ -1,4 +1,6 @@
-# One position in the chain: the filter of one rank, or nothing. Only modules/suppression-filters calls it.
+# Internal: modules/suppression-filters calls this module. Its variables may change in any release.
+#
+# One position in the chain: the filter of one rank, or nothing.
 
 resource "aws_guardduty_filter" "this" {
   count = var.filter == null ? 0 : 1

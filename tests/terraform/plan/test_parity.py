@@ -12,6 +12,7 @@ import pytest
 from guardduty_response.decision import configuration, finding, manifests, policy
 from guardduty_response.errors import ResponseError
 
+from cli import effective_policy, policy_documents
 from tests.support.catalogue import finding_types, playbook_of
 from tests.support.repository import load_finding
 from tests.terraform.plan.plan_events import (
@@ -67,6 +68,12 @@ MAPS: dict[str, dict[str, Any]] = {
         },
         "account_remediations": {ACCOUNT: {"UnauthorizedAccess:IAMUser/*": "auto"}},
     },
+    "types of one's own, and the management account": {
+        "remediations": {"*:EC2/*": "auto", "Persistence:IAM/*": "approve"},
+        "account_remediations": {ACCOUNT: {"*:IAMUser/*": "dry_run"}},
+        "extra_finding_types": ["Backdoor:EC2/NewThing", "Persistence:IAM/OfARule"],
+        "management_account_id": OTHER,
+    },
     # several rules
     "every type by name": {
         "remediations": {kind: "auto" for kind in finding_types() if playbook_of(kind)}
@@ -107,6 +114,40 @@ def test_both_decide_alike(planned: Plan) -> None:
             assert (own.scope == "account") == bool(exception)
         decided += 1
     assert decided > 250
+
+
+def test_the_command_shows_the_same(planned: Plan) -> None:
+    """cli/effective_policy.py, from what Terraform shows of the plan."""
+    [(_, after, unknown)] = policy_documents.deployments(planned.shown).values()
+    assert after and not unknown
+    shown = effective_policy.effective(after, effective_policy.finding_types(after))
+    assert shown.keys() == planned.policy.keys()
+    for kind, entry in planned.policy.items():
+        found = shown[kind]
+        assert (found["mode"], found["key"], found["playbook"], found["below"]) == (
+            entry["mode"],
+            entry["key"],
+            entry["playbook"],
+            [],
+        ), kind
+        own = {account: (what["mode"], what["key"]) for account, what in found["accounts"].items()}
+        assert own == {
+            account: (what["mode"], what["key"]) for account, what in entry["accounts"].items()
+        }, kind
+
+
+def test_the_command_comments_what_a_plan_changes(plan: OneAccountPlanner) -> None:
+    kind = "CryptoCurrency:EC2/BitcoinTool.B"
+    shown = plan(remediations={kind: "approve"}, minimum_severity={"approve": 4}).shown
+    assert "resource_changes" in shown, "a plan of its own, as a pipeline makes one"
+    assert effective_policy.as_markdown(shown) == [
+        "### What GuardDuty findings are answered with",
+        "",
+        "The response is new here.",
+        f"- `{kind}`: notify → **approve, dry_run below severity 4 by `{kind}`**",
+        "",
+        "0 resources are destroyed or replaced.",
+    ]
 
 
 def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
