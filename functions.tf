@@ -203,7 +203,7 @@ module "function" {
   description        = local.jobs[each.value.job].description
   alarm              = local.jobs[each.value.job].alarm
   evidence_actions   = local.jobs[each.value.job].evidence_actions
-  more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"], [for key, statement in local.identity_center_statements : statement if key == each.key])
+  more_statements    = concat(local.more_statements[each.value.job], local.former_key_statements, [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"], [for key, statement in local.identity_center_statements : statement if key == each.key])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
   topic_keys         = local.topic_keys
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].name}_${each.value.playbook}.zip"

@@ -1,4 +1,5 @@
-# One key for everything that the module stores, unless you bring your own.
+# One key for everything that the module stores, unless you bring your own. A key that was created here is never deleted
+# because kms.create became false: what it encrypted could be read by nobody.
 
 # What AWS services need of the key, for the policy here and for the output kms_key_policy_statements. Nothing here
 # may depend on var.kms or var.notifications: your own key gets its policy from these statements, and your own topic
@@ -36,8 +37,41 @@ locals {
   ]
 }
 
+locals {
+  has_key = var.create && (local.kms_settings.create || local.kms_settings.keep_created)
+  # What a key that is only kept has encrypted is still read: the state before a containment, messages in queues.
+  former_key_statements = [
+    for key in aws_kms_key.this : { Sid = "FormerKey", Effect = "Allow", Action = ["kms:Decrypt"], Resource = key.arn } if !local.kms_settings.create
+  ]
+}
+
+# Remembers whether the key was created here: input stays as it was when this was created. Unlike prevent_destroy, it
+# stops no terraform destroy of everything. Only -replace gives it another input.
+resource "terraform_data" "kms_created" {
+  count = var.create ? 1 : 0
+
+  input = local.kms_settings.create
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = local.has_key || !self.input
+      error_message = "kms.create is false, and the key that was created here would be deleted. Nobody could read the evidence and the state before containments any more, which it encrypts. Set kms.keep_created = true beside it: the key stays, and the functions may still decrypt with it. docs/off-boarding.md says how to give it up (One key for another)."
+    }
+    postcondition {
+      condition     = local.kms_settings.create || !local.kms_settings.keep_created || self.input
+      error_message = "kms.keep_created is true, but there is no key to keep: none was created here. Take it out."
+    }
+    postcondition {
+      condition     = !local.kms_settings.create || self.input
+      error_message = "kms.create became true, and this deployment remembers that its key is another: it would delete the new key as soon as kms.create is false again. Plan and apply once with -replace='<module>.terraform_data.kms_created[0]' (module.response.terraform_data.kms_created[0] if the module's name is response), which replaces this note and nothing else."
+    }
+  }
+}
+
 resource "aws_kms_key" "this" {
-  count = var.create && local.kms_settings.create ? 1 : 0
+  count = local.has_key ? 1 : 0
 
   description             = "GuardDuty response (${var.name_prefix}): incident record, evidence, queues, topics and logs."
   enable_key_rotation     = true
@@ -63,7 +97,7 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_kms_alias" "this" {
-  count = var.create && local.kms_settings.create ? 1 : 0
+  count = local.has_key ? 1 : 0
 
   name          = "alias/${var.name_prefix}"
   target_key_id = aws_kms_key.this[0].key_id

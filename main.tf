@@ -89,6 +89,7 @@ module "incident" {
   messages_a_minute      = local.notifications_settings.messages_a_minute
   expected_subscriptions = local.expected_subscriptions
   kms_key_arn            = local.kms_key_arn
+  former_key_statements  = local.former_key_statements
   iam                    = local.iam_settings
   functions              = local.functions_settings
   deletion_protection    = var.deletion_protection

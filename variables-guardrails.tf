@@ -88,12 +88,16 @@ variable "approval_timeout_minutes" {
 
 variable "freeze_windows" {
   description = "Times between which a person is asked, as { name, start, end } with RFC 3339 times such as 2026-11-30T00:00:00Z."
-  type        = list(object({ name = string, start = string, end = string }))
+  type        = list(map(string))
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for window in var.freeze_windows : length(window.name) > 0 && can(timecmp(window.start, window.end)) ? timecmp(window.start, window.end) < 0 : false])
+    condition     = alltrue([for window in var.freeze_windows : length(setsubtract(keys(window), ["name", "start", "end"])) == 0])
+    error_message = "freeze_windows has no ${join(", ", distinct(flatten([for window in var.freeze_windows : [for key in setsubtract(keys(window), ["name", "start", "end"]) : key]])))}: the keys of a window are name, start and end."
+  }
+  validation {
+    condition     = alltrue([for window in var.freeze_windows : try(length(window.name), 0) > 0 && can(timecmp(window.start, window.end)) ? timecmp(window.start, window.end) < 0 : false])
     error_message = "freeze_windows must have a name, and a start before its end, both as RFC 3339 times such as 2026-11-30T00:00:00Z."
   }
 }

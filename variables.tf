@@ -57,7 +57,8 @@ variable "iam" {
 
 variable "kms" {
   description = <<-EOT
-    The key that encrypts everything. It is created here, or you bring your own: { create = false, key_arn }.
+    The key that encrypts everything. It is created here, or you bring your own: { create = false, key_arn }. A key
+    that was created here is not deleted for that; { create = false, key_arn, keep_created = true } keeps both.
     The policy of your own key must let logs, sns, events and cloudwatch use it, and budgets if spend_watch notifies a
     topic. The output kms_key_policy_statements has the statements.
   EOT

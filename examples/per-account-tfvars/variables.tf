@@ -65,7 +65,7 @@ variable "exempt_principals" {
 
 variable "freeze_windows" {
   description = "Times between which a person is asked, as { name, start, end }."
-  type        = list(object({ name = string, start = string, end = string }))
+  type        = list(map(string))
   default     = []
 }
 

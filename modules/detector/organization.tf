@@ -9,7 +9,7 @@ locals {
   # Where a policy of AWS Organizations switches GuardDuty on, auto-enable has no effect, and the plans that it manages
   # cannot be set.
   by_policy  = var.managed_by == "GUARDDUTY_POLICY"
-  configures = var.organization.manage && !local.by_policy
+  configures = local.organization.manage && !local.by_policy
 
   account_id = one(data.aws_caller_identity.current[*].account_id)
 
@@ -18,11 +18,11 @@ locals {
 
   auto_enable_of = { ENABLED = "ALL", DISABLED = "NONE", UNMANAGED = "UNMANAGED" }
   organization_names = local.configures ? setsubtract(
-    toset([for key in concat(keys(local.features), keys(var.organization.features)) : key if !strcontains(key, "/")]),
-    setsubtract(local.own_account_only, keys(var.organization.features)),
+    toset([for key in concat(keys(local.features), keys(local.organization.features)) : key if !strcontains(key, "/")]),
+    setsubtract(local.own_account_only, keys(local.organization.features)),
   ) : toset([])
   organization_status = {
-    for name in local.organization_names : name => lookup(var.organization.features, name, local.auto_enable_of[lookup(local.merged, name, "UNMANAGED")])
+    for name in local.organization_names : name => lookup(local.organization.features, name, local.auto_enable_of[lookup(local.merged, name, "UNMANAGED")])
   }
   # A configuration goes no further than its feature, unless it is set explicitly.
   organization_features = {
@@ -32,9 +32,9 @@ locals {
         for conf, value in {
           for conf in distinct(concat(
             lookup(local.known_configurations, name, []),
-            [for key in concat(keys(local.merged), keys(var.organization.features)) : split("/", key)[1] if startswith(key, "${name}/")],
+            [for key in concat(keys(local.merged), keys(local.organization.features)) : split("/", key)[1] if startswith(key, "${name}/")],
           )) :
-          conf => lookup(var.organization.features, "${name}/${conf}", {
+          conf => lookup(local.organization.features, "${name}/${conf}", {
             ENABLED   = status
             DISABLED  = "NONE"
             UNMANAGED = "UNMANAGED"
@@ -57,14 +57,14 @@ locals {
 
   # Configurations that were named although their feature is unmanaged.
   orphans = local.configures ? [
-    for key, value in var.organization.features : key
+    for key, value in local.organization.features : key
     if strcontains(key, "/") && value != "UNMANAGED" && !contains(keys(local.organization_features), split("/", key)[0])
   ] : []
 
   # "account/FEATURE" => what differs there. Configurations that are not named are as in the detector, or off with
   # their feature.
   member_features = merge([
-    for account, wanted in var.organization.member_features : {
+    for account, wanted in local.organization.member_features : {
       for name, status in wanted : "${account}/${name}" => {
         account_id = account
         name       = name
@@ -104,7 +104,7 @@ resource "aws_guardduty_organization_configuration" "this" { # To go on with it:
   count = local.configures ? 1 : 0
 
   detector_id                      = local.detector_id
-  auto_enable_organization_members = var.organization.auto_enable_members
+  auto_enable_organization_members = local.organization.auto_enable_members
 
   lifecycle {
     prevent_destroy = true
@@ -114,11 +114,11 @@ resource "aws_guardduty_organization_configuration" "this" { # To go on with it:
       error_message = "organization.manage = true needs a detector: set detector create = true, or give the id of the one that exists."
     }
     precondition {
-      condition     = var.organization.administrator_account_id == null || var.organization.administrator_account_id == local.account_id
-      error_message = "The organization's GuardDuty is configured by its delegated administrator. organization.administrator_account_id says that this is account ${coalesce(var.organization.administrator_account_id, "none")}, but these credentials are of account ${coalesce(local.account_id, "unknown")}: use the provider of ${coalesce(var.organization.administrator_account_id, "none")}, or register this account with modules/delegated-admin."
+      condition     = local.organization.administrator_account_id == null || local.organization.administrator_account_id == local.account_id
+      error_message = "The organization's GuardDuty is configured by its delegated administrator. organization.administrator_account_id says that this is account ${coalesce(local.organization.administrator_account_id, "none")}, but these credentials are of account ${coalesce(local.account_id, "unknown")}: use the provider of ${coalesce(local.organization.administrator_account_id, "none")}, or register this account with modules/delegated-admin."
     }
     precondition {
-      condition     = !contains(keys(merge(var.organization.members, var.organization.member_features)), coalesce(local.account_id, "none"))
+      condition     = !contains(keys(merge(local.organization.members, local.organization.member_features)), coalesce(local.account_id, "none"))
       error_message = "organization.members and organization.member_features are about other accounts: ${coalesce(local.account_id, "this account")} is the delegated administrator itself; its own protection plans are detector features."
     }
     precondition {
@@ -169,13 +169,13 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
 # Members by name beside ALL are no error, but they do not have the effect that one expects.
 check "members_beside_all" {
   assert {
-    condition     = !local.configures || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
-    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, removing an entry of members does not disassociate the account (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL created first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to disassociate an account."
+    condition     = !local.configures || local.organization.auto_enable_members != "ALL" || length(local.organization.members) == 0
+    error_message = "organization.members names ${join(", ", keys(local.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, removing an entry of members does not disassociate the account (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL created first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to disassociate an account."
   }
 }
 
 resource "aws_guardduty_member" "this" { # To go on with it: name the account in guardduty.organization.members. To give it up: docs/off-boarding.md.
-  for_each = local.configures ? var.organization.members : {}
+  for_each = local.configures ? local.organization.members : {}
   # A new member gets the organization's settings of that moment.
   depends_on = [
     aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this,

@@ -90,7 +90,7 @@ check "members_name_data_activity" {
 
 locals {
   members_without_data_risk = local.configures ? [
-    for account, wanted in var.organization.member_features : account
+    for account, wanted in local.organization.member_features : account
     if contains(keys(wanted), local.rds) && !contains(keys(wanted), "${local.rds}/RDS_DATA_RISK")
   ] : []
 }

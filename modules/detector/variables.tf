@@ -133,74 +133,88 @@ variable "organization" {
       you pass the output of modules/delegated-admin, the organization's configuration (and nothing else) waits for
       the registration.
   EOT
-  type = object({
-    manage                   = optional(bool, false)
-    auto_enable_members      = optional(string, "ALL")
-    features                 = optional(map(string), {})
-    members                  = optional(map(string), {})
-    member_features          = optional(map(map(string)), {})
-    administrator_account_id = optional(string)
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
 
   validation {
-    condition     = var.organization.manage || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
+    condition     = length(setsubtract(try(keys(var.organization), ["no object"]), ["manage", "auto_enable_members", "features", "members", "member_features", "administrator_account_id"])) == 0
+    error_message = "organization must be an object with manage, auto_enable_members, features, members, member_features and administrator_account_id; it has ${join(", ", setsubtract(try(keys(var.organization), ["no keys"]), ["manage", "auto_enable_members", "features", "members", "member_features", "administrator_account_id"]))}."
+  }
+
+  validation {
+    condition     = try(tobool(coalesce(var.organization.manage)), false) || length(try(coalesce(var.organization.features), {})) + length(try(coalesce(var.organization.members), {})) + length(try(coalesce(var.organization.member_features), {})) == 0
     error_message = "organization.features, members and member_features do nothing while organization.manage is false: set it to true in the delegated administrator's account, or leave them out."
   }
   validation {
-    condition     = var.managed_by != "GUARDDUTY_POLICY" || length(var.organization.features) + length(var.organization.members) + length(var.organization.member_features) == 0
+    condition     = var.managed_by != "GUARDDUTY_POLICY" || length(try(coalesce(var.organization.features), {})) + length(try(coalesce(var.organization.members), {})) + length(try(coalesce(var.organization.member_features), {})) == 0
     error_message = "managed_by (detector.managed_by) is GUARDDUTY_POLICY: a policy of AWS Organizations says which accounts have which protection plans, and organization.features, members and member_features would do nothing. Write them into the policy, or set managed_by to MODULE."
   }
   validation {
-    condition     = contains(["ALL", "NEW", "NONE"], var.organization.auto_enable_members)
+    condition     = contains(["ALL", "NEW", "NONE"], try(coalesce(var.organization.auto_enable_members), "ALL"))
     error_message = "organization.auto_enable_members must be ALL, NEW or NONE."
   }
   validation {
-    condition     = alltrue([for key, status in var.organization.features : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])
-    error_message = "organization.features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" to ALL, NEW, NONE or UNMANAGED. Wrong: ${join(", ", [for key, status in var.organization.features : "${key} = ${status}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])}."
+    condition     = alltrue([for key, status in try(coalesce(var.organization.features), {}) : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])
+    error_message = "organization.features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" to ALL, NEW, NONE or UNMANAGED. Wrong: ${join(", ", [for key, status in try(coalesce(var.organization.features), {}) : "${key} = ${status}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])}."
   }
   validation {
-    condition     = alltrue([for id, email in var.organization.members : can(regex("^[0-9]{12}$", id)) && can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
-    error_message = "organization.members must map 12-digit account ids to the e-mail addresses of the accounts. Wrong: ${join(", ", [for id, email in var.organization.members : "${id} = ${email}" if !can(regex("^[0-9]{12}$", id)) || !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])}."
+    condition     = alltrue([for id, email in try(coalesce(var.organization.members), {}) : can(regex("^[0-9]{12}$", id)) && can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "organization.members must map 12-digit account ids to the e-mail addresses of the accounts. Wrong: ${join(", ", [for id, email in try(coalesce(var.organization.members), {}) : "${id} = ${email}" if !can(regex("^[0-9]{12}$", id)) || !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])}."
   }
   validation {
-    condition     = alltrue([for id in keys(var.organization.member_features) : can(regex("^[0-9]{12}$", id))])
-    error_message = "organization.member_features must have 12-digit account ids as keys. Wrong: ${join(", ", [for id in keys(var.organization.member_features) : id if !can(regex("^[0-9]{12}$", id))])}."
+    condition     = alltrue([for id in keys(try(coalesce(var.organization.member_features), {})) : can(regex("^[0-9]{12}$", id))])
+    error_message = "organization.member_features must have 12-digit account ids as keys. Wrong: ${join(", ", [for id in keys(try(coalesce(var.organization.member_features), {})) : id if !can(regex("^[0-9]{12}$", id))])}."
   }
   validation {
-    condition = alltrue(flatten([for id, wanted in var.organization.member_features : [
+    condition = alltrue(flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [
       for key, status in wanted : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ENABLED", "DISABLED"], status)
     ]]))
-    error_message = "organization.member_features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" of each account to ENABLED or DISABLED (an account without an exception is left out). Wrong: ${join(", ", flatten([for id, wanted in var.organization.member_features : [for key, status in wanted : "${key} = ${status} of ${id}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ENABLED", "DISABLED"], status)]]))}."
+    error_message = "organization.member_features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" of each account to ENABLED or DISABLED (an account without an exception is left out). Wrong: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [for key, status in wanted : "${key} = ${status} of ${id}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ENABLED", "DISABLED"], status)]]))}."
   }
   validation {
     condition = length(setintersection(
-      [for key in concat(keys(var.organization.features), flatten([for wanted in values(var.organization.member_features) : keys(wanted)])) : split("/", key)[0]],
+      [for key in concat(keys(try(coalesce(var.organization.features), {})), flatten([for wanted in values(try(coalesce(var.organization.member_features), {})) : keys(wanted)])) : split("/", key)[0]],
       ["CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS"],
     )) == 0
     error_message = "organization.features and organization.member_features cannot contain CLOUD_TRAIL, DNS_LOGS or FLOW_LOGS: these foundational sources are always on while GuardDuty is."
   }
   validation {
     condition = alltrue([
-      for key in concat(keys(var.organization.features), flatten([for wanted in values(var.organization.member_features) : keys(wanted)])) :
+      for key in concat(keys(try(coalesce(var.organization.features), {})), flatten([for wanted in values(try(coalesce(var.organization.member_features), {})) : keys(wanted)])) :
       split("/", key)[0] != "EKS_RUNTIME_MONITORING" || contains(["EKS_RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"], key)
     ])
     error_message = "organization.features and organization.member_features: EKS_RUNTIME_MONITORING has the configuration EKS_ADDON_MANAGEMENT only; the other agents belong to RUNTIME_MONITORING."
   }
   validation {
-    condition = alltrue(flatten([for wanted in values(var.organization.member_features) : [
+    condition = alltrue(flatten([for wanted in values(try(coalesce(var.organization.member_features), {})) : [
       for key, status in wanted : !strcontains(key, "/") || lookup(wanted, split("/", key)[0], "") == "ENABLED" || (status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")
     ]]))
-    error_message = "organization.member_features names a configuration without its feature, or enables one whose feature is DISABLED: ${join(", ", flatten([for id, wanted in var.organization.member_features : [for key, status in wanted : "${key} of ${id}" if strcontains(key, "/") && lookup(wanted, split("/", key)[0], "") != "ENABLED" && !(status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")]]))}. Say both, for example { RUNTIME_MONITORING = \"ENABLED\", \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" = \"ENABLED\" }."
+    error_message = "organization.member_features names a configuration without its feature, or enables one whose feature is DISABLED: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [for key, status in wanted : "${key} of ${id}" if strcontains(key, "/") && lookup(wanted, split("/", key)[0], "") != "ENABLED" && !(status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")]]))}. Say both, for example { RUNTIME_MONITORING = \"ENABLED\", \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" = \"ENABLED\" }."
   }
   validation {
-    condition     = alltrue([for wanted in values(var.organization.member_features) : length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(wanted, name, "") == "ENABLED"]) < 2])
+    condition     = alltrue([for wanted in values(try(coalesce(var.organization.member_features), {})) : length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(wanted, name, "") == "ENABLED"]) < 2])
     error_message = "organization.member_features must not enable both RUNTIME_MONITORING and EKS_RUNTIME_MONITORING for one account: the first contains the second, and GuardDuty refuses the pair."
   }
   validation {
-    condition     = var.organization.administrator_account_id == null || can(regex("^[0-9]{12}$", var.organization.administrator_account_id))
+    condition     = try(var.organization.administrator_account_id, null) == null || can(regex("^[0-9]{12}$", try(var.organization.administrator_account_id, null)))
     error_message = "organization.administrator_account_id must be a 12-digit account id, or null."
+  }
+}
+
+# With their defaults. try() would call everything unknown in which anything is, such as an e-mail address.
+locals {
+  given_organization = merge(
+    { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {}, administrator_account_id = null },
+    var.organization,
+  )
+  organization = {
+    manage                   = coalesce(tobool(local.given_organization.manage), false)
+    auto_enable_members      = coalesce(local.given_organization.auto_enable_members, "ALL")
+    features                 = tomap(local.given_organization.features == null ? {} : local.given_organization.features)
+    members                  = tomap(local.given_organization.members == null ? {} : local.given_organization.members)
+    member_features          = merge({}, local.given_organization.member_features)
+    administrator_account_id = local.given_organization.administrator_account_id
   }
 }
 

@@ -4,9 +4,10 @@
 #   aws cloudformation detect-stack-drift --stack-name <one of stack_names>
 
 locals {
+  none = { entities = null, location = null, format = null, bucket_owner = null }
   lists = merge(
-    { for name, list in var.trusted : "trusted/${name}" => merge(list, { type = "AWS::GuardDuty::TrustedEntitySet" }) },
-    { for name, list in var.threat : "threat/${name}" => merge(list, { type = "AWS::GuardDuty::ThreatEntitySet" }) },
+    { for name, list in var.trusted : "trusted/${name}" => merge(local.none, list, { type = "AWS::GuardDuty::TrustedEntitySet" }) },
+    { for name, list in var.threat : "threat/${name}" => merge(local.none, list, { type = "AWS::GuardDuty::ThreatEntitySet" }) },
   )
 
   locations = {

@@ -32,14 +32,14 @@ variable "trusted" {
     PROOF_POINT, FIRE_EYE), and bucket_owner if the bucket is another account's. A file at a location is read once, so
     change the location when the file changes.
   EOT
-  type = map(object({
-    entities     = optional(list(string))
-    location     = optional(string)
-    format       = optional(string)
-    bucket_owner = optional(string)
-  }))
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for list in try(values(var.trusted), ["no map"]) : length(setsubtract(try(keys(list), ["no object"]), ["entities", "location", "format", "bucket_owner"])) == 0])
+    error_message = "trusted must map names to objects with the keys entities, location, format and bucket_owner; wrong: ${join(", ", flatten([for name, list in var.trusted : [for key in setsubtract(try(keys(list), ["no object"]), ["entities", "location", "format", "bucket_owner"]) : "${name}: ${key}"]]))}."
+  }
 
   validation {
     condition     = length(var.trusted) <= 1
@@ -56,14 +56,14 @@ variable "threat" {
     PROOF_POINT, FIRE_EYE), and bucket_owner if the bucket is another account's. A file at a location is read once, so
     change the location when the file changes.
   EOT
-  type = map(object({
-    entities     = optional(list(string))
-    location     = optional(string)
-    format       = optional(string)
-    bucket_owner = optional(string)
-  }))
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for list in try(values(var.threat), ["no map"]) : length(setsubtract(try(keys(list), ["no object"]), ["entities", "location", "format", "bucket_owner"])) == 0])
+    error_message = "threat must map names to objects with the keys entities, location, format and bucket_owner; wrong: ${join(", ", flatten([for name, list in var.threat : [for key in setsubtract(try(keys(list), ["no object"]), ["entities", "location", "format", "bucket_owner"]) : "${name}: ${key}"]]))}."
+  }
 }
 
 variable "tags" {

@@ -5,7 +5,7 @@ resource "aws_kms_replica_key" "evidence" {
   primary_key_arn         = var.primary.kms_key_arn
   deletion_window_in_days = 30
   policy                  = var.primary.key_policy
-  tags                    = merge(var.primary.tags, var.tags)
+  tags                    = merge(lookup(var.primary, "tags", {}), var.tags)
 }
 
 resource "aws_kms_alias" "evidence" {

@@ -13,7 +13,7 @@ locals {
     "GDR_PLAN_URL='{{ PlanUrl }}'",
     "GDR_TIMEOUT='${var.timeout}'",
     "GDR_CAPTURE_SECONDS='${var.packet_capture_seconds}'",
-    "GDR_COMMANDS='${join(" ", [for command in var.commands.linux : base64encode(command)])}'",
+    "GDR_COMMANDS='${join(" ", [for command in coalesce(lookup(var.commands, "linux", null), []) : base64encode(command)])}'",
     "GDR_MEMORY_LOCATION='${local.download.linux}'",
     "GDR_MEMORY_SHA256='${try(var.memory.linux.sha256, "")}'",
   ]
@@ -21,7 +21,7 @@ locals {
     "$GdrPlanUrl = '{{ PlanUrl }}'",
     "$GdrTimeout = ${var.timeout}",
     "$GdrCaptureSeconds = ${var.packet_capture_seconds}",
-    "$GdrCommands = @(${join(", ", [for command in var.commands.windows : "'${base64encode(command)}'"])})",
+    "$GdrCommands = @(${join(", ", [for command in coalesce(lookup(var.commands, "windows", null), []) : "'${base64encode(command)}'"])})",
     "$GdrMemoryLocation = '${local.download.windows}'",
     "$GdrMemorySha256 = '${try(var.memory.windows.sha256, "")}'",
   ]

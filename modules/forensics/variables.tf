@@ -33,16 +33,21 @@ variable "memory" {
     Memory acquisition tools (AVML for Linux, WinPmem for Windows): the address of each, https:// or s3://<evidence
     bucket>/tools/…, and its SHA-256, which is checked before it runs. null means no memory dump.
   EOT
-  type = object({
-    linux   = optional(object({ location = string, sha256 = string }))
-    windows = optional(object({ location = string, sha256 = string }))
-  })
-  default  = {}
-  nullable = false
+  type        = map(map(string))
+  default     = {}
+  nullable    = false
 
   validation {
+    condition     = length(setsubtract(keys(var.memory), ["linux", "windows"])) == 0
+    error_message = "memory has no ${join(", ", setsubtract(keys(var.memory), ["linux", "windows"]))}: its keys are linux and windows."
+  }
+  validation {
+    condition     = alltrue([for tool in values(var.memory) : length(setsubtract(try(keys(tool), []), ["location", "sha256"])) == 0])
+    error_message = "memory.linux and memory.windows have no ${join(", ", distinct(flatten([for tool in values(var.memory) : [for key in setsubtract(try(keys(tool), []), ["location", "sha256"]) : key]])))}: their keys are location and sha256."
+  }
+  validation {
     condition = alltrue([
-      for tool in [var.memory.linux, var.memory.windows] : tool == null || (
+      for tool in values(var.memory) : tool == null || (
         can(regex("^(https://[A-Za-z0-9%&=._~+/:?@,-]+|s3://[a-z0-9.-]+/tools/[A-Za-z0-9._/-]+)$", try(tool.location, ""))) &&
         can(regex("^[0-9a-f]{64}$", try(tool.sha256, "")))
       )
@@ -57,12 +62,14 @@ variable "commands" {
     They run as root or SYSTEM on a suspicious instance, so let them only read. Put no secret into them, because the
     document is readable in every account that it is shared with.
   EOT
-  type = object({
-    linux   = optional(list(string), [])
-    windows = optional(list(string), [])
-  })
-  default  = {}
-  nullable = false
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.commands), ["linux", "windows"])) == 0
+    error_message = "commands has no ${join(", ", setsubtract(keys(var.commands), ["linux", "windows"]))}: its keys are linux and windows."
+  }
 }
 
 variable "timeout" {

@@ -112,7 +112,7 @@ module "malware_protection_s3" {
   name_prefix = var.name_prefix
   arn_base    = local.arn_base
   buckets     = local.settings.malware_protection_s3
-  iam         = var.iam
+  iam         = local.iam
   tags        = var.tags
 }
 
@@ -131,6 +131,6 @@ module "spend_watch" {
   topic_kms_key_arn = try(var.topic.kms_key_arn, null)
   trial_ends_on     = local.settings.spend_watch.trial_ends_on
   trial_notice_days = local.settings.spend_watch.trial_notice_days
-  iam               = var.iam
+  iam               = local.iam
   tags              = var.tags
 }

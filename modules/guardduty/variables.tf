@@ -13,15 +13,37 @@ variable "topic" {
     { arn, encrypted, kms_key_arn } of the SNS topic that spend_watch notifies, or null for none. encrypted says that
     the topic has the key kms_key_arn. The topic must let budgets.amazonaws.com publish.
   EOT
-  type        = object({ arn = string, encrypted = optional(bool, false), kms_key_arn = optional(string) })
+  type        = any
   default     = null
+
+  validation {
+    condition     = var.topic == null ? true : length(setsubtract(try(keys(var.topic), ["no object"]), ["arn", "encrypted", "kms_key_arn"])) == 0
+    error_message = "topic must be an object with arn, encrypted and kms_key_arn, or null; it has ${join(", ", setsubtract(try(keys(var.topic), ["no keys"]), ["arn", "encrypted", "kms_key_arn"]))}."
+  }
+  validation {
+    condition     = var.topic == null ? true : contains(try(keys(var.topic), ["arn"]), "arn")
+    error_message = "topic.arn is missing: the ARN of the topic that spend_watch notifies."
+  }
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of the roles for malware protection and spend_watch."
-  type        = object({ path = optional(string, "/"), permissions_boundary = optional(string) })
+  description = "Path and permissions boundary of the roles for malware protection and spend_watch, as { path, permissions_boundary }."
+  type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.iam), ["path", "permissions_boundary"])) == 0
+    error_message = "iam has no ${join(", ", setsubtract(keys(var.iam), ["path", "permissions_boundary"]))}: its keys are path and permissions_boundary."
+  }
+}
+
+locals {
+  # With their defaults
+  iam = {
+    path                 = lookup(var.iam, "path", null) == null ? "/" : var.iam.path
+    permissions_boundary = lookup(var.iam, "permissions_boundary", null)
+  }
 }
 
 variable "tags" {

@@ -107,6 +107,7 @@ locals {
           Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = distinct(var.topic_keys[*].topic_arn) } }
         }] : statement if length(var.topic_keys) > 0
       ],
+      var.former_key_statements,
       [
         for statement in [{
           Sid      = "NetworkInterfacesOfTheFunction"

@@ -47,7 +47,7 @@ locals {
   machine_policies = {
     for name, functions in local.machine_functions : name => jsonencode({
       Version = "2012-10-17"
-      Statement = [
+      Statement = concat([
         {
           # incident: for what belongs to another playbook. notice: for what the rule `act` did not start.
           Sid      = "IncidentsOfTheirOwn"
@@ -88,7 +88,7 @@ locals {
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
           Resource = "*"
         },
-      ]
+      ], var.former_key_statements)
     })
   }
 }

@@ -130,6 +130,13 @@ variable "kms_key_arn" {
   nullable    = false
 }
 
+variable "former_key_statements" {
+  description = "Statements that let the functions decrypt what another key encrypted before."
+  type        = list(object({ Sid = string, Effect = string, Action = list(string), Resource = string }))
+  default     = []
+  nullable    = false
+}
+
 variable "iam" {
   description = "Path and permissions boundary of every role."
   type        = object({ path = string, permissions_boundary = optional(string) })

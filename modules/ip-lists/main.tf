@@ -4,9 +4,10 @@
 # in S3: an existing one, or one that is written here from addresses.
 
 locals {
+  none = { addresses = null, location = null, format = null }
   lists = merge(
-    { for name, list in var.trusted_ip_lists : "trusted/${name}" => list },
-    { for name, list in var.threat_lists : "threat/${name}" => list },
+    { for name, list in var.trusted_ip_lists : "trusted/${name}" => merge(local.none, list) },
+    { for name, list in var.threat_lists : "threat/${name}" => merge(local.none, list) },
   )
 
   locations = {
@@ -30,7 +31,7 @@ resource "aws_guardduty_ipset" "trusted" {
 
   detector_id = var.detector_id
   name        = each.key
-  format      = each.value.addresses == null ? each.value.format : "TXT"
+  format      = local.lists["trusted/${each.key}"].addresses == null ? each.value.format : "TXT"
   location    = local.locations["trusted/${each.key}"]
   activate    = true
   tags        = var.tags
@@ -41,7 +42,7 @@ resource "aws_guardduty_threatintelset" "threat" {
 
   detector_id = var.detector_id
   name        = each.key
-  format      = each.value.addresses == null ? each.value.format : "TXT"
+  format      = local.lists["threat/${each.key}"].addresses == null ? each.value.format : "TXT"
   location    = local.locations["threat/${each.key}"]
   activate    = true
   tags        = var.tags

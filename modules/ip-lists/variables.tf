@@ -26,13 +26,14 @@ variable "trusted_ip_lists" {
     ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once, so change the location when the file
     changes.
   EOT
-  type = map(object({
-    addresses = optional(list(string))
-    location  = optional(string)
-    format    = optional(string)
-  }))
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for list in try(values(var.trusted_ip_lists), ["no map"]) : length(setsubtract(try(keys(list), ["no object"]), ["addresses", "location", "format"])) == 0])
+    error_message = "trusted_ip_lists must map names to objects with the keys addresses, location and format; wrong: ${join(", ", flatten([for name, list in var.trusted_ip_lists : [for key in setsubtract(try(keys(list), ["no object"]), ["addresses", "location", "format"]) : "${name}: ${key}"]]))}."
+  }
 
   validation {
     condition     = length(var.trusted_ip_lists) <= 1
@@ -49,13 +50,14 @@ variable "threat_lists" {
     ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once, so change the location when the file
     changes.
   EOT
-  type = map(object({
-    addresses = optional(list(string))
-    location  = optional(string)
-    format    = optional(string)
-  }))
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for list in try(values(var.threat_lists), ["no map"]) : length(setsubtract(try(keys(list), ["no object"]), ["addresses", "location", "format"])) == 0])
+    error_message = "threat_lists must map names to objects with the keys addresses, location and format; wrong: ${join(", ", flatten([for name, list in var.threat_lists : [for key in setsubtract(try(keys(list), ["no object"]), ["addresses", "location", "format"]) : "${name}: ${key}"]]))}."
+  }
 
   validation {
     condition     = length(var.threat_lists) <= 6

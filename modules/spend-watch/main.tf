@@ -5,8 +5,8 @@
 locals {
   topic_arns = var.notify_topic ? [var.topic_arn] : []
   alerts = concat(
-    [for percent in var.thresholds.actual : { type = "ACTUAL", percent = percent }],
-    [for percent in var.thresholds.forecast : { type = "FORECASTED", percent = percent }],
+    [for percent in local.thresholds.actual : { type = "ACTUAL", percent = percent }],
+    [for percent in local.thresholds.forecast : { type = "FORECASTED", percent = percent }],
   )
 
   # 09:00 UTC, some days before the last day of the trial.
@@ -76,8 +76,8 @@ resource "aws_iam_role" "notice" {
 
   name                 = "${var.name_prefix}-trial-notice"
   description          = "EventBridge Scheduler tells the notifications topic that GuardDuty's free trial ends."
-  path                 = var.iam.path
-  permissions_boundary = var.iam.permissions_boundary
+  path                 = local.iam.path
+  permissions_boundary = local.iam.permissions_boundary
   tags                 = var.tags
 
   assume_role_policy = jsonencode({

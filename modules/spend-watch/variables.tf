@@ -33,17 +33,30 @@ variable "thresholds" {
     Percentages of the budget at which people are notified: of the amount spent (actual) and of the amount forecast
     for the month (forecast; Budgets forecasts after about five weeks of use).
   EOT
-  type        = object({ actual = optional(list(number), [80, 100]), forecast = optional(list(number), [100]) })
+  type        = map(list(number))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(var.thresholds.actual) + length(var.thresholds.forecast) >= 1 && length(var.thresholds.actual) + length(var.thresholds.forecast) <= 10
-    error_message = "thresholds.actual and thresholds.forecast need 1 to 10 percentages together (Budgets takes 10 notifications); there are ${length(var.thresholds.actual) + length(var.thresholds.forecast)}."
+    condition     = length(setsubtract(keys(var.thresholds), ["actual", "forecast"])) == 0
+    error_message = "thresholds has no ${join(", ", setsubtract(keys(var.thresholds), ["actual", "forecast"]))}: its keys are actual and forecast."
+  }
+
+  validation {
+    condition     = length(coalesce(lookup(var.thresholds, "actual", null), [80, 100])) + length(coalesce(lookup(var.thresholds, "forecast", null), [100])) >= 1 && length(coalesce(lookup(var.thresholds, "actual", null), [80, 100])) + length(coalesce(lookup(var.thresholds, "forecast", null), [100])) <= 10
+    error_message = "thresholds.actual and thresholds.forecast need 1 to 10 percentages together (Budgets takes 10 notifications); there are ${length(coalesce(lookup(var.thresholds, "actual", null), [80, 100])) + length(coalesce(lookup(var.thresholds, "forecast", null), [100]))}."
   }
   validation {
-    condition     = alltrue([for percent in concat(var.thresholds.actual, var.thresholds.forecast) : percent > 0 && percent <= 1000]) && alltrue([for list in [var.thresholds.actual, var.thresholds.forecast] : length(distinct(list)) == length(list)])
-    error_message = "thresholds are different percentages above 0 and up to 1000, such as 80 and 100; wrong: ${join(", ", concat(var.thresholds.actual, var.thresholds.forecast))}."
+    condition     = alltrue([for percent in concat(coalesce(lookup(var.thresholds, "actual", null), [80, 100]), coalesce(lookup(var.thresholds, "forecast", null), [100])) : percent > 0 && percent <= 1000]) && alltrue([for list in [coalesce(lookup(var.thresholds, "actual", null), [80, 100]), coalesce(lookup(var.thresholds, "forecast", null), [100])] : length(distinct(list)) == length(list)])
+    error_message = "thresholds are different percentages above 0 and up to 1000, such as 80 and 100; wrong: ${join(", ", concat(coalesce(lookup(var.thresholds, "actual", null), [80, 100]), coalesce(lookup(var.thresholds, "forecast", null), [100])))}."
+  }
+}
+
+locals {
+  # With their defaults
+  thresholds = {
+    actual   = coalesce(lookup(var.thresholds, "actual", null), [80, 100])
+    forecast = coalesce(lookup(var.thresholds, "forecast", null), [100])
   }
 }
 
@@ -135,9 +148,22 @@ variable "trial_notice_days" {
 
 variable "iam" {
   description = "Path and permissions boundary of the role."
-  type        = object({ path = optional(string, "/"), permissions_boundary = optional(string) })
+  type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.iam), ["path", "permissions_boundary"])) == 0
+    error_message = "iam has no ${join(", ", setsubtract(keys(var.iam), ["path", "permissions_boundary"]))}: its keys are path and permissions_boundary."
+  }
+}
+
+locals {
+  # With their defaults
+  iam = {
+    path                 = lookup(var.iam, "path", null) == null ? "/" : var.iam.path
+    permissions_boundary = lookup(var.iam, "permissions_boundary", null)
+  }
 }
 
 variable "tags" {

@@ -2,6 +2,8 @@
 
 # --- every key that was given, also one that the schema does not have -----------------------------------------------------
 locals {
+  # Of several variables in one object (name = ""), each sentence begins with the variable's own name.
+  prefix = var.name == "" ? "" : "${var.name}."
   # path as it is written, the rule's path, the path and the rule's path of what holds it, and the value
   top = [for key in try(keys(var.value), []) : { path = key, rule = key, holder = "", parent = "", key = key, value = var.value[key] }]
   second = concat([], [
@@ -61,8 +63,8 @@ locals {
     ],
     [
       for entry in local.unknown : format(
-        "%s.%s is no %s of %s%s. %s.",
-        var.name, entry.path, var.kind.noun, var.kind.owner,
+        "%s%s is no %s of %s%s. %s.",
+        local.prefix, entry.path, var.kind.noun, var.kind.owner,
         length(local.nearest[entry.path]) == 0 ? "" : "; the nearest is ${local.nearest[entry.path][0]}",
         entry.holder == "" ? "Its ${var.kind.noun}s are ${join(", ", local.children[""])}" : "${entry.holder} has ${join(", ", local.children[entry.parent])}",
       )
@@ -174,13 +176,13 @@ locals {
   wrong_values = nonsensitive([for text in concat(
     [
       for path in local.wrong : format(
-        "%s.%s %s%s; it is %s.", var.name, path, local.must[local.path_of[path]],
+        "%s%s %s%s; it is %s.", local.prefix, path, local.must[local.path_of[path]],
         can(local.rule_of[path].example) ? ", for example ${jsonencode(local.rule_of[path].example)}" : "",
         issensitive(local.shown[path]) ? "another, which is sensitive" : substr(replace(local.shown[path], "\\u0026", "&"), 0, 100),
       )
     ],
-    [for text in local.missing : "${var.name}.${text}"],
-    [for path in local.ambiguous : "${var.name}.${path} must have either ${join(" or ", local.rule_of[path].exactly_one_of)}."],
-    [for text in local.broken_rules : "${var.name}.${text}."],
+    [for text in local.missing : "${local.prefix}${text}"],
+    [for path in local.ambiguous : "${local.prefix}${path} must have either ${join(" or ", local.rule_of[path].exactly_one_of)}."],
+    [for text in local.broken_rules : "${local.prefix}${text}."],
   ) : nonsensitive(text)])
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the variable whose value this is. Every sentence begins with it."
+  description = "Name of the variable whose value this is. Every sentence begins with it. \"\" if value is an object of several variables."
   type        = string
   nullable    = false
 }

@@ -87,3 +87,18 @@ run "trusted_too_many" {
 
   expect_failures = [var.trusted]
 }
+
+run "misspelt_key_of_a_list" {
+  command = plan
+
+  module {
+    source = "./modules/entity-lists"
+  }
+
+  variables {
+    trusted = { office = { entities = ["198.51.100.7"], owner = "222222222222" } }
+    threat  = { seen = { addresses = ["192.0.2.66"] } }
+  }
+
+  expect_failures = [var.trusted, var.threat]
+}

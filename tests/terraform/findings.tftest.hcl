@@ -255,3 +255,45 @@ run "addresses_need_a_budget" {
 
   expect_failures = [var.spend_watch]
 }
+
+run "misspelt_topic" {
+  command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
+
+  variables {
+    topic = { arn = "arn:aws:sns:eu-central-1:111111111111:soc", encryption = true }
+  }
+
+  expect_failures = [var.topic]
+}
+
+run "topic_without_its_arn" {
+  command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
+
+  variables {
+    topic = { encrypted = true }
+  }
+
+  expect_failures = [var.topic]
+}
+
+run "misspelt_iam" {
+  command = plan
+
+  module {
+    source = "./modules/guardduty"
+  }
+
+  variables {
+    iam = { boundary = "arn:aws:iam::111111111111:policy/boundary" }
+  }
+
+  expect_failures = [var.iam]
+}

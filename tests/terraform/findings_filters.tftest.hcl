@@ -279,3 +279,31 @@ run "two_limits" {
 
   expect_failures = [var.filters]
 }
+
+run "misspelt_key_of_a_filter" {
+  command = plan
+
+  module {
+    source = "./modules/suppression-filters"
+  }
+
+  variables {
+    filters = [{ name = "abc", describtion = "Ours.", criteria = { type = { equals = ["Recon:EC2/Portscan"] } } }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "filter_without_criteria" {
+  command = plan
+
+  module {
+    source = "./modules/suppression-filters"
+  }
+
+  variables {
+    filters = [{ name = "abc" }]
+  }
+
+  expect_failures = [var.filters]
+}

@@ -91,3 +91,18 @@ run "threat_too_many" {
 
   expect_failures = [var.threat_lists]
 }
+
+run "misspelt_key_of_a_list" {
+  command = plan
+
+  module {
+    source = "./modules/ip-lists"
+  }
+
+  variables {
+    trusted_ip_lists = { office = { addresses = ["198.51.100.7"], formats = "TXT" } }
+    threat_lists     = { seen = { adresses = ["192.0.2.66"] } }
+  }
+
+  expect_failures = [var.trusted_ip_lists, var.threat_lists]
+}

@@ -159,3 +159,45 @@ run "too_long" {
 
   expect_failures = [aws_ssm_document.this]
 }
+
+run "misspelt_platform" {
+  command = plan
+
+  module {
+    source = "./modules/forensics"
+  }
+
+  variables {
+    memory = { linus = { location = "https://example.org/avml", sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "misspelt_tool" {
+  command = plan
+
+  module {
+    source = "./modules/forensics"
+  }
+
+  variables {
+    memory = { linux = { location = "https://example.org/avml", sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", size = "1" } }
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "misspelt_commands" {
+  command = plan
+
+  module {
+    source = "./modules/forensics"
+  }
+
+  variables {
+    commands = { bash = ["id"] }
+  }
+
+  expect_failures = [var.commands]
+}

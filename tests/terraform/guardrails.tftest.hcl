@@ -58,3 +58,23 @@ run "approval_timeout" {
 
   expect_failures = [var.approval_timeout_minutes]
 }
+
+run "freeze_window_misspelt" {
+  command = plan
+
+  variables {
+    freeze_windows = [{ name = "month end", start = "2026-11-30T00:00:00Z", end = "2026-12-02T00:00:00Z", zone = "CET" }]
+  }
+
+  expect_failures = [var.freeze_windows]
+}
+
+run "freeze_window_without_an_end" {
+  command = plan
+
+  variables {
+    freeze_windows = [{ name = "month end", start = "2026-11-30T00:00:00Z" }]
+  }
+
+  expect_failures = [var.freeze_windows]
+}

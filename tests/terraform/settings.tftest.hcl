@@ -32,13 +32,14 @@ run "kms" {
   variables {
     name   = "kms"
     schema = jsondecode(file("./schema/variables/kms.json"))
-    value  = { creat = true, create = "yes", key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/security" }
+    value  = { creat = true, create = "yes", keep_created = "long", key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/security" }
   }
 
   assert {
     condition = output.problems == [
-      "kms.creat is no key of this variable; the nearest is create. Its keys are create, key_arn.",
+      "kms.creat is no key of this variable; the nearest is create. Its keys are create, keep_created, key_arn.",
       "kms.create must be true or false; it is \"yes\".",
+      "kms.keep_created must be true or false; it is \"long\".",
       "kms.key_arn must be the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias), for example \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\"; it is \"arn:aws:kms:eu-central-1:111122223333:alias/security\".",
     ]
     error_message = jsonencode(output.problems)

@@ -149,3 +149,25 @@ run "no_object_at_all" {
     error_message = jsonencode(output.given)
   }
 }
+
+run "several_variables_in_one_call" {
+  command = plan
+
+  module {
+    source = "./modules/typed-options"
+  }
+  variables {
+    name   = ""
+    value  = { detector = { featurs = {}, create = "perhaps" }, findings_export = { bucket = "archive" } }
+    schema = jsondecode(file("schema/variables/guardduty.json"))
+  }
+
+  assert {
+    condition = output.problems == [
+      "detector.featurs is no key of this variable; the nearest is features. detector has create, features, finding_publishing_frequency, id, managed_by.",
+      "findings_export.bucket is no key of this variable; the nearest is bucket_arn. findings_export has bucket_arn, create, create_bucket, create_key, expire_after_days, force_destroy, kms_key_arn, object_lock, prefix.",
+      "detector.create must be true or false; it is \"perhaps\".",
+    ]
+    error_message = jsonencode(output.problems)
+  }
+}

@@ -34,11 +34,11 @@ EXCUSED = {
     (
         "resource aws_dynamodb_table",
         "global_secondary_index.hash_key",
-    ): "v6 prefers key_schema, which 5.100 does not have",
+    ): "v6 prefers key_schema, which 5.100 does not have (docs/decisions/0040)",
     (
         "resource aws_dynamodb_table",
         "global_secondary_index.range_key",
-    ): "v6 prefers key_schema, which 5.100 does not have",
+    ): "v6 prefers key_schema, which 5.100 does not have (docs/decisions/0040)",
 }
 
 
