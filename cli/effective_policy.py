@@ -129,7 +129,14 @@ def _decide(document: Document, kind: str, account: str) -> tuple[Decision, str]
     floors = sorted({0.0, *document.minimum_severity.values()}, reverse=True)
     modes = []
     for severity in (MOST_SEVERE, *floors):
-        found = policy.decide(document, kind, account, severity, playbook, "")
+        found = policy.decide(
+            document,
+            kind,
+            account,
+            severity,
+            playbook,
+            "",
+        )
         held = account and account == document.limits.get("management_account_id")
         acting = found.mode in policy.ACTING
         modes.append("notify" if held and acting else found.mode)
@@ -337,8 +344,16 @@ def main(arguments: list[str] | None = None) -> int:
         "--against", metavar="FILE", help="compare with another plan or state, not with the plan's"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the whole policy as JSON")
-    form.add_argument("--changes", action="store_true", help="what changes, as Markdown")
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="the whole policy as JSON",
+    )
+    form.add_argument(
+        "--changes",
+        action="store_true",
+        help="what changes, as Markdown",
+    )
     given = parser.parse_args(arguments)
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):

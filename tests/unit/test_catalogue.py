@@ -97,7 +97,13 @@ def test_the_module_has_a_status_for_each_feature() -> None:
     """What provider 5 refuses is as GuardDuty has it, until somebody names it."""
     text = (ROOT / "modules" / "detector" / "main.tf").read_text()
     block = text.partition("default_features = {")[2].partition("\n  }")[0]
-    defaults = dict(re.findall(r'^\s+"([A-Z_/0-9]+)"\s+= "([A-Z]+)"', block, flags=re.MULTILINE))
+    defaults = dict(
+        re.findall(
+            r'^\s+"([A-Z_/0-9]+)"\s+= "([A-Z]+)"',
+            block,
+            flags=re.MULTILINE,
+        )
+    )
     assert defaults.keys() == features().keys()
     refused = {name for name, feature in features().items() if not feature["terraform"]}
     assert {defaults[name] for name in refused} == {"UNMANAGED"}
@@ -135,7 +141,14 @@ def test_what_is_new_retired_renamed_or_missing_is_named(
     old = "Backdoor:Lambda/C&CActivity.B"
     left_out = "Trojan:Lambda/DropPoint"
     active = ACTIVE.keys() - {TORN, old, left_out} | {TWIN, "Impact:Quantum/Decoherence"}
-    assert compared(tmp_path, active, {*RETIRED, old, "Recon:EC2/OldThing"}) == 1
+    assert (
+        compared(
+            tmp_path,
+            active,
+            {*RETIRED, old, "Recon:EC2/OldThing"},
+        )
+        == 1
+    )
     assert capsys.readouterr().out.splitlines() == [
         f"renamed: {TORN} is listed no longer, and {TWIN} is new",
         "new: Impact:Quantum/Decoherence",
@@ -147,7 +160,14 @@ def test_what_is_new_retired_renamed_or_missing_is_named(
 
 def test_a_type_that_came_back_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     back = min(RETIRED)
-    assert compared(tmp_path, {*ACTIVE, back}, RETIRED - {back}) == 1
+    assert (
+        compared(
+            tmp_path,
+            {*ACTIVE, back},
+            RETIRED - {back},
+        )
+        == 1
+    )
     assert capsys.readouterr().out == f"new: {back}, which the catalogue has as retired\n"
 
 

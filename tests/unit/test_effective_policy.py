@@ -215,7 +215,11 @@ def test_accounts_with_equal_decisions_are_together() -> None:
 
 def test_another_severity_and_guardrail_are_changes() -> None:
     before = document(remediations={MINER: "auto"}, guardrails={"exempt_accounts": [ACCOUNT]})
-    after = document(remediations={MINER: "auto"}, minimum_severity={"auto": 7}, paused=True)
+    after = document(
+        remediations={MINER: "auto"},
+        minimum_severity={"auto": 7},
+        paused=True,
+    )
     lines = said(before, after)
     assert f"**auto, approve below severity 7 by `{MINER}`**" in lines[0]
     assert f'- `exempt_accounts`: `["{ACCOUNT}"]` → **`[]`**' in lines
@@ -229,7 +233,11 @@ def test_a_new_deployment_is_compared_with_nothing() -> None:
 
 def test_removal_and_unknown_switches_are_said() -> None:
     assert "The response is removed" in said(document(), None)[0]
-    unknown = of_machine(document(), None, after_unknown={"triggers_replace": True})
+    unknown = of_machine(
+        document(),
+        None,
+        after_unknown={"triggers_replace": True},
+    )
     assert "known after the apply" in "\n".join(effective_policy.as_markdown(plan(unknown)))
 
 
@@ -288,7 +296,12 @@ def test_it_runs_without_any_package(tmp_path: Path) -> None:
     whole = json.loads(_run(tmp_path, "--json", "-", given=given).stdout)
     assert whole["module.response"]["types"][MINER]["mode"] == "auto"
     (tmp_path / "earlier.json").write_text(json.dumps(state(document())))
-    compared = _run(tmp_path, "--against", "earlier.json", given=given)
+    compared = _run(
+        tmp_path,
+        "--against",
+        "earlier.json",
+        given=given,
+    )
     assert f"notify → **auto by `{MINER}`**" in compared.stdout
 
 
@@ -298,7 +311,15 @@ def test_it_runs_without_any_package(tmp_path: Path) -> None:
         ("no JSON", "is no plan and no state of Terraform as JSON: write one with"),
         ("[]", "is no plan and no state"),
         (
-            json.dumps(plan(of_machine(None, {}, after_unknown={"triggers_replace": True}))),
+            json.dumps(
+                plan(
+                    of_machine(
+                        None,
+                        {},
+                        after_unknown={"triggers_replace": True},
+                    )
+                )
+            ),
             "the switches of module.response depend on what is created first",
         ),
     ],

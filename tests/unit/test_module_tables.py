@@ -17,7 +17,11 @@ def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("folder", DOCUMENTS, ids=_id)
+@pytest.mark.parametrize(
+    "folder",
+    DOCUMENTS,
+    ids=_id,
+)
 def test_the_tables_are_written_from_the_module(folder: Path) -> None:
     document = DOCUMENTS[folder]
     written = document.read_text(encoding="utf-8")

@@ -29,7 +29,13 @@ class Expecting:
     """Lets the fake playbook expect its target, as the real one of instances does."""
 
     def __init__(self, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.target = Target("ec2_instance", "i-1", ARN, MEMBER, "us-east-1")
+        self.target = Target(
+            "ec2_instance",
+            "i-1",
+            ARN,
+            MEMBER,
+            "us-east-1",
+        )
         self.error: Exception | None = None
         self.role_error: Exception | None = None
         plan = fake.plan
@@ -61,7 +67,12 @@ def expecting(fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> Expecting:
 
 def _counted(record: IncidentRepository) -> int:
     """Returns how many resources count, apart from the one that is asked about here."""
-    counts = record.circuit_breaker.count_targets("fake", "1", ["another"], 60)
+    counts = record.circuit_breaker.count_targets(
+        "fake",
+        "1",
+        ["another"],
+        60,
+    )
     return counts.in_all - 1
 
 
@@ -82,7 +93,12 @@ def test_one_too_many_is_asked_about(
     deployment: Deployment, expecting: Expecting, record: IncidentRepository
 ) -> None:
     configure(deployment, **{"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}})
-    record.circuit_breaker.count_targets("fake", "1", ["first"], 60)
+    record.circuit_breaker.count_targets(
+        "fake",
+        "1",
+        ["first"],
+        60,
+    )
     assert run_step("plan", open_incident())["decision"] == "approve"
 
 
@@ -157,7 +173,15 @@ def test_the_role_is_asked_for_before_the_finding_is_read(
         return read(key)
 
     monkeypatch.setattr(store, "get_event", reading)
-    assert run_step("plan", incident_id, place=PLACE, verify_only=False)["decision"] == "act"
+    assert (
+        run_step(
+            "plan",
+            incident_id,
+            place=PLACE,
+            verify_only=False,
+        )["decision"]
+        == "act"
+    )
     assert asked == [(MEMBER, "us-east-1")]
 
 
@@ -221,10 +245,18 @@ def test_a_status_that_changed_meanwhile_is_read_anew(
     def asked_meanwhile(table: Table, writes: Any) -> Any:
         if "Update" in writes[0]:
             key = {"pk": f"INCIDENT#{incident_id}", "sk": "META"}
-            table.update(key["pk"], key["sk"], {"status": "AWAITING_APPROVAL"})
+            table.update(
+                key["pk"],
+                key["sk"],
+                {"status": "AWAITING_APPROVAL"},
+            )
         return transact(table, writes)
 
-    monkeypatch.setattr(Table, "transact", asked_meanwhile)
+    monkeypatch.setattr(
+        Table,
+        "transact",
+        asked_meanwhile,
+    )
     assert run_step("plan", incident_id)["decision"] == "act"
     assert deployment.meta(incident_id)["status"] == "CONTAINING"
     assert [target["id"] for target in deployment.targets(incident_id)] == ["i-1"]

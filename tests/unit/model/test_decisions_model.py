@@ -151,7 +151,12 @@ class DecisionsModel(TwoResources):
         """Runs an execution, with what happens meanwhile, and judges how it ends."""
         self.clock += 1
         resource, was = self.resources[about], self._status(name)
-        run = Run(name, resource, was, self.named.get(name, about) != about)
+        run = Run(
+            name,
+            resource,
+            was,
+            self.named.get(name, about) != about,
+        )
         run.course.before = {
             "plan": lambda payload: self._before_plan(run, payload),
             "contain": lambda payload: self._before_contain(run, planned, payload),
@@ -174,7 +179,11 @@ class DecisionsModel(TwoResources):
         if run.expected:
             self.decided[name] = run.expected[-1]
         while self.machine.started and not self.runs:
-            self._respond(name, self.waiting, event=self.machine.started.pop())
+            self._respond(
+                name,
+                self.waiting,
+                event=self.machine.started.pop(),
+            )
 
     def _before_plan(self, run: Run, payload: Json) -> None:
         if payload["verify_only"]:
@@ -306,4 +315,9 @@ def test_walks() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(10))
 def test_thousands_of_walks(seed: int) -> None:
-    walk(DecisionsModel, examples=200, steps=12, seed=seed)
+    walk(
+        DecisionsModel,
+        examples=200,
+        steps=12,
+        seed=seed,
+    )

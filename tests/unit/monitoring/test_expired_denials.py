@@ -48,20 +48,40 @@ class Role:
         )
         self.place = (str(target["arn"]), int(target["generation"]))
         with record.shared.hold(ROLE, OLDER, "tests") as held:
-            held.change_entry(self.place, {"denials": {"own": {"instance": id}}}, look_at=look_at())
+            held.change_entry(
+                self.place,
+                {"denials": {"own": {"instance": id}}},
+                look_at=look_at(),
+            )
         self.iam.put_role_policy(
             RoleName="app",
             PolicyName=POLICY,
             PolicyDocument=json.dumps(document([{"instance": id}])),
         )
         self.iam.tag_role(RoleName="app", Tags=[{"Key": POLICY, "Value": "denied"}])
-        record.set_target(incident, "ec2_instance", id, status=Status.CONTAINED)
+        record.set_target(
+            incident,
+            "ec2_instance",
+            id,
+            status=Status.CONTAINED,
+        )
         before = {"role": ROLE, "policies": {POLICY: None}}
-        record.before(incident, "ec2_instance", id, "sessions", before)
+        record.before(
+            incident,
+            "ec2_instance",
+            id,
+            "sessions",
+            before,
+        )
         upkeep.take_up(record, [record.meta(incident)])
 
     def close(self) -> None:
-        answer = closing.close(self.record, self.incident, "ada", "it is kept for the police")
+        answer = closing.close(
+            self.record,
+            self.incident,
+            "ada",
+            "it is kept for the police",
+        )
         assert answer["status"] == Status.CLOSED
         messages = str(self.deployment.messages())
         assert "12 hours after the instance was seen to be gone" in messages
@@ -132,7 +152,11 @@ def instance() -> str:
     """An instance that exists, in the Region of the incident's target."""
     ec2 = onlooker("ec2", REGION)
     [image] = ec2.describe_images(Owners=["amazon"])["Images"][:1]
-    found = ec2.run_instances(ImageId=image["ImageId"], MinCount=1, MaxCount=1)["Instances"]
+    found = ec2.run_instances(
+        ImageId=image["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+    )["Instances"]
     return str(found[0]["InstanceId"])
 
 
@@ -148,7 +172,12 @@ def closed(
     """The role of an instance that exists, and whose incident was closed with it contained."""
     monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    found = Role(deployment, record, incident(instance, status="CONTAINED"), instance)
+    found = Role(
+        deployment,
+        record,
+        incident(instance, status="CONTAINED"),
+        instance,
+    )
     found.close()
     return found
 

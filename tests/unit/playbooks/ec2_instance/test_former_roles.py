@@ -66,7 +66,11 @@ def test_another_profile_while_an_approval_waited(
     """The plan knew the role by what was there then, so a deleted profile does not matter."""
     target = built.plan()
     change(built)
-    built.fail("GetInstanceProfile", "NoSuchEntity", when=lambda asked: "app" in str(asked))
+    built.fail(
+        "GetInstanceProfile",
+        "NoSuchEntity",
+        when=lambda asked: "app" in str(asked),
+    )
     assert built.respond(target).status is Status.CONTAINED
     assert is_denied(built)
     if change is replace:
@@ -218,7 +222,11 @@ def test_what_cannot_be_found_out_is_over_with_the_credentials(
     take_role_out(built)
     target = built.plan()
     assert built.respond(target).status is Status.PARTIAL
-    monkeypatch.setattr(former_roles, "has_expired", bool)
+    monkeypatch.setattr(
+        former_roles,
+        "has_expired",
+        bool,
+    )
     assert built.verify(target._replace(verify_only=True, scope={})).status is Status.CONTAINED
 
 

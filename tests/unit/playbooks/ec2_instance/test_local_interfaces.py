@@ -145,4 +145,11 @@ def test_the_monitor_may_read_it(server: Lab) -> None:
     ec2_instance.verify(server.context(), target._replace(verify_only=True, scope={}))
     calls = in_members(server.calls)
     assert "DescribeSubnets" in {call.operation for call in calls}
-    assert refused(calls, member_policy("ec2_instance", "monitor", MEMBER), MEMBER) == []
+    assert (
+        refused(
+            calls,
+            member_policy("ec2_instance", "monitor", MEMBER),
+            MEMBER,
+        )
+        == []
+    )

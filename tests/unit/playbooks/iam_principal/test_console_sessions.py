@@ -35,12 +35,23 @@ def queries(world: IamLab) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("name", ["alice", "bob"])
 def test_what_a_session_got_in_the_console_is_found(world: IamLab, name: str) -> None:
     """The console and CloudShell sign with keys that no AssumeRole event issued."""
-    first = world.add_assume_role(alice(world), "admin", name, "ASIAISSUED", ago=600)
+    first = world.add_assume_role(
+        alice(world),
+        "admin",
+        name,
+        "ASIAISSUED",
+        ago=600,
+    )
     second = world.add_assume_role(
         role_session(world, "admin", name, "ASIACONSOLE"), "batch", "chained", "ASIA2", ago=500
     )
     third = world.add_assume_role(
-        role_session(world, "batch", "chained", "ASIACONSOLE2"),
+        role_session(
+            world,
+            "batch",
+            "chained",
+            "ASIACONSOLE2",
+        ),
         "deploy",
         "further",
         "ASIA3",
@@ -55,15 +66,38 @@ def test_what_a_session_got_in_the_console_is_found(world: IamLab, name: str) ->
 
 @pytest.mark.parametrize("whose", ["another role's", "a former role's", "got before"])
 def test_a_session_of_the_same_name_is_not_taken_for_it(world: IamLab, whose: str) -> None:
-    early = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA0", ago=1800)
-    first = world.add_assume_role(alice(world), "admin", "terraform", "ASIA1", ago=600)
+    early = world.add_assume_role(
+        alice(world),
+        "admin",
+        "alice-1",
+        "ASIA0",
+        ago=1800,
+    )
+    first = world.add_assume_role(
+        alice(world),
+        "admin",
+        "terraform",
+        "ASIA1",
+        ago=600,
+    )
     caller = {
         "another role's": role_session(world, "batch", "terraform", "ASIA8"),
-        "a former role's": identity("terraform", "admin", "AROAFORMER0000000001", "ASIA8"),
+        "a former role's": identity(
+            "terraform",
+            "admin",
+            "AROAFORMER0000000001",
+            "ASIA8",
+        ),
         "got before": role_session(world, "admin", "terraform", "ASIA8"),
     }[whose]
     ago = 1200 if whose == "got before" else 500
-    world.add_assume_role(caller, "deploy", "not-hers", "ASIA9", ago=ago)
+    world.add_assume_role(
+        caller,
+        "deploy",
+        "not-hers",
+        "ASIA9",
+        ago=ago,
+    )
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [early, first]}
 
@@ -80,9 +114,24 @@ def test_a_name_that_many_others_have_hides_nothing(
         records, troubles = real(session, names, [] if busy else pairs, *more)
         return records, {HOME: "not answered to its end within 15 s"} if busy else troubles
 
-    first = world.add_assume_role(alice(world), "admin", "botocore-session", "ASIA1", ago=600)
+    first = world.add_assume_role(
+        alice(world),
+        "admin",
+        "botocore-session",
+        "ASIA1",
+        ago=600,
+    )
     second = world.add_assume_role(
-        role_session(world, "admin", "botocore-session", "ASIA1"), "batch", "x", "ASIA2", ago=500
+        role_session(
+            world,
+            "admin",
+            "botocore-session",
+            "ASIA1",
+        ),
+        "batch",
+        "x",
+        "ASIA2",
+        ago=500,
     )
     monkeypatch.setattr(
         regions,

@@ -57,13 +57,22 @@ def test_a_lookup_that_failed_is_partial_with_the_command(
 def test_what_was_throttled_is_repeated_before_the_verdict(world: IamLab) -> None:
     issued(world, alice(world), region=THIRD)
     _contain_alice(world)
-    world.fail("LookupEvents", "ThrottlingException", when=in_third, times=1)
+    world.fail(
+        "LookupEvents",
+        "ThrottlingException",
+        when=in_third,
+        times=1,
+    )
     assert world.respond().status is Status.CONTAINED
     assert "user/alice" in world.detail(NAME)
 
 
 def test_a_verification_repeats_it_until_it_is_complete(world: IamLab) -> None:
-    world.fail("LookupEvents", "AccessDeniedException", when=in_third)
+    world.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        when=in_third,
+    )
     target, status = responded(world)
     assert status is Status.PARTIAL
     assert not monitored(world, target)[NAME].ok
@@ -78,7 +87,11 @@ def test_a_verification_repeats_it_until_it_is_complete(world: IamLab) -> None:
 
 def test_whom_a_verification_finds_is_named_and_is_no_loss(world: IamLab) -> None:
     issued(world, alice(world), region=THIRD)
-    world.fail("LookupEvents", "AccessDeniedException", when=in_third)
+    world.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        when=in_third,
+    )
     target, status = responded(world)
     assert status is Status.PARTIAL
     world.faults.clear()
@@ -98,7 +111,11 @@ def test_somebody_of_the_same_name_does_not_answer_for_the_finding_key(world: Ia
     """Who got an earlier session of that name is contained; the key's own event was not read."""
     issued(world, alice(world), "ASIAEARLIER", ago=1800)
     _contain_alice(world)
-    world.fail("LookupEvents", "AccessDeniedException", when=in_third)
+    world.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        when=in_third,
+    )
     assert world.respond().status is Status.PARTIAL
     assert "not known for sure" in world.checks[NAME].detail
 
@@ -106,7 +123,11 @@ def test_somebody_of_the_same_name_does_not_answer_for_the_finding_key(world: Ia
 def test_the_event_of_the_key_answers_whatever_failed_elsewhere(world: IamLab) -> None:
     issued(world, alice(world))
     _contain_alice(world)
-    world.fail("LookupEvents", "AccessDeniedException", when=in_third)
+    world.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        when=in_third,
+    )
     assert world.respond().status is Status.CONTAINED
 
 
@@ -122,7 +143,11 @@ def test_regions_that_could_not_be_listed_are_partial(
             return listed(principal, session)
         raise ResponseError("no answer")
 
-    monkeypatch.setattr(regions, "_list_enabled", refused)
+    monkeypatch.setattr(
+        regions,
+        "_list_enabled",
+        refused,
+    )
     result = world.respond()
     assert result.status is Status.PARTIAL
     assert "the enabled Regions could not be listed (no answer)" in result.detail
@@ -173,10 +198,18 @@ def test_a_whole_search_adds_nothing_where_the_session_names_somebody(
 
 def test_verifications_share_their_seconds(world: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Monitoring reserves so much for a check: searching for sessions comes first."""
-    world.fail("LookupEvents", "AccessDeniedException", when=by_resource)
+    world.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        when=by_resource,
+    )
     target, _ = responded(world)
     asked = len(world.calls)
-    monkeypatch.setattr(chained_sessions, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(
+        chained_sessions,
+        "AGAIN_SECONDS",
+        0,
+    )
     world.faults.clear()
     assert rechecked(world, target) is Status.PARTIAL
     assert "LookupEvents" not in [call.operation for call in world.calls[asked:]]

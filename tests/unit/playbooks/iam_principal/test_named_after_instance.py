@@ -57,7 +57,13 @@ def stolen(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> IamLab:
 
 
 def issued(iam: IamLab, caller: Json, **more: Any) -> None:
-    iam.add_assume_role(caller, "admin", INSTANCE, KEY, **more)
+    iam.add_assume_role(
+        caller,
+        "admin",
+        INSTANCE,
+        KEY,
+        **more,
+    )
 
 
 def test_the_instance_of_another_role_is_left_alone_and_who_named_it_is_told(
@@ -116,7 +122,12 @@ def test_who_got_it_is_asked_where_others_may_have_the_role_too(
     run_instance(profile("admin"))
     issued(stolen, EC2 if by_ec2 else alice(stolen))
     target = stolen.plan()
-    stolen.context().log_action(target, HAND_OVER, "DONE", "incident inc-3")
+    stolen.context().log_action(
+        target,
+        HAND_OVER,
+        "DONE",
+        "incident inc-3",
+    )
     result = stolen.respond(target)
     assert result.status is (Status.CONTAINED if by_ec2 else Status.PARTIAL)
     assert ("user/alice" in result.detail) is not by_ec2
@@ -157,7 +168,12 @@ def test_what_could_not_be_read_is_a_failed_hand_over(stolen: IamLab, operation:
     with pytest.raises(ResponseError, match=f"whether instance {INSTANCE} has role admin could"):
         make()
     target = stolen.plan()
-    stolen.context().log_action(target, HAND_OVER, "FAILED", "could not be read")
+    stolen.context().log_action(
+        target,
+        HAND_OVER,
+        "FAILED",
+        "could not be read",
+    )
     assert stolen.respond(target).status is Status.PARTIAL
     assert NAME in stolen.actions(), "who got the session is asked"
 
@@ -166,7 +182,12 @@ def test_what_was_handed_over_stays_so_when_the_profile_was_replaced(stolen: Iam
     """The instance's own incident replaces it while people are asked about this one."""
     run_instance(profile("admin"))
     target = stolen.plan()
-    stolen.context().log_action(target, HAND_OVER, "DONE", "incident inc-3")
+    stolen.context().log_action(
+        target,
+        HAND_OVER,
+        "DONE",
+        "incident inc-3",
+    )
     first = stolen.planned().consequences
     backend = ec2_backends[MEMBER][REGION]
     backend.iam_instance_profile_associations.clear()
@@ -184,9 +205,21 @@ def test_a_session_that_ec2_got_is_an_instances_all_the_same(stolen: IamLab) -> 
     assert result.status is Status.PARTIAL
     assert f"instance {INSTANCE} was not handed over" in result.detail
     arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{INSTANCE}"
-    own = stolen.ids["target"]._replace(kind="ec2_instance", id=INSTANCE, arn=arn)
-    joined = stolen.record.containments.join(own.reference(), "inc-other", "ec2_instance")
-    stolen.record.containments.set(arn, joined.generation, status=Status.CONTAINED)
+    own = stolen.ids["target"]._replace(
+        kind="ec2_instance",
+        id=INSTANCE,
+        arn=arn,
+    )
+    joined = stolen.record.containments.join(
+        own.reference(),
+        "inc-other",
+        "ec2_instance",
+    )
+    stolen.record.containments.set(
+        arn,
+        joined.generation,
+        status=Status.CONTAINED,
+    )
     assert stolen.verify(stolen.ids["target"]).status is Status.CONTAINED
 
 
@@ -194,8 +227,17 @@ def test_a_hand_over_before_an_approval_counts_after_it(stolen: IamLab) -> None:
     """It is in the incident's log: the containment's record begins after the approval."""
     stolen.finding_type = EXFILTRATION
     planned = stolen.planned()
-    stolen.record.put_target(INCIDENT, planned.target.reference(), {})
-    stolen.context().log_action(planned.target, HAND_OVER, "FAILED", "no switch lets it act")
+    stolen.record.put_target(
+        INCIDENT,
+        planned.target.reference(),
+        {},
+    )
+    stolen.context().log_action(
+        planned.target,
+        HAND_OVER,
+        "FAILED",
+        "no switch lets it act",
+    )
     result = stolen.respond()
     assert result.status is Status.PARTIAL
     assert "no switch lets it act" in result.detail
