@@ -156,21 +156,21 @@ variable "organization" {
   }
   validation {
     condition     = alltrue([for key, status in try(coalesce(var.organization.features), {}) : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])
-    error_message = "organization.features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" to ALL, NEW, NONE or UNMANAGED. Wrong: ${join(", ", [for key, status in try(coalesce(var.organization.features), {}) : "${key} = ${status}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])}."
+    error_message = "organization.features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" to ALL, NEW, NONE or UNMANAGED. Wrong: ${join(", ", [for key, status in try(coalesce(var.organization.features), []) : "${key} = ${status}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ALL", "NEW", "NONE", "UNMANAGED"], status)])}."
   }
   validation {
     condition     = alltrue([for id, email in try(coalesce(var.organization.members), {}) : can(regex("^[0-9]{12}$", id)) && can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
-    error_message = "organization.members must map 12-digit account ids to the e-mail addresses of the accounts. Wrong: ${join(", ", [for id, email in try(coalesce(var.organization.members), {}) : "${id} = ${email}" if !can(regex("^[0-9]{12}$", id)) || !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])}."
+    error_message = "organization.members must map 12-digit account ids to the e-mail addresses of the accounts. Wrong: ${join(", ", [for id, email in try(coalesce(var.organization.members), []) : "${id} = ${email}" if !can(regex("^[0-9]{12}$", id)) || !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])}."
   }
   validation {
     condition     = alltrue([for id in keys(try(coalesce(var.organization.member_features), {})) : can(regex("^[0-9]{12}$", id))])
-    error_message = "organization.member_features must have 12-digit account ids as keys. Wrong: ${join(", ", [for id in keys(try(coalesce(var.organization.member_features), {})) : id if !can(regex("^[0-9]{12}$", id))])}."
+    error_message = "organization.member_features must have 12-digit account ids as keys. Wrong: ${join(", ", [for id in try(keys(var.organization.member_features), []) : id if !can(regex("^[0-9]{12}$", id))])}."
   }
   validation {
     condition = alltrue(flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [
       for key, status in wanted : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ENABLED", "DISABLED"], status)
     ]]))
-    error_message = "organization.member_features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" of each account to ENABLED or DISABLED (an account without an exception is left out). Wrong: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [for key, status in wanted : "${key} = ${status} of ${id}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ENABLED", "DISABLED"], status)]]))}."
+    error_message = "organization.member_features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" of each account to ENABLED or DISABLED (an account without an exception is left out). Wrong: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), []) : [for key, status in wanted : "${key} = ${status} of ${id}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ENABLED", "DISABLED"], status)]]))}."
   }
   validation {
     condition = length(setintersection(
@@ -190,7 +190,7 @@ variable "organization" {
     condition = alltrue(flatten([for wanted in values(try(coalesce(var.organization.member_features), {})) : [
       for key, status in wanted : !strcontains(key, "/") || lookup(wanted, split("/", key)[0], "") == "ENABLED" || (status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")
     ]]))
-    error_message = "organization.member_features names a configuration without its feature, or enables one whose feature is DISABLED: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), {}) : [for key, status in wanted : "${key} of ${id}" if strcontains(key, "/") && lookup(wanted, split("/", key)[0], "") != "ENABLED" && !(status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")]]))}. Say both, for example { RUNTIME_MONITORING = \"ENABLED\", \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" = \"ENABLED\" }."
+    error_message = "organization.member_features names a configuration without its feature, or enables one whose feature is DISABLED: ${join(", ", flatten([for id, wanted in try(coalesce(var.organization.member_features), []) : [for key, status in wanted : "${key} of ${id}" if strcontains(key, "/") && lookup(wanted, split("/", key)[0], "") != "ENABLED" && !(status == "DISABLED" && lookup(wanted, split("/", key)[0], "") == "DISABLED")]]))}. Say both, for example { RUNTIME_MONITORING = \"ENABLED\", \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" = \"ENABLED\" }."
   }
   validation {
     condition     = alltrue([for wanted in values(try(coalesce(var.organization.member_features), {})) : length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(wanted, name, "") == "ENABLED"]) < 2])

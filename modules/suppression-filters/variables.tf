@@ -46,11 +46,11 @@ variable "filters" {
   }
   validation {
     condition     = alltrue([for filter in var.filters : length(try(filter.criteria, {})) >= 1 && length(try(filter.criteria, {})) <= 50])
-    error_message = "A suppression filter needs 1 to 50 fields in criteria (one without any would archive every finding); wrong: ${join(", ", [for filter in var.filters : try(filter.name, "") if length(try(filter.criteria, {})) < 1 || length(try(filter.criteria, {})) > 50])}."
+    error_message = "A suppression filter needs 1 to 50 fields in criteria (one without any would archive every finding); wrong: ${join(", ", [for filter in var.filters : try(filter.name, "") if length(try(filter.criteria, [])) < 1 || length(try(filter.criteria, [])) > 50])}."
   }
   validation {
     condition     = alltrue(flatten([for filter in var.filters : [for field in keys(try(filter.criteria, {})) : can(regex("^[a-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+)*$", field))]]))
-    error_message = "A field in criteria is a path into the finding, such as type, severity or resource.instanceDetails.instanceId; wrong: ${join(", ", flatten([for filter in var.filters : [for field in keys(try(filter.criteria, {})) : "${try(filter.name, "")}: ${field}" if !can(regex("^[a-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+)*$", field))]]))}."
+    error_message = "A field in criteria is a path into the finding, such as type, severity or resource.instanceDetails.instanceId; wrong: ${join(", ", flatten([for filter in var.filters : [for field in try(keys(filter.criteria), []) : "${try(filter.name, "")}: ${field}" if !can(regex("^[a-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+)*$", field))]]))}."
   }
   validation {
     condition = alltrue(flatten([
@@ -61,7 +61,7 @@ variable "filters" {
         )
       ]
     ]))
-    error_message = "An operator in criteria is equals, not_equals, greater_than, greater_than_or_equal, less_than or less_than_or_equal (matches and not_matches are not in version 5 of the AWS provider); wrong: ${join(", ", flatten([for filter in var.filters : [for field, operators in try(filter.criteria, {}) : length(operators) == 0 ? ["${try(filter.name, "")}: ${field} without an operator"] : [for operator in keys(operators) : "${try(filter.name, "")}: ${field}: ${operator}" if !contains(["equals", "not_equals", "greater_than", "greater_than_or_equal", "less_than", "less_than_or_equal"], operator)]]]))}."
+    error_message = "An operator in criteria is equals, not_equals, greater_than, greater_than_or_equal, less_than or less_than_or_equal (matches and not_matches are not in version 5 of the AWS provider); wrong: ${join(", ", flatten([for filter in var.filters : [for field, operators in try(filter.criteria, []) : length(operators) == 0 ? ["${try(filter.name, "")}: ${field} without an operator"] : [for operator in keys(operators) : "${try(filter.name, "")}: ${field}: ${operator}" if !contains(["equals", "not_equals", "greater_than", "greater_than_or_equal", "less_than", "less_than_or_equal"], operator)]]]))}."
   }
   validation {
     condition = alltrue(flatten([
@@ -71,7 +71,7 @@ variable "filters" {
         ]
       ]
     ]))
-    error_message = "equals and not_equals take 1 to 50 values, the others exactly one; wrong: ${join(", ", flatten([for filter in var.filters : [for field, operators in try(filter.criteria, {}) : [for operator, values in operators : "${try(filter.name, "")}: ${field}: ${operator} has ${length(values)}" if length(values) < 1 || length(values) > (endswith(operator, "equals") ? 50 : 1)]]]))}."
+    error_message = "equals and not_equals take 1 to 50 values, the others exactly one; wrong: ${join(", ", flatten([for filter in var.filters : [for field, operators in try(filter.criteria, []) : [for operator, values in operators : "${try(filter.name, "")}: ${field}: ${operator} has ${length(values)}" if length(values) < 1 || length(values) > (endswith(operator, "equals") ? 50 : 1)]]]))}."
   }
 }
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from guardduty_response.aws import clients
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+FRESH_SECONDS = 1.0  # most plans take less than half of it
+
+
+@dataclass
+class _Counting:
+    """Holds a count that was begun: ``counts`` once a decision is made by it."""
+
+    target: Target
+    exceeded: Future[list[str]] | None = None
+    marked_at: float = 0.0
+    counts: bool = False
+
+
 class Ahead:
     """What is known, or being read, of the target that a playbook expects to plan.
 
@@ -39,26 +53,29 @@ class Ahead:
         )
         self._pause: Future[str] | None = None
         self._present: dict[str, Future[Present]] = {}
-        self._marked_at = 0.0
-        self._expected: Target | None = None
-        self._exceeded: Future[list[str]] | None = None
-        self._counts = False
+        self._counting: list[_Counting] = []
+        self._began = time.monotonic()
 
     def expect(self, target: Target, session: clients.Session) -> None:
         """Begins to read what deciding about ``target`` takes, and to count it for the circuit
         breaker. ``session``: of the target's account, whose role the count waits for.
         """
-        self._expected = target
         self.present(target)
         self._pause = self._pause or clients.POOL.submit(pause_reason, self.context.record)
         if self._is_to_be_counted(target):
-            self._exceeded = clients.ASSUMING.submit(self._count, target, session)
+            counting = _Counting(target)
+            counting.exceeded = clients.ASSUMING.submit(self._count, counting, session)
+            self._counting.append(counting)
 
     def present(self, target: Target) -> Future[Present]:
         """Returns what the resource's containment is now, with what old records have of it."""
         if target.arn not in self._present:
             self._present[target.arn] = clients.POOL.submit(_present, self.context, target)
         return self._present[target.arn]
+
+    def is_fresh(self) -> bool:
+        """Tells whether what ``present`` read is of a moment ago. A restore ends one."""
+        return time.monotonic() - self._began < FRESH_SECONDS
 
     def pause(self) -> Future[str]:
         """Returns why changes are paused by a CONTROL item, or an empty string."""
@@ -68,10 +85,11 @@ class Ahead:
         """Returns which limits of the circuit breaker these targets exceed, and counts them."""
         context = self.context
         arns = [target["arn"] for target in targets]
-        if self._exceeded and self._expected and arns == [self._expected.arn]:
-            exceeded = self._exceeded.result()
-            self._counts = True
-            return exceeded
+        for counting in self._counting:
+            if arns == [counting.target.arn] and not counting.counts and counting.exceeded:
+                exceeded = counting.exceeded.result()
+                counting.counts = True
+                return exceeded
         return guardrails.exceeded_limits(
             context.config,
             context.record,
@@ -83,13 +101,15 @@ class Ahead:
     def end(self) -> None:
         """Waits for what is under way, and takes back a count of what was not decided about."""
         self.meta.exception()
-        for reading in (self._pause, self._exceeded, *self._present.values()):
+        counted = [counting.exceeded for counting in self._counting]
+        for reading in (self._pause, *counted, *self._present.values()):
             if reading:
                 reading.exception()
-        if self._marked_at and not self._counts and self._expected:
-            self.context.record.circuit_breaker.withdraw(
-                os.environ["GDR_PLAYBOOK"], [self._expected.arn], self._marked_at
-            )
+        for counting in self._counting:
+            if counting.marked_at and not counting.counts:
+                self.context.record.circuit_breaker.withdraw(
+                    os.environ["GDR_PLAYBOOK"], [counting.target.arn], counting.marked_at
+                )
 
     def _is_to_be_counted(self, target: Target) -> bool:
         """Tells whether nothing that is known yet keeps the target from being contained by itself.
@@ -107,16 +127,16 @@ class Ahead:
             and not guardrails.reason_to_skip(config, seen.account_id, [guarded])
         )
 
-    def _count(self, target: Target, session: clients.Session) -> list[str]:
+    def _count(self, counting: _Counting, session: clients.Session) -> list[str]:
         session.wait()  # nothing is contained where there is no role, so nothing is counted
-        self._marked_at = time.time()
+        counting.marked_at, target = time.time(), counting.target
         return guardrails.exceeded_limits(
             self.context.config,
             self.context.record,
             os.environ["GDR_PLAYBOOK"],
             self.context.finding.account_id,
             [{"id": target.id, "arn": target.arn}],
-            self._marked_at,
+            counting.marked_at,
         )
 
 

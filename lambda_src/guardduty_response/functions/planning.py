@@ -187,10 +187,12 @@ def _linked(
     targets: list[Target],
     present: list[Future[Present]],
     lost: IncidentRecord | None,
+    fresh: bool,
 ) -> list[Target]:
     """Takes the lease on each resource and links the incident to its containment, side by side.
 
     A resource that another incident works on is linked, too: ``attach`` names that incident.
+    ``fresh``: whether ``present`` is of a moment ago, and need not be read anew.
     """
     leases = [clients.POOL.submit(_lease, context, target, lost) for target in targets]
     links = [
@@ -200,7 +202,7 @@ def _linked(
             context.incident_id,
             os.environ["GDR_PLAYBOOK"],
             immutable_id(plan),
-            known.result(),
+            known.result() if fresh else None,
         )
         for plan, target, known in zip(planned, targets, present, strict=True)
     ]
@@ -257,7 +259,9 @@ def decide(
         for target in targets
     ]
     if decision == "act":
-        targets = _linked(context, planned, targets, present, meta if again else None)
+        targets = _linked(
+            context, planned, targets, present, meta if again else None, ahead.is_fresh()
+        )
     elif meta.get("held"):
         targets = [steps.as_linked(context, target) for target in targets]
     attached_to_itself = any(target.attach == incident_id for target in targets)

@@ -12,16 +12,18 @@ from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target
 from guardduty_response.errors import RoleUnavailable, TargetGone
 from guardduty_response.evidence import store
-from guardduty_response.functions import ahead
+from guardduty_response.functions import ahead, steps
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Table
 
 from tests.support.patience import PATIENCE
 from tests.unit.deployment import MEMBER, Deployment
 from tests.unit.fake_playbook import ARN, FakePlaybook, configure
+from tests.unit.function_calls import EXECUTION
 from tests.unit.functions.respond_steps import open_incident, run_step
 
 READS: Any = {"Version": "2012-10-17", "Statement": []}
+PLANNING = {"execution": EXECUTION, "targets": [], "finding_key": ""}
 PLACE = {"account_id": MEMBER, "region": "us-east-1"}
 
 
@@ -42,14 +44,14 @@ class Expecting:
 
         def expecting(context: Context) -> list[Planned]:
             assert context.expect is not None
-            context.expect(self.target, self._session())
+            context.expect(self.target, self.session())
             if self.error:
                 raise self.error
             return plan(context)
 
         monkeypatch.setattr(fake, "plan", expecting)
 
-    def _session(self) -> clients.Session:
+    def session(self) -> clients.Session:
         found = object.__new__(clients.Session)
         answer: Any = Future()
         if self.role_error:
@@ -145,6 +147,22 @@ def test_another_plan_than_expected_counts_what_it_names(
     assert _counted(record) == 2
     counting = [mark["arn"] for mark in _marks(deployment) if not mark.get("withdrawn")]
     assert sorted(counting) == sorted([ARN, ARN.replace("i-1", "i-2"), "another"])
+
+
+def test_what_several_events_expect_is_each_taken_back(
+    deployment: Deployment, expecting: Expecting, record: IncidentRepository
+) -> None:
+    """Containing again plans each event, and one of them may name what is gone."""
+    context = steps.make_context({"verb": "plan", "incident_id": open_incident(), **PLANNING})
+    begun = ahead.Ahead(context)
+    for name in ("i-1", "i-2"):
+        target = expecting.target._replace(id=name, arn=ARN.replace("i-1", name))
+        begun.expect(target, expecting.session())
+    assert begun.exceeded([{"id": "i-2", "arn": ARN.replace("i-1", "i-2")}]) == []
+    begun.end()
+    assert _counted(record) == 1
+    withdrawn = [mark["arn"] for mark in _marks(deployment) if mark.get("withdrawn")]
+    assert withdrawn == [ARN]
 
 
 # -- the role is assumed while the finding is read -------------------------------------------------

@@ -70,7 +70,7 @@ def plan(context: Context) -> list[Planned]:
 
     Raises NoTarget, TargetGone, RoleUnavailable.
     """
-    from guardduty_response.playbooks.ec2_instance.consequences import READ, Consequences
+    from guardduty_response.playbooks.ec2_instance.consequences import READ
 
     target = _target(context)
     instance = InstanceContext(context, target)
@@ -79,6 +79,16 @@ def plan(context: Context) -> list[Planned]:
         context.expect(target, sessions.session_of(""))
     read_ahead.begin(instance, sessions)
     try:
+        return _plan(instance, sessions)
+    finally:
+        read_ahead.end(instance)
+
+
+def _plan(instance: InstanceContext, sessions: Sessions) -> list[Planned]:
+    from guardduty_response.playbooks.ec2_instance.consequences import Consequences
+
+    context, target = instance.context, instance.target
+    try:
         current = look(instance, sessions.client("ec2"))
     except InstanceGone as ended:
         if not context.finding.sample:
@@ -86,12 +96,7 @@ def plan(context: Context) -> list[Planned]:
 
             return [gone.plan(instance, sessions, ended)]
         sample = _sample(context.finding.detail)
-        controls = action_order.look(
-            instance,
-            sessions,
-            sample,
-            exists=False,
-        )
+        controls = action_order.look(instance, sessions, sample, exists=False)
         intents = _planned_actions(instance, sample, controls)
         text = "sample finding: the instance does not exist"
         return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]

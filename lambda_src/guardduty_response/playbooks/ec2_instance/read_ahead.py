@@ -46,6 +46,13 @@ def begin(instance: InstanceContext, sessions: Sessions) -> None:
     instance.ahead = {name: clients.POOL.submit(call) for name, call in calls.items()}
 
 
+def end(instance: InstanceContext) -> None:
+    """Waits for what nobody took: no call goes on when the step has ended."""
+    for reading in instance.ahead.values():
+        if not reading.cancel():
+            reading.exception()
+
+
 def taken(
     instance: InstanceContext, name: str, call: Callable[[], AwsAnswer]
 ) -> Callable[[], AwsAnswer]:

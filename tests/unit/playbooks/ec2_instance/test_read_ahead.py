@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
 import pytest
+from guardduty_response.containment.target_context import Sessions
+from guardduty_response.errors import TargetGone
 from guardduty_response.functions.ahead import remembering
-from guardduty_response.playbooks.ec2_instance import playbook
+from guardduty_response.playbooks.ec2_instance import playbook, read_ahead
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.unit.deployment import MEMBER
 from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
@@ -74,3 +78,22 @@ def test_the_prepared_session_is_that_of_the_plan(lab: Lab, group: bool) -> None
     playbook.prepare(context, MEMBER, lab.region)
     playbook.plan(context)
     assert _asked(lab)["AssumeRole"] == 1
+
+
+def test_no_read_goes_on_when_the_plan_has_ended(lab: Lab) -> None:
+    lab.build(targets=True)
+    lab.see("ec2").terminate_instances(InstanceIds=[lab.ids["instance"]])
+    begun: list[InstanceContext] = []
+    begin = read_ahead.begin
+
+    def noted(instance: InstanceContext, sessions: Sessions) -> None:
+        begun.append(instance)
+        begin(instance, sessions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read_ahead, "begin", noted)
+        patch.setattr(read_ahead, "all_target_groups", lambda _: time.sleep(0.3))
+        with pytest.raises(TargetGone):
+            playbook.plan(lab.context())
+    assert all(reading.done() for reading in begun[0].ahead.values())
+    assert begun[0].ahead, "some of them nobody needs"
