@@ -101,7 +101,7 @@ run "precedence" {
         quarantine_profile = "guardduty-response-quarantine"
         own_roles          = [for name in ["collector-ec2-instance", "collector-iam-principal", "monitor-ec2-instance", "monitor-iam-principal", "responder-ec2-instance", "responder-iam-principal"] : "*:role/guardduty-response-${name}"]
       },
-      toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "active_playbooks", "guardrails", "notifications", "evidence", "forensics", "responder"]),
+      toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "active_playbooks", "guardrails", "notifications", "evidence", "extra_finding_types", "forensics", "responder"]),
     ])
     error_message = "The config document has not the agreed shape."
   }
