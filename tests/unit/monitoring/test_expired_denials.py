@@ -75,6 +75,25 @@ class Role:
         )
         upkeep.take_up(record, [record.meta(incident)])
 
+    def deny_another(self, id: str) -> tuple[str, int]:
+        """Denies the sessions of another instance on the role, which is not monitored."""
+        other = (f"{self.place[0].rpartition('/')[0]}/{id}", 1)
+        reference: Any = {"arn": other[0], "kind": "ec2_instance", "id": id}
+        reference |= {"account_id": MEMBER, "region": REGION}
+        self.record.containments.join(
+            reference,
+            self.incident,
+            "ec2_instance",
+            id,
+        )
+        with self.record.shared.hold(ROLE, OLDER, "tests") as held:
+            held.change_entry(
+                other,
+                {"denials": {"own": {"instance": id}}},
+                look_at=look_at(),
+            )
+        return other
+
     def close(self) -> None:
         answer = closing.close(
             self.record,
@@ -257,19 +276,52 @@ def test_while_ec2_does_not_answer_it_stays_and_people_are_told(
 
     monkeypatch.setattr(gone, "why_gone", refuse)
     on(clock, hours=12.2)
-    for _ in range(expiry.ATTEMPTS):
+    for _ in range(expiry.ATTEMPTS + 3):
         [request] = closed.reconcile()
         assert "UnauthorizedOperation" in respond.handler(request)["error"]
         assert closed.is_denied()
-        on(clock, minutes=closed.minutes() + 1)
-    assert closed.reconcile() == []
-    first, last = closed.problems()
-    assert "It is tried again" in first and "UnauthorizedOperation" in first
-    assert "whether it does could not be found out" in first and "over by now" not in first
-    assert "It is not tried again" in last
+        assert 300 < closed.minutes() <= 360
+        on(clock, hours=6.1)
+    [told] = closed.problems()
+    assert "It is tried again" in told and "UnauthorizedOperation" in told
+    assert "whether it does could not be found out" in told and "over by now" not in told
     state = closed.record.containments.state(*closed.place)
     assert state is not None and state["status"] == Status.CONTAINED
     assert closed.is_denied()
+
+
+def test_what_cannot_be_asked_about_keeps_no_other_entry_from_leaving(
+    closed: Role, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking fails for days; then the instance of another entry is gone."""
+
+    def refuse(*_: Any) -> str:
+        raise ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeInstances")
+
+    other = closed.deny_another("i-2")
+    closed.record.containments.set(*other, status=Status.CONTAINED)
+    monkeypatch.setattr(gone, "why_gone", refuse)
+    for _ in range(expiry.ATTEMPTS + 3):
+        on(clock, hours=12.2)
+        [request] = closed.reconcile()
+        respond.handler(request)
+    closed.record.containments.set(*other, status=Status.GONE)
+    for _ in range(2):
+        on(clock, hours=12.2)
+        [request] = closed.reconcile()
+        respond.handler(request)
+    known = closed.record.shared.read(ROLE, OLDER).known
+    assert set(known) == {closed.place}
+    assert closed.is_denied()
+
+
+def test_what_the_function_did_not_live_to_ask_is_asked_again(closed: Role, clock: Any) -> None:
+    on(clock, hours=12.2)
+    for _ in range(expiry.ATTEMPTS + 3):
+        assert closed.reconcile(), "its function dies each time"
+        on(clock, minutes=closed.minutes() + 1)
+    [told] = closed.problems()
+    assert "the function did not answer" in told
 
 
 def test_of_a_closed_containment_whose_playbook_is_switched_off_nobody_asks(
@@ -354,21 +406,7 @@ def test_who_is_denied_meanwhile_is_looked_at_later(role: Role, clock: Any) -> N
     role.goes()
     on(clock, hours=12.2)
     [request] = role.reconcile()
-    other = (role.place[0].replace("i-1", "i-2"), 1)
-    reference: Any = {"arn": other[0], "kind": "ec2_instance", "id": "i-2"}
-    reference |= {"account_id": MEMBER, "region": "eu-central-1"}
-    role.record.containments.join(
-        reference,
-        role.incident,
-        "ec2_instance",
-        "i-2",
-    )
-    with role.record.shared.hold(ROLE, OLDER, "tests") as held:
-        held.change_entry(
-            other,
-            {"denials": {"own": {"instance": "i-2"}}},
-            look_at=look_at(),
-        )
+    role.deny_another("i-2")
     respond.handler(request)
     assert 12 * 60 < role.minutes() < 12 * 60 + 6
 
