@@ -118,3 +118,25 @@ def test_of_a_closed_containment_whose_playbook_is_switched_off_nobody_asks(
     monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
     on(clock, hours=6.1)
     assert closed.reconcile()
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.CONTAINING])
+def test_of_a_containment_whose_verdict_is_to_come_nobody_asks(
+    closed: Role, clock: Any, status: Status
+) -> None:
+    """Its monitoring begins with the verdict: until then it is at work, not forgotten."""
+    closed.record.containments.set(*closed.place, status=status)
+    on(clock, hours=12.2)
+    assert closed.reconcile() == [] and 300 < closed.minutes() <= 360
+    closed.record.containments.set(*closed.place, status=Status.FAILED)
+    on(clock, hours=6.1)
+    assert closed.reconcile()
+
+
+def test_of_an_instance_that_somebody_works_on_nobody_asks(closed: Role, clock: Any) -> None:
+    on(clock, hours=12.2)
+    arn, leases = closed.place[0], closed.record.leases
+    leases.acquire(arn, "somebody", "inc-1", 900)
+    assert closed.reconcile() == [] and 300 < closed.minutes() <= 360
+    on(clock, hours=6.1)
+    assert closed.reconcile(), "a lease that has run out keeps nobody"
