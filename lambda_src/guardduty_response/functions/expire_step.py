@@ -59,11 +59,9 @@ def expire(event: Payload) -> Expired:
         log("expired denials stay", target=role, detail=why[:500])
         due_roles.note_failure(record.table, request, OLDER, why, paused)
         return {"next": "", "error": why}
-    if unknown:
-        due_roles.note_failure(record.table, request, OLDER, unknown, paused=False)
-        return {"next": next_at, "error": unknown}
-    due_roles.settle(record.table, role, OLDER, next_at, request["due_at"])
-    return {"next": next_at, "error": ""}
+    # What cannot be asked about keeps no other entry from being looked at.
+    due_roles.settle(record.table, role, OLDER, next_at, request["due_at"], unknown)
+    return {"next": next_at, "error": unknown}
 
 
 def _note_gone(record: IncidentRepository, request: due_roles.Request) -> str:

@@ -24,7 +24,8 @@ PAUSED_SECONDS = 3600  # until it is tried again while the response is paused
 
 class DueRole(TypedDict, total=False):
     """Declares the DUE item of a role's setting. ``attempts`` to take out what is over have failed,
-    the last one because of ``why``.
+    and so many times in a row AWS did not say whether something is over (``unasked``), the last
+    time because of ``why``.
     """
 
     pk: str
@@ -34,6 +35,7 @@ class DueRole(TypedDict, total=False):
     arn: str  # of the role
     setting: str
     attempts: int
+    unasked: int
     why: str
 
 
@@ -51,16 +53,22 @@ class Request(TypedDict):
     due_at: str
 
 
-def settle(table: Table, role: str, setting: str, due_at: str, was: str) -> None:
+def settle(table: Table, role: str, setting: str, due_at: str, was: str, unknown: str = "") -> None:
     """Says when a role is looked at next; empty: not again. Does nothing where it is not due at
-    ``was`` any more: somebody has denied sessions meanwhile.
+    ``was`` any more: somebody has denied sessions meanwhile. ``unknown``: why AWS did not say
+    whether something is over; how often it has not stays counted.
     """
     pk = f"RESOURCE#{role}#{setting}"
     only_if: dict[str, object] = {"due_at": was}
     if due_at:
-        update(table, pk, {"due_at": due_at, "attempts": 0}, only_if, ["why"])
+        changes: dict[str, object] = {"due_at": due_at, "attempts": 0}
+        if unknown:
+            update(table, pk, {**changes, "why": unknown[:500]}, only_if)
+        else:
+            update(table, pk, changes, only_if, ["unasked", "why"])
     else:
-        update(table, pk, {"ended_at": now()}, only_if, ["due_at", "due_shard", "attempts", "why"])
+        remove = ["due_at", "due_shard", "attempts", "unasked", "why"]
+        update(table, pk, {"ended_at": now()}, only_if, remove)
 
 
 def note_failure(table: Table, request: Request, setting: str, why: str, paused: bool) -> None:

@@ -3,15 +3,16 @@
 The watchdog looks at the roles that are due (due_roles.py), which takes reads of the table alone.
 Where something is over it invokes the playbook's function, which may write the role
 (functions/expire_step.py). It does so too where only AWS can say whether something is over
-(unwatched.py). What fails is tried again, less and less often; people are told, and told when it
-ends.
+(unwatched.py). What cannot be written is tried again, less and less often; people are told, and
+told when it ends. What cannot be asked is asked again for as long as the denial stays.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, cast
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item, plain
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 FUNCTIONS = "GDR_PLAYBOOK_FUNCTIONS"
 MOST = 20  # roles that are looked at in one run, of every five minutes
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 900, 6 * 3600
-TOLD_AFTER, ATTEMPTS = 3, 12  # attempts: the last comes about two days after the first
+TOLD_AFTER = 3  # attempts, or looks that found out nothing
+ATTEMPTS = 12  # to write what is over: the last comes about two days after the first
 
 
 def dispatch(record: IncidentRepository) -> list[str]:
@@ -85,20 +87,22 @@ def _look(record: IncidentRepository, found: DueRole) -> bool:
         next_at = expired_entries.next_look(shared, kept)
         settle(record.table, found["arn"], found["setting"], next_at, found["due_at"])
         return False
-    attempts = found.get("attempts") or 0
-    if attempts >= ATTEMPTS or not states:
+    counter: Literal["attempts", "unasked"] = "attempts" if over else "unasked"
+    failed = int(found.get(counter) or 0)
+    if over and (failed >= ATTEMPTS or not states):
         if states:
-            _tell(record, states[0], found, bool(over), ended=True)
+            _tell(record, states[0], found, True, ended=True)
         _end(record.table, found)
         return False
-    if attempts == TOLD_AFTER:
+    if failed == TOLD_AFTER:
         _tell(record, states[0], found, bool(over))
-    due_at = from_now(min(FIRST_RETRY_SECONDS * 2**attempts, LONGEST_RETRY_SECONDS))
+    due_at = from_now(min(FIRST_RETRY_SECONDS * 2 ** min(failed, 10), LONGEST_RETRY_SECONDS))
     why = "the function did not answer"
     function = functions.get(states[0]["playbook"])
     if not function:
         why = f"playbook {states[0]['playbook']} is switched off"
-    if not _claim(record.table, found, due_at, attempts + 1, why) or not function:
+    changes = {"due_at": due_at, counter: failed + 1, "why": why}
+    if not _claim(record.table, found, changes) or not function:
         return False
     request: Request = {
         "verb": "expire",
@@ -114,11 +118,10 @@ def _look(record: IncidentRepository, found: DueRole) -> bool:
     return True
 
 
-def _claim(table: Table, found: DueRole, due_at: str, attempts: int, why: str) -> bool:
+def _claim(table: Table, found: DueRole, changes: Mapping[str, object]) -> bool:
     """Makes a role due again by itself, in case its function dies. Returns False where somebody
     else has looked at it meanwhile.
     """
-    changes = {"due_at": due_at, "attempts": attempts, "why": why}
     return update(table, found["pk"], changes, {"due_at": found["due_at"]})
 
 
@@ -141,7 +144,9 @@ def _tell(
     again = "It is not tried again: take them out by hand" if ended else "It is tried again"
     role, why = found["arn"].rpartition("/")[2], found.get("why") or "not known"
     problem = "that are over by now, and what denies them could not be taken out"
+    word = "ended" if ended else ""
     if not over:
+        word = "not asked"
         problem = (
             f"while {state['id']} exists. Nobody watches it any more, and whether it does could not"
             " be found out"
@@ -153,7 +158,7 @@ def _tell(
     )
     draft = notifications.Draft(
         "problem",
-        reason_for("denial stays", found["arn"], "ended" if ended else ""),
+        reason_for("denial stays", found["arn"], word),
         note=note,
         entry=("denial not taken out", why),
         target=state["id"],

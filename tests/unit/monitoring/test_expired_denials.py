@@ -2,188 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
-from botocore.exceptions import ClientError
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.containment.session_denials import document, look_at
-from guardduty_response.functions import closing, respond
+from guardduty_response.functions import respond
 from guardduty_response.incident import shared_settings
-from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Status
-from guardduty_response.monitoring import expiry, upkeep
-from guardduty_response.playbooks.ec2_instance import gone
+from guardduty_response.monitoring import expiry
 
-from tests.unit.deployment import MEMBER, PREFIX, TABLE, Deployment, onlooker
-from tests.unit.function_calls import watch
-
-Json = dict[str, Any]
-ROLE = f"arn:aws:iam::{MEMBER}:role/app"
-SWEEPER = {"source": "guardduty-response.sweeper"}
-PLAYBOOK = f"arn:aws:lambda:eu-central-1:123456789012:function:{PREFIX}-playbook-ec2-instance"
-FUNCTION = f"{PLAYBOOK}:expire"  # an alias
-REGION = "us-east-1"  # of the incident's target
-POLICY = f"{PREFIX}-sessions"
-
-
-class Role:
-    """A role on which the sessions of an instance are denied, which is monitored."""
-
-    def __init__(
-        self, deployment: Deployment, record: IncidentRepository, incident: str, id: str = "i-1"
-    ) -> None:
-        self.deployment, self.record, self.incident = deployment, record, incident
-        self.iam = onlooker("iam")
-        self.iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
-        target = record.target(
-            incident,
-            "ec2_instance",
-            id,
-        )
-        self.place = (str(target["arn"]), int(target["generation"]))
-        with record.shared.hold(ROLE, OLDER, "tests") as held:
-            held.change_entry(
-                self.place,
-                {"denials": {"own": {"instance": id}}},
-                look_at=look_at(),
-            )
-        self.iam.put_role_policy(
-            RoleName="app",
-            PolicyName=POLICY,
-            PolicyDocument=json.dumps(document([{"instance": id}])),
-        )
-        self.iam.tag_role(RoleName="app", Tags=[{"Key": POLICY, "Value": "denied"}])
-        record.set_target(
-            incident,
-            "ec2_instance",
-            id,
-            status=Status.CONTAINED,
-        )
-        before = {"role": ROLE, "policies": {POLICY: None}}
-        record.before(
-            incident,
-            "ec2_instance",
-            id,
-            "sessions",
-            before,
-        )
-        upkeep.take_up(record, [record.meta(incident)])
-
-    def close(self) -> None:
-        answer = closing.close(
-            self.record,
-            self.incident,
-            "ada",
-            "it is kept for the police",
-        )
-        assert answer["status"] == Status.CLOSED
-        messages = str(self.deployment.messages())
-        assert "12 hours after the instance was seen to be gone" in messages
-
-    def goes(self) -> None:
-        self.record.containments.set(*self.place, status=Status.GONE)
-
-    @property
-    def due(self) -> Json:
-        [found] = [
-            each
-            for each in self.deployment.items(f"RESOURCE#{ROLE}#{OLDER}")
-            if each["sk"] == "DUE"
-        ]
-        return found
-
-    def minutes(self) -> float:
-        due_at = datetime.fromisoformat(self.due["due_at"])
-        return (due_at - datetime.now(UTC)).total_seconds() / 60
-
-    def is_denied(self) -> bool:
-        names = self.iam.list_role_policies(RoleName="app")["PolicyNames"]
-        return bool(names == [POLICY] and self.iam.list_role_tags(RoleName="app")["Tags"])
-
-    def asked(self) -> list[Json]:
-        """What the playbook's function was invoked with, since last asked."""
-        found = [payload for name, payload in self.deployment.invoked if name == FUNCTION]
-        self.deployment.invoked.clear()
-        return found
-
-    def reconcile(self) -> list[Json]:
-        watch(SWEEPER)
-        return self.asked()
-
-    def problems(self) -> list[str]:
-        return [
-            str(message)
-            for message in self.deployment.messages()
-            if "are denied on role app" in str(message)
-        ]
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def role(
-    deployment: Deployment,
-    record: IncidentRepository,
-    incident: Callable[..., str],
-    clock: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Role:
-    monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
-    monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    return Role(
-        deployment,
-        record,
-        incident("i-1", status="CONTAINED"),
-    )
-
-
-@pytest.fixture
-def instance() -> str:
-    """An instance that exists, in the Region of the incident's target."""
-    ec2 = onlooker("ec2", REGION)
-    [image] = ec2.describe_images(Owners=["amazon"])["Images"][:1]
-    found = ec2.run_instances(
-        ImageId=image["ImageId"],
-        MinCount=1,
-        MaxCount=1,
-    )["Instances"]
-    return str(found[0]["InstanceId"])
-
-
-@pytest.fixture
-def closed(
-    deployment: Deployment,
-    record: IncidentRepository,
-    incident: Callable[..., str],
-    clock: Any,
-    instance: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Role:
-    """The role of an instance that exists, and whose incident was closed with it contained."""
-    monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
-    monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    found = Role(
-        deployment,
-        record,
-        incident(instance, status="CONTAINED"),
-        instance,
-    )
-    found.close()
-    return found
-
-
-def on(clock: Any, **of: float) -> None:
-    clock.shift(timedelta(**of))
+from tests.unit.deployment import TABLE
+from tests.unit.monitoring.expiry_lab import (
+    ROLE,
+    Role,
+    on,
+)
 
 
 def test_nothing_is_looked_at_before_a_session_can_be_over(role: Role, clock: Any) -> None:
@@ -220,70 +53,6 @@ def test_while_it_is_contained_it_is_looked_at_again(role: Role, clock: Any) -> 
     [request] = role.reconcile()
     respond.handler(request)
     assert not role.is_denied()
-
-
-def test_of_a_closed_containment_it_leaves_when_the_instance_is_gone(
-    closed: Role, instance: str, clock: Any
-) -> None:
-    """Nobody verifies it any more: EC2 is asked, every six hours, while the instance exists."""
-    for _ in range(2):
-        on(clock, hours=12.2)
-        [request] = closed.reconcile()
-        assert respond.handler(request)["error"] == ""
-        assert closed.is_denied() and 300 < closed.minutes() <= 360
-    onlooker("ec2", REGION).terminate_instances(InstanceIds=[instance])
-    on(clock, hours=6.1)
-    [request] = closed.reconcile()
-    assert respond.handler(request)["error"] == ""
-    assert closed.is_denied(), "credentials that it had may live for 12 hours"
-    assert 12 * 60 < closed.minutes() < 12 * 60 + 6
-    assert closed.deployment.timeline(closed.incident)[-1] == "gone"
-    on(clock, hours=12.2)
-    [request] = closed.reconcile()
-    assert respond.handler(request) == {"next": "", "error": ""}
-    assert closed.iam.list_role_policies(RoleName="app")["PolicyNames"] == []
-    assert closed.iam.list_role_tags(RoleName="app")["Tags"] == []
-    assert "due_at" not in closed.due and closed.problems() == []
-    assert closed.record.meta(closed.incident)["status"] == Status.CLOSED
-
-
-def test_while_ec2_does_not_answer_it_stays_and_people_are_told(
-    closed: Role, clock: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refused = ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeInstances")
-
-    def refuse(*_: Any) -> str:
-        raise refused
-
-    monkeypatch.setattr(gone, "why_gone", refuse)
-    on(clock, hours=12.2)
-    for _ in range(expiry.ATTEMPTS):
-        [request] = closed.reconcile()
-        assert "UnauthorizedOperation" in respond.handler(request)["error"]
-        assert closed.is_denied()
-        on(clock, minutes=closed.minutes() + 1)
-    assert closed.reconcile() == []
-    first, last = closed.problems()
-    assert "It is tried again" in first and "UnauthorizedOperation" in first
-    assert "whether it does could not be found out" in first and "over by now" not in first
-    assert "It is not tried again" in last
-    state = closed.record.containments.state(*closed.place)
-    assert state is not None and state["status"] == Status.CONTAINED
-    assert closed.is_denied()
-
-
-def test_of_a_closed_containment_whose_playbook_is_switched_off_nobody_asks(
-    closed: Role, clock: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Until it is switched on: nothing is known to be over, and people are told nothing."""
-    monkeypatch.setenv(expiry.FUNCTIONS, "{}")
-    for _ in range(expiry.TOLD_AFTER + 1):
-        on(clock, hours=12.2)
-        assert closed.reconcile() == []
-    assert closed.problems() == [] and 300 < closed.minutes() <= 360
-    monkeypatch.setenv(expiry.FUNCTIONS, json.dumps({"ec2_instance": FUNCTION}))
-    on(clock, hours=6.1)
-    assert closed.reconcile()
 
 
 def test_a_pause_is_respected_and_ends_nothing(role: Role, clock: Any) -> None:
@@ -354,21 +123,7 @@ def test_who_is_denied_meanwhile_is_looked_at_later(role: Role, clock: Any) -> N
     role.goes()
     on(clock, hours=12.2)
     [request] = role.reconcile()
-    other = (role.place[0].replace("i-1", "i-2"), 1)
-    reference: Any = {"arn": other[0], "kind": "ec2_instance", "id": "i-2"}
-    reference |= {"account_id": MEMBER, "region": "eu-central-1"}
-    role.record.containments.join(
-        reference,
-        role.incident,
-        "ec2_instance",
-        "i-2",
-    )
-    with role.record.shared.hold(ROLE, OLDER, "tests") as held:
-        held.change_entry(
-            other,
-            {"denials": {"own": {"instance": "i-2"}}},
-            look_at=look_at(),
-        )
+    role.deny_another("i-2")
     respond.handler(request)
     assert 12 * 60 < role.minutes() < 12 * 60 + 6
 

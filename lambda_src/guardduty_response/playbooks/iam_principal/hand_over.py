@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import NOTHING
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -60,7 +61,7 @@ def origin(principal: PrincipalContext, sessions: Sessions, role_arn: str) -> Or
     the role trusts may have got a session of that name all the same: who did is looked up then.
 
     What was handed over once is so still: by now another incident may have replaced the profile.
-    Raises what the record's table answers.
+    Raises what may pass, so that the plan is repeated, and what the record's table answers.
     """
     logged = _logged(principal)
     is_exfiltration = principal.context.finding.type.startswith(EXFILTRATION)
@@ -69,6 +70,10 @@ def origin(principal: PrincipalContext, sessions: Sessions, role_arn: str) -> Or
     try:
         found = _by_profile(principal, sessions, role_arn)
     except AWS_ERRORS as error:
+        if isinstance(error, instance_region.Passing):
+            raise error.error from error
+        if is_transient(error):
+            raise
         found = Origin(read_error=describe_error(error))
     return found._replace(logged=logged)
 

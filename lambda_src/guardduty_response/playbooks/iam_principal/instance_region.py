@@ -6,6 +6,7 @@ from concurrent.futures import Future, as_completed
 from typing import TYPE_CHECKING, NamedTuple
 
 from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.regions import ACTION, enabled
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -26,6 +27,14 @@ class Nowhere(ResponseError):
     """Every enabled Region answered, and none has the instance."""
 
 
+class Passing(ResponseError):
+    """A Region did not answer because of ``error``, which may pass; no other has the instance."""
+
+    def __init__(self, message: str, error: Exception) -> None:
+        super().__init__(message)
+        self.error = error
+
+
 class FoundInstance(NamedTuple):
     """An instance, as DescribeInstances has it, and its Region."""
 
@@ -37,40 +46,50 @@ def find_instance(principal: TargetContext, instance_id: str) -> FoundInstance:
     """Finds the instance in the finding's Region, or in the enabled Region that knows it.
 
     Raises Nowhere, or ResponseError, which names every Region that did not answer: the instance
-    may be there.
+    may be there. It is Passing where asking again may help.
     """
     first = principal.target.region
     session = principal.open_session(allow(("ec2:DescribeInstances", ACTION)))
     unanswered: dict[str, str] = {}
+    errors: list[Exception] = []
     try:
         if described := _describe(session, first, instance_id):
             return FoundInstance(first, described)
     except AWS_ERRORS as error:
         unanswered[first] = describe_error(error)
+        errors.append(error)
     try:
         names, remark = enabled(principal, session)
     except AWS_ERRORS as error:
         names = [first]
         remark = f"the enabled Regions could not be listed ({describe_error(error)})"
+        errors.append(error)
     others = [name for name in names if name != first]
-    found = _search(session, others, instance_id, unanswered)
+    found = _search(session, others, instance_id, unanswered, errors)
     if found:
         return found
     reasons = [f"not queried: {name} ({reason})" for name, reason in unanswered.items()]
     if remark:
         reasons.append(remark)
     explanation = "; ".join(reasons) or "terminated over an hour ago, or not of this account"
-    raise (ResponseError if reasons else Nowhere)(
+    message = (
         f"instance {instance_id} is in none of the {len(names) - len(unanswered)} Regions that"
         f" answered ({explanation})"
     )
+    if passing := next(filter(is_transient, errors), None):
+        raise Passing(message, passing)
+    raise (ResponseError if reasons else Nowhere)(message)
 
 
 def _search(
-    session: clients.Session, names: list[str], instance_id: str, unanswered: dict[str, str]
+    session: clients.Session,
+    names: list[str],
+    instance_id: str,
+    unanswered: dict[str, str],
+    errors: list[Exception],
 ) -> FoundInstance | None:
     """Asks all Regions at once. Returns the instance, or None; ``unanswered`` gets the reasons of
-    those that did not answer.
+    those that did not answer, and ``errors`` what they answered instead.
     """
     pending: dict[Future[AwsAnswer | None], str] = {}
     for name in names:
@@ -85,6 +104,7 @@ def _search(
                     return FoundInstance(name, described)
             except AWS_ERRORS as error:
                 unanswered[name] = describe_error(error)
+                errors.append(error)
     except TimeoutError:
         pass
     finally:

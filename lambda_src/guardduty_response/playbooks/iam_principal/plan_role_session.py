@@ -114,7 +114,7 @@ def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer)
             effect = "all of them need new credentials"
         consequences.append(f"{role_users}; {effect}")
     handed_over: dict[str, Callable[[], AwsAnswer]] = {}
-    if origin.logged:
+    if origin.logged and (origin.is_shown or origin.read_error):
         target = target._replace(scope={**target.scope, "handed_over": dict(origin.logged)})
     if origin.is_sure:  # the following steps need not ask who got the session
         target = target._replace(scope={**target.scope, "instance": identity.instance})

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.statuses import Status
@@ -178,6 +180,36 @@ def test_what_could_not_be_read_is_a_failed_hand_over(stolen: IamLab, operation:
     assert NAME in stolen.actions(), "who got the session is asked"
 
 
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("ListInstanceProfilesForRole", "Throttling"),
+        ("DescribeInstances", "RequestLimitExceeded"),
+    ],
+)
+def test_a_throttled_read_has_the_plan_repeated(stolen: IamLab, operation: str, code: str) -> None:
+    """The machine repeats what may pass: nothing is decided by it."""
+    run_instance(profile("admin"))
+    stolen.fail(operation, code)
+    with pytest.raises(ClientError) as raised:
+        stolen.planned()
+    assert is_transient(raised.value)
+    stolen.faults.clear()
+    assert set(stolen.planned().hand_over) == {"ec2_instance"}
+
+
+def test_a_region_that_is_throttled_matters_not_where_another_has_the_instance(
+    stolen: IamLab,
+) -> None:
+    run_instance(profile("admin"), THIRD)
+    stolen.fail(
+        "DescribeInstances",
+        "RequestLimitExceeded",
+        lambda params: params["region"] == REGION,
+    )
+    assert set(stolen.planned().hand_over) == {"ec2_instance"}
+
+
 def test_what_was_handed_over_stays_so_when_the_profile_was_replaced(stolen: IamLab) -> None:
     """The instance's own incident replaces it while people are asked about this one."""
     run_instance(profile("admin"))
@@ -241,3 +273,33 @@ def test_a_hand_over_before_an_approval_counts_after_it(stolen: IamLab) -> None:
     result = stolen.respond()
     assert result.status is Status.PARTIAL
     assert "no switch lets it act" in result.detail
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_failed_hand_over_counts_while_the_instance_may_be_the_one(
+    stolen: IamLab, is_read: bool
+) -> None:
+    """People were asked while it could not be read; by now it shows that it is not, or still
+    nothing.
+    """
+    profile("admin")
+    run_instance()
+    issued(stolen, alice(stolen))
+    stolen.fail("DescribeInstances", "UnauthorizedOperation")
+    planned = stolen.planned()
+    stolen.record.put_target(
+        INCIDENT,
+        planned.target.reference(),
+        {},
+    )
+    stolen.context().log_action(
+        planned.target,
+        HAND_OVER,
+        "FAILED",
+        "could not be read",
+    )
+    if is_read:
+        stolen.faults.clear()
+    result = stolen.respond()
+    assert ("could not be read" in result.detail) is not is_read
+    assert (HAND_OVER in stolen.actions()) is not is_read
