@@ -74,6 +74,16 @@ def test_a_role_that_cloudtrail_shows_is_denied(built: Lab, change: Callable[[La
         assert failed(built) == [UNKNOWN]
 
 
+@pytest.mark.parametrize("more", [{}, {"errorCode": "AccessDenied"}])
+def test_any_call_shows_a_role(built: Lab, more: Json) -> None:
+    built.got.call("ListBuckets", by_ec2(built), **more)
+    swap_role(built)
+    assert built.respond().status is Status.CONTAINED
+    assert is_denied(built)
+    assert is_denied(built, "other")
+    assert built.ids["checks"][NAME].ok
+
+
 @pytest.mark.parametrize("why", ["name", "account"])
 def test_who_names_a_session_like_the_instance_is_left(built: Lab, why: str) -> None:
     swap_role(built)
