@@ -31,8 +31,9 @@ from guardduty_response.playbooks.ec2_instance.former_sessions import (
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
+    is_another,
     named_by_finding,
-    role_of_profile,
+    role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
@@ -85,11 +86,14 @@ def find(
     present_role = "" if quarantined else str(present.get("role") or "")
     roles = _known(instance)
     unknown, read = "", True
-    for name in dict.fromkeys((named_by_finding(instance), *others)):
+    named = named_by_finding(instance)
+    for name in dict.fromkeys((named, *others)):
         if not name or name in roles.values() or name in instance.quarantine_profiles:
             continue
         if name != present.get("name"):
-            role, why, read_now = _role_of(instance, sessions, name)
+            role, why, read_now = _role_of(instance, sessions, name, name == named)
+        elif name == named and _is_made_anew(instance, present):
+            role, why, read_now = "", _made_anew(name), True
         elif present_role or present.get("error"):
             continue  # the role is the present one, or what denies that says why it is not known
         else:
@@ -107,20 +111,41 @@ def _known(instance: InstanceContext) -> dict[str, str]:
     """Returns the roles of the record and of the plan."""
     planned: dict[str, str] = dict(instance.scope("former_roles") or {})
     if role := instance.planned_role:
-        planned[role] = str(instance.scope("profile") or "")
+        is_new = is_another(instance, str(instance.scope("profile_id") or ""))
+        planned[role] = "" if is_new else str(instance.scope("profile") or "")
     recorded = {str(instance.before_states[item]["role"]): "" for item in items(instance)}
     known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
     return recorded | planned | known
 
 
-def _role_of(instance: InstanceContext, sessions: Sessions, name: str) -> tuple[str, str, bool]:
-    """Returns the role that a profile holds, else why it is not known, and whether AWS says so."""
+def _role_of(
+    instance: InstanceContext, sessions: Sessions, name: str, is_named: bool
+) -> tuple[str, str, bool]:
+    """Returns the role that a profile holds, else why it is not known, and whether AWS says so.
+    ``is_named``: the finding names the profile.
+    """
     try:
-        role = role_of_profile(sessions, instance, name)
+        role, id = role_and_id_of(sessions, instance, name)
     except AWS_ERRORS as error:
         has_ended = error_code(error) == "NoSuchEntity"
         return "", f"the role of instance profile {name}: {describe_error(error)}", has_ended
+    if is_named and is_another(instance, id):
+        return "", _made_anew(name), True
     return role, _holds_none(name), True
+
+
+def _is_made_anew(instance: InstanceContext, present: InstanceProfile) -> bool:
+    """Tells whether a profile by the name in the finding is another one than that. The record of an
+    instance that was gone when contained has no ID: then what was logged says so.
+    """
+    if id := present.get("id"):
+        return is_another(instance, id)
+    failed = instance.logged_action(UNKNOWN).get("status") == FAILED
+    return failed and bool(present.get("role"))
+
+
+def _made_anew(name: str) -> str:
+    return f"instance profile {name} was deleted, and another made by that name since"
 
 
 def _holds_none(name: str) -> str:

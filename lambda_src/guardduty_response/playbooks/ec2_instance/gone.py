@@ -30,7 +30,7 @@ from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
     is_deleted,
     named_by_finding,
-    roles_of,
+    role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceGone,
@@ -96,17 +96,20 @@ def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) 
     before: InstanceProfile | None = instance.before_state("profile")
     recorded: RoleSessions | None = instance.before_state("sessions")
     name = before.get("name", "") if before else str(instance.scope("profile") or "")
+    id = before.get("id", "") if before else str(instance.scope("profile_id") or "")
     name = name or _named(instance, gone)
     roles = (before or {}).get("role"), (recorded or {}).get("role"), instance.planned_role
     if role := next(filter(None, roles), ""):
-        return {"name": name, "role": str(role)}
+        return {"name": name, "id": id, "role": str(role)}
     if not name or name in instance.quarantine_profiles:
         return {}
     try:
-        role, error = roles_of(sessions, name), f"instance profile {name} holds no role by now"
+        role, id = role_and_id_of(sessions, instance, name)
+        error = f"instance profile {name} holds no role by now"
     except AWS_ERRORS as failed:
         role, error = "", f"the role of instance profile {name}: {describe_error(failed)}"
-    return {"name": name, "role": role} if role else {"name": name, "role": "", "error": error}
+    found: InstanceProfile = {"name": name, "id": id, "role": role}
+    return found if role else {**found, "error": error}
 
 
 def _named(instance: InstanceContext, gone: InstanceGone) -> str:
@@ -146,7 +149,8 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
     # A role that takes no policy is in no session.
     scope = former.scope
     if control.item not in control.state.read_errors:
-        scope["role"] = role
+        profile = control.state.settings["profile"]
+        scope |= {"role": role, "profile": profile["name"], "profile_id": profile.get("id", "")}
     return Planned(
         instance.target._replace(scope=scope),
         _tags(instance, gone),

@@ -185,6 +185,7 @@ def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, objec
         "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
         "profile": profile.get("name", ""),
+        "profile_id": profile.get("id", ""),
         "profile_association": profile.get("association", ""),
         "auto_scaling_group": scaling.get("group", ""),
         "addresses": [address["allocation"] for address in addresses],
