@@ -8,7 +8,7 @@ Where that is the present profile, nothing is asked.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
@@ -38,6 +38,8 @@ from guardduty_response.playbooks.ec2_instance.instance_profile import (
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from guardduty_response.incident.model import EvidenceEntry
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
@@ -63,10 +65,10 @@ class Former(NamedTuple):
     unknown: str = ""
     read: bool = True
 
-    @property
-    def scope(self) -> dict[str, object]:
-        """What the plan tells later steps."""
-        return {"former_roles": self.roles} if self.roles else {}
+    def scope(self, instance: InstanceContext) -> dict[str, object]:
+        """Returns what the plan tells later steps."""
+        roles = {**_asked(instance), **self.roles}
+        return {"former_roles": roles} if roles else {}
 
 
 def find(
@@ -109,13 +111,38 @@ def find(
 
 def _known(instance: InstanceContext) -> dict[str, str]:
     """Returns the roles of the record and of the plan."""
-    planned: dict[str, str] = dict(instance.scope("former_roles") or {})
+    planned: dict[str, str] = {**_asked(instance), **(instance.scope("former_roles") or {})}
     if role := instance.planned_role:
         is_new = is_another(instance, str(instance.scope("profile_id") or ""))
         planned[role] = "" if is_new else str(instance.scope("profile") or "")
     recorded = {str(instance.before_states[item]["role"]): "" for item in items(instance)}
     known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
     return recorded | planned | known
+
+
+def _asked(instance: InstanceContext) -> dict[str, str]:
+    """Returns the roles of the plan that people were asked about, in the plan after that."""
+    return dict(_kept(instance).get("former_roles") or {})
+
+
+def _kept(instance: InstanceContext) -> Mapping[str, Any]:
+    return instance.context.kept.get(instance.target.arn) or {}
+
+
+def keep(instance: InstanceContext, state: InstanceState, former: Former) -> dict[str, object]:
+    """Returns what the plan after an approval is to know: the roles that the instance had, also the
+    present one, and of which of them ``revoke_sessions`` was planned.
+    """
+    if instance.options[RevokeSessions.option] == "none":
+        return {}
+    profile = state.settings.get("profile") or {}
+    name, role = str(profile.get("name") or ""), str(profile.get("role") or "")
+    roles = {**_asked(instance), **former.roles}
+    if role and name not in instance.quarantine_profiles:
+        roles[role] = "" if is_another(instance, str(profile.get("id") or "")) else name
+    else:
+        role = str(_kept(instance).get("role") or "")
+    return {"former_roles": roles, "role": role} if roles else {}
 
 
 def _role_of(
@@ -178,13 +205,18 @@ def _unknown_text(
 # -- the steps -------------------------------------------------------------------------------------
 
 
-def planned(instance: InstanceContext, former: Former) -> list[tuple[str, str]]:
+def planned(
+    instance: InstanceContext, former: Former, actions: Collection[str]
+) -> list[tuple[str, str]]:
     """Returns (action, sentence) of what will be done. Nothing is read for it: that would delay
-    what closes the network.
+    what closes the network. ``actions``: what else is planned. Where people were asked about the
+    sessions of such a role as those of the present one, it is the same action still.
     """
+    is_free = RevokeSessions.name not in actions
+    asked = _kept(instance).get("role") if is_free else None
     found = [
         (
-            f"{NAME} {name_of(role)}",
+            RevokeSessions.name if role == asked else f"{NAME} {name_of(role)}",
             f"sessions of {instance.id} denied on role {name_of(role)}, which it had before its"
             " present profile",
         )

@@ -134,8 +134,7 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
     TargetGone where nothing is to be denied.
     """
     control, nothing, searches, former = find(instance, sessions, gone)
-    of_former = former_roles.planned(instance, former)
-    if nothing and not searches and not of_former:
+    if nothing and not searches and not (former.roles or former.unknown):
         raise TargetGone(f"{gone}; {nothing}")
     role = str(control.state.settings["profile"].get("role") or "")
     status, sentence = SKIPPED, ""
@@ -143,14 +142,15 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         control.read_current()
         status, sentence = control.intent()
     actions = {control.name: sentence} if status != SKIPPED else {}
-    actions |= dict(of_former)
+    actions |= dict(former_roles.planned(instance, former, actions))
     if searches and (role or instance.former):
         actions[NAME] = LOOKED_FOR
     # A role that takes no policy is in no session.
-    scope = former.scope
+    scope = former.scope(instance)
     if control.item not in control.state.read_errors:
         profile = control.state.settings["profile"]
-        scope |= {"role": role, "profile": profile["name"], "profile_id": profile.get("id", "")}
+        scope |= {"role": role, "profile": profile.get("name", "")}
+        scope["profile_id"] = profile.get("id", "")
     return Planned(
         instance.target._replace(scope=scope),
         _tags(instance, gone),
@@ -160,11 +160,12 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
         + (
             "; credentials that were taken from it work on"
-            if status == PLANNED or of_former
+            if status == PLANNED or former.roles or former.unknown
             else ""
         )
         + (f"; {nothing}; what these got of other roles works on" if nothing else ""),
         immutable_id=instance.id,
+        keep=former_roles.keep(instance, control.state, former),
     )
 
 

@@ -99,10 +99,10 @@ def plan(context: Context) -> list[Planned]:
     controls = action_order.look(instance, sessions, current)
     former = former_roles.find(instance, sessions, current)
     intents = _planned_actions(instance, current, controls)
-    intents += former_roles.planned(instance, former)
+    intents += former_roles.planned(instance, former, dict(intents))
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
-    target = target._replace(scope={**_scope(instance, current), **kept, **former.scope})
+    target = target._replace(scope={**_scope(instance, current), **kept, **former.scope(instance)})
     role = current.settings.get("profile", {}).get("role")
     principals = [role] if role else []
     return [
@@ -113,6 +113,7 @@ def plan(context: Context) -> list[Planned]:
             dict(intents),
             for_others.text(controls),
             immutable_id=instance.id,
+            keep=former_roles.keep(instance, current, former),
         )
     ]
 
