@@ -26,6 +26,7 @@ class FakePlaybook(ModuleType):
         self.ids = ["i-1"]
         self.consequences = ""
         self.foresee: Callable[[], dict[str, str]] | None = None
+        self.keep: dict[str, Any] = {}
         self.hand_over: dict[str, Callable[[], dict[str, Any]]] = {}
         self.left = 0
         self.steps: dict[str, StepResult] = {}
@@ -56,6 +57,7 @@ class FakePlaybook(ModuleType):
                 self.consequences,
                 self.hand_over,
                 foresee=self.foresee,
+                keep=self.keep,
             )
             for id in ([named] if self.by_instance else self.ids)
         ]

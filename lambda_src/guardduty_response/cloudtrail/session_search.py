@@ -204,9 +204,10 @@ def _search_once(
         command = _command(pairs[0], name)
         search.remarks[name] = f"{name} not looked at ({trouble}): {command}"
     for record in records:
+        identity = record.get("userIdentity")
+        is_own = holder.is_caller(identity)  # a call that got nothing shows a role, too
         if found := _session_given(record):
-            identity = record.get("userIdentity")
-            if holder.is_caller(identity):
+            if is_own:
                 search.take(found)
             else:
                 search.keep(identity, found)

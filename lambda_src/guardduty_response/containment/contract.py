@@ -14,7 +14,7 @@ import copy
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
@@ -133,7 +133,8 @@ class Planned(NamedTuple):
     playbook's name -> a function that makes the event (a finding in EventBridge's shape) when it is
     to be handed over; it raises ResponseError, which says why it cannot. ``foresee``: looks up what
     people are shown besides where they are asked or nothing is done: name -> sentence. It is no
-    part of what an approval is bound to.
+    part of what an approval is bound to. ``keep``: what the plan after an approval is to know, and
+    the resource may not show any more by then.
     """
 
     target: Target
@@ -144,6 +145,7 @@ class Planned(NamedTuple):
     hand_over: Mapping[str, Callable[[], Event]] = NOTHING
     immutable_id: str = ""
     foresee: Callable[[], Mapping[str, str]] | None = None
+    keep: Mapping[str, object] = NOTHING
 
 
 class Check(NamedTuple):
@@ -226,7 +228,8 @@ class Context:
     without it every session can only read. ``attempt``: the number of this call of the step;
     ``waits`` of the calls before it tried nothing, since somebody else worked on the resource.
     ``finding_key``: where ``finding`` is stored; empty: META says. ``expect(target, session)``, in
-    a plan: begins what deciding about that target takes, while the playbook reads.
+    a plan: begins what deciding about that target takes, while the playbook reads. ``kept``, in the
+    plan after an approval: what the plan that people were asked about has kept, by ARN.
     """
 
     config: Config
@@ -242,6 +245,7 @@ class Context:
     gate: Gate | None = None
     finding_key: str = ""
     expect: Callable[[Target, clients.Session], None] | None = None
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def tries(self) -> int:

@@ -28,6 +28,8 @@ def plan(event: runtime.Payload) -> planning.PlanAnswer:
     ahead = Ahead(context)
     context.expect = ahead.expect
     try:
+        if event.get("approved") is True:
+            context.kept = ahead.meta.result().get("kept") or {}
         return _plan(event, context, ahead)
     finally:
         ahead.end()

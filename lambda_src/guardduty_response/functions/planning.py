@@ -274,6 +274,7 @@ def decide(
         "plan_digest": digest,
         "options": context.options,
         "planned_actions": {plan.target.arn: sorted(plan.actions) for plan in planned},
+        "kept": _kept(decision, planned, meta),
     }
     if again:
         fields["execution"] = context.execution  # the lease is free when this execution ends
@@ -291,6 +292,15 @@ def decide(
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)
     return result
+
+
+def _kept(
+    decision: str, planned: list[Planned], meta: IncidentRecord
+) -> dict[str, dict[str, object]]:
+    """Returns what the plan after an approval is to know, by ARN."""
+    if decision == "approve":
+        return {plan.target.arn: dict(plan.keep) for plan in planned if plan.keep}
+    return meta.get("kept") or {}  # a repeated step plans the same
 
 
 def _planned_again(

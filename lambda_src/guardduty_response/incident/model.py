@@ -305,6 +305,7 @@ class IncidentRecord(IndexedIncident, total=False):
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
     options: PlaybookOptions  # of its playbook, when it was planned
     planned_actions: dict[str, list[str]]  # ARN -> names of the actions that were planned
+    kept: dict[str, dict[str, object]]  # ARN -> what the plan after an approval is to know
     asked_at: str  # when people were first asked in this run
     approved_digest: str  # the plan that a person approved
     approved_by: str

@@ -13,7 +13,7 @@ from guardduty_response.incident.statuses import Event, Status
 
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
-from tests.unit.fake_playbook import FakePlaybook, configure
+from tests.unit.fake_playbook import ARN, FakePlaybook, configure
 from tests.unit.function_calls import EXECUTION, call, recurrence
 from tests.unit.functions.respond_steps import SECOND, open_incident, run_step
 
@@ -299,6 +299,22 @@ def test_an_answer_that_names_the_plan_approves_it(
     incident_id, _ = _asked_about_another_plan(deployment, fake)
     _answer(incident_id, plan=str(deployment.meta(incident_id)["plan_digest"])[:length])
     assert _planned_after_approval(incident_id)["decision"] == "act"
+
+
+def test_the_plan_after_an_approval_knows_what_the_one_before_has_kept(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    fake.keep = {"former_roles": {"role/app": "app"}}
+    incident_id = _approve(deployment, fake, consequences="another plan")
+    assert fake.planned[-1].kept == {}
+    fake.keep = {"former_roles": {"role/app": "app", "role/other": ""}}
+    assert _planned_after_approval(incident_id)["decision"] == "approve"
+    assert fake.planned[-1].kept == {ARN: {"former_roles": {"role/app": "app"}}}
+    call("ask", incident_id=incident_id, task_token="t")
+    _answer(incident_id, plan=_plan_of(deployment, incident_id))
+    for _ in ("once", "repeated"):
+        assert _planned_after_approval(incident_id)["decision"] == "act"
+        assert fake.planned[-1].kept == {ARN: fake.keep}
 
 
 def test_a_plan_is_rejected_whatever_the_answer_names(

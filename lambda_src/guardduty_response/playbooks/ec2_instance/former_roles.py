@@ -8,7 +8,7 @@ Where that is the present profile, nothing is asked.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Check
@@ -31,12 +31,15 @@ from guardduty_response.playbooks.ec2_instance.former_sessions import (
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
+    is_another,
     named_by_finding,
-    role_of_profile,
+    role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from guardduty_response.incident.model import EvidenceEntry
     from guardduty_response.playbooks.ec2_instance.records import InstanceProfile
 
@@ -62,10 +65,10 @@ class Former(NamedTuple):
     unknown: str = ""
     read: bool = True
 
-    @property
-    def scope(self) -> dict[str, object]:
-        """What the plan tells later steps."""
-        return {"former_roles": self.roles} if self.roles else {}
+    def scope(self, instance: InstanceContext) -> dict[str, object]:
+        """Returns what the plan tells later steps."""
+        roles = {**_asked(instance), **self.roles}
+        return {"former_roles": roles} if roles else {}
 
 
 def find(
@@ -85,11 +88,14 @@ def find(
     present_role = "" if quarantined else str(present.get("role") or "")
     roles = _known(instance)
     unknown, read = "", True
-    for name in dict.fromkeys((named_by_finding(instance), *others)):
+    named = named_by_finding(instance)
+    for name in dict.fromkeys((named, *others)):
         if not name or name in roles.values() or name in instance.quarantine_profiles:
             continue
         if name != present.get("name"):
-            role, why, read_now = _role_of(instance, sessions, name)
+            role, why, read_now = _role_of(instance, sessions, name, name == named)
+        elif name == named and _is_made_anew(instance, present):
+            role, why, read_now = "", _made_anew(name), True
         elif present_role or present.get("error"):
             continue  # the role is the present one, or what denies that says why it is not known
         else:
@@ -105,22 +111,68 @@ def find(
 
 def _known(instance: InstanceContext) -> dict[str, str]:
     """Returns the roles of the record and of the plan."""
-    planned: dict[str, str] = dict(instance.scope("former_roles") or {})
+    planned: dict[str, str] = {**_asked(instance), **(instance.scope("former_roles") or {})}
     if role := instance.planned_role:
-        planned[role] = str(instance.scope("profile") or "")
+        is_new = is_another(instance, str(instance.scope("profile_id") or ""))
+        planned[role] = "" if is_new else str(instance.scope("profile") or "")
     recorded = {str(instance.before_states[item]["role"]): "" for item in items(instance)}
     known: dict[str, str] = instance.evidence_state(NAME).get("roles") or {}
     return recorded | planned | known
 
 
-def _role_of(instance: InstanceContext, sessions: Sessions, name: str) -> tuple[str, str, bool]:
-    """Returns the role that a profile holds, else why it is not known, and whether AWS says so."""
+def _asked(instance: InstanceContext) -> dict[str, str]:
+    """Returns the roles of the plan that people were asked about, in the plan after that."""
+    return dict(_kept(instance).get("former_roles") or {})
+
+
+def _kept(instance: InstanceContext) -> Mapping[str, Any]:
+    return instance.context.kept.get(instance.target.arn) or {}
+
+
+def keep(instance: InstanceContext, state: InstanceState, former: Former) -> dict[str, object]:
+    """Returns what the plan after an approval is to know: the roles that the instance had, also the
+    present one, and of which of them ``revoke_sessions`` was planned.
+    """
+    if instance.options[RevokeSessions.option] == "none":
+        return {}
+    profile = state.settings.get("profile") or {}
+    name, role = str(profile.get("name") or ""), str(profile.get("role") or "")
+    roles = {**_asked(instance), **former.roles}
+    if role and name not in instance.quarantine_profiles:
+        roles[role] = "" if is_another(instance, str(profile.get("id") or "")) else name
+    else:
+        role = str(_kept(instance).get("role") or "")
+    return {"former_roles": roles, "role": role} if roles else {}
+
+
+def _role_of(
+    instance: InstanceContext, sessions: Sessions, name: str, is_named: bool
+) -> tuple[str, str, bool]:
+    """Returns the role that a profile holds, else why it is not known, and whether AWS says so.
+    ``is_named``: the finding names the profile.
+    """
     try:
-        role = role_of_profile(sessions, instance, name)
+        role, id = role_and_id_of(sessions, instance, name)
     except AWS_ERRORS as error:
         has_ended = error_code(error) == "NoSuchEntity"
         return "", f"the role of instance profile {name}: {describe_error(error)}", has_ended
+    if is_named and is_another(instance, id):
+        return "", _made_anew(name), True
     return role, _holds_none(name), True
+
+
+def _is_made_anew(instance: InstanceContext, present: InstanceProfile) -> bool:
+    """Tells whether a profile by the name in the finding is another one than that. The record of an
+    instance that was gone when contained has no ID: then what was logged says so.
+    """
+    if id := present.get("id"):
+        return is_another(instance, id)
+    failed = instance.logged_action(UNKNOWN).get("status") == FAILED
+    return failed and bool(present.get("role"))
+
+
+def _made_anew(name: str) -> str:
+    return f"instance profile {name} was deleted, and another made by that name since"
 
 
 def _holds_none(name: str) -> str:
@@ -153,13 +205,18 @@ def _unknown_text(
 # -- the steps -------------------------------------------------------------------------------------
 
 
-def planned(instance: InstanceContext, former: Former) -> list[tuple[str, str]]:
+def planned(
+    instance: InstanceContext, former: Former, actions: Collection[str]
+) -> list[tuple[str, str]]:
     """Returns (action, sentence) of what will be done. Nothing is read for it: that would delay
-    what closes the network.
+    what closes the network. ``actions``: what else is planned. Where people were asked about the
+    sessions of such a role as those of the present one, it is the same action still.
     """
+    is_free = RevokeSessions.name not in actions
+    asked = _kept(instance).get("role") if is_free else None
     found = [
         (
-            f"{NAME} {name_of(role)}",
+            RevokeSessions.name if role == asked else f"{NAME} {name_of(role)}",
             f"sessions of {instance.id} denied on role {name_of(role)}, which it had before its"
             " present profile",
         )

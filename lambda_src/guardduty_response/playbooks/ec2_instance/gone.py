@@ -30,7 +30,7 @@ from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
     is_deleted,
     named_by_finding,
-    roles_of,
+    role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceGone,
@@ -96,17 +96,20 @@ def _profile(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) 
     before: InstanceProfile | None = instance.before_state("profile")
     recorded: RoleSessions | None = instance.before_state("sessions")
     name = before.get("name", "") if before else str(instance.scope("profile") or "")
+    id = before.get("id", "") if before else str(instance.scope("profile_id") or "")
     name = name or _named(instance, gone)
     roles = (before or {}).get("role"), (recorded or {}).get("role"), instance.planned_role
     if role := next(filter(None, roles), ""):
-        return {"name": name, "role": str(role)}
+        return {"name": name, "id": id, "role": str(role)}
     if not name or name in instance.quarantine_profiles:
         return {}
     try:
-        role, error = roles_of(sessions, name), f"instance profile {name} holds no role by now"
+        role, id = role_and_id_of(sessions, instance, name)
+        error = f"instance profile {name} holds no role by now"
     except AWS_ERRORS as failed:
         role, error = "", f"the role of instance profile {name}: {describe_error(failed)}"
-    return {"name": name, "role": role} if role else {"name": name, "role": "", "error": error}
+    found: InstanceProfile = {"name": name, "id": id, "role": role}
+    return found if role else {**found, "error": error}
 
 
 def _named(instance: InstanceContext, gone: InstanceGone) -> str:
@@ -131,8 +134,7 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
     TargetGone where nothing is to be denied.
     """
     control, nothing, searches, former = find(instance, sessions, gone)
-    of_former = former_roles.planned(instance, former)
-    if nothing and not searches and not of_former:
+    if nothing and not searches and not (former.roles or former.unknown):
         raise TargetGone(f"{gone}; {nothing}")
     role = str(control.state.settings["profile"].get("role") or "")
     status, sentence = SKIPPED, ""
@@ -140,13 +142,15 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         control.read_current()
         status, sentence = control.intent()
     actions = {control.name: sentence} if status != SKIPPED else {}
-    actions |= dict(of_former)
+    actions |= dict(former_roles.planned(instance, former, actions))
     if searches and (role or instance.former):
         actions[NAME] = LOOKED_FOR
     # A role that takes no policy is in no session.
-    scope = former.scope
+    scope = former.scope(instance)
     if control.item not in control.state.read_errors:
-        scope["role"] = role
+        profile = control.state.settings["profile"]
+        scope |= {"role": role, "profile": profile.get("name", "")}
+        scope["profile_id"] = profile.get("id", "")
     return Planned(
         instance.target._replace(scope=scope),
         _tags(instance, gone),
@@ -156,11 +160,12 @@ def plan(instance: InstanceContext, sessions: Sessions, gone: InstanceGone) -> P
         f"{instance.id} no longer exists: nothing is left of it to close, stop or copy"
         + (
             "; credentials that were taken from it work on"
-            if status == PLANNED or of_former
+            if status == PLANNED or former.roles or former.unknown
             else ""
         )
         + (f"; {nothing}; what these got of other roles works on" if nothing else ""),
         immutable_id=instance.id,
+        keep=former_roles.keep(instance, control.state, former),
     )
 
 

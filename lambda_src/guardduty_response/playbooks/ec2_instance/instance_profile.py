@@ -68,6 +68,8 @@ def profile(
         return {}
     name = name_of(live[0]["IamInstanceProfile"]["Arn"])
     found: InstanceProfile = {"association": live[0]["AssociationId"], "name": name}
+    if id := live[0]["IamInstanceProfile"].get("Id"):
+        found["id"] = str(id)
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
@@ -82,10 +84,13 @@ def roles_of(sessions: Sessions, profile_name: str) -> str:
     return _roles_in(_get_profile(sessions, profile_name))
 
 
-def role_of_profile(sessions: Sessions, instance: InstanceContext, name: str) -> str:
-    """Returns as ``roles_of`` does, by the read that the plan has begun where there is one."""
+def role_and_id_of(sessions: Sessions, instance: InstanceContext, name: str) -> tuple[str, str]:
+    """Returns as ``roles_of`` does, and the profile's unique ID. The read that the plan has begun
+    serves where there is one.
+    """
     read = partial(_get_profile, sessions, name)
-    return _roles_in(read_ahead.taken(instance, read_ahead.profile_key(name), read)())
+    got = read_ahead.taken(instance, read_ahead.profile_key(name), read)()
+    return _roles_in(got), str(got["InstanceProfile"].get("InstanceProfileId") or "")
 
 
 def _get_profile(sessions: Sessions, name: str) -> AwsAnswer:
@@ -100,6 +105,15 @@ def named_by_finding(instance: InstanceContext) -> str:
     arn = text(get(details, "iamInstanceProfile", "arn"), 300)
     name = name_of(arn) if ":instance-profile/" in arn else ""
     return "" if name in instance.quarantine_profiles else name
+
+
+def is_another(instance: InstanceContext, id: str) -> bool:
+    """Tells whether the profile with that unique ID is another one than the finding names, though
+    it may have the same name. No: one of the IDs is not known.
+    """
+    details = get(instance.context.finding.detail, "resource", "instanceDetails")
+    named = text(get(details, "iamInstanceProfile", "id"), 128)
+    return bool(named and id) and named != id
 
 
 def is_deleted(sessions: Sessions, role: str) -> bool:

@@ -104,10 +104,10 @@ def _plan(instance: InstanceContext, sessions: Sessions) -> list[Planned]:
     controls = action_order.look(instance, sessions, current)
     former = former_roles.find(instance, sessions, current)
     intents = _planned_actions(instance, current, controls)
-    intents += former_roles.planned(instance, former)
+    intents += former_roles.planned(instance, former, dict(intents))
     # A group's rules are not restored.
     kept = planned_state(control for control in controls if control.name != GroupRules.name)
-    target = target._replace(scope={**_scope(instance, current), **kept, **former.scope})
+    target = target._replace(scope={**_scope(instance, current), **kept, **former.scope(instance)})
     role = current.settings.get("profile", {}).get("role")
     principals = [role] if role else []
     return [
@@ -118,6 +118,7 @@ def _plan(instance: InstanceContext, sessions: Sessions) -> list[Planned]:
             dict(intents),
             for_others.text(controls),
             immutable_id=instance.id,
+            keep=former_roles.keep(instance, current, former),
         )
     ]
 
@@ -190,6 +191,7 @@ def _scope(instance: InstanceContext, current: InstanceState) -> dict[str, objec
         "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
         "profile": profile.get("name", ""),
+        "profile_id": profile.get("id", ""),
         "profile_association": profile.get("association", ""),
         "auto_scaling_group": scaling.get("group", ""),
         "addresses": [address["allocation"] for address in addresses],

@@ -29,12 +29,14 @@ class NetworkBefore(TypedDict):
 
 
 class InstanceProfile(TypedDict, total=False):
-    """An instance profile: its association, its name, and the ARN of its role, which is empty where
-    it could not be read, as ``error`` says. Empty without a live profile.
+    """An instance profile: its association, its name, its unique ID (which records of earlier
+    releases lack), and the ARN of its role, which is empty where it could not be read, as ``error``
+    says. Empty without a live profile.
     """
 
     association: str
     name: str
+    id: str
     role: str
     error: str
 

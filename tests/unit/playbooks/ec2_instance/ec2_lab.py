@@ -303,6 +303,7 @@ class Lab:
             self.assume,
             lambda *_: StoredObject(),
             attempt,
+            kept=self.ids.get("kept") or {},
         )
 
     def assume(

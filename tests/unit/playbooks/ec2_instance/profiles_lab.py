@@ -13,11 +13,34 @@ if TYPE_CHECKING:
 APP = f"arn:aws:iam::{MEMBER}:instance-profile/app"
 
 
+def id_of_profile(lab: Lab, name: str = "app") -> str:
+    """Returns the unique ID of a profile."""
+    found = lab.see("iam").get_instance_profile(InstanceProfileName=name)
+    return str(found["InstanceProfile"]["InstanceProfileId"])
+
+
 def name_profile(lab: Lab) -> Lab:
     """The finding names the profile app."""
-    named = {"instanceId": lab.ids["instance"], "iamInstanceProfile": {"arn": APP, "id": "AIPA"}}
+    profile = {"arn": APP, "id": id_of_profile(lab)}
+    named = {"instanceId": lab.ids["instance"], "iamInstanceProfile": profile}
     lab.ids["detail"] = {"resource": {"instanceDetails": named}}
     return lab
+
+
+def make_anew(lab: Lab) -> None:
+    """Somebody deletes the profile app, makes another by that name with role other, and gives it to
+    the instance.
+    """
+    disassociate(lab)
+    take_role_out(lab)
+    iam = lab.see("iam")
+    iam.delete_instance_profile(InstanceProfileName="app")
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName="app")
+    iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="other")
+    lab.see("ec2").associate_iam_instance_profile(
+        InstanceId=lab.ids["instance"], IamInstanceProfile={"Name": "app"}
+    )
 
 
 def disassociate(lab: Lab) -> None:

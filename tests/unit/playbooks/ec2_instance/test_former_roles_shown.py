@@ -14,8 +14,11 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.profiles_lab import (
+    disassociate,
     failed,
+    give,
     is_denied,
+    make_anew,
     make_profile,
     name_profile,
     quarantine,
@@ -74,6 +77,16 @@ def test_a_role_that_cloudtrail_shows_is_denied(built: Lab, change: Callable[[La
         assert failed(built) == [UNKNOWN]
 
 
+@pytest.mark.parametrize("more", [{}, {"errorCode": "AccessDenied"}])
+def test_any_call_shows_a_role(built: Lab, more: Json) -> None:
+    built.got.call("ListBuckets", by_ec2(built), **more)
+    swap_role(built)
+    assert built.respond().status is Status.CONTAINED
+    assert is_denied(built)
+    assert is_denied(built, "other")
+    assert built.ids["checks"][NAME].ok
+
+
 @pytest.mark.parametrize("why", ["name", "account"])
 def test_who_names_a_session_like_the_instance_is_left(built: Lab, why: str) -> None:
     swap_role(built)
@@ -102,6 +115,52 @@ def test_what_cloudtrail_shows_late_is_found_by_the_second_look(
     assert NAME in [check.name for check in checks if not check.ok]
     assert built.respond(target).status is Status.CONTAINED
     assert is_denied(built)
+
+
+# -- made anew -------------------------------------------------------------------------------------
+
+
+def made_anew_and_taken(lab: Lab) -> None:
+    make_anew(lab)
+    disassociate(lab)
+
+
+def made_anew_and_terminated(lab: Lab) -> None:
+    make_anew(lab)
+    terminate(lab)
+
+
+@pytest.mark.parametrize("change", [make_anew, made_anew_and_taken, made_anew_and_terminated])
+def test_a_profile_made_anew_by_the_same_name_is_another(
+    built: Lab, change: Callable[[Lab], None]
+) -> None:
+    change(built)
+    target = built.plan()
+    step = built.respond(target)
+    assert step.status is Status.PARTIAL
+    assert UNKNOWN in failed(built)
+    assert "instance profile app was deleted, and another made by that name" in step.detail
+    again = target._replace(verify_only=True, scope={})
+    assert built.verify(again).status is Status.PARTIAL, "the record tells it, too"
+
+
+def test_a_profile_made_anew_after_the_plan_is_another(built: Lab) -> None:
+    """The plan knew the role of the first."""
+    target = built.plan()
+    make_anew(built)
+    assert built.respond(target).status is Status.CONTAINED
+    assert is_denied(built)
+    assert is_denied(built, "other")
+
+
+def test_a_role_that_a_profile_made_anew_had_is_not_that_of_the_finding(built: Lab) -> None:
+    make_anew(built)
+    target = built.plan()
+    make_profile(built, "third")
+    give(built, "third")
+    assert built.respond(target).status is Status.PARTIAL
+    assert failed(built) == [UNKNOWN]
+    assert is_denied(built, "other")
 
 
 # -- gone ------------------------------------------------------------------------------------------

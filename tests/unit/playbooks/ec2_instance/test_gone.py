@@ -45,7 +45,7 @@ def denied(lab: Lab) -> bool:
 def known(lab: Lab) -> Lab:
     """An instance whose profile the finding names."""
     lab.build()
-    details(lab, iamInstanceProfile={"arn": APP, "id": "AIPA"})
+    details(lab, iamInstanceProfile={"arn": APP})
     return lab
 
 
@@ -231,7 +231,7 @@ def test_a_role_of_aws_takes_no_policy(known: Lab) -> None:
     )
     iam.create_instance_profile(InstanceProfileName="aws")
     iam.add_role_to_instance_profile(InstanceProfileName="aws", RoleName="AWSReservedSSO_x")
-    details(known, iamInstanceProfile={"arn": APP.replace("/app", "/path/aws"), "id": "AIPA"})
+    details(known, iamInstanceProfile={"arn": APP.replace("/app", "/path/aws")})
     forget(known)
     step = known.respond()
     assert step.status is Status.PARTIAL
@@ -241,7 +241,7 @@ def test_a_role_of_aws_takes_no_policy(known: Lab) -> None:
 def test_the_tags_of_the_finding_are_the_guardrails(known: Lab) -> None:
     details(
         known,
-        iamInstanceProfile={"arn": APP, "id": "AIPA"},
+        iamInstanceProfile={"arn": APP},
         tags=[{"key": "team", "value": "payments"}],
     )
     forget(known)

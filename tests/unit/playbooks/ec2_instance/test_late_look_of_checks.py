@@ -28,7 +28,7 @@ def built(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
     lab.build()
     read_events(lab)  # which opens the incident
-    details(lab, iamInstanceProfile={"arn": APP, "id": "AIPA"})
+    details(lab, iamInstanceProfile={"arn": APP})
     return lab
 
 
