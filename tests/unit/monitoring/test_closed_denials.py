@@ -64,9 +64,9 @@ def test_while_ec2_does_not_answer_it_stays_and_people_are_told(
         assert closed.is_denied()
         assert 300 < closed.minutes() <= 360
         on(clock, hours=6.1)
-    [told] = closed.problems()
-    assert "It is tried again" in told and "UnauthorizedOperation" in told
-    assert "whether it does could not be found out" in told and "over by now" not in told
+    [message] = closed.problems()
+    assert "It is tried again" in message and "UnauthorizedOperation" in message
+    assert "whether it does could not be found out" in message and "over by now" not in message
     state = closed.record.containments.state(*closed.place)
     assert state is not None and state["status"] == Status.CONTAINED
     assert closed.is_denied()
@@ -102,8 +102,8 @@ def test_what_the_function_did_not_live_to_ask_is_asked_again(closed: Role, cloc
     for _ in range(expiry.ATTEMPTS + 3):
         assert closed.reconcile(), "its function dies each time"
         on(clock, minutes=closed.minutes() + 1)
-    [told] = closed.problems()
-    assert "the function did not answer" in told
+    [message] = closed.problems()
+    assert "the function did not answer" in message
 
 
 def test_of_a_closed_containment_whose_playbook_is_switched_off_nobody_asks(
