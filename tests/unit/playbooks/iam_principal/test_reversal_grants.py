@@ -282,10 +282,11 @@ def test_added_to_a_group(
     """Where the finding made one of the two, the user was not in the group before."""
     lab = EradicationLab(deployment, monkeypatch)
     lab.options["remediate"] = ["policies"]
-    for call, request in (
-        ("create_user", {"UserName": "bob"}),
-        ("create_group", {"GroupName": "admins"}),
-    ):
+    requests: Json = {
+        "create_user": {"UserName": "bob"},
+        "create_group": {"GroupName": "admins"},
+    }
+    for call, request in requests.items():
         if call == made:
             lab.does("iam", call, **request)
         else:
@@ -301,7 +302,7 @@ def test_added_to_a_group(
 def test_a_user_who_may_have_been_in_the_group_is_for_people(
     lab: EradicationLab, before: bool
 ) -> None:
-    request = {"UserName": "bob", "GroupName": "admins"}
+    request: Json = {"UserName": "bob", "GroupName": "admins"}
     if before:
         lab.see("iam").add_user_to_group(**request)
     lab.does("iam", "add_user_to_group", **request)

@@ -276,7 +276,7 @@ def test_a_shared_snapshot(lab: EradicationLab, call: str) -> None:
         # CloudTrail's name for the list is EC2's own (manual_commands.json)
         lab.events[-1]["response"] = {"snapshotSet": {"items": [{"snapshotId": id}]}}
     elif call == "copy_snapshot":
-        request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot(lab)}
+        request: Json = {"SourceRegion": REGION, "SourceSnapshotId": snapshot(lab)}
         id = str(lab.does("ec2", call, **request)["SnapshotId"])
     else:
         id = str(lab.does("ec2", call, VolumeId=volume(lab))["SnapshotId"])
