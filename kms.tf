@@ -54,20 +54,12 @@ resource "terraform_data" "kms_created" {
 
   lifecycle {
     ignore_changes = [input]
-
-    postcondition {
-      condition     = local.has_key || !try(self.input, local.kms_settings.create)
-      error_message = "kms.create is false, and the key that was created here would be deleted. Nobody could read the evidence and the state before containments any more, which it encrypts. Set kms.keep_created = true beside it: the key stays, and the functions may still decrypt with it. docs/off-boarding.md says how to give it up (One key for another)."
-    }
-    postcondition {
-      condition     = local.kms_settings.create || !local.kms_settings.keep_created || try(self.input, local.kms_settings.create)
-      error_message = "kms.keep_created is true, but there is no key to keep: none was created here. Take it out."
-    }
-    postcondition {
-      condition     = !local.kms_settings.create || try(self.input, local.kms_settings.create)
-      error_message = "kms.create became true, and this deployment remembers that its key is another: it would delete the new key as soon as kms.create is false again. Plan and apply once with -replace='<module>.terraform_data.kms_created[0]' (module.response.terraform_data.kms_created[0] if the module's name is response), which replaces this note and nothing else."
-    }
   }
+}
+
+locals {
+  # Null where nothing is remembered yet: before the first apply, and in a state that was lost.
+  kms_was_created = one(terraform_data.kms_created[*].input)
 }
 
 resource "aws_kms_key" "this" {

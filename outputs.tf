@@ -92,6 +92,20 @@ output "dead_letters_queue_arn" {
 output "kms_key_arn" {
   description = "ARN of the key that encrypts everything, created here or your own."
   value       = var.create ? local.chosen_key : null
+
+  # Not postconditions of terraform_data.kms_created: a plan that only refreshes an empty state cannot evaluate self.
+  precondition {
+    condition     = local.has_key || local.kms_was_created != true
+    error_message = "kms.create is false, and the key that was created here would be deleted. Nobody could read the evidence and the state before containments any more, which it encrypts. Set kms.keep_created = true beside it: the key stays, and the functions may still decrypt with it. docs/off-boarding.md says how to give it up (One key for another)."
+  }
+  precondition {
+    condition     = local.kms_settings.create || !local.kms_settings.keep_created || local.kms_was_created != false
+    error_message = "kms.keep_created is true, but there is no key to keep: none was created here. Take it out."
+  }
+  precondition {
+    condition     = !local.kms_settings.create || local.kms_was_created != false
+    error_message = "kms.create became true, and this deployment remembers that its key is another: it would delete the new key as soon as kms.create is false again. Plan and apply once with -replace='<module>.terraform_data.kms_created[0]' (module.response.terraform_data.kms_created[0] if the module's name is response), which replaces this note and nothing else."
+  }
 }
 
 output "kms_key_policy_statements" {

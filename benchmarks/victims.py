@@ -72,8 +72,9 @@ class Victims:
         )
         described = detail["resource"]["instanceDetails"]
         described["instanceId"] = instance
-        profile = f"arn:aws:iam::{detail['accountId']}:instance-profile/app"
-        described["iamInstanceProfile"] = {"arn": profile, "id": "AIPAEXAMPLE"}
+        profile = self.lab.see("iam").get_instance_profile(InstanceProfileName="app")
+        found = profile["InstanceProfile"]
+        described["iamInstanceProfile"] = {"arn": found["Arn"], "id": found["InstanceProfileId"]}
         return event
 
     def assert_closed(self) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.e2e_world import MANNERS, MINING, PREFIX, World, actions, events
 def test_throttling_is_waited_out(world: World) -> None:
     """Beyond what the SDK repeats by itself: the state machine repeats the verb."""
     victim = world.victim(interfaces=2)
+    event = world.finding(victim)  # describes the instance
     world.fault("ec2", "DescribeInstances", victim.instance, error="RequestLimitExceeded", count=4)
     for interface in victim.interfaces:
         world.fault(
@@ -23,7 +24,7 @@ def test_throttling_is_waited_out(world: World) -> None:
             count=1,
         )
     world.fault("iam", "PutRolePolicy", victim.instance, error="Throttling", count=1)
-    incident = world.respond(victim)
+    incident = world.settled(world.send(event))
     assert world.hits("DescribeInstances", victim.instance) == 4, (
         "all that the SDK tries: the verb failed once"
     )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from guardduty_response.containment.contract import (
     Context,
     StepResult,
@@ -51,7 +49,6 @@ CONTAINING = {"contain", "verify"}  # what they wait for is read from the resour
 NEVER_WAIT = {"warm", "plan", "expire"}
 WALKED = [step for step in steps_of_functions() if step.name in WORK]
 AFTER_VERDICT = [step for step in WALKED if step.name not in BESIDE_CONTAINMENT]
-COLLECTING = "iam_principal-collect"  # a step whose own work waits for minutes
 VERIFYING = [step for step in steps_of_functions() if step.name in CONTAINING]
 
 
@@ -203,51 +200,3 @@ def test_what_contains_keeps_its_lease_until_the_verdict(
     assert ended["status"] == "CONTAINED"
     assert _owners(world, resource) == [resource.execution]
     assert _logged(world, resource)[0] == failures
-
-
-def _forget_evidence(world: World, resource: Contained, minutes: int) -> None:
-    """As at the verdict: nothing is collected yet, and a second look is planned."""
-    dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
-    for item in world.items(f"CONTAINMENT#{resource.arn}"):
-        if "#EVIDENCE#" in item["sk"]["S"]:
-            key = {name: item[name] for name in ("pk", "sk")}
-            dynamodb.delete_item(TableName=table, Key=key)
-    dynamodb.update_item(
-        TableName=table,
-        Key={"pk": {"S": f"INCIDENT#{resource.incident_id}"}, "sk": {"S": "META"}},
-        UpdateExpression="SET #options.repeat_minutes = :minutes",
-        ExpressionAttributeNames={"#options": "options"},
-        ExpressionAttributeValues={":minutes": {"N": str(minutes)}},
-    )
-
-
-def test_the_second_look_at_cloudtrail_comes_after_its_whole_wait(
-    world: World, functions: FunctionSteps, resources: dict[str, Contained]
-) -> None:
-    """Nothing of the collector's own work is replaced: only its clock goes on meanwhile."""
-    [step] = [step for step in AFTER_VERDICT if str(step) == COLLECTING]
-    resource, minutes = resources[step.playbook], 20
-    _forget_evidence(world, resource, minutes)
-    failures, before = _logged(world, resource)
-
-    def pending() -> Json | None:
-        answer = functions.run(step, resource)
-        return answer if answer["wait_seconds"] >= steps.LONG_SECONDS else None
-
-    waiting = world.until(pending, "the first look has ended")
-    assert not waiting["done"] and waiting["wait_seconds"] <= minutes * 60
-    assert _owners(world, resource) == []
-
-    def ended() -> Json | None:
-        answer = functions.run(step, resource, attempt=2)
-        return answer if answer["done"] else None
-
-    later = datetime.now(UTC) + timedelta(seconds=waiting["wait_seconds"] + 1)
-    with time_machine.travel(later, tick=True):
-        world.until(ended, "the second look has ended")
-    assert _owners(world, resource) == [resource.execution]
-    now, timeline = _logged(world, resource)
-    assert now == failures
-    assert [event["event"] for event in timeline[len(before) :]] == ["collect ended"]
-    [target] = world.incident(resource.incident_id)["targets"]
-    assert target["evidence"]["actions"]["outcome"] == "COMPLETE"

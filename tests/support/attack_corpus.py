@@ -7,11 +7,13 @@ their calls, and writes docs/attack-techniques.md.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
 from guardduty_response.playbooks.iam_principal import condense
+from guardduty_response.playbooks.iam_principal.attribution import made_by
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands, reversal_table
 from guardduty_response.playbooks.iam_principal.reversals.changes import Change, parse
 from guardduty_response.playbooks.iam_principal.reversals.reversal import AnyReversal
@@ -72,16 +74,18 @@ class Call(NamedTuple):
             return None
         return parse(condense.change(self.record))
 
-    def answer(self) -> tuple[Answer, list[str]]:
+    def answer(self, made: Collection[str] = ()) -> tuple[Answer, list[str]]:
         """Returns what eradication does, and the commands that people are given.
 
+        ``made``: what calls of the technique made (``role/app``).
         For what is undone, the only text is the entry of ``remediate`` that switches it on.
         """
         change = self.change
         if change is None:
             return Answer.REFUSED, []
         if kind := reversal_table.reversal_for(change):
-            if kind.replaced(change):
+            replaced = kind.replaced(change)
+            if replaced and not set(replaced) & set(made):
                 return Answer.LISTED, _commands(kind, change)
             return Answer.UNDONE, [kind.category]
         if reversal_table.noteworthy(change):
@@ -129,8 +133,8 @@ def techniques() -> tuple[Technique, ...]:
     )
 
 
-def _cell(call: Call) -> str:
-    answer, texts = call.answer()
+def _cell(call: Call, made: Collection[str]) -> str:
+    answer, texts = call.answer(made)
     name = f"`{call.event}`"
     if answer is Answer.UNDONE:
         return f"{name}: undone (`{texts[0]}`)"
@@ -140,7 +144,8 @@ def _cell(call: Call) -> str:
 
 
 def _row(technique: Technique) -> str:
-    cells = dict.fromkeys(_cell(call) for call in technique.calls)
+    made = made_by(change for call in technique.calls if (change := call.change))
+    cells = dict.fromkeys(_cell(call, made) for call in technique.calls)
     reads = ", ".join(f"`{event}`" for event in technique.reads)
     if not cells:
         cells = {f"nothing was changed: it only reads ({reads})": None}
@@ -163,8 +168,9 @@ def render() -> str:
         "  the finding's credential's or follows from it. Otherwise it is listed for people.",
         "- A **command** is listed for people. A word in capitals, or a `file://`, stands for what"
         " only they know. A call that may",
-        "  have replaced what the owner had set, such as a trust policy, is undone by the response"
-        " only where calls of the finding made the resource.",
+        "  have replaced what the owner had set, such as a trust policy, or changed nothing,"
+        " such as attaching a policy that is attached,",
+        "  is undone by the response only where calls of the finding made the resource.",
         "- **noted**: people are told. The call handed out a credential or a sign-in, which"
         " containment ends, and changed no resource.",
         "",

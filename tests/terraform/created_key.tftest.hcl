@@ -31,7 +31,7 @@ run "your_own_instead" {
     kms = { create = false, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/ours" }
   }
 
-  expect_failures = [terraform_data.kms_created]
+  expect_failures = [output.kms_key_arn]
 }
 
 run "your_own_beside_it" {

@@ -33,13 +33,13 @@ run "nothing_to_keep" {
     kms = { create = false, keep_created = true, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/ours" }
   }
 
-  expect_failures = [terraform_data.kms_created]
+  expect_failures = [output.kms_key_arn]
 }
 
 run "created_later" {
   command = plan
 
-  expect_failures = [terraform_data.kms_created]
+  expect_failures = [output.kms_key_arn]
 }
 
 run "created_later_and_remembered" {
@@ -61,5 +61,5 @@ run "your_own_again" {
     kms = { create = false, key_arn = "arn:aws:kms:eu-central-1:111111111111:key/ours" }
   }
 
-  expect_failures = [terraform_data.kms_created]
+  expect_failures = [output.kms_key_arn]
 }

@@ -2,15 +2,15 @@
 from its address or after it began.
 
 A user's owner works with the same user, and often with the same key. What is not shown to be the
-finding's is listed for people. So is a call that may have replaced what was there before, unless
-calls of the finding made the resource: the record has the principal's calls alone, and does not
-show what others had set.
+finding's is listed for people. So is a call that may have replaced what was there before, or found
+it as it was wanted, unless calls of the finding made the resource: the record has the principal's
+calls alone, and does not show what others had set.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,13 +32,25 @@ class _Making(NamedTuple):
     id: str
 
 
-# A bucket is known by its name, which no other bucket has.
+# A bucket is known by its name, which no other bucket has; keys, snapshots and images by their IDs.
+# A copy is not shared with those whom its source is shared with (Amazon EC2 and EBS User Guides).
 _MAKING: Mapping[str, _Making] = MappingProxyType(
     {
         "iam:CreateUser": _Making("user", "r.user.userName", "r.user.userId"),
         "iam:CreateRole": _Making("role", "r.role.roleName", "r.role.roleId"),
         "iam:CreateGroup": _Making("group", "r.group.groupName", "r.group.groupId"),
+        "iam:CreateAccessKey": _Making(
+            "access_key", "r.accessKey.accessKeyId", "r.accessKey.accessKeyId"
+        ),
         "s3:CreateBucket": _Making("bucket", "p.bucketName", "p.bucketName"),
+        "ec2:CreateSnapshot": _Making("snapshot", "r.snapshotId", "r.snapshotId"),
+        "ec2:CopySnapshot": _Making("snapshot", "r.snapshotId", "r.snapshotId"),
+        "ec2:CreateSnapshots": _Making(
+            "snapshot", "r.snapshotSet.items.*.snapshotId", "r.snapshotSet.items.*.snapshotId"
+        ),
+        "ec2:CreateImage": _Making("image", "r.imageId", "r.imageId"),
+        "ec2:CopyImage": _Making("image", "r.imageId", "r.imageId"),
+        "ec2:RegisterImage": _Making("image", "r.imageId", "r.imageId"),
     }
 )
 # There, CreateBucket succeeds for a bucket that the account has already (Amazon S3 API Reference,
@@ -73,27 +85,14 @@ class Attribution:
         self.first_event = _time(get(detail, "service", "eventFirstSeen"))
         links = [_Link(**handed) for handed in handed_out]
         self.keys = self._led_to([*links, *_created_keys(known)])
-        self.made = self._made(known)
+        self.made = made_by(change for change in known if not self.reason_to_leave(change))
 
-    def _made(self, changes: Iterable[Change]) -> dict[str, set[str]]:
-        """Returns what calls of the finding made: ``role/app`` -> its unique IDs."""
-        made: dict[str, set[str]] = {}
-        for change in changes:
-            making = _MAKING.get(change.key)
-            if not making or self.reason_to_leave(change):
-                continue
-            if making.what == "bucket" and change.region == _MADE_AGAIN_IN:
-                continue
-            if id := change.value(making.id):
-                made.setdefault(f"{making.what}/{change.value(making.name)}", set()).add(id)
-        return made
-
-    def knows_before(self, replaced: str) -> bool:
+    def knows_before(self, replaced: Collection[str]) -> bool:
         """Tells whether it is known that a call replaced nothing but the finding's own.
 
         ``replaced``: whose setting it may have replaced (``role/app``); empty: it replaced none.
         """
-        return not replaced or replaced in self.made
+        return not replaced or not self.made.keys().isdisjoint(replaced)
 
     def _led_to(self, links: list[_Link]) -> set[str]:
         """Returns the finding's key and every key that a call of the finding's led to."""
@@ -134,6 +133,19 @@ class Attribution:
         if not self._is_the_findings(change.origin, change.at):
             return "not undone: before the finding's first event, and not from its address"
         return ""
+
+
+def made_by(changes: Iterable[Change]) -> dict[str, set[str]]:
+    """Returns what the calls made: ``role/app`` -> its unique IDs."""
+    made: dict[str, set[str]] = {}
+    for change in changes:
+        making = _MAKING.get(change.key)
+        if not making or (making.what == "bucket" and change.region == _MADE_AGAIN_IN):
+            continue
+        for id in filter(None, change.values(making.id)):
+            name = id if making.name == making.id else change.value(making.name)
+            made.setdefault(f"{making.what}/{name}", set()).add(id)
+    return made
 
 
 def _created_keys(changes: Iterable[Change]) -> list[_Link]:

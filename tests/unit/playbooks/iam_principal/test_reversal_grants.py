@@ -5,6 +5,7 @@ before, and brought back.
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -71,12 +72,34 @@ def inline(lab: EradicationLab, of: str) -> dict[str, Json]:
 
 
 @pytest.mark.parametrize("of", OF)
-def test_attached(lab: EradicationLab, of: str) -> None:
+def test_attached(new: EradicationLab, of: str) -> None:
+    lab = new
+    lab.see("iam").create_policy(PolicyName="all", PolicyDocument=json.dumps(ADMIN))
     lab.does("iam", f"attach_{of}_policy", **named(of), PolicyArn=POLICY)
     lab.eradicate()
-    assert (attached(lab, of), set(lab.lines().values()), lab.left) == ([], {"DONE"}, [])
+    assert (attached(lab, of), set(lab.lines().values()), for_people(lab)) == ([], {"DONE"}, [])
     assert lab.restore().status is Status.RESTORED
     assert attached(lab, of) == [POLICY]
+
+
+@pytest.mark.parametrize("of", OF)
+@pytest.mark.parametrize("before", [True, False])
+def test_a_policy_that_may_have_been_attached_is_for_people(
+    lab: EradicationLab, of: str, before: bool
+) -> None:
+    """IAM attaches one that is attached without an error: the event is the same."""
+    if before:
+        getattr(lab.see("iam"), f"attach_{of}_policy")(**named(of), PolicyArn=POLICY)
+    lab.does("iam", f"attach_{of}_policy", **named(of), PolicyArn=POLICY)
+    lab.eradicate()
+    assert (attached(lab, of), lab.changed()) == ([POLICY], [])
+    assert lab.lines() == {f"Attach{of.title()}Policy": "SKIPPED"}
+    [left] = lab.left
+    id = getattr(lab.see("iam"), f"get_{of}")(**named(of))[of.title()][f"{of.title()}Id"]
+    assert "whether it was attached before is not known" in left and id in left
+    words = shlex.split(left.partition("By hand: ")[2])
+    assert words[:3] == ["aws", "iam", f"detach-{of}-policy"]
+    assert set(words[3:]) == {f"--{of}-name", OF[of], "--policy-arn", POLICY}
 
 
 def test_a_denial_that_was_attached_is_not_taken_away(lab: EradicationLab) -> None:
@@ -252,7 +275,22 @@ def members(lab: EradicationLab) -> list[str]:
     return [user["UserName"] for user in lab.see("iam").get_group(GroupName="admins")["Users"]]
 
 
-def test_added_to_a_group(lab: EradicationLab) -> None:
+@pytest.mark.parametrize("made", ["create_user", "create_group"])
+def test_added_to_a_group(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    """Where the finding made one of the two, the user was not in the group before."""
+    lab = EradicationLab(deployment, monkeypatch)
+    lab.options["remediate"] = ["policies"]
+    requests: Json = {
+        "create_user": {"UserName": "bob"},
+        "create_group": {"GroupName": "admins"},
+    }
+    for call, request in requests.items():
+        if call == made:
+            lab.does("iam", call, **request)
+        else:
+            getattr(lab.see("iam"), call)(**request)
     lab.does("iam", "add_user_to_group", UserName="bob", GroupName="admins")
     lab.eradicate()
     assert (members(lab), lab.lines()) == ([], {"AddUserToGroup": "DONE"})
@@ -260,12 +298,30 @@ def test_added_to_a_group(lab: EradicationLab) -> None:
     assert members(lab) == ["bob"]
 
 
-def test_the_contained_user_itself_loses_what_it_gave_itself(lab: EradicationLab) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_a_user_who_may_have_been_in_the_group_is_for_people(
+    lab: EradicationLab, before: bool
+) -> None:
+    request: Json = {"UserName": "bob", "GroupName": "admins"}
+    if before:
+        lab.see("iam").add_user_to_group(**request)
+    lab.does("iam", "add_user_to_group", **request)
+    lab.eradicate()
+    assert (members(lab), lab.lines()) == (["bob"], {"AddUserToGroup": "SKIPPED"})
+    assert lab.changed() == []
+    words = shlex.split(lab.left[0].partition("By hand: ")[2])
+    assert words[:3] == ["aws", "iam", "remove-user-from-group"]
+    assert {"bob", "admins"} < set(words)
+
+
+def test_what_the_contained_user_gave_itself_is_for_people(lab: EradicationLab) -> None:
+    """It may have had it before, and is denied everything."""
     lab.does("iam", "attach_user_policy", UserName=USER, PolicyArn=POLICY)
     lab.see("iam").attach_user_policy(UserName=USER, PolicyArn=DENY_ALL)
     lab.eradicate()
     result = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
-    assert [text["PolicyArn"] for text in result] == [DENY_ALL]
+    assert {text["PolicyArn"] for text in result} == {POLICY, DENY_ALL}
+    assert "aws iam detach-user-policy" in lab.left[0] and POLICY in lab.left[0]
 
 
 @pytest.mark.parametrize(

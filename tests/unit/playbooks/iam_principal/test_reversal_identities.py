@@ -103,10 +103,32 @@ def bobs_key_set(lab: EradicationLab, status: str) -> str:
     return key
 
 
-def test_a_key_switched_on_again(lab: EradicationLab) -> None:
+@pytest.mark.parametrize("made", ["create_user", "create_access_key"])
+def test_a_key_switched_on_again(lab: EradicationLab, made: str) -> None:
+    """Calls of the finding made the key, or its user."""
+    iam = lab.see("iam")
+    if made == "create_user":
+        lab.does("iam", "create_user", UserName="bob")
+        key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    else:
+        iam.create_user(UserName="bob")
+        key = lab.does("iam", "create_access_key", UserName="bob")["AccessKey"]["AccessKeyId"]
+    lab.does("iam", "update_access_key", UserName="bob", AccessKeyId=key, Status="Active")
+    lab.eradicate()
+    assert (keys(lab, "bob"), lab.left) == ({key: "Inactive"}, [])
+    assert lab.lines()["UpdateAccessKey"] == "DONE"
+
+
+def test_a_key_that_may_have_been_active_is_for_people(lab: EradicationLab) -> None:
+    """bob's owner made it, and it was active: IAM says nothing of that."""
     key = bobs_key_set(lab, "Active")
     lab.eradicate()
-    assert keys(lab, "bob") == {key: "Inactive"}
+    assert (keys(lab, "bob"), lab.lines()) == ({key: "Active"}, {"UpdateAccessKey": "SKIPPED"})
+    [left] = lab.left
+    assert "whether the key was active before is not known" in left
+    words = left.partition("By hand: ")[2].split()
+    assert words[:3] == ["aws", "iam", "update-access-key"]
+    assert {"Inactive", "bob", key} < set(words)
 
 
 def test_a_key_switched_off_is_for_people(lab: EradicationLab) -> None:

@@ -73,5 +73,6 @@ class Reversals:
             self.readers[name] = RegionSessions(self.principal, name, allow(READS))
         reversal = kind(self.principal, self.readers[name], item, source)
         if not isinstance(source, dict):
-            reversal.made = self.made.get(kind.replaced(source), ())
+            names = kind.replaced(source)
+            reversal.made = {id for name in names for id in self.made.get(name, ())}
         return reversal

@@ -68,11 +68,12 @@ class Bucket(Reversal["dict[str, PublicAccessBlock]", "PublicAccessBlock"]):
         )
 
     @classmethod
-    def replaced(cls, change: Change) -> str:
-        return f"bucket/{change.request_text('bucketName')}"
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        return (f"bucket/{change.request_text('bucketName')}",)
 
     def read(self) -> dict[str, PublicAccessBlock]:
         self.unique_id = bucket = self.record["bucket"]
+        self.read_ids.add(bucket)
         self.touched = [self.arn, bucket]
         call = partial(resource_state.public_access_block, self.client, bucket)
         return {"block": self.there(call)}

@@ -202,6 +202,8 @@ class Sharing(Reversal["dict[str, Entries]", "Entries"]):
     """The entries that the call added are removed from the list of a snapshot or an image, and no
     others. The record has ``of`` (``snapshot`` or ``image``), ``id``, and ``entries``
     ([{UserId | Group | …: value}]).
+
+    EC2 adds an entry that is in the list already without an error, and the event does not tell.
     """
 
     category, what, service = "sharing", "sharing", "ec2"
@@ -211,6 +213,10 @@ class Sharing(Reversal["dict[str, Entries]", "Entries"]):
     thing = "{of} {id}"
     resource = "ec2:{region}::{of}/{id}"
     done_text = "{of} {id} is shared with none of those that were added"
+    unknown = (
+        "not undone: whether it was shared with them before is not known. End the sharing if it was"
+        " not"
+    )
     reads = on("*", "ec2:DescribeSnapshotAttribute", "ec2:DescribeImageAttribute")
     contains = restores = (
         *on(IMAGES, "ec2:ModifyImageAttribute"),
@@ -220,6 +226,11 @@ class Sharing(Reversal["dict[str, Entries]", "Entries"]):
     @classmethod
     def applies(cls, change: Change) -> bool:
         return bool(_added(change))
+
+    @classmethod
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        of = "image" if "Image" in change.name else "snapshot"
+        return (f"{of}/{change.request_text(f'{of}Id')}",)
 
     def names(self, change: Change) -> ReversalRecord:
         of = "image" if "Image" in change.name else "snapshot"
@@ -231,6 +242,8 @@ class Sharing(Reversal["dict[str, Entries]", "Entries"]):
 
     def read(self) -> dict[str, Entries]:
         of, id = self.record["of"], self.record["id"]
+        self.unique_id = id
+        self.read_ids.add(id)
         self.touched = [self.arn, id]
         found = self.there(
             partial(

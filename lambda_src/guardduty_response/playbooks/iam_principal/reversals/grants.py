@@ -56,13 +56,20 @@ class Granted(Reversal[FieldsType, ValueType]):
         of, name = _entity(change)
         return {"of": of, "name": name, "policy": change.request_text(self.parameter)}
 
+    @classmethod
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        of, name = _entity(change)
+        return (f"{of}/{name}",)
+
     @property
     def subject(self) -> tuple[str, str, str]:
         return self.record["of"], self.record["name"], self.record["policy"]
 
 
 class Attached(Granted[dict[str, bool], bool]):
-    """``policy`` is the ARN of the managed policy."""
+    """``policy`` is the ARN of the managed policy. IAM attaches one that is attached already
+    without an error.
+    """
 
     what, parameter = "attached", "policyArn"
     undoes = ("iam:AttachUserPolicy", "iam:AttachRolePolicy", "iam:AttachGroupPolicy")
@@ -72,6 +79,10 @@ class Attached(Granted[dict[str, bool], bool]):
     title = "policy {policy} of {of} {name}"
     done_text = "policy {policy} is not attached to {of} {name}"
     contained_as = "policy {policy} detached from {of} {name}"
+    unknown = (
+        "not undone: whether it was attached before is not known (AWS Config may have it, of"
+        " {item}). Detach it if it was not"
+    )
     reads = (*each("iam:Get{}"), *each("iam:ListAttached{}Policies"))
     contains = each("iam:Detach{}Policy")
     restores = each("iam:Attach{}Policy")
@@ -112,11 +123,6 @@ class Inline(Granted["dict[str, PolicyDocument | None]", "PolicyDocument | None"
     reads = (*each("iam:Get{}"), *each("iam:Get{}Policy"))
     contains = each("iam:Delete{}Policy")
     restores = each("iam:Put{}Policy")
-
-    @classmethod
-    def replaced(cls, change: Change) -> str:
-        of, name = _entity(change)
-        return f"{of}/{name}"
 
     def read(self) -> dict[str, PolicyDocument | None]:
         of, name, policy = self.subject
@@ -164,7 +170,9 @@ def _document(text: object) -> PolicyDocument | None:
 
 
 class Member(Reversal[dict[str, bool], bool]):
-    """The record has ``user`` and ``group``; ``arn`` is the group's."""
+    """The record has ``user`` and ``group``; ``arn`` is the group's. IAM adds a user who is in the
+    group already without an error.
+    """
 
     category, what = "policies", "member"
     undoes = ("iam:AddUserToGroup",)
@@ -174,14 +182,26 @@ class Member(Reversal[dict[str, bool], bool]):
     title = "user {user} in group {group}"
     done_text = "user {user} is not in group {group}"
     contained_as = "user {user} taken out of group {group}"
+    unknown = (
+        "not undone: whether the user was in the group before is not known (AWS Config may have it,"
+        " of {item}). Take the user out if not"
+    )
     reads = (*on(USERS, "iam:GetUser", "iam:ListGroupsForUser"), *on(GROUPS, "iam:GetGroup"))
     contains = on(GROUPS, "iam:RemoveUserFromGroup")
     restores = on(GROUPS, "iam:AddUserToGroup")
 
+    @classmethod
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        return (
+            f"user/{change.request_text('userName')}",
+            f"group/{change.request_text('groupName')}",
+        )
+
     def read(self) -> dict[str, bool]:
         user, group = self.record["user"], self.record["group"]
-        self.identity("user", user)
+        user_id = self.identity("user", user)["id"]
         self.identity("group", group)
+        self.unique_id = user_id  # AWS Config has the groups with the user
         groups = resource_state.pages(self.client, "list_groups_for_user", "Groups", UserName=user)
         return {"member": group in [entry["GroupName"] for entry in groups]}
 
@@ -213,8 +233,8 @@ class Trust(Reversal["dict[str, PolicyDocument]", "PolicyDocument"]):
     contains = restores = on(ROLES, "iam:UpdateAssumeRolePolicy")
 
     @classmethod
-    def replaced(cls, change: Change) -> str:
-        return f"role/{change.request_text('roleName')}"
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        return (f"role/{change.request_text('roleName')}",)
 
     @property
     def sid(self) -> str:

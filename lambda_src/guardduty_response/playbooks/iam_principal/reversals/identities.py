@@ -63,7 +63,7 @@ def inline_call(of: str, name: str, policy: str, document: PolicyDocument | None
 
 
 class AccessKey(Reversal[dict[str, str], str]):
-    """The record has ``user`` and ``key``."""
+    """The record has ``user`` and ``key``. A key that is switched on may have been on before."""
 
     category, what = "access_keys", "access_key"
     undoes = ("iam:CreateAccessKey", "iam:UpdateAccessKey")
@@ -76,6 +76,9 @@ class AccessKey(Reversal[dict[str, str], str]):
     done_text = "access key {key} of user {user} is inactive"
     contained_as = "access key {key} of user {user} made inactive"
     unnamed = "which key of which user"
+    unknown = (
+        "not undone: whether the key was active before is not known. Make it inactive if it was not"
+    )
     reads = on(USERS, "iam:GetUser", "iam:ListAccessKeys")
     contains = restores = on(USERS, "iam:UpdateAccessKey")
 
@@ -83,12 +86,20 @@ class AccessKey(Reversal[dict[str, str], str]):
     def applies(cls, change: Change) -> bool:
         return change.name == "CreateAccessKey" or change.request_text("status") == "Active"
 
+    @classmethod
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        if change.name == "CreateAccessKey":
+            return ()
+        user = change.request_text("userName") or change.value("caller")
+        return f"access_key/{change.request_text('accessKeyId')}", f"user/{user}"
+
     def read(self) -> dict[str, str]:
         user, key = self.record["user"], self.record["key"]
         self.identity("user", user)
         keys = resource_state.keys(self.client, user) or {}
         if key not in keys:
             raise NotReversed(ALREADY, f"{self.named('status')} no longer exists")
+        self.read_ids.add(key)
         return {"status": keys[key]}
 
     def call(self, name: str, value: str) -> AwsCall:

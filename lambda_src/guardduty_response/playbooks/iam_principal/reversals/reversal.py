@@ -115,6 +115,7 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
     ) -> None:
         super().__init__(principal, sessions, PrincipalState())
         self.item = item
+        self.read_ids: set[str] = set()  # unique IDs of what was read, as ``made`` has them
         self.touched: list[str] = []  # ARNs, IDs and names of what would be changed
         self.remaining: dict[str, tuple[str, str]] = {}  # by resource: why it is left, the command
         if isinstance(source, dict):
@@ -139,20 +140,21 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
         }
 
     @classmethod
-    def replaced(cls, change: Change) -> str:
-        """Returns whose setting the call may have replaced (``role/app``), empty where what it did
-        shows by itself what was there before.
+    def replaced(cls, change: Change) -> tuple[str, ...]:
+        """Returns whose setting the call may have replaced, or found as it was wanted
+        (``role/app``): where calls of the finding made one of these, nobody had set it before.
+        Empty where that the call succeeded shows what was there before.
         """
-        return ""
+        return ()
 
     def refuse(self) -> None:
         """Raises NotReversed when the change is not to be reverted, as what was read shows."""
 
     def refuse_unknown(self) -> None:
-        """Raises NotReversed when the call may have replaced what the owner had set. What calls of
-        the finding made has no setting of anybody else's.
+        """Raises NotReversed when the owner may have set what the call set, or something else in
+        its place. What calls of the finding made has no setting of anybody else's.
         """
-        if self.replaced(self.event) and self.unique_id not in self.made:
+        if self.replaced(self.event) and self.read_ids.isdisjoint(self.made):
             raise NotReversed(MANUAL, self.unknown_text(), self.instead_of_unknown())
 
     def unknown_text(self) -> str:
@@ -210,6 +212,7 @@ class Reversal(Control[TargetContext, PrincipalState, FieldsType, ValueType]):
         if not found:
             raise NotReversed(ALREADY, f"{of} {name} no longer exists")
         self.record["arn"], self.unique_id = found["arn"], found["id"]
+        self.read_ids.add(self.unique_id)
         self.touched += [found["arn"], name]
         return found
 
