@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Target
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from guardduty_response.aws.api import PolicyDocument
     from guardduty_response.decision.guardrails import GuardedTarget
     from guardduty_response.incident.model import IncidentRecord
-
-T = TypeVar("T")
-
 
 FRESH_SECONDS = 1.0  # most plans take less than half of it
 
@@ -83,20 +80,13 @@ class Ahead:
 
     def exceeded(self, targets: list[GuardedTarget]) -> list[str]:
         """Returns which limits of the circuit breaker these targets exceed, and counts them."""
-        context = self.context
         arns = [target["arn"] for target in targets]
         for counting in self._counting:
             if arns == [counting.target.arn] and not counting.counts and counting.exceeded:
                 exceeded = counting.exceeded.result()
                 counting.counts = True
                 return exceeded
-        return guardrails.exceeded_limits(
-            context.config,
-            context.record,
-            os.environ["GDR_PLAYBOOK"],
-            context.finding.account_id,
-            targets,
-        )
+        return self._exceeded_limits(targets)
 
     def end(self) -> None:
         """Waits for what is under way, and takes back a count of what was not decided about."""
@@ -130,13 +120,13 @@ class Ahead:
     def _count(self, counting: _Counting, session: clients.Session) -> list[str]:
         session.wait()  # nothing is contained where there is no role, so nothing is counted
         counting.marked_at, target = time.time(), counting.target
+        return self._exceeded_limits([{"id": target.id, "arn": target.arn}], counting.marked_at)
+
+    def _exceeded_limits(self, targets: list[GuardedTarget], at: float | None = None) -> list[str]:
+        context, playbook = self.context, os.environ["GDR_PLAYBOOK"]
+        account_id = context.finding.account_id
         return guardrails.exceeded_limits(
-            self.context.config,
-            self.context.record,
-            os.environ["GDR_PLAYBOOK"],
-            self.context.finding.account_id,
-            [{"id": target.id, "arn": target.arn}],
-            counting.marked_at,
+            context.config, context.record, playbook, account_id, targets, at
         )
 
 

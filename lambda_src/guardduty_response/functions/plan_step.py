@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def plan(event: runtime.Payload) -> planning.PlanAnswer:
     """Plans, or for a recheck finds the targets to verify. What stands against it is answered."""
     context = steps.make_context(event)
-    context.assume = remembering(context.assume)
-    _prepare(event, context)
     if event.get("verify_only"):
         return _plan(event, context, None)
+    context.assume = remembering(context.assume)
+    _prepare(event, context)
     ahead = Ahead(context)
     context.expect = ahead.expect
     try:
@@ -39,7 +39,7 @@ def _prepare(event: runtime.Payload, context: Context) -> None:
     """Lets the playbook ask for its role while the finding is read, where Open said whose it is."""
     prepare = getattr(load(os.environ["GDR_PLAYBOOK"]), "prepare", None)
     place = event.get("place") or {}
-    if prepare and place.get("account_id") and place.get("region") and not event["verify_only"]:
+    if prepare and place.get("account_id") and place.get("region"):
         prepare(context, place["account_id"], place["region"])
 
 

@@ -32,7 +32,6 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
     is_another,
-    named_by_finding,
     role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import InstanceState
@@ -88,7 +87,7 @@ def find(
     present_role = "" if quarantined else str(present.get("role") or "")
     roles = _known(instance)
     unknown, read = "", True
-    named = named_by_finding(instance)
+    named = instance.named_profile
     for name in dict.fromkeys((named, *others)):
         if not name or name in roles.values() or name in instance.quarantine_profiles:
             continue

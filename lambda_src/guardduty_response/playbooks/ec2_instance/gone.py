@@ -29,7 +29,6 @@ from guardduty_response.playbooks.ec2_instance.instance_context import LOOKED_FO
 from guardduty_response.playbooks.ec2_instance.instance_profile import (
     HOURS,
     is_deleted,
-    named_by_finding,
     role_and_id_of,
 )
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -117,7 +116,7 @@ def _named(instance: InstanceContext, gone: InstanceGone) -> str:
     first: its credentials are the ones that may have been taken.
     """
     shown = _described(gone)
-    return named_by_finding(instance) or ("" if shown in instance.quarantine_profiles else shown)
+    return instance.named_profile or ("" if shown in instance.quarantine_profiles else shown)
 
 
 def _described(gone: InstanceGone) -> str:

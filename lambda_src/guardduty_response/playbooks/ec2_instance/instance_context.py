@@ -59,6 +59,16 @@ class InstanceContext(SessionHolder):
         """Says whether a configured quarantine group may let out to endpoints."""
         return self.endpoints and bool(self.own_groups)
 
+    @property
+    def named_profile(self) -> str:
+        """The name of the instance profile that the finding names; '' where it names none, or only
+        one of containment's own.
+        """
+        details = get(self.context.finding.detail, "resource", "instanceDetails")
+        arn = text(get(details, "iamInstanceProfile", "arn"), 300)
+        name = name_of(arn) if ":instance-profile/" in arn else ""
+        return "" if name in self.quarantine_profiles else name
+
     def owns(self, group: AwsAnswer, kind: str) -> bool:
         """Says whether a security group is containment's own, of that kind: it has the tag, and is
         of this account. The owner of a shared VPC sees those of its participants too, and cannot

@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.ec2_instance import read_ahead
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
+from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
@@ -45,17 +45,13 @@ def profile(
     same round trip.
     """
     expected = name_of(str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or ""))
-    associations = partial(
-        sessions.client("ec2").describe_iam_instance_profile_associations,
-        Filters=filters(**{"instance-id": instance.id}),
-    )
+    associations = read_ahead.associations(sessions, instance.id)
     calls: dict[str, Callable[[], AwsAnswer | str]] = {
         "": read_ahead.taken(instance, read_ahead.ASSOCIATIONS, associations)
     }
     # Contained, it has another profile than it had, and that may be shown late.
     if expected and not (instance.scope("role") or instance.before_state("profile")):
-        read = partial(_get_profile, sessions, expected)
-        got = read_ahead.taken(instance, read_ahead.profile_key(expected), read)
+        got = _profile_read(sessions, instance, expected)
         calls[expected] = lambda: _roles_in(got())
     results = run_all(calls)
     described = cast("AwsAnswer", result_or_raise(results[""]))
@@ -81,30 +77,22 @@ def profile(
 
 def roles_of(sessions: Sessions, profile_name: str) -> str:
     """Returns the ARN of the profile's role: a profile holds one at most."""
-    return _roles_in(_get_profile(sessions, profile_name))
+    return _roles_in(read_ahead.instance_profile(sessions, profile_name)())
 
 
 def role_and_id_of(sessions: Sessions, instance: InstanceContext, name: str) -> tuple[str, str]:
     """Returns as ``roles_of`` does, and the profile's unique ID. The read that the plan has begun
     serves where there is one.
     """
-    read = partial(_get_profile, sessions, name)
-    got = read_ahead.taken(instance, read_ahead.profile_key(name), read)()
+    got = _profile_read(sessions, instance, name)()
     return _roles_in(got), str(got["InstanceProfile"].get("InstanceProfileId") or "")
 
 
-def _get_profile(sessions: Sessions, name: str) -> AwsAnswer:
-    return dict(sessions.client("iam").get_instance_profile(InstanceProfileName=name))
-
-
-def named_by_finding(instance: InstanceContext) -> str:
-    """Returns the name of the profile that the finding names, or '' where it names none, or only
-    one of containment's own.
-    """
-    details = get(instance.context.finding.detail, "resource", "instanceDetails")
-    arn = text(get(details, "iamInstanceProfile", "arn"), 300)
-    name = name_of(arn) if ":instance-profile/" in arn else ""
-    return "" if name in instance.quarantine_profiles else name
+def _profile_read(
+    sessions: Sessions, instance: InstanceContext, name: str
+) -> Callable[[], AwsAnswer]:
+    read = read_ahead.instance_profile(sessions, name)
+    return read_ahead.taken(instance, read_ahead.profile_key(name), read)
 
 
 def is_another(instance: InstanceContext, id: str) -> bool:

@@ -11,8 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from guardduty_response.aws import clients
-from guardduty_response.containment.target_context import name_of
-from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import filters
 
@@ -25,22 +23,12 @@ ASSOCIATIONS, SCALING, GROUPS = "associations", "scaling", "target groups"
 
 def begin(instance: InstanceContext, sessions: Sessions) -> None:
     """Begins what the controls that are switched on will read, for ``taken``."""
-    ec2, options = sessions.client("ec2"), instance.options
-    calls: dict[str, Callable[[], AwsAnswer]] = {
-        ASSOCIATIONS: partial(
-            ec2.describe_iam_instance_profile_associations,
-            Filters=filters(**{"instance-id": instance.id}),
-        )
-    }
-    found = get(
-        instance.context.finding.detail, "resource", "instanceDetails", "iamInstanceProfile", "arn"
-    )
-    if isinstance(found, str) and name_of(found):
-        read = sessions.client("iam").get_instance_profile
-        calls[profile_key(name_of(found))] = partial(read, InstanceProfileName=name_of(found))
+    options = instance.options
+    calls = {ASSOCIATIONS: associations(sessions, instance.id)}
+    if name := instance.named_profile:
+        calls[profile_key(name)] = instance_profile(sessions, name)
     if options["auto_scaling"] != "none":
-        read = sessions.client("autoscaling").describe_auto_scaling_instances
-        calls[SCALING] = partial(read, InstanceIds=[instance.id])
+        calls[SCALING] = places(sessions.client("autoscaling"), instance.id)
     if options["deregister_targets"]:
         calls[GROUPS] = partial(all_target_groups, sessions.client("elbv2"))
     instance.ahead = {name: clients.POOL.submit(call) for name, call in calls.items()}
@@ -61,6 +49,25 @@ def taken(
     """
     reading = instance.ahead.pop(name, None)
     return reading.result if reading else call
+
+
+# -- the reads, which are made here or by who takes none -------------------------------------------
+
+
+def associations(sessions: Sessions, id: str) -> Callable[[], AwsAnswer]:
+    """Returns the read of the instance profiles that are associated with an instance."""
+    read = sessions.client("ec2").describe_iam_instance_profile_associations
+    return partial(read, Filters=filters(**{"instance-id": id}))
+
+
+def instance_profile(sessions: Sessions, name: str) -> Callable[[], AwsAnswer]:
+    """Returns the read of an instance profile."""
+    return partial(sessions.client("iam").get_instance_profile, InstanceProfileName=name)
+
+
+def places(autoscaling: AwsClient, id: str) -> Callable[[], AwsAnswer]:
+    """Returns the read of an instance's place in an Auto Scaling group."""
+    return partial(autoscaling.describe_auto_scaling_instances, InstanceIds=[id])
 
 
 def profile_key(name: str) -> str:

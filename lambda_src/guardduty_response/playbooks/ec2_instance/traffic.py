@@ -16,7 +16,6 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.playbooks.ec2_instance import read_ahead
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.instance_control import Ec2Control
-from guardduty_response.playbooks.ec2_instance.read_ahead import all_target_groups
 
 if TYPE_CHECKING:
     from guardduty_response.aws.api import AwsAnswer, AwsClient
@@ -52,8 +51,7 @@ class Scaling(Ec2Control["ScalingState", str]):
         return scaling_arn(self.target_context, name)
 
     def read(self) -> ScalingState:
-        ids = [self.target_context.id]
-        read = partial(self.client.describe_auto_scaling_instances, InstanceIds=ids)
+        read = read_ahead.places(self.client, self.target_context.id)
         return _place_in(read_ahead.taken(self.target_context, read_ahead.SCALING, read)())
 
     def values(self, stored: ScalingState | None) -> Values[str]:
@@ -168,7 +166,7 @@ class Deregister(Ec2Control["list[RegisteredTarget]", "RegisteredTarget | None"]
         return {self.target_context.id, *addresses}
 
     def _all_groups(self) -> set[str]:
-        read = partial(all_target_groups, self.client)
+        read = partial(read_ahead.all_target_groups, self.client)
         groups = read_ahead.taken(self.target_context, read_ahead.GROUPS, read)()["TargetGroups"]
         return {each["TargetGroupArn"] for each in groups if each.get("VpcId") in self.state.vpcs}
 
@@ -263,7 +261,7 @@ def _target(registered: Mapping[str, object]) -> dict[str, object]:
 
 def scaling(autoscaling: AwsClient, id: str) -> ScalingState:
     """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
-    return _place_in(autoscaling.describe_auto_scaling_instances(InstanceIds=[id]))
+    return _place_in(read_ahead.places(autoscaling, id)())
 
 
 def _place_in(answer: AwsAnswer) -> ScalingState:
